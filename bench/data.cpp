@@ -1,0 +1,56 @@
+// How fast images become batches: `bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS]]]]` loads and
+// augments every image of PATH and prints one JSON object. data_peer.py runs it beside torchvision.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+
+#include "sgmae/base/error.h"
+#include "sgmae/data/loader.h"
+
+namespace {
+
+double cpu_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}  // all threads
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    sgmae::check(argc >= 2, sgmae::ExitCode::usage,
+                 "usage: bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS]]]]");
+    const auto number = [&](int i, int otherwise) {
+      return argc > i ? std::atoi(argv[i]) : otherwise;
+    };
+    const auto source = sgmae::open_source(argv[1]);
+    sgmae::LoaderOptions options;
+    options.num_workers = number(2, 0);
+    options.height = options.width = number(3, 224);
+    options.channels = number(4, source->native_channels());
+    options.batch_size = 64;
+    options.drop_last = false;
+    sgmae::Loader loader(*source, options);
+
+    const double cpu = cpu_seconds(), wall = wall_seconds();
+    std::int64_t images = 0;
+    for (int epoch = 0; epoch < number(5, 1); ++epoch) {
+      loader.start_epoch(epoch);
+      for (sgmae::Batch batch; loader.next(batch);) images += batch.size();
+    }
+    const double cpu_used = cpu_seconds() - cpu, wall_used = wall_seconds() - wall;
+    std::printf(
+        "{\"images\": %lld, \"per_core_second\": %.1f, \"per_second\": %.1f, \"unreadable\": "
+        "%lld}\n",
+        static_cast<long long>(images), static_cast<double>(images) / cpu_used,
+        static_cast<double>(images) / wall_used, static_cast<long long>(loader.stats().unreadable));
+  } catch (const sgmae::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return static_cast<int>(error.code());
+  }
+}

@@ -1,0 +1,135 @@
+#include "sgmae/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace sgmae {
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+int open_to_read(const std::filesystem::path& path, ExitCode code) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  check(descriptor >= 0, code, "cannot read ", path.string(), ": ", reason());
+  struct stat status {};
+  if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
+    ::close(descriptor);
+    fail(code, "cannot read ", path.string(), ": it is a folder, a file is needed here");
+  }
+  return descriptor;
+}
+
+template <class Bytes>
+Bytes read_all(const std::filesystem::path& path, ExitCode code) {
+  const int descriptor = open_to_read(path, code);
+  Bytes bytes;
+  struct stat status {};
+  ::fstat(descriptor, &status);
+  bytes.resize(static_cast<std::size_t>(status.st_size));
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t count = ::read(descriptor, bytes.data() + done, bytes.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      const std::string why = reason();
+      ::close(descriptor);
+      fail(code, "cannot read ", path.string(), ": ", why);
+    }
+    if (count == 0) break;
+    done += static_cast<std::size_t>(count);
+  }
+  bytes.resize(done);
+  ::close(descriptor);
+  return bytes;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, ExitCode code) {
+  return read_all<std::vector<std::uint8_t>>(path, code);
+}
+
+std::string read_text(const std::filesystem::path& path, ExitCode code) {
+  return read_all<std::string>(path, code);
+}
+
+AtomicFile::AtomicFile(std::filesystem::path path)
+    : path_(std::move(path)), temporary_(path_.string() + ".part" + std::to_string(::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  check(descriptor_ >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason());
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, std::size_t bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t count = ::write(descriptor_, next, bytes);
+    if (count < 0 && errno == EINTR) continue;
+    check(count >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
+          "; a file of that name from before is untouched");
+    next += count;
+    bytes -= static_cast<std::size_t>(count);
+  }
+}
+
+void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t bytes) {
+  const char* next = static_cast<const char*>(data);
+  while (bytes > 0) {
+    const ssize_t count = ::pwrite(descriptor_, next, bytes, static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    check(count >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
+          "; a file of that name from before is untouched");
+    next += count;
+    offset += static_cast<std::size_t>(count);
+    bytes -= static_cast<std::size_t>(count);
+  }
+}
+
+void AtomicFile::commit() {
+  check(::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0, ExitCode::usage,
+        "cannot write ", path_.string(), ": ", reason(), "; a file of that name from before is untouched");
+  ::close(std::exchange(descriptor_, -1));
+}
+
+void write_file(const std::filesystem::path& path, std::string_view contents) {
+  AtomicFile file(path);
+  file.write(contents);
+  file.commit();
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path, ExitCode code) {
+  const int descriptor = open_to_read(path, code);
+  struct stat status {};
+  ::fstat(descriptor, &status);
+  size_ = static_cast<std::size_t>(status.st_size);
+  void* memory = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+  ::close(descriptor);
+  check(memory != MAP_FAILED, code, "cannot map ", path.string(), ": ", reason());
+  data_ = static_cast<const std::uint8_t*>(memory);
+}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::uint8_t*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,58 @@
+// Files read whole, written atomically, or mapped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+// The whole file. Throws Error with `code` when it cannot be read.
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, ExitCode code = ExitCode::data);
+std::string read_text(const std::filesystem::path& path, ExitCode code = ExitCode::usage);
+
+// A file being written beside its final name: commit() syncs it to disk and renames it over `path`;
+// without commit() the destructor removes it, so that a reader sees the old file or the new, never a
+// part. Throws Error(usage) when the folder is not writable or the disk is full.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(const void* data, std::size_t bytes);
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  // Overwrites bytes that were written before; the end, where write() goes on, stays.
+  void write_at(std::size_t offset, const void* data, std::size_t bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_;
+  int descriptor_ = -1;
+};
+
+void write_file(const std::filesystem::path& path, std::string_view contents);
+
+// A file mapped read-only. Throws Error with `code` when it cannot be opened.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path, ExitCode code = ExitCode::data);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  std::span<const std::uint8_t> bytes() const { return {data_, size_}; }
+
+ private:
+  const std::uint8_t* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,65 @@
+#include "sgmae/base/log.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <mutex>
+
+namespace sgmae {
+namespace {
+
+struct LogState {
+  std::mutex mutex;
+  std::ofstream file;
+  bool quiet = false;
+  bool status_drawn = false;
+};
+
+LogState& state() {
+  static LogState state;
+  return state;
+}
+
+}  // namespace
+
+bool stderr_is_terminal() {
+  static const bool terminal = isatty(STDERR_FILENO) == 1;
+  return terminal;
+}
+
+void log_line(LogLevel level, const std::string& text) {
+  LogState& log = state();
+  std::lock_guard lock(log.mutex);
+  const std::string line = level == LogLevel::warning ? "warning: " + text : text;
+  if (level == LogLevel::warning || !log.quiet) {
+    if (log.status_drawn) std::fputs("\r\033[K", stderr);
+    log.status_drawn = false;
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  if (log.file.is_open()) log.file << line << std::endl;
+}
+
+void set_log_file(const std::string& path) {
+  LogState& log = state();
+  std::lock_guard lock(log.mutex);
+  log.file.close();
+  log.file.clear();
+  if (!path.empty()) log.file.open(path, std::ios::app);
+}
+
+void set_log_quiet(bool quiet) {
+  std::lock_guard lock(state().mutex);
+  state().quiet = quiet;
+}
+
+void draw_status(const std::string& text) {
+  if (!stderr_is_terminal()) return;
+  LogState& log = state();
+  std::lock_guard lock(log.mutex);
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fflush(stderr);
+  log.status_drawn = !text.empty();
+}
+
+}  // namespace sgmae

@@ -1,0 +1,36 @@
+// Messages for people. They go to stderr (stdout is for --json) and, once a run folder is open, to
+// its train.log.
+#pragma once
+
+#include <string>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+enum class LogLevel { info, warning };
+
+void log_line(LogLevel level, const std::string& text);
+
+// Copies every later line to this file too (appending); an empty path closes it.
+void set_log_file(const std::string& path);
+
+// Discards info lines on stderr; warnings and the log file stay. For tests.
+void set_log_quiet(bool quiet);
+
+template <class... Args>
+void info(const Args&... message) {
+  log_line(LogLevel::info, str(message...));
+}
+
+template <class... Args>
+void warn(const Args&... message) {
+  log_line(LogLevel::warning, str(message...));
+}
+
+// A line that is redrawn in place on a terminal. An ordinary message first erases it.
+// Does nothing when stderr is not a terminal.
+void draw_status(const std::string& text);
+bool stderr_is_terminal();
+
+}  // namespace sgmae

@@ -1,0 +1,224 @@
+#include "sgmae/base/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <numeric>
+#include <sstream>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+namespace sgmae {
+namespace {
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+// The shortest text that reads back as the same double, with a point so that TOML keeps the type.
+std::string print_number(double value) {
+  char buffer[32];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
+  std::string text(buffer, end);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+template <class T>
+T parse_number(const std::string& text, const char* kind) {
+  T value{};
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  check(result.ec == std::errc() && result.ptr == end && !text.empty(), ExitCode::usage, "'", text,
+        "' is not ", kind);
+  return value;
+}
+
+template <class T>
+OptionInfo integer_option(std::string name, T& value, std::string help) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  info.type = "integer";
+  info.assign = [&value](const std::string& text) { value = parse_number<T>(text, "an integer"); };
+  info.print = [&value] { return std::to_string(value); };
+  return info;
+}
+
+std::string with_underscores(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+}  // namespace
+
+std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
+  std::string best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    std::vector<std::size_t> row(candidate.size() + 1);
+    std::iota(row.begin(), row.end(), 0u);
+    for (std::size_t i = 1; i <= word.size(); ++i) {
+      std::size_t diagonal = std::exchange(row[0], i);
+      for (std::size_t j = 1; j <= candidate.size(); ++j) {
+        const std::size_t substitute = diagonal + (word[i - 1] != candidate[j - 1]);
+        diagonal = row[j];
+        row[j] = std::min({substitute, row[j] + 1, row[j - 1] + 1});
+      }
+    }
+    if (row.back() < best_distance) {
+      best_distance = row.back();
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+void Options::add_info(OptionInfo info) {
+  info.section = section_;
+  info.default_value = info.print();
+  options_.push_back(std::move(info));
+}
+
+void Options::add(std::string name, std::string& value, std::string help) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  info.type = "text";
+  info.assign = [&value](const std::string& text) { value = text; };
+  info.print = [&value] { return quoted(value); };
+  add_info(std::move(info));
+}
+
+void Options::add(std::string name, bool& value, std::string help) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  info.type = "flag";
+  info.is_flag = true;
+  info.assign = [&value](const std::string& text) {
+    check(text == "true" || text == "false", ExitCode::usage, "'", text, "' is neither true nor false");
+    value = text == "true";
+  };
+  info.print = [&value] { return value ? "true" : "false"; };
+  add_info(std::move(info));
+}
+
+void Options::add(std::string name, int& value, std::string help) {
+  add_info(integer_option(std::move(name), value, std::move(help)));
+}
+void Options::add(std::string name, std::int64_t& value, std::string help) {
+  add_info(integer_option(std::move(name), value, std::move(help)));
+}
+void Options::add(std::string name, std::uint64_t& value, std::string help) {
+  add_info(integer_option(std::move(name), value, std::move(help)));
+}
+
+void Options::add(std::string name, double& value, std::string help) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  info.type = "number";
+  info.assign = [&value](const std::string& text) { value = parse_number<double>(text, "a number"); };
+  info.print = [&value] { return print_number(value); };
+  add_info(std::move(info));
+}
+
+void Options::add_choice(std::string name, std::vector<std::string> choices, std::string help,
+                         std::function<void(std::size_t)> choose,
+                         std::function<std::size_t()> chosen) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  for (const std::string& choice : choices) info.type += (info.type.empty() ? "" : "|") + choice;
+  info.assign = [choices, choose](const std::string& text) {
+    const auto found = std::find(choices.begin(), choices.end(), text);
+    if (found == choices.end()) {
+      std::string list;
+      for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
+      fail(ExitCode::usage, "'", text, "' is not one of ", list);
+    }
+    choose(static_cast<std::size_t>(found - choices.begin()));
+  };
+  info.print = [choices, chosen] { return quoted(choices.at(chosen())); };
+  add_info(std::move(info));
+}
+
+OptionInfo& Options::find(const std::string& key, const std::string& where) {
+  const std::string wanted = with_underscores(key);
+  std::vector<std::string> names;
+  for (OptionInfo& option : options_) {
+    const std::string full = option.section + "." + option.name;
+    if (wanted == option.name || wanted == full) return option;
+    names.push_back(wanted.find('.') == std::string::npos ? option.name : full);
+  }
+  const std::string nearest = nearest_word(wanted, names);
+  fail(ExitCode::usage, where, ": unknown option '", key, "'",
+       nearest.empty() ? std::string() : "; did you mean '" + nearest + "'?");
+}
+
+void Options::set(const std::string& key, const std::string& text, const std::string& where) {
+  OptionInfo& option = find(key, where);
+  try {
+    option.assign(text);
+  } catch (const Error& error) {
+    fail(ExitCode::usage, where, ": ", option.name, ": ", error.what());
+  }
+  option.is_set = true;
+}
+
+void Options::load_toml(const std::string& text, const std::string& where) {
+  toml::table document;
+  try {
+    document = toml::parse(text, where);
+  } catch (const toml::parse_error& error) {
+    fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
+  }
+  for (const auto& [section, content] : document) {
+    const toml::table* table = content.as_table();
+    check(table, ExitCode::usage, where, ": '", section.str(), "' stands outside a [section]");
+    for (const auto& [name, value] : *table) {
+      const std::string place = str(where, ":", value.source().begin.line);
+      std::ostringstream printed;
+      if (const auto* string = value.as_string()) {
+        printed << string->get();
+      } else if (const auto* number = value.as_floating_point()) {
+        printed << print_number(number->get());
+      } else if (value.is_integer() || value.is_boolean()) {
+        value.visit([&](const auto& node) { printed << node; });
+      } else {
+        fail(ExitCode::usage, place, ": '", name.str(), "' must be a text, a number or true/false");
+      }
+      set(str(section.str(), ".", name.str()), printed.str(), place);
+    }
+  }
+}
+
+std::string Options::to_toml() const {
+  std::ostringstream out;
+  std::vector<std::string> sections;
+  for (const OptionInfo& option : options_)
+    if (std::find(sections.begin(), sections.end(), option.section) == sections.end())
+      sections.push_back(option.section);
+  for (const std::string& section : sections) {
+    out << (section == sections.front() ? "" : "\n") << "[" << section << "]\n";
+    for (const OptionInfo& option : options_)
+      if (option.section == section) out << option.name << " = " << option.print() << "\n";
+  }
+  return out.str();
+}
+
+bool Options::is_set(std::string_view name) const {
+  const auto found = std::find_if(options_.begin(), options_.end(),
+                                  [&](const OptionInfo& option) { return option.name == name; });
+  SGMAE_ASSERT(found != options_.end());
+  return found->is_set;
+}
+
+}  // namespace sgmae

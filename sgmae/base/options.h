@@ -1,0 +1,93 @@
+// Options declared once. A command's option struct binds its members here, and from that come the
+// flags, the TOML keys, the help text, the documentation and the printed resolved configuration.
+//
+//   struct Example {
+//     int batch_size = 64;
+//     Target target = Target::object;
+//     void declare(Options& o) {
+//       o.section("optim");
+//       o.add("batch_size", batch_size, "images per step on this process");
+//       o.add("guide_target", target, {{"object", Target::object}, …}, "side to hide");
+//     }
+//   };
+//
+// The TOML key is section.name, the flag --name (underscores or dashes). Later assignments win;
+// the program applies them in the order recipe, --set, flags.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+struct OptionInfo {
+  std::string section, name, help;
+  std::string type;                  // "text", "integer", "number", "flag", or "a|b|c"
+  std::string default_value;         // as TOML
+  bool is_flag = false;              // bool: --name alone means true, --no_name false
+  bool is_set = false;               // assigned by the user
+  std::function<void(const std::string&)> assign;  // from text; throws Error(usage)
+  std::function<std::string()> print;              // as TOML
+};
+
+class Options {
+ public:
+  void section(std::string name) { section_ = std::move(name); }
+
+  void add(std::string name, std::string& value, std::string help);
+  void add(std::string name, bool& value, std::string help);
+  void add(std::string name, int& value, std::string help);
+  void add(std::string name, std::int64_t& value, std::string help);
+  void add(std::string name, std::uint64_t& value, std::string help);
+  void add(std::string name, double& value, std::string help);
+
+  template <class E>
+  using Names = std::initializer_list<std::pair<const char*, E>>;
+
+  template <class E>
+  void add(std::string name, E& value, Names<E> names, std::string help) {
+    std::vector<std::pair<std::string, E>> table(names.begin(), names.end());
+    std::vector<std::string> choices;
+    for (const auto& [text, unused] : table) choices.push_back(text);
+    add_choice(
+        std::move(name), choices, std::move(help),
+        [&value, table](std::size_t i) { value = table[i].second; },
+        [&value, table] {
+          for (std::size_t i = 0; i < table.size(); ++i)
+            if (table[i].second == value) return i;
+          return table.size();
+        });
+  }
+
+  // `key` is section.name or name. Throws Error(usage), with "did you mean", for an unknown key or
+  // an unfit value; `where` (file, flag …) begins the message.
+  void set(const std::string& key, const std::string& text, const std::string& where);
+
+  // All keys of a TOML document, [section] name = value. `where` names it in errors.
+  void load_toml(const std::string& text, const std::string& where);
+
+  std::string to_toml() const;             // resolved values, by section
+  bool is_set(std::string_view name) const;
+  const std::vector<OptionInfo>& all() const { return options_; }
+
+ private:
+  void add_choice(std::string name, std::vector<std::string> choices, std::string help,
+                  std::function<void(std::size_t)> choose, std::function<std::size_t()> chosen);
+  void add_info(OptionInfo info);
+  OptionInfo& find(const std::string& key, const std::string& where);
+
+  std::string section_;
+  std::vector<OptionInfo> options_;
+};
+
+// The entry of `candidates` most like `word`, or "" when none is near: for "did you mean".
+std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace sgmae

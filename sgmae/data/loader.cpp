@@ -1,0 +1,399 @@
+#include "sgmae/data/loader.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/base/rng.h"
+#include "sgmae/image/resize.h"
+
+namespace sgmae {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// What part of an image becomes what part of which scaled image.
+struct Geometry {
+  CropBox box;       // decoded, in source pixels
+  ImageSize scaled;  // size to which `box` is scaled
+  CropBox window;    // part of that which is kept
+  CropBox seen;      // `window` in source pixels
+  bool flip = false;
+};
+
+// torchvision's Resize and CenterCrop: the shorter side to 8/7 of the target's, the middle kept.
+Geometry centre_crop(ImageSize size, ImageSize target) {
+  const auto enlarged = [](int side) { return static_cast<int>(std::nearbyint(side * 8.0 / 7.0)); };
+  Geometry geometry;
+  geometry.box = whole(size);
+  ImageSize& scaled = geometry.scaled;
+  scaled = {enlarged(target.width), enlarged(target.height)};
+  const double width = size.width, height = size.height;
+  if (width * scaled.height <= height * scaled.width)
+    scaled.height = std::max(scaled.height, static_cast<int>(scaled.width * height / width));
+  else
+    scaled.width = std::max(scaled.width, static_cast<int>(scaled.height * width / height));
+  const auto middle = [](int outer, int inner) {
+    return static_cast<int>(std::nearbyint((outer - inner) / 2.0));
+  };
+  geometry.window = {middle(scaled.width, target.width), middle(scaled.height, target.height),
+                     target.width, target.height};
+  const double x_scale = width / scaled.width, y_scale = height / scaled.height;
+  const auto rounded = [](double value) { return static_cast<int>(std::lround(value)); };
+  CropBox& seen = geometry.seen;
+  seen.x = rounded(geometry.window.x * x_scale);
+  seen.y = rounded(geometry.window.y * y_scale);
+  seen.width = std::clamp(rounded(target.width * x_scale), 1, size.width - seen.x);
+  seen.height = std::clamp(rounded(target.height * y_scale), 1, size.height - seen.y);
+  return geometry;
+}
+
+Geometry plan(Fit fit, ImageSize size, ImageSize target, const AugmentOptions& augment, Rng& rng) {
+  if (fit == Fit::centre_crop) return centre_crop(size, target);
+  Geometry geometry{whole(size), target, whole(target), whole(size), false};
+  if (fit == Fit::augment) {
+    geometry.box = geometry.seen = random_resized_crop(rng, size, augment);
+    geometry.flip = random_flip(rng, augment);
+  }
+  return geometry;
+}
+
+// Scratch memory of one thread.
+struct Worker {
+  OpenedImage opened;
+  Image decoded, scaled;
+  Resizer resizer;
+};
+
+// The order of one epoch's images.
+struct Epoch {
+  std::int64_t number = 0;
+  std::vector<std::int64_t> order;  // positions in the source
+};
+
+// A batch being filled.
+struct Slot {
+  std::shared_ptr<const Epoch> epoch;
+  std::int64_t first = 0;      // its first image's place in the epoch
+  std::int64_t claimed = 0;    // images given to workers
+  std::int64_t remaining = 0;  // images not yet finished
+  Batch batch;
+  std::exception_ptr error;
+};
+
+}  // namespace
+
+struct Loader::Impl {
+  const Source& source;
+  LoaderOptions options;
+  std::int64_t images = 0;                          // in an epoch
+  std::unique_ptr<std::atomic<bool>[]> unreadable;  // by position in the source
+  std::atomic<std::int64_t> unreadable_count{0};
+
+  std::shared_ptr<const Epoch> epoch = std::make_shared<Epoch>();
+  std::int64_t next_batch = 0, end_batch = 0;  // not yet begun
+  std::vector<at::Tensor> spare;               // pixels of batches that nobody uses any more
+  LoaderStats stats;
+  Clock::time_point epoch_start;
+  Worker own;  // for num_workers = 0
+
+  // The mutex guards `slots`, `next_batch`, `spare` and every slot's fields but its batch.
+  std::mutex mutex;
+  std::condition_variable work, ready;
+  std::deque<std::shared_ptr<Slot>> slots;  // in order; the oldest is handed out next
+  bool stop = false;
+  std::vector<std::thread> threads;
+
+  Impl(const Source& from, LoaderOptions given) : source(from), options(std::move(given)) {
+    if (options.normalisation.mean.empty() && options.normalisation.std.empty())
+      options.normalisation = default_normalisation(options.channels);
+    check(options.channels == 1 || options.channels == 3, ExitCode::usage,
+          "images can be loaded with "
+          "1 or 3 channels, not ",
+          options.channels);
+    const auto channels = static_cast<std::size_t>(options.channels);
+    check(options.normalisation.mean.size() == channels &&
+              options.normalisation.std.size() == channels,
+          ExitCode::usage, "mean and std need one value for each of the ", channels, " channel(s)");
+    check(options.batch_size > 0 && options.height > 0 && options.width > 0, ExitCode::usage,
+          "batch size and image size must be positive");
+    check(options.num_workers >= 0 && options.prefetch > 0, ExitCode::usage,
+          "num_workers must not be negative, and prefetch must be positive");
+    for (const std::int64_t index : options.subset)
+      SGMAE_ASSERT(index >= 0 && index < source.size());
+    images =
+        options.subset.empty() ? source.size() : static_cast<std::int64_t>(options.subset.size());
+    unreadable = std::make_unique<std::atomic<bool>[]>(static_cast<std::size_t>(source.size()));
+    for (int i = 0; i < options.num_workers; ++i) threads.emplace_back([this] { run_worker(); });
+  }
+
+  ~Impl() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    work.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  std::int64_t batches() const {
+    return options.drop_last ? images / options.batch_size
+                             : (images + options.batch_size - 1) / options.batch_size;
+  }
+
+  void start_epoch(std::int64_t number, std::int64_t first_batch) {
+    auto begun = std::make_shared<Epoch>();
+    begun->number = number;
+    if (options.shuffle) {
+      begun->order = Rng(options.seed, static_cast<std::uint64_t>(number), 0, Purpose::shuffle)
+                         .permutation(images);
+    } else {
+      begun->order.resize(static_cast<std::size_t>(images));
+      std::iota(begun->order.begin(), begun->order.end(), 0);
+    }
+    if (!options.subset.empty())
+      for (std::int64_t& index : begun->order)
+        index = options.subset[static_cast<std::size_t>(index)];
+    {
+      const std::lock_guard lock(mutex);
+      epoch = std::move(begun);
+      slots.clear();
+      next_batch = first_batch;
+      end_batch = std::max(batches(), first_batch);
+    }
+    stats.images = 0;
+    stats.waited_seconds = stats.elapsed_seconds = 0;
+    epoch_start = Clock::now();
+    work.notify_all();
+  }
+
+  // The next batch, empty. With the mutex held.
+  std::shared_ptr<Slot> begin_batch() {
+    auto slot = std::make_shared<Slot>();
+    slot->epoch = epoch;
+    slot->first = next_batch++ * options.batch_size;
+    const std::int64_t count = std::min(options.batch_size, images - slot->first);
+    slot->remaining = count;
+    const std::vector<std::int64_t> shape{count, options.channels, options.height, options.width};
+    Batch& batch = slot->batch;
+    while (!spare.empty() && !batch.pixels.defined()) {
+      if (spare.back().sizes() == at::IntArrayRef(shape)) batch.pixels = std::move(spare.back());
+      spare.pop_back();
+    }
+    if (!batch.pixels.defined()) batch.pixels = at::empty(shape, at::kFloat);
+    const auto n = static_cast<std::size_t>(count);
+    batch.index.resize(n);
+    batch.crop.resize(n);
+    batch.source_size.resize(n);
+    batch.flipped.resize(n);
+    batch.label.resize(n);
+    return slot;
+  }
+
+  void run_worker() {
+    Worker worker;
+    // Small enough that the workers finish a batch together, large enough that taking it costs
+    // nothing beside tiny images.
+    const std::int64_t share =
+        std::clamp<std::int64_t>(options.batch_size / (4 * options.num_workers), 1, 32);
+    std::unique_lock lock(mutex);
+    while (true) {
+      std::shared_ptr<Slot> slot;
+      work.wait(lock, [&] {
+        if (stop) return true;
+        for (const auto& open : slots)
+          if (open->claimed < open->batch.size()) {
+            slot = open;
+            return true;
+          }
+        if (next_batch >= end_batch || static_cast<int>(slots.size()) >= options.prefetch)
+          return false;
+        slot = begin_batch();
+        slots.push_back(slot);
+        return true;
+      });
+      if (stop) return;
+      const std::int64_t begin = slot->claimed;
+      const std::int64_t end = std::min(begin + share, slot->batch.size());
+      slot->claimed = end;
+      lock.unlock();
+      work.notify_one();
+      std::exception_ptr error;
+      try {
+        fill(*slot, begin, end, worker);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      lock.lock();
+      if (error) slot->error = error;
+      slot->remaining -= end - begin;
+      if (slot->remaining == 0) ready.notify_all();
+    }
+  }
+
+  bool next(Batch& batch) {
+    const Clock::time_point start = Clock::now();
+    const auto done = [&](bool result) {
+      stats.waited_seconds += seconds_since(start);
+      stats.elapsed_seconds = seconds_since(epoch_start);
+      if (result) stats.images += batch.size();
+      return result;
+    };
+    std::unique_lock lock(mutex);
+    if (batch.pixels.defined() && batch.pixels.use_count() == 1 && batch.pixels.is_contiguous())
+      spare.push_back(std::move(batch.pixels));
+    batch = {};
+    if (slots.empty() && next_batch >= end_batch) {
+      spare.clear();
+      return done(false);
+    }
+    if (options.num_workers == 0) {
+      const std::shared_ptr<Slot> slot = begin_batch();
+      lock.unlock();
+      fill(*slot, 0, slot->batch.size(), own);
+      batch = std::move(slot->batch);
+      return done(true);
+    }
+    ready.wait(lock, [&] { return !slots.empty() && slots.front()->remaining == 0; });
+    const std::shared_ptr<Slot> slot = std::move(slots.front());
+    slots.pop_front();
+    lock.unlock();
+    work.notify_one();
+    if (slot->error) std::rethrow_exception(slot->error);
+    batch = std::move(slot->batch);
+    return done(true);
+  }
+
+  // Images begin … end-1 of a batch.
+  void fill(Slot& slot, std::int64_t begin, std::int64_t end, Worker& worker) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t index = slot.epoch->order[static_cast<std::size_t>(slot.first + i)];
+      if (load(slot, i, index, index, worker)) continue;
+      load_substitute(slot, i, index, worker);
+    }
+  }
+
+  // An image in place of the unreadable one at `index`; which one depends on (seed, epoch, index).
+  void load_substitute(Slot& slot, std::int64_t i, std::int64_t index, Worker& worker) {
+    constexpr int draws = 16;
+    const auto pick = [&](std::int64_t k) {
+      return options.subset.empty() ? k : options.subset[static_cast<std::size_t>(k)];
+    };
+    Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
+            static_cast<std::uint64_t>(index), Purpose::substitute);
+    std::int64_t last = 0;
+    for (int draw = 0; draw < draws; ++draw) {
+      last = rng.below(images);
+      if (load(slot, i, index, pick(last), worker)) return;
+    }
+    for (std::int64_t step = 1; step < images; ++step)
+      if (load(slot, i, index, pick((last + step) % images), worker)) return;
+    fail(ExitCode::data, "none of the ", images, " images can be read; the first is ",
+         source.name(pick(0)), " (the reasons stand above)");
+  }
+
+  // Puts the image at position `actual` into place i of the batch, augmented as the one at
+  // `planned` would have been. False, and counted, when it cannot be read.
+  bool load(Slot& slot, std::int64_t i, std::int64_t planned, std::int64_t actual, Worker& worker) {
+    std::atomic<bool>& bad = unreadable[static_cast<std::size_t>(actual)];
+    if (bad.load(std::memory_order_relaxed)) return false;
+    Geometry geometry;
+    ImageView pixels;
+    const ImageSize target{options.width, options.height};
+    try {
+      source.open(actual, worker.opened);
+      Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
+              static_cast<std::uint64_t>(planned), Purpose::augment);
+      geometry = plan(options.fit, worker.opened.size, target, options.augment, rng);
+      pixels = decode(worker.opened, geometry.box, options.channels, worker.decoded);
+    } catch (const Error& error) {
+      if (!bad.exchange(true)) report(actual, error);
+      return false;
+    }
+    worker.resizer.resize(pixels, geometry.scaled, geometry.window, geometry.flip, worker.scaled);
+    const std::int64_t values =
+        static_cast<std::int64_t>(options.channels) * options.height * options.width;
+    normalise(worker.scaled, options.normalisation,
+              slot.batch.pixels.mutable_data_ptr<float>() + i * values);
+    const auto at = static_cast<std::size_t>(i);
+    slot.batch.index[at] = actual;
+    slot.batch.crop[at] = geometry.seen;
+    slot.batch.source_size[at] = worker.opened.size;
+    slot.batch.flipped[at] = geometry.flip;
+    slot.batch.label[at] = source.label(actual);
+    return true;
+  }
+
+  void report(std::int64_t index, const Error& error) {
+    constexpr std::int64_t most_named = 20;
+    const std::int64_t count = ++unreadable_count;
+    if (count > most_named) return;
+    const std::string name = source.name(index), why = error.what();
+    warn("unreadable image, another takes its place: ",
+         why.find(name) == std::string::npos ? name + ": " + why : why);
+    if (count == most_named) warn("further unreadable images are counted, not named");
+  }
+};
+
+Loader::Loader(const Source& source, LoaderOptions options)
+    : impl_(std::make_unique<Impl>(source, std::move(options))) {}
+Loader::~Loader() = default;
+
+std::int64_t Loader::batches_per_epoch() const {
+  return impl_->batches();
+}
+const LoaderOptions& Loader::options() const {
+  return impl_->options;
+}
+void Loader::start_epoch(std::int64_t epoch, std::int64_t first_batch) {
+  SGMAE_ASSERT(epoch >= 0 && first_batch >= 0);
+  impl_->start_epoch(epoch, first_batch);
+}
+bool Loader::next(Batch& batch) {
+  return impl_->next(batch);
+}
+
+LoaderStats Loader::stats() const {
+  LoaderStats stats = impl_->stats;
+  stats.unreadable = impl_->unreadable_count;
+  return stats;
+}
+
+LoadedImage load_image(const std::string& path, int height, int width, int channels,
+                       const Normalisation& normalisation, Fit fit) {
+  SGMAE_ASSERT(fit != Fit::augment);
+  LoadedImage loaded;
+  try {
+    loaded.image = decode_image(read_file(path, ExitCode::data), channels);
+  } catch (const Error& error) {
+    const std::string why = error.what();
+    if (why.find(path) != std::string::npos) throw;
+    fail(error.code(), "cannot read ", path, ": ", why);
+  }
+  Rng unused(0, 0, 0, Purpose::augment);
+  const Geometry geometry = plan(fit, loaded.image.size(), {width, height}, {}, unused);
+  Image scaled;
+  Resizer().resize(view(loaded.image), geometry.scaled, geometry.window, false, scaled);
+  loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);
+  normalise(scaled, normalisation, loaded.pixels.mutable_data_ptr<float>());
+  return loaded;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,91 @@
+// Batches of a source, prepared by threads ahead of their use.
+//
+//   LoaderOptions options;
+//   options.batch_size = 64;
+//   Loader loader(*source, options);
+//   for (int epoch = 0; epoch < 400; ++epoch) {
+//     loader.start_epoch(epoch);
+//     for (Batch batch; loader.next(batch);) step(batch);
+//   }
+//
+// What a batch holds depends on (seed, epoch, position) alone, not on the number of workers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sgmae/data/batch.h"
+#include "sgmae/data/source.h"
+#include "sgmae/image/augment.h"
+#include "sgmae/image/normalise.h"
+
+namespace sgmae {
+
+enum class Fit {
+  augment,     // MAE's training transform: random resized crop and flip
+  squash,      // the whole image, whatever its shape, to height x width
+  centre_crop  // shorter side to 8/7 of the target's (256 for 224), then its middle
+};
+
+struct LoaderOptions {
+  std::int64_t batch_size = 64;
+  int num_workers = 2;  // threads; 0: the calling thread does the work inside next()
+  std::uint64_t seed = 0;
+  int height = 224, width = 224;
+  int channels = 3;             // 1 or 3
+  Normalisation normalisation;  // empty: default_normalisation(channels)
+  Fit fit = Fit::augment;
+  AugmentOptions augment;
+  bool shuffle = true;               // a new order each epoch; else the source's own
+  bool drop_last = true;             // leave out the last batch of an epoch when it is not full
+  int prefetch = 3;                  // batches prepared ahead, at most
+  std::vector<std::int64_t> subset;  // positions of the source to use; empty: all
+};
+
+struct LoaderStats {
+  std::int64_t images = 0;      // handed out since start_epoch
+  std::int64_t unreadable = 0;  // distinct images found unreadable since construction
+  double waited_seconds = 0;    // inside next(), since start_epoch
+  double elapsed_seconds = 0;   // from start_epoch to the end of the last next()
+
+  double wait_share() const { return elapsed_seconds > 0 ? waited_seconds / elapsed_seconds : 0; }
+};
+
+class Loader {
+ public:
+  // `source` must outlive the loader. Throws Error(usage) for options that do not fit together.
+  Loader(const Source& source, LoaderOptions options);
+  ~Loader();
+
+  std::int64_t batches_per_epoch() const;
+  const LoaderOptions& options() const;
+
+  // Begins an epoch, at batch `first_batch` of it; what is left of the last one is dropped.
+  void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
+
+  // The next batch, or false at the epoch's end. If `batch` still holds the only reference to the
+  // pixels of an earlier batch, that memory is used again.
+  // An unreadable image is named in the log, counted, and replaced by another one of the data set
+  // (batch.index tells which). Throws Error(data) when none can be read.
+  bool next(Batch& batch);
+
+  LoaderStats stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One image file as the network wants it, for the commands that look at single images.
+struct LoadedImage {
+  Image image;        // the whole, as decoded
+  at::Tensor pixels;  // [1, C, H, W] fp32, normalised
+};
+
+// Throws Error(data), naming the file, when it cannot be read.
+LoadedImage load_image(const std::string& path, int height, int width, int channels,
+                       const Normalisation& normalisation, Fit fit = Fit::squash);
+
+}  // namespace sgmae

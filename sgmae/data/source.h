@@ -1,0 +1,75 @@
+// Where images come from: folders, list files, IDX files. A source knows names and labels and opens
+// single images; it decodes nothing until asked and is safe to use from several threads.
+//
+//   auto source = open_source("/data/flowers");
+//   OpenedImage opened;
+//   source->open(0, opened);
+//   Image image;
+//   ImageView pixels = decode(opened, whole(opened.size), 3, image);
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sgmae/image/decode.h"
+#include "sgmae/image/image.h"
+
+namespace sgmae {
+
+// An image whose size is known and whose pixels are not yet decoded.
+struct OpenedImage {
+  ImageSize size;
+  ImageView raw;                    // pixels, where the source has them undecoded (IDX); else empty
+  std::vector<std::uint8_t> bytes;  // else the encoded file
+  ImageInfo info;
+};
+
+// The pixels of `region` with 1 or 3 channels; they lie in `buffer` or in the source itself.
+// Throws Error(data), without the image's name, when they cannot be read.
+ImageView decode(const OpenedImage& opened, const CropBox& region, int channels, Image& buffer);
+
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual std::int64_t size() const = 0;
+  virtual std::string name(std::int64_t index) const = 0;  // for messages: a path, or file#number
+  virtual int native_channels() const = 0;                 // 1: all grey, 3: perhaps in colour
+  // Throws Error(data), without the image's name, when the image cannot be read.
+  virtual void open(std::int64_t index, OpenedImage& opened) const = 0;
+
+  std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
+  const std::vector<std::int64_t>& labels() const { return labels_; }  // -1: unlabelled
+  // Sorted names of the classes that labels count; empty where nothing is labelled.
+  const std::vector<std::string>& class_names() const { return class_names_; }
+
+  // Renumbers the labels of an evaluation set by the training set's class names. Throws Error(data)
+  // for a class that is not among them.
+  void use_classes_of(const Source& training);
+
+ protected:
+  std::vector<std::int64_t> labels_;
+  std::vector<std::string> class_names_;
+};
+
+// Opens what lies at `data_path`:
+// - a folder of images (jpg, jpeg, png, webp in any case), nested or flat. Its sub-folder `split`
+// is
+//   used where there is one. The class is the first folder below that, numbered in sorted order;
+//   images beside the class folders, or in a flat folder, have label -1.
+// - a folder with a list file `split`.txt, or the list file itself: one image a line, `path`, or
+//   `path label` with a number or a word as label. Without a label the class is the folder named in
+//   the path. Paths are relative to `data_root`; if that is empty, to the list's folder, or to
+//   `images/` in it.
+// - IDX: a folder with train-images-idx3-ubyte (and t10k-…), or that file itself, plain or .gz,
+//   labels beside it.
+// `split` is "train", "val" or "test"; "val" and "test" stand in for each other where only one
+// exists. A data set that has no separate evaluation part fails for "val" and "test".
+// Throws Error(data) when nothing is there or it holds no image.
+std::unique_ptr<Source> open_source(const std::string& data_path,
+                                    const std::string& split = "train",
+                                    const std::string& data_root = "");
+
+}  // namespace sgmae

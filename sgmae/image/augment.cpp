@@ -1,0 +1,38 @@
+#include "sgmae/image/augment.h"
+
+#include <cmath>
+
+namespace sgmae {
+
+CropBox random_resized_crop(Rng& rng, ImageSize size, const AugmentOptions& options) {
+  constexpr int tries = 10;
+  const double area = static_cast<double>(size.width) * size.height;
+  for (int i = 0; i < tries; ++i) {
+    const double share = rng.uniform(options.min_scale, options.max_scale);
+    const double ratio =
+        std::exp(rng.uniform(std::log(options.min_ratio), std::log(options.max_ratio)));
+    // nearbyint rounds halves to even, as Python's round() does.
+    const double width = std::nearbyint(std::sqrt(area * share * ratio));
+    const double height = std::nearbyint(std::sqrt(area * share / ratio));
+    if (width < 1 || height < 1 || width > size.width || height > size.height) continue;
+    CropBox box{0, 0, static_cast<int>(width), static_cast<int>(height)};
+    box.y = static_cast<int>(rng.below(size.height - box.height + 1));
+    box.x = static_cast<int>(rng.below(size.width - box.width + 1));
+    return box;
+  }
+  CropBox box = whole(size);
+  const double ratio = static_cast<double>(size.width) / size.height;
+  if (ratio < options.min_ratio)
+    box.height = static_cast<int>(std::nearbyint(size.width / options.min_ratio));
+  else if (ratio > options.max_ratio)
+    box.width = static_cast<int>(std::nearbyint(size.height * options.max_ratio));
+  box.x = (size.width - box.width) / 2;
+  box.y = (size.height - box.height) / 2;
+  return box;
+}
+
+bool random_flip(Rng& rng, const AugmentOptions& options) {
+  return rng.uniform() < options.flip;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,41 @@
+// JPEG, PNG and WebP files to pixels, equal to what Pillow's Image.open(…).convert("RGB") or
+// convert("L") gives, with EXIF orientation applied. Two steps, so that a crop box can be drawn
+// from the size before anything is decoded, and only the crop is then decoded:
+//
+//   const ImageInfo info = read_image_info(bytes);
+//   decode_image(bytes, info, random_resized_crop(rng, info.size), 3, image);
+//
+// Every function throws Error(data) for bytes that are no such image, are damaged or truncated
+// (as Pillow does), or would have more than max_image_pixels. Messages do not name the file; the
+// caller knows it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sgmae/image/image.h"
+
+namespace sgmae {
+
+enum class ImageFormat { jpeg, png, webp };
+
+// Pillow's limit against decompression bombs.
+inline constexpr std::int64_t max_image_pixels = 178'956'970;
+
+struct ImageInfo {
+  ImageFormat format = ImageFormat::jpeg;
+  ImageSize size;       // after orientation
+  int orientation = 1;  // EXIF, 1 to 8; 5 to 8 exchange width and height
+};
+
+ImageInfo read_image_info(std::span<const std::uint8_t> bytes);
+
+// The pixels of `region` as 1 or 3 channels; grey is repeated, colour becomes Pillow's "L".
+// `image` is overwritten; its memory is used again.
+void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, const CropBox& region,
+                  int channels, Image& image);
+
+// The whole image.
+Image decode_image(std::span<const std::uint8_t> bytes, int channels);
+
+}  // namespace sgmae

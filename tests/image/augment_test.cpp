@@ -1,0 +1,92 @@
+// Oracle: 100,000 draws of torchvision 0.26 RandomResizedCrop.get_params(image, (0.2, 1), (3/4,
+// 4/3)) per image size: means and standard deviations of the box, in parts of the image.
+#include "sgmae/image/augment.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace sgmae {
+namespace {
+
+struct Moments {
+  double sum = 0, squares = 0;
+  int count = 0;
+  void add(double value) {
+    sum += value;
+    squares += value * value;
+    ++count;
+  }
+  double mean() const { return sum / count; }
+  double deviation() const { return std::sqrt(squares / count - mean() * mean()); }
+};
+
+struct Expected {
+  ImageSize size;
+  double area, area_deviation, log_ratio, log_ratio_deviation, left_deviation, top_deviation;
+};
+
+// 20,000 draws against 100,000: the means' standard error is at most 0.2/sqrt(16,700) = 0.0015, so
+// 0.006 is four of them.
+TEST(RandomResizedCrop, DistributedAsTorchvision) {
+  const Expected cases[] = {
+      {{500, 375}, 0.4960, 0.1858, 0.0370, 0.1629, 0.1389, 0.1033},
+      {{64, 64}, 0.5446, 0.2036, 0.0000, 0.1583, 0.1217, 0.1214},
+      {{28, 28}, 0.5521, 0.2076, 0.0001, 0.1597, 0.1251, 0.1251},
+      {{300, 100}, 0.3051, 0.0772, 0.0979, 0.1625, 0.1864, 0.0578},  // one in seven falls back
+      {{100, 300}, 0.3052, 0.0771, -0.0979, 0.1625, 0.0574, 0.1862},
+      {{200, 130}, 0.4453, 0.1550, 0.0383, 0.1626, 0.1502, 0.0974},
+  };
+  for (const Expected& expected : cases) {
+    const auto [width, height] = expected.size;
+    SCOPED_TRACE(testing::Message() << width << "x" << height);
+    Moments area, log_ratio, left, top;
+    for (std::uint64_t i = 0; i < 20'000; ++i) {
+      Rng rng(0, 0, i, Purpose::augment);
+      const CropBox box = random_resized_crop(rng, expected.size);
+      ASSERT_GE(box.x, 0);
+      ASSERT_GE(box.y, 0);
+      ASSERT_GT(box.width, 0);
+      ASSERT_GT(box.height, 0);
+      ASSERT_LE(box.x + box.width, width);
+      ASSERT_LE(box.y + box.height, height);
+      area.add(static_cast<double>(box.width) * box.height / (width * height));
+      log_ratio.add(std::log(static_cast<double>(box.width) / box.height));
+      left.add(static_cast<double>(box.x) / width);
+      top.add(static_cast<double>(box.y) / height);
+    }
+    constexpr double tolerance = 0.006;
+    EXPECT_NEAR(area.mean(), expected.area, tolerance);
+    EXPECT_NEAR(area.deviation(), expected.area_deviation, tolerance);
+    EXPECT_NEAR(log_ratio.mean(), expected.log_ratio, tolerance);
+    EXPECT_NEAR(log_ratio.deviation(), expected.log_ratio_deviation, tolerance);
+    EXPECT_NEAR(left.deviation(), expected.left_deviation, tolerance);
+    EXPECT_NEAR(top.deviation(), expected.top_deviation, tolerance);
+  }
+}
+
+// Closed form: no box of an allowed ratio and a fifth of the area fits; the largest central one
+// does.
+TEST(RandomResizedCrop, FallsBackToTheCentre) {
+  Rng rng(0, 0, 0, Purpose::augment);
+  EXPECT_EQ(random_resized_crop(rng, {1000, 10}), (CropBox{493, 0, 13, 10}));  // round(13.33)
+  EXPECT_EQ(random_resized_crop(rng, {10, 1000}), (CropBox{0, 493, 10, 13}));
+}
+
+TEST(RandomResizedCrop, OnePixel) {
+  Rng rng(0, 0, 0, Purpose::augment);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(random_resized_crop(rng, {1, 1}), (CropBox{0, 0, 1, 1}));
+}
+
+// 10,000 draws: a standard error of 0.005, so 0.02 is four of them.
+TEST(RandomFlip, HalfOfTheTime) {
+  int flips = 0;
+  for (std::uint64_t i = 0; i < 10'000; ++i) {
+    Rng rng(0, 0, i, Purpose::augment);
+    flips += random_flip(rng);
+  }
+  EXPECT_NEAR(flips / 10'000.0, 0.5, 0.02);
+}
+
+}  // namespace
+}  // namespace sgmae

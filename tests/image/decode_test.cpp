@@ -1,0 +1,159 @@
+// Oracles: Pillow (tests/golden/image.py) for whole images, the whole decode for regions.
+#include "sgmae/image/decode.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "golden.h"
+#include "sgmae/base/rng.h"
+
+namespace sgmae {
+namespace {
+
+std::vector<std::uint8_t> bytes_of(const std::string& file) {
+  return read_file(golden_path(file));
+}
+
+Image cut(const Image& image, const CropBox& box) {
+  Image part{box.width, box.height, image.channels, {}};
+  const ImageView source = crop(view(image), box);
+  for (int y = 0; y < box.height; ++y)
+    part.pixels.insert(part.pixels.end(), source.row(y),
+                       source.row(y) + box.width * image.channels);
+  return part;
+}
+
+std::string error_of(const std::vector<std::uint8_t>& bytes) {
+  try {
+    decode_image(bytes, 3);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::data);
+    return error.what();
+  }
+  return "";
+}
+
+// Every format, colour type, chroma sampling and orientation: bit for bit.
+TEST(Decode, EqualsPillow) {
+  int files = 0;
+  for (const auto& entry : golden("decode")) {
+    SCOPED_TRACE(entry["file"].get<std::string>());
+    const auto bytes = bytes_of(entry["file"]);
+    const ImageInfo info = read_image_info(bytes);
+    EXPECT_EQ(info.size.width, entry["width"]);
+    EXPECT_EQ(info.size.height, entry["height"]);
+    EXPECT_EQ(fingerprint(decode_image(bytes, 3).pixels), entry["rgb"]);
+    EXPECT_EQ(fingerprint(decode_image(bytes, 1).pixels), entry["grey"]);
+    ++files;
+  }
+  EXPECT_GE(files, 40);
+}
+
+// Bit for bit, though JPEG decodes only the blocks that the region needs.
+TEST(Decode, RegionEqualsCropOfWhole) {
+  Rng rng(1, 0, 0, Purpose::augment);
+  Image part;
+  for (const auto& entry : golden("decode")) {
+    const std::string file = entry["file"];
+    const auto bytes = bytes_of(file);
+    const ImageInfo info = read_image_info(bytes);
+    for (const int channels : {3, 1}) {
+      const Image image = decode_image(bytes, channels);
+      for (int i = 0; i < 60; ++i) {
+        CropBox box;
+        box.x = static_cast<int>(rng.below(image.width));
+        box.y = static_cast<int>(rng.below(image.height));
+        box.width = 1 + static_cast<int>(rng.below(image.width - box.x));
+        box.height = 1 + static_cast<int>(rng.below(image.height - box.y));
+        decode_image(bytes, info, box, channels, part);
+        ASSERT_EQ(part.pixels, cut(image, box).pixels)
+            << file << " " << channels << " channels, " << box.width << "x" << box.height << " at "
+            << box.x << "," << box.y;
+      }
+    }
+  }
+}
+
+// As Pillow: a file that lacks its end is an error, wherever it was cut and whatever part is asked.
+TEST(Decode, TruncatedIsAnError) {
+  for (const std::string file :
+       {"420.jpg", "progressive.jpg", "cmyk.jpg", "exif5.jpg", "grey.jpg"}) {
+    const auto bytes = bytes_of(file);
+    for (std::size_t size = 0; size < bytes.size(); size += 1 + size / 40)
+      EXPECT_NE(error_of({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}), "")
+          << file << " cut to " << size;
+    EXPECT_NE(error_of({bytes.begin(), bytes.end() - 1}), "") << file;
+  }
+  for (const std::string file : {"rgb.png", "interlaced.png", "lossy.webp", "lossless.webp"}) {
+    const auto bytes = bytes_of(file);
+    const std::size_t enough =
+        bytes.size() - bytes.size() / 10 - 20;  // a PNG may lack its last chunk
+    for (std::size_t size = 0; size < enough; size += 1 + size / 40)
+      EXPECT_NE(error_of({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}), "")
+          << file << " cut to " << size;
+  }
+}
+
+TEST(Decode, TrailingBytesDoNotMatter) {
+  auto bytes = bytes_of("420.jpg");
+  const Image image = decode_image(bytes, 3);
+  bytes.resize(bytes.size() + 1000);
+  EXPECT_EQ(decode_image(bytes, 3).pixels, image.pixels);
+}
+
+// Changed bytes give an image or an Error, never anything else. (Run under ASan for the rest.)
+TEST(Decode, DamagedFilesDoNotCrash) {
+  Rng rng(2, 0, 0, Purpose::augment);
+  int errors = 0, images = 0;
+  for (const auto& entry : golden("decode")) {
+    const auto bytes = bytes_of(entry["file"]);
+    for (int i = 0; i < 100; ++i) {
+      auto damaged = bytes;
+      const auto changes = 1 + rng.below(4);
+      for (std::int64_t k = 0; k < changes; ++k) {
+        const std::int64_t range =
+            rng.below(2) == 0 ? std::min<std::int64_t>(64, static_cast<std::int64_t>(bytes.size()))
+                              : static_cast<std::int64_t>(bytes.size());
+        damaged[static_cast<std::size_t>(rng.below(range))] =
+            static_cast<std::uint8_t>(rng.below(256));
+      }
+      try {
+        const ImageInfo info = read_image_info(damaged);
+        if (static_cast<std::int64_t>(info.size.width) * info.size.height > 1'000'000) continue;
+        decode_image(damaged, 3);
+        ++images;
+      } catch (const Error&) {
+        ++errors;
+      }
+    }
+  }
+  EXPECT_GT(errors, 100);
+  EXPECT_GT(images, 100);
+}
+
+TEST(Decode, SaysWhatIsWrong) {
+  EXPECT_EQ(error_of({}), "the file is empty");
+  const std::string text = "this is a text file called .jpg";
+  EXPECT_NE(error_of({text.begin(), text.end()}).find("not a JPEG, PNG or WebP"),
+            std::string::npos);
+}
+
+// Rejected by its header, before any memory is asked for.
+TEST(Decode, HugeDimensionsAreAnError) {
+  auto jpeg = bytes_of("420.jpg");
+  const std::uint8_t frame[] = {0xff, 0xc0, 0x00, 0x11, 0x08};
+  const auto at = std::search(jpeg.begin(), jpeg.end(), std::begin(frame), std::end(frame));
+  ASSERT_NE(at, jpeg.end());
+  std::fill_n(at + 5, 4, std::uint8_t{0xff});
+  EXPECT_NE(error_of(jpeg).find("65535x65535"), std::string::npos);
+  auto png = bytes_of("rgb.png");
+  std::memcpy(&png[16], "\0\1\0\0\0\1\0\0", 8);
+  EXPECT_NE(error_of(png).find("65536x65536"), std::string::npos);
+  std::memcpy(&png[16], "\0\0\0\0\0\0\0\1", 8);
+  EXPECT_NE(error_of(png).find("no pixels"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,34 @@
+// Oracle: our own decoder, itself held against Pillow in decode_test.cpp.
+#include "sgmae/image/encode.h"
+
+#include <gtest/gtest.h>
+
+#include "sgmae/base/rng.h"
+#include "sgmae/image/decode.h"
+
+namespace sgmae {
+namespace {
+
+// PNG loses nothing.
+TEST(EncodePng, RoundTrip) {
+  Rng rng(1, 0, 0, Purpose::augment);
+  for (const int channels : {1, 3}) {
+    for (const ImageSize size : {ImageSize{1, 1}, ImageSize{31, 17}, ImageSize{200, 3}}) {
+      Image image{size.width, size.height, channels, {}};
+      for (int i = 0; i < size.width * size.height * channels; ++i)
+        image.pixels.push_back(static_cast<std::uint8_t>(rng.below(256)));
+      const Image back = decode_image(encode_png(view(image)), channels);
+      EXPECT_EQ(back.size(), size);
+      EXPECT_EQ(back.pixels, image.pixels);
+    }
+  }
+}
+
+TEST(EncodePng, TakesAPartOfAnImage) {
+  Image image{4, 2, 1, {0, 1, 2, 3, 4, 5, 6, 7}};
+  const Image back = decode_image(encode_png(crop(view(image), {1, 0, 2, 2})), 1);
+  EXPECT_EQ(back.pixels, (std::vector<std::uint8_t>{1, 2, 5, 6}));
+}
+
+}  // namespace
+}  // namespace sgmae
