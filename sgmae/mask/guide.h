@@ -1,0 +1,44 @@
+// The model looks at images and says which patches belong together: features of one layer, their
+// similarity graph, its cut, and the relevance of every patch to the object (paper, section 4).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sgmae/mask/options.h"
+#include "sgmae/ncut/ncut.h"
+#include "sgmae/nn/mae.h"
+
+namespace sgmae {
+
+struct Guide {
+  at::Tensor similarity;                 // [B, N, N] fp32 cosine, before clamping
+  at::Tensor eigenvector;                // [B, N] fp32
+  at::Tensor object_side;                // [B, N] uint8
+  at::Tensor relevance;                  // [B, N] fp32; NaN rows for degenerate images
+  std::vector<std::uint8_t> degenerate;  // [B]
+  std::int64_t exact_solves = 0;         // images that the fast solver left to the exact one
+};
+
+// The tap that the options mean, e.g. "encoder.10.attention_out". Throws Error(usage) for a layer
+// that the model does not have.
+std::string guide_tap(const MaeConfig& config, const GuideOptions& options);
+
+// Features [B, N, D] fp32 (CLS dropped, not centred) of pixels [B, C, H, W]. `index` [B], the
+// images' positions in the data set, keys the random masks under which a decoder layer is looked
+// at; it is not read for encoder layers.
+at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
+                          const std::vector<std::int64_t>& index = {});
+
+// Graph, cut and relevance of features [B, N, D]. `position_mean` [N, D] for GuideCenter::position.
+Guide guide_from_features(const at::Tensor& features, const GuideOptions& options,
+                          const at::Tensor& position_mean = {});
+
+// Both of the above.
+Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
+                 const at::Tensor& position_mean = {}, const std::vector<std::int64_t>& index = {});
+
+}  // namespace sgmae

@@ -1,0 +1,225 @@
+#include "sgmae/mask/relevance_map.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/util/Half.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kFormat = "sgmae relevance maps 1";
+constexpr const char* kCure = "; remove it (or start in another output_dir) to have maps made anew";
+
+std::uint16_t to_half_bits(float value) {
+  return c10::Half(value).x;
+}
+
+const std::uint16_t kNoGuidance = to_half_bits(std::numeric_limits<float>::quiet_NaN());
+
+GuideCenter center_from(const std::string& text, const std::filesystem::path& path) {
+  for (const GuideCenter center : {GuideCenter::none, GuideCenter::mean, GuideCenter::position})
+    if (text == to_string(center)) return center;
+  fail(ExitCode::checkpoint, path.string(), " is a damaged map file: unknown guide_center '", text,
+       "'", kCure);
+}
+
+}  // namespace
+
+std::string to_string(GuideCenter center) {
+  switch (center) {
+    case GuideCenter::none:
+      return "none";
+    case GuideCenter::mean:
+      return "mean";
+    case GuideCenter::position:
+      return "position";
+  }
+  return {};
+}
+
+RelevanceMapWriter::RelevanceMapWriter(const std::filesystem::path& path, const MapInfo& info,
+                                       const at::Tensor& position_mean)
+    : file_(path), info_(info), row_(info.rows * info.columns) {
+  SGMAE_ASSERT(info.images > 0 && info.rows > 0 && info.columns > 0);
+  const std::size_t map_bytes = info.images * row_.size() * sizeof(std::uint16_t);
+  json header;
+  header["__metadata__"] = {{"format", kFormat},
+                            {"model_hash", info.model_hash},
+                            {"epoch", std::to_string(info.epoch)},
+                            {"tap", info.tap},
+                            {"guide_center", to_string(info.center)}};
+  at::Tensor mean;
+  std::size_t mean_bytes = 0;
+  if (position_mean.defined()) {
+    mean = position_mean.to(at::kCPU, at::kFloat).contiguous();
+    mean_bytes = mean.numel() * sizeof(float);
+    header["position_mean"] = {
+        {"dtype", "F32"}, {"shape", mean.sizes().vec()}, {"data_offsets", {0, mean_bytes}}};
+  }
+  header["relevance"] = {{"dtype", "F16"},
+                         {"shape", {info.images, info.rows, info.columns}},
+                         {"data_offsets", {mean_bytes, mean_bytes + map_bytes}}};
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t length = text.size();
+  file_.write(&length, sizeof length);
+  file_.write(text);
+  if (mean_bytes > 0) file_.write(mean.data_ptr<float>(), mean_bytes);
+  data_begin_ = sizeof length + text.size() + mean_bytes;
+
+  // The whole size at once, so that a full disk shows now and not at the end of the pass.
+  const std::vector<std::uint16_t> empty(std::min<std::size_t>(map_bytes / 2, 1 << 19),
+                                         kNoGuidance);
+  for (std::size_t left = map_bytes; left > 0;) {
+    const std::size_t part = std::min(left, empty.size() * sizeof(std::uint16_t));
+    file_.write(empty.data(), part);
+    left -= part;
+  }
+}
+
+void RelevanceMapWriter::put(std::int64_t index, std::span<const float> relevance) {
+  SGMAE_ASSERT(index >= 0 && index < info_.images && relevance.size() == row_.size());
+  std::transform(relevance.begin(), relevance.end(), row_.begin(), to_half_bits);
+  const std::size_t bytes = row_.size() * sizeof(std::uint16_t);
+  file_.write_at(data_begin_ + index * bytes, row_.data(), bytes);
+}
+
+void RelevanceMapWriter::commit() {
+  file_.commit();
+}
+
+RelevanceMaps::RelevanceMaps(const std::filesystem::path& path)
+    : file_(path, ExitCode::checkpoint) {
+  const std::span<const std::uint8_t> bytes = file_.bytes();
+  const auto need = [&](bool condition, const char* what) {
+    check(condition, ExitCode::checkpoint, path.string(), " is not a complete map file (", what,
+          ")", kCure);
+  };
+  std::uint64_t length = 0;
+  need(bytes.size() >= sizeof length, "shorter than its header");
+  std::memcpy(&length, bytes.data(), sizeof length);
+  need(length <= bytes.size() - sizeof length, "shorter than its header");
+  const char* const text = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
+  const json header = json::parse(text, text + length, nullptr, /*allow_exceptions=*/false);
+  need(header.is_object(), "its header is not JSON");
+  const std::size_t data_begin = sizeof length + length;
+  const std::size_t data_bytes = bytes.size() - data_begin;
+
+  // Where a tensor lies; checks that its bytes are there and match its shape.
+  const auto locate = [&](const json& entry, const char* type, std::size_t item,
+                          std::size_t dims) -> std::pair<std::size_t, std::vector<std::int64_t>> {
+    need(entry.at("dtype") == type, "another number type");
+    const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
+    const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
+    need(shape.size() == dims && offsets.size() == 2 && offsets[0] <= offsets[1] &&
+             offsets[1] <= data_bytes,
+         "data missing at the end");
+    std::size_t values = offsets[1] - offsets[0];
+    need(values % item == 0, "sizes that do not fit together");
+    values /= item;
+    for (const std::int64_t size : shape) {
+      need(size > 0 && values % size == 0, "sizes that do not fit together");
+      values /= size;
+    }
+    need(values == 1, "sizes that do not fit together");
+    return {data_begin + offsets[0], shape};
+  };
+
+  try {
+    const json& metadata = header.at("__metadata__");
+    need(metadata.at("format") == kFormat, "another format");
+    info_.model_hash = metadata.at("model_hash");
+    info_.epoch = std::stoll(metadata.at("epoch").get<std::string>());
+    info_.tap = metadata.at("tap");
+    info_.center = center_from(metadata.at("guide_center"), path);
+    const auto [begin, shape] = locate(header.at("relevance"), "F16", 2, 3);
+    info_.images = shape[0];
+    info_.rows = shape[1];
+    info_.columns = shape[2];
+    data_ = bytes.data() + begin;
+    if (header.contains("position_mean")) {
+      const auto [mean_begin, mean_shape] = locate(header.at("position_mean"), "F32", 4, 2);
+      position_mean_ = at::empty(mean_shape, at::kFloat);
+      std::memcpy(position_mean_.data_ptr<float>(), bytes.data() + mean_begin,
+                  position_mean_.numel() * sizeof(float));
+    }
+  } catch (const json::exception&) {
+    need(false, "entries missing from its header");
+  } catch (const std::logic_error&) {  // of stoll
+    need(false, "entries missing from its header");
+  }
+}
+
+std::vector<float> RelevanceMaps::map(std::int64_t index) const {
+  SGMAE_ASSERT(index >= 0 && index < info_.images);
+  const std::int64_t n = info_.rows * info_.columns;
+  std::vector<float> values(n);
+  const std::uint8_t* from = data_ + index * n * sizeof(std::uint16_t);
+  for (float& value : values) {
+    c10::Half half;
+    std::memcpy(&half.x, from, sizeof half.x);
+    from += sizeof half.x;
+    value = half;
+  }
+  return values;
+}
+
+void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem::path& path) {
+  const auto same = [&](const auto& is, const auto& wanted, const char* what) {
+    check(is == wanted, ExitCode::checkpoint, "the relevance maps in ", path.string(),
+          " do not belong to this run: ", what, " is ", is, ", here ", wanted, kCure);
+  };
+  same(have.images, want.images, "the number of images");
+  same(have.rows, want.rows, "the number of patch rows");
+  same(have.columns, want.columns, "the number of patch columns");
+  if (!want.tap.empty()) same(have.tap, want.tap, "the guide layer");
+  same(to_string(have.center), to_string(want.center), "guide_center");
+  if (want.epoch >= 0) same(have.epoch, want.epoch, "the epoch of the model");
+  if (!want.model_hash.empty()) same(have.model_hash, want.model_hash, "the hash of the model");
+}
+
+std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
+                              const CropBox& crop, const ImageSize& source, bool flipped) {
+  SGMAE_ASSERT(static_cast<std::int64_t>(map.size()) == rows * columns);
+  SGMAE_ASSERT(source.width > 0 && source.height > 0 && crop.width > 0 && crop.height > 0);
+  // Where along one axis a patch centre of the crop falls on the map.
+  struct Place {
+    std::int64_t low, high;
+    float weight;  // of high
+  };
+  const auto places = [](std::int64_t count, double begin, double extent, double whole) {
+    std::vector<Place> result(count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double n = static_cast<double>(count);
+      const double u = ((static_cast<double>(i) + 0.5) / n * extent + begin) / whole * n - 0.5;
+      const double clamped = std::clamp(u, 0.0, n - 1);
+      const auto low = static_cast<std::int64_t>(clamped);
+      result[i] = {low, std::min(low + 1, count - 1),
+                   static_cast<float>(clamped - static_cast<double>(low))};
+    }
+    return result;
+  };
+  const std::vector<Place> y = places(rows, crop.y, crop.height, source.height);
+  const std::vector<Place> x = places(columns, crop.x, crop.width, source.width);
+  std::vector<float> result(map.size());
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* const upper = map.data() + y[r].low * columns;
+    const float* const lower = map.data() + y[r].high * columns;
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const Place& p = x[flipped ? columns - 1 - c : c];
+      const float above = upper[p.low] + p.weight * (upper[p.high] - upper[p.low]);
+      const float below = lower[p.low] + p.weight * (lower[p.high] - lower[p.low]);
+      result[r * columns + c] = above + y[r].weight * (below - above);
+    }
+  }
+  return result;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,82 @@
+// Stored relevance: one fp16 map per training image, made in one pass over the data set and read
+// back, warped with each crop and flip, in every later epoch.
+//
+// The file is a safetensors file, so any tool reads it: `relevance` F16 [images, rows, columns]
+// (NaN: no guidance for this image), `position_mean` F32 [N, D] where features were centred by
+// position, and metadata that says what the maps were made from. It is memory-mapped for reading
+// and written as the pass goes; neither ever holds all maps in memory.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sgmae/base/file.h"
+#include "sgmae/data/batch.h"
+#include "sgmae/mask/options.h"
+
+namespace sgmae {
+
+// What maps were made from. Maps that were made from anything else are refused.
+struct MapInfo {
+  std::int64_t images = 0, rows = 0, columns = 0;
+  std::string model_hash = {};  // of the weights that made them
+  std::int64_t epoch = 0;       // epochs finished by those weights
+  std::string tap = {};         // e.g. encoder.10.attention_out
+  GuideCenter center = GuideCenter::none;
+};
+
+class RelevanceMapWriter {
+ public:
+  // Reserves the whole file beside `path`. Throws Error(usage) when the folder or disk does not
+  // allow it. `position_mean` may be undefined.
+  RelevanceMapWriter(const std::filesystem::path& path, const MapInfo& info,
+                     const at::Tensor& position_mean);
+  // Stores relevance [rows * columns] of image `index`, in any order. Images never put stay NaN.
+  void put(std::int64_t index, std::span<const float> relevance);
+  void commit();  // syncs and renames into place; without it nothing remains
+
+ private:
+  AtomicFile file_;
+  MapInfo info_;
+  std::size_t data_begin_ = 0;
+  std::vector<std::uint16_t> row_;
+};
+
+class RelevanceMaps {
+ public:
+  // Throws Error(checkpoint) for a file that is not a complete map file.
+  explicit RelevanceMaps(const std::filesystem::path& path);
+
+  const MapInfo& info() const { return info_; }
+  const at::Tensor& position_mean() const { return position_mean_; }  // [N, D] fp32 or undefined
+  // Map of image `index`, [rows * columns]; all NaN where there is no guidance.
+  std::vector<float> map(std::int64_t index) const;
+
+ private:
+  MappedFile file_;
+  MapInfo info_;
+  at::Tensor position_mean_;
+  const std::uint8_t* data_ = nullptr;
+};
+
+// Throws Error(checkpoint), naming the difference and the cure, unless `have` (the file's) fits
+// what is wanted. Empty strings and a negative epoch in `want` match anything.
+void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem::path& path);
+
+// The map [rows * columns] of a whole image (squashed to the model's input) seen through a crop:
+// its bilinear value at each patch centre of the crop, u = ((c + 1/2) / columns * crop.width +
+// crop.x) / source.width * columns - 1/2, rows alike, clamped at the border; columns mirrored when
+// `flipped`.
+std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
+                              const CropBox& crop, const ImageSize& source, bool flipped);
+
+std::string to_string(GuideCenter center);
+
+}  // namespace sgmae

@@ -1,0 +1,61 @@
+// Self-guided masking: random before guidance starts, informed by the model itself afterwards.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "sgmae/mask/guide.h"
+#include "sgmae/mask/informed.h"
+#include "sgmae/mask/options.h"
+#include "sgmae/mask/relevance_map.h"
+#include "sgmae/mask/strategy.h"
+
+namespace sgmae {
+
+struct SelfGuidedOptions {
+  GuideTarget target = GuideTarget::object;
+  HintOptions hints = {};
+  double mask_ratio = 0.75;
+  std::int64_t epochs = 400;  // of the whole run; hints decay towards its end
+  std::uint64_t seed = 0;
+};
+
+// Until start() every mask is random (the same masks as RandomMask with that seed). Nothing here
+// needs saving: a resumed run calls start() again with the same epoch and the same map file.
+class SelfGuidedMask : public MaskStrategy {
+ public:
+  // Throws Error(usage) for options that check_hints refuses.
+  SelfGuidedMask(const MaeConfig& config, const SelfGuidedOptions& options);
+
+  // From `epoch` on (inclusive) masks come from stored maps. Call again with newer maps to refresh
+  // them; `epoch` stays that of the first start, from which hints decay and targets alternate.
+  // Throws Error(checkpoint) when the maps have another patch grid.
+  void start(std::int64_t epoch, std::shared_ptr<const RelevanceMaps> maps);
+  // From `epoch` on masks come from the model's present look at each batch. `model` must outlive
+  // this.
+  void start(std::int64_t epoch, const Mae& model, const GuideOptions& options,
+             const at::Tensor& position_mean = {});
+
+  bool started(std::int64_t epoch) const;
+  MaskPlan plan(const Batch& batch, std::int64_t epoch) override;
+
+  // Masks made at random after the start because their image is degenerate.
+  std::int64_t degenerate_count() const { return degenerate_; }
+
+ private:
+  at::Tensor batch_relevance(const Batch& batch) const;  // [B, N] fp32
+
+  std::int64_t rows_, columns_, n_visible_;
+  SelfGuidedOptions options_;
+  RandomMask random_;
+  std::int64_t start_ = -1;  // not started
+  std::shared_ptr<const RelevanceMaps> maps_;
+  const Mae* model_ = nullptr;
+  GuideOptions guide_;
+  at::Tensor position_mean_;
+  std::int64_t degenerate_ = 0;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,130 @@
+#include "sgmae/ncut/ncut.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/diag.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/mv.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "sgmae/base/error.h"
+#include "sgmae/ncut/lanczos.h"
+
+namespace sgmae {
+namespace {
+
+constexpr double kLooseParts = 1 - 1e-4;  // lambda_3 above: three parts and more without edges
+constexpr double kAllAlike = 1e-5;        // lambda_2 below: rounding decides
+constexpr double kSameEigenvalue = 1e-7;  // lambda_2 - lambda_3 below: any direction will do
+constexpr float kTie = 1e-5f;             // relative to max |y|
+constexpr std::int64_t kSmallGraph = 32;  // below, the exact solver is as fast
+
+struct Solution {
+  std::vector<float> y;
+  double eigenvalue = 0, gap = 0, residual = 0;
+  bool finite = true;
+};
+
+Solution solve_exactly(const at::Tensor& similarity, const NcutOptions& options) {
+  const at::Tensor m = similarity.to(at::kDouble);
+  Solution solution;
+  solution.finite = m.isfinite().all().item<bool>();
+  if (!solution.finite) return solution;
+  const at::Tensor kept = options.binary ? m * 0 + 1 : m;
+  const at::Tensor w = kept.masked_fill(m < options.tau, options.epsilon);
+  const at::Tensor inverse_root = w.sum(1).rsqrt();
+  const at::Tensor s = w * inverse_root.unsqueeze(1) * inverse_root.unsqueeze(0);
+  const auto [values, vectors] = at::linalg_eigh(s);  // ascending
+  const std::int64_t n = m.size(0);
+  const at::Tensor z = vectors.select(1, n - 2).contiguous();
+  solution.eigenvalue = values[n - 2].item<double>();
+  solution.gap = n > 2 ? solution.eigenvalue - values[n - 3].item<double>() : 2.0;
+  solution.residual = (at::mv(s, z) - solution.eigenvalue * z).norm().item<double>();
+  const at::Tensor y = (z * inverse_root).to(at::kFloat).contiguous();
+  solution.y.assign(y.data_ptr<float>(), y.data_ptr<float>() + n);
+  return solution;
+}
+
+// Sign and split; see bipartition(). With argmax |y| made positive the object side is {y >= mean}.
+void split(const std::vector<float>& y, float* eigenvector, std::uint8_t* side) {
+  float largest = 0;
+  double total = 0;
+  for (const float value : y) {
+    largest = std::max(largest, std::abs(value));
+    total += value;
+  }
+  const auto seed = std::find_if(
+      y.begin(), y.end(), [&](float value) { return std::abs(value) >= largest * (1 - kTie); });
+  const float sign = *seed < 0 ? -1.0f : 1.0f;
+  const float mean = sign * static_cast<float>(total / static_cast<double>(y.size()));
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    eigenvector[i] = sign * y[i];
+    side[i] = eigenvector[i] >= mean - kTie * largest;
+  }
+}
+
+}  // namespace
+
+std::int64_t Bipartition::degenerate_count() const {
+  return std::count(degenerate.begin(), degenerate.end(), 1);
+}
+
+Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options,
+                        NcutSolver solver) {
+  SGMAE_ASSERT(similarity.dim() == 3 && similarity.size(1) == similarity.size(2));
+  const std::int64_t batch = similarity.size(0), n = similarity.size(1);
+  check(n >= 2, ExitCode::usage, "an image of one patch cannot be cut; use a smaller patch_size");
+  const at::Tensor m = similarity.to(at::kCPU, at::kFloat).contiguous();
+
+  Bipartition result;
+  result.eigenvector = at::zeros({batch, n}, at::kFloat);
+  result.object_side = at::zeros({batch, n}, at::kByte);
+  result.eigenvalue = at::zeros({batch}, at::kFloat);
+  result.residual = at::zeros({batch}, at::kFloat);
+  result.degenerate.assign(batch, 0);
+
+  const auto finish = [&](std::int64_t image, const Solution& s) {
+    if (!s.finite || s.eigenvalue < kAllAlike || s.gap < kSameEigenvalue ||
+        s.eigenvalue - s.gap > kLooseParts) {
+      result.degenerate[image] = 1;
+      return;
+    }
+    result.eigenvalue.data_ptr<float>()[image] = static_cast<float>(s.eigenvalue);
+    result.residual.data_ptr<float>()[image] = static_cast<float>(s.residual);
+    split(s.y, result.eigenvector.data_ptr<float>() + image * n,
+          result.object_side.data_ptr<std::uint8_t>() + image * n);
+  };
+
+  std::vector<std::uint8_t> exactly(batch, 0);
+  const float* const graphs = m.data_ptr<float>();
+  at::parallel_for(0, batch, 1, [&](std::int64_t begin, std::int64_t end) {
+    LanczosWorkspace workspace;
+    for (std::int64_t image = begin; image < end; ++image) {
+      if (solver == NcutSolver::fast && n >= kSmallGraph) {
+        Solution solution;
+        solution.y.resize(n);
+        const SecondEigenvector found =
+            second_eigenvector(graphs + image * n * n, n, options, workspace, solution.y.data());
+        // Near 1 the solver's estimate of lambda_3 is too rough.
+        if (found.converged && found.eigenvalue <= kLooseParts) {
+          solution.eigenvalue = found.eigenvalue;
+          solution.gap = found.gap;
+          solution.residual = found.residual;
+          finish(image, solution);
+          continue;
+        }
+      }
+      finish(image, solve_exactly(m[image], options));
+      exactly[image] = 1;
+    }
+  });
+  result.exact_solves = std::count(exactly.begin(), exactly.end(), 1);
+  return result;
+}
+
+}  // namespace sgmae

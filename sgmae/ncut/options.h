@@ -1,0 +1,27 @@
+// Options of the similarity graph and its cut. No torch here.
+#pragma once
+
+namespace sgmae {
+
+// What is subtracted from the patch features before their cosine is taken, so that a component
+// which all patches share, or which only says where a patch lies, does not pass for content.
+enum class GuideCenter {
+  none,     // the paper's letter (Eq. 2)
+  mean,     // the mean feature of the image's own patches
+  position  // the mean feature of each grid position over a sample of the data set
+};
+
+// The graph of normalised cut. Negative weights would make D - M indefinite and the cut ill-posed,
+// so weights below `tau` become `epsilon` (TokenCut's weighted-graph option, with its default tau).
+struct NcutOptions {
+  double tau = 0;
+  double epsilon = 1e-5;
+  bool binary = false;  // weights of tau and more become 1 (TokenCut's other option)
+};
+
+enum class NcutSolver {
+  fast,  // Lanczos on the second eigenvector, checked; exact where the check fails
+  exact  // full fp64 eigendecomposition: the oracle
+};
+
+}  // namespace sgmae

@@ -1,0 +1,74 @@
+#include "sgmae/nn/block.h"
+
+#include <ATen/ops/mm.h>
+
+namespace sgmae {
+
+void Linear::prepare(at::ScalarType type) {
+  const at::Tensor flat = weight->value.view({weight->value.size(0), -1});
+  if (type == at::kFloat) {
+    w = flat;
+    b = bias->value;
+  } else if (w.defined() && w.scalar_type() == type) {
+    w.copy_(flat);
+    b.copy_(bias->value);
+  } else {
+    w = flat.to(type);
+    b = bias->value.to(type);
+  }
+}
+
+void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
+  at::Tensor flat = weight->grad.view({weight->grad.size(0), -1});
+  linear_weight_grad(dy, x, flat);
+  bias_grad(dy, bias->grad);
+}
+
+at::Tensor Linear::input_gradient(const at::Tensor& dy) const { return at::mm(dy, w); }
+
+void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
+                   Taps* taps, const std::string& name) {
+  const auto [batch, tokens, dim, eps, type] = shape;
+  const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
+
+  Normed norm1 = block.norm1.forward(stream.x, stream.delta, eps, type);
+  const at::Tensor qkv = block.qkv.forward(norm1.y).view({batch, tokens, 3, dim});
+  Attended attended = attention(qkv, block.heads);
+  if (wants("attention")) taps->put(name + "attention", attention_weights(qkv, block.heads));
+  if (wants("attention_out")) taps->put(name + "attention_out", attended.out.to(at::kFloat));
+  if (wants("key")) taps->put(name + "key", qkv.select(2, 1).to(at::kFloat).contiguous());
+
+  const at::Tensor projected = block.proj.forward(attended.out.view({batch * tokens, dim}));
+  Normed norm2 = block.norm2.forward(norm1.sum, projected, eps, type);
+  const at::Tensor h = block.fc1.forward(norm2.y);
+  const at::Tensor a = gelu(h);
+  stream.x = norm2.sum;
+  stream.delta = block.fc2.forward(a);
+  if (wants("block_out"))
+    taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
+
+  if (trace)
+    *trace = {std::move(norm1), qkv, std::move(attended), std::move(norm2), h, a};
+}
+
+void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
+                    at::Tensor& dx) {
+  const auto [batch, tokens, dim, eps, type] = shape;
+
+  at::Tensor d = dx.to(type);
+  block.fc2.add_gradients(d, trace.a);
+  at::Tensor dh = block.fc2.input_gradient(d);
+  gelu_backward(trace.h, dh, block.fc1.bias->grad);
+  linear_weight_grad(dh, trace.norm2.y, block.fc1.weight->grad);
+  block.norm2.backward(block.fc1.input_gradient(dh), trace.norm2, dx);
+
+  d = dx.to(type);
+  block.proj.add_gradients(d, trace.attended.out.view({batch * tokens, dim}));
+  const at::Tensor dattended = block.proj.input_gradient(d).view({batch, tokens, dim});
+  const at::Tensor dqkv = attention_backward(dattended, trace.qkv, trace.attended, block.heads)
+                              .view({batch * tokens, 3 * dim});
+  block.qkv.add_gradients(dqkv, trace.norm1.y);
+  block.norm1.backward(block.qkv.input_gradient(dqkv), trace.norm1, dx);
+}
+
+}  // namespace sgmae

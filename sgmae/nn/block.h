@@ -1,0 +1,80 @@
+// One pre-norm transformer block: x += proj(attention(norm1(x))); x += fc2(gelu(fc1(norm2(x)))).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "sgmae/nn/ops.h"
+#include "sgmae/nn/parameter.h"
+#include "sgmae/nn/taps.h"
+
+namespace sgmae {
+
+struct Linear {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;
+  at::Tensor w, b;  // weight [N, K] and bias [N] as activations see them (fp32: the same memory)
+
+  void prepare(at::ScalarType type);  // refresh w and b
+  at::Tensor forward(const at::Tensor& x) const { return linear(x, w, b); }
+  // Adds the gradients of weight and bias for dy [M, N], x [M, K].
+  void add_gradients(const at::Tensor& dy, const at::Tensor& x);
+  at::Tensor input_gradient(const at::Tensor& dy) const;  // dy [M, N] -> [M, K]
+};
+
+struct LayerNorm {
+  Parameter* weight = nullptr;
+  Parameter* bias = nullptr;
+
+  Normed forward(const at::Tensor& x, const at::Tensor& delta, double eps, at::ScalarType t) const {
+    return add_layer_norm(x, delta, weight->value, bias->value, eps, t);
+  }
+  // dx += the gradient through this norm.
+  void backward(const at::Tensor& dy, const Normed& normed, at::Tensor& dx) {
+    layer_norm_backward(dy, normed, weight->value, dx, weight->grad, bias->grad);
+  }
+};
+
+// The residual stream between blocks: x + delta, the sum left to the next LayerNorm, which needs
+// both anyway.
+struct Stream {
+  at::Tensor x;      // [B*n, D] fp32
+  at::Tensor delta;  // [B*n, D] activations, or undefined for none
+
+  at::Tensor value() const { return delta.defined() ? x.add(delta) : x; }
+};
+
+struct Block {
+  LayerNorm norm1;
+  Linear qkv, proj;
+  LayerNorm norm2;
+  Linear fc1, fc2;
+  std::int64_t heads = 1;
+};
+
+// What the backward pass needs of a forward pass.
+struct BlockTrace {
+  Normed norm1;
+  at::Tensor qkv;  // [B, n, 3, D]
+  Attended attended;
+  Normed norm2;
+  at::Tensor h, a;  // [B*n, mlp] before and after GELU
+};
+
+struct StreamShape {
+  std::int64_t batch, tokens, dim;
+  double eps;
+  at::ScalarType type;
+};
+
+// `trace` and `taps` may be null; `name` is the taps' prefix, e.g. "encoder.3.".
+void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
+                   Taps* taps, const std::string& name);
+
+// dx [B*n, D] fp32: gradient of the block's output on entry, of its input on return.
+void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
+                    at::Tensor& dx);
+
+}  // namespace sgmae

@@ -1,0 +1,224 @@
+// Plain loops that the compiler turns into vector code; compiled once per instruction set with
+// SGMAE_ISA naming it, under relaxed floating-point rules (reassociation), NaN and infinity kept.
+#include "sgmae/nn/kernels/cpu.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace sgmae::SGMAE_ISA {
+namespace {
+
+inline float load(float value) { return value; }
+inline float load(Bf16 value) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+inline void store(float& to, float value) { to = value; }
+// Round to nearest even; a NaN keeps its sign and becomes quiet.
+inline void store(Bf16& to, float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, 4);
+  const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+  const std::uint32_t nan = (bits >> 16) | 0x40u;
+  to.bits = static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
+}
+
+// e^x to 2 units in the last place: 2^n times a Taylor polynomial on |f| <= ln2/2. Branch-free, so
+// that the loops around it become vector code (the C library's is a call per value).
+inline float exponential(float x) {
+  x = x > 88.0f ? 88.0f : x;
+  x = x < -87.0f ? -87.0f : x;
+  const float n = std::floor(x * 1.44269504f + 0.5f);
+  const float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.0f / 5040;
+  p = p * f + 1.0f / 720;
+  p = p * f + 1.0f / 120;
+  p = p * f + 1.0f / 24;
+  p = p * f + 1.0f / 6;
+  p = p * f + 0.5f;
+  p = p * f + 1.0f;
+  p = p * f + 1.0f;
+  const std::uint32_t bits = static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, 4);
+  return p * power;
+}
+
+// The error function within 1.5e-7 (Abramowitz & Stegun 7.1.26); `gauss` is e^(-x*x).
+inline float error_function(float x, float gauss) {
+  const float t = 1.0f / (1.0f + 0.3275911f * std::fabs(x));
+  const float p =
+      ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t +
+       0.254829592f) *
+      t;
+  return std::copysign(1.0f - p * gauss, x);
+}
+
+template <class T>
+void add_layer_norm(std::int64_t rows, std::int64_t dim, const float* x, const T* delta,
+                    const float* weight, const float* bias, float eps, float* sum, T* y,
+                    float* mean, float* rstd) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* row = x + r * dim;
+    if (delta) {
+      float* out = sum + r * dim;
+      const T* add = delta + r * dim;
+      for (std::int64_t i = 0; i < dim; ++i) out[i] = row[i] + load(add[i]);
+      row = out;
+    }
+    float total = 0;
+    for (std::int64_t i = 0; i < dim; ++i) total += row[i];
+    const float m = total / static_cast<float>(dim);
+    float squares = 0;
+    for (std::int64_t i = 0; i < dim; ++i) squares += (row[i] - m) * (row[i] - m);
+    const float s = 1.0f / std::sqrt(squares / static_cast<float>(dim) + eps);
+    T* out = y + r * dim;
+    for (std::int64_t i = 0; i < dim; ++i) store(out[i], (row[i] - m) * s * weight[i] + bias[i]);
+    mean[r] = m;
+    rstd[r] = s;
+  }
+}
+
+template <class T>
+void layer_norm_backward(std::int64_t rows, std::int64_t dim, const T* dy, const float* x,
+                         const float* mean, const float* rstd, const float* weight, float* dx,
+                         float* weight_grad, float* bias_grad) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T* g = dy + r * dim;
+    const float* row = x + r * dim;
+    float* out = dx + r * dim;
+    const float m = mean[r], s = rstd[r];
+    float mean_g = 0, mean_gx = 0;
+    for (std::int64_t i = 0; i < dim; ++i) {
+      const float gi = load(g[i]);
+      const float normed = (row[i] - m) * s;
+      weight_grad[i] += gi * normed;
+      bias_grad[i] += gi;
+      mean_g += gi * weight[i];
+      mean_gx += gi * weight[i] * normed;
+    }
+    mean_g /= static_cast<float>(dim);
+    mean_gx /= static_cast<float>(dim);
+    for (std::int64_t i = 0; i < dim; ++i)
+      out[i] += s * (load(g[i]) * weight[i] - mean_g - (row[i] - m) * s * mean_gx);
+  }
+}
+
+constexpr float kSqrtHalf = 0.70710678118654752440f;
+constexpr float kInvSqrt2Pi = 0.39894228040143267794f;
+
+template <class T>
+void gelu(std::int64_t count, const T* h, T* a) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float v = load(h[i]);
+    store(a[i], 0.5f * v * (1.0f + error_function(v * kSqrtHalf, exponential(-0.5f * v * v))));
+  }
+}
+
+template <class T>
+void gelu_backward(std::int64_t rows, std::int64_t dim, const T* h, T* d, float* column_sum) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const T* hr = h + r * dim;
+    T* dr = d + r * dim;
+    for (std::int64_t i = 0; i < dim; ++i) {
+      const float v = load(hr[i]);
+      const float gauss = exponential(-0.5f * v * v);
+      const float slope =
+          0.5f * (1.0f + error_function(v * kSqrtHalf, gauss)) + v * kInvSqrt2Pi * gauss;
+      const float g = load(dr[i]) * slope;
+      store(dr[i], g);
+      column_sum[i] += g;
+    }
+  }
+}
+
+template <class T>
+void column_sum(std::int64_t rows, std::int64_t dim, const T* d, float* sum) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < dim; ++i) sum[i] += load(d[r * dim + i]);
+}
+
+template <class T>
+void to_float(std::int64_t rows, std::int64_t dim, const T* from, std::int64_t from_stride,
+              float scale, float* to, std::int64_t to_stride) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < dim; ++i)
+      to[r * to_stride + i] = scale * load(from[r * from_stride + i]);
+}
+
+template <class T>
+void from_float(std::int64_t rows, std::int64_t dim, const float* from, std::int64_t from_stride,
+                T* to, std::int64_t to_stride) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < dim; ++i)
+      store(to[r * to_stride + i], from[r * from_stride + i]);
+}
+
+void softmax(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* row = logits + r * n;
+    float largest = row[0];
+    for (std::int64_t i = 1; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
+    float total = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      row[i] = exponential(row[i] - largest);
+      total += row[i];
+    }
+    const float inverse = 1.0f / total;
+    for (std::int64_t i = 0; i < n; ++i) row[i] *= inverse;
+    log_sum_exp[r] = largest + std::log(total);
+  }
+}
+
+void softmax_again(std::int64_t rows, std::int64_t n, float* logits, const float* log_sum_exp) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < n; ++i)
+      logits[r * n + i] = exponential(logits[r * n + i] - log_sum_exp[r]);
+}
+
+void softmax_backward(std::int64_t rows, std::int64_t n, const float* weights, float* dweights) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float* p = weights + r * n;
+    float* d = dweights + r * n;
+    float delta = 0;
+    for (std::int64_t i = 0; i < n; ++i) delta += p[i] * d[i];
+    for (std::int64_t i = 0; i < n; ++i) d[i] = p[i] * (d[i] - delta);
+  }
+}
+
+void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
+           float* exp_avg, float* exp_avg_sq) {
+  const AdamWStep s = step;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float g = grad[i] * s.grad_scale;
+    const float m = exp_avg[i] + (1.0f - s.beta1) * (g - exp_avg[i]);
+    const float v = s.beta2 * exp_avg_sq[i] + (1.0f - s.beta2) * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    value[i] = s.decay * value[i] - s.step_size * m / (std::sqrt(v) / s.bias_correction2 + s.eps);
+  }
+}
+
+double square_sum(std::int64_t count, const float* values) {
+  double total = 0;
+  for (std::int64_t i = 0; i < count; ++i)
+    total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+  return total;
+}
+
+template <class T>
+constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>, gelu_backward<T>,
+                             column_sum<T>,     to_float<T>,            from_float<T>};
+
+}  // namespace
+
+#define SGMAE_NAME_(x) #x
+#define SGMAE_NAME(x) SGMAE_NAME_(x)
+extern const CpuKernels kernels;
+const CpuKernels kernels{rows<float>, rows<Bf16>, softmax,     softmax_again,         softmax_backward,
+                         adamw,       square_sum, SGMAE_NAME(SGMAE_ISA)};
+
+}  // namespace sgmae::SGMAE_ISA

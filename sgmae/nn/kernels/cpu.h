@@ -1,0 +1,78 @@
+// The elementwise and row-wise inner loops of the training step, on raw memory, without LibTorch.
+// cpu.cpp is compiled once per instruction set (CMakeLists.txt); cpu_kernels() picks the widest the
+// machine has. Every function works on a range of rows and is called from several threads at once.
+#pragma once
+
+#include <cstdint>
+
+namespace sgmae {
+
+struct Bf16 {
+  std::uint16_t bits;
+};
+
+// Kernels for activations of type T (float or Bf16). Statistics, residual stream and parameter
+// gradients are always float.
+template <class T>
+struct RowKernels {
+  // sum = x + delta (delta may be null, then sum may be null too: sum is x), y = LayerNorm(sum).
+  // x, sum [rows, dim] float; delta, y [rows, dim] T; mean, rstd [rows].
+  void (*add_layer_norm)(std::int64_t rows, std::int64_t dim, const float* x, const T* delta,
+                         const float* weight, const float* bias, float eps, float* sum, T* y,
+                         float* mean, float* rstd);
+  // dx += d LayerNorm / d x * dy; weight_grad and bias_grad [dim] are added to.
+  void (*layer_norm_backward)(std::int64_t rows, std::int64_t dim, const T* dy, const float* x,
+                              const float* mean, const float* rstd, const float* weight, float* dx,
+                              float* weight_grad, float* bias_grad);
+  // a = gelu(h), the exact (erf) form.
+  void (*gelu)(std::int64_t count, const T* h, T* a);
+  // d *= gelu'(h) in place; column_sum [dim] += sum over rows of the result.
+  void (*gelu_backward)(std::int64_t rows, std::int64_t dim, const T* h, T* d, float* column_sum);
+  // column_sum [dim] += sum over rows of d.
+  void (*column_sum)(std::int64_t rows, std::int64_t dim, const T* d, float* column_sum);
+  // Between activations and float; row strides in elements. to_float multiplies by `scale`.
+  void (*to_float)(std::int64_t rows, std::int64_t dim, const T* from, std::int64_t from_stride,
+                   float scale, float* to, std::int64_t to_stride);
+  void (*from_float)(std::int64_t rows, std::int64_t dim, const float* from,
+                     std::int64_t from_stride, T* to, std::int64_t to_stride);
+};
+
+struct AdamWStep {
+  float beta1, beta2, eps;
+  float step_size;         // lr / (1 - beta1^t)
+  float bias_correction2;  // sqrt(1 - beta2^t)
+  float decay;             // 1 - lr * weight_decay
+  float grad_scale;        // multiplies the gradient first
+};
+
+struct CpuKernels {
+  RowKernels<float> fp32;
+  RowKernels<Bf16> bf16;
+  // In place softmax over each row [rows, n] of logits; log_sum_exp [rows].
+  void (*softmax)(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp);
+  // logits -> exp(logits - log_sum_exp): the same weights again.
+  void (*softmax_again)(std::int64_t rows, std::int64_t n, float* logits, const float* log_sum_exp);
+  // dweights -> weights * (dweights - delta), delta [rows] = sum over columns of weights * dweights.
+  void (*softmax_backward)(std::int64_t rows, std::int64_t n, const float* weights, float* dweights);
+  // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
+  void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
+                float* exp_avg, float* exp_avg_sq);
+  // Sum of squares, in double.
+  double (*square_sum)(std::int64_t count, const float* values);
+  const char* instruction_set;
+};
+
+const CpuKernels& cpu_kernels();
+
+template <class T>
+const RowKernels<T>& row_kernels();
+template <>
+inline const RowKernels<float>& row_kernels() {
+  return cpu_kernels().fp32;
+}
+template <>
+inline const RowKernels<Bf16>& row_kernels() {
+  return cpu_kernels().bf16;
+}
+
+}  // namespace sgmae

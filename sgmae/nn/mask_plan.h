@@ -1,0 +1,21 @@
+// Which patches the encoder sees. Every masking strategy is just a way to make one.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace sgmae {
+
+struct MaskPlan {
+  at::Tensor order;            // [B, N] int64 (CPU): patch positions, visible first
+  std::int64_t n_visible = 0;  // the first n_visible of `order` stay visible
+};
+
+// int(N * (1 - mask_ratio)), MAE's count of visible patches.
+std::int64_t visible_count(std::int64_t n_patches, double mask_ratio);
+
+// [B, N] fp32: 0 visible, 1 masked, in patch order (MAE's `mask`).
+at::Tensor mask_of(const MaskPlan& plan);
+
+}  // namespace sgmae

@@ -1,0 +1,240 @@
+#include "sgmae/nn/ops.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/kernels/cpu.h"
+
+// Matrix product of the BLAS inside LibTorch, column-major.
+extern "C" void sgemm_(const char* trans_a, const char* trans_b, const int* m, const int* n,
+                       const int* k, const float* alpha, const float* a, const int* lda,
+                       const float* b, const int* ldb, const float* beta, float* c, const int* ldc);
+
+namespace sgmae {
+namespace {
+
+// Calls body(T{}) with the kernels' type for activations of `type`.
+template <class Body>
+void with_type(at::ScalarType type, Body body) {
+  if (type == at::kFloat) return body(float{});
+  SGMAE_ASSERT(type == at::kBFloat16);
+  body(Bf16{});
+}
+
+template <class T>
+T* data(const at::Tensor& tensor) {
+  return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
+}
+
+// Splits rows over threads: body(part, begin, end). The split depends only on the number of threads,
+// so that sums over parts come out the same every time.
+template <class Body>
+void for_parts(std::int64_t rows, Body body) {
+  const std::int64_t parts = std::min<std::int64_t>(at::get_num_threads(), rows);
+  at::parallel_for(0, parts, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t part = first; part < last; ++part)
+      body(part, rows * part / parts, rows * (part + 1) / parts);
+  });
+}
+
+// Column sums gathered by several threads: one row per part, added up in order at the end.
+class PartialSums {
+ public:
+  explicit PartialSums(std::int64_t dim)
+      : dim_(dim), sums_(static_cast<std::size_t>(dim * at::get_num_threads()), 0.0f) {}
+  float* part(std::int64_t part) { return sums_.data() + part * dim_; }
+  void add_to(at::Tensor& grad) {
+    float* out = data<float>(grad);
+    for (std::size_t i = 0; i < sums_.size(); ++i) out[i % dim_] += sums_[i];
+  }
+
+ private:
+  std::int64_t dim_;
+  std::vector<float> sums_;
+};
+
+// Row-major c [m, n] = op(a) op(b); a is [m, k] (or [k, m] when `ta`), b [k, n] (or [n, k] when `tb`).
+void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) {
+  const float one = 1, zero = 0;
+  const int lda = ta ? m : k, ldb = tb ? k : n;
+  sgemm_(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &zero, c, &n);
+}
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
+  return at::linear(x, w, b);
+}
+
+void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
+  if (dy.scalar_type() == at::kFloat) {
+    weight_grad.addmm_(dy.t(), x);
+  } else {
+    weight_grad.add_(at::mm(dy.t(), x));
+  }
+}
+
+void bias_grad(const at::Tensor& dy, at::Tensor& grad) {
+  const std::int64_t dim = dy.size(-1), rows = dy.numel() / dim;
+  PartialSums sums(dim);
+  with_type(dy.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    for_parts(rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+      row_kernels<T>().column_sum(end - begin, dim, data<T>(dy) + begin * dim, sums.part(part));
+    });
+  });
+  sums.add_to(grad);
+}
+
+Normed add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
+                      const at::Tensor& bias, double eps, at::ScalarType type) {
+  const std::int64_t rows = x.size(0), dim = x.size(1);
+  Normed out;
+  out.sum = delta.defined() ? at::empty_like(x) : x;
+  out.y = at::empty({rows, dim}, type);
+  out.mean = at::empty({rows}, at::kFloat);
+  out.rstd = at::empty({rows}, at::kFloat);
+  with_type(type, [&](auto tag) {
+    using T = decltype(tag);
+    for_parts(rows, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * dim;
+      row_kernels<T>().add_layer_norm(
+          end - begin, dim, data<float>(x) + at, delta.defined() ? data<T>(delta) + at : nullptr,
+          data<float>(weight), data<float>(bias), static_cast<float>(eps),
+          data<float>(out.sum) + at, data<T>(out.y) + at, data<float>(out.mean) + begin,
+          data<float>(out.rstd) + begin);
+    });
+  });
+  return out;
+}
+
+void layer_norm_backward(const at::Tensor& dy, const Normed& normed, const at::Tensor& weight,
+                         at::Tensor& dx, at::Tensor& weight_grad, at::Tensor& bias_grad) {
+  const std::int64_t rows = dx.size(0), dim = dx.size(1);
+  PartialSums weight_sums(dim), bias_sums(dim);
+  with_type(dy.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    for_parts(rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * dim;
+      row_kernels<T>().layer_norm_backward(
+          end - begin, dim, data<T>(dy) + at, data<float>(normed.sum) + at,
+          data<float>(normed.mean) + begin, data<float>(normed.rstd) + begin, data<float>(weight),
+          data<float>(dx) + at, weight_sums.part(part), bias_sums.part(part));
+    });
+  });
+  weight_sums.add_to(weight_grad);
+  bias_sums.add_to(bias_grad);
+}
+
+at::Tensor gelu(const at::Tensor& h) {
+  at::Tensor a = at::empty_like(h);
+  with_type(h.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    for_parts(h.numel(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+      row_kernels<T>().gelu(end - begin, data<T>(h) + begin, data<T>(a) + begin);
+    });
+  });
+  return a;
+}
+
+void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
+  const std::int64_t dim = d.size(-1), rows = d.numel() / dim;
+  PartialSums sums(dim);
+  with_type(d.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    for_parts(rows, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+      row_kernels<T>().gelu_backward(end - begin, dim, data<T>(h) + begin * dim,
+                                     data<T>(d) + begin * dim, sums.part(part));
+    });
+  });
+  sums.add_to(bias_grad);
+}
+
+Attended attention(const at::Tensor& qkv, std::int64_t heads) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
+                  at::empty({batch, heads, n}, at::kFloat)};
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    const auto& rows = row_kernels<T>();
+    const CpuKernels& kernels = cpu_kernels();
+    for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(3 * n * d + n * n);
+      float *q = scratch.data(), *k = q + n * d, *v = k + n * d, *weights = v + n * d;
+      for (std::int64_t job = begin; job < end; ++job) {
+        const std::int64_t b = job / heads, h = job % heads;
+        const T* base = data<T>(qkv) + b * n * 3 * dim + h * d;
+        rows.to_float(n, d, base, 3 * dim, scale, q, d);
+        rows.to_float(n, d, base + dim, 3 * dim, 1.0f, k, d);
+        rows.to_float(n, d, base + 2 * dim, 3 * dim, 1.0f, v, d);
+        multiply(false, true, n, n, d, q, k, weights);
+        kernels.softmax(n, n, weights, data<float>(result.log_sum_exp) + job * n);
+        multiply(false, false, n, d, n, weights, v, q);
+        rows.from_float(n, d, q, d, data<T>(result.out) + b * n * dim + h * d, dim);
+      }
+    });
+  });
+  return result;
+}
+
+at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
+                              const Attended& attended, std::int64_t heads) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  at::Tensor dqkv = at::empty_like(qkv);
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    const auto& rows = row_kernels<T>();
+    const CpuKernels& kernels = cpu_kernels();
+    for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(5 * n * d + 2 * n * n);
+      float *q = scratch.data(), *k = q + n * d, *v = k + n * d, *g = v + n * d, *out = g + n * d;
+      float *weights = out + n * d, *dweights = weights + n * n;
+      for (std::int64_t job = begin; job < end; ++job) {
+        const std::int64_t b = job / heads, h = job % heads;
+        const T* base = data<T>(qkv) + b * n * 3 * dim + h * d;
+        T* dbase = data<T>(dqkv) + b * n * 3 * dim + h * d;
+        rows.to_float(n, d, base, 3 * dim, scale, q, d);
+        rows.to_float(n, d, base + dim, 3 * dim, 1.0f, k, d);
+        rows.to_float(n, d, base + 2 * dim, 3 * dim, 1.0f, v, d);
+        rows.to_float(n, d, data<T>(dout) + b * n * dim + h * d, dim, 1.0f, g, d);
+        multiply(false, true, n, n, d, q, k, weights);
+        kernels.softmax_again(n, n, weights, data<float>(attended.log_sum_exp) + job * n);
+        multiply(true, false, n, d, n, weights, g, out);  // dv = P^T dout
+        rows.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
+        multiply(false, true, n, n, d, g, v, dweights);  // dP = dout v^T
+        kernels.softmax_backward(n, n, weights, dweights);
+        multiply(true, false, n, d, n, dweights, q, out);  // dk = dS^T (scale q)
+        rows.from_float(n, d, out, d, dbase + dim, 3 * dim);
+        multiply(false, false, n, d, n, dweights, k, out);  // dq = scale dS k
+        for (std::int64_t i = 0; i < n * d; ++i) out[i] *= scale;
+        rows.from_float(n, d, out, d, dbase, 3 * dim);
+      }
+    });
+  });
+  return dqkv;
+}
+
+at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
+  const auto split = [&](std::int64_t part) {
+    return qkv.select(2, part).to(at::kFloat).view({batch, n, heads, d}).transpose(1, 2);
+  };
+  const auto logits = at::matmul(split(0), split(1).transpose(2, 3)).div(std::sqrt(static_cast<double>(d)));
+  return at::softmax(logits, -1);
+}
+
+}  // namespace sgmae

@@ -1,0 +1,37 @@
+// Which internals a forward pass should hand out. Tensors are named as in the files of
+// `sgmae forward`:
+//   encoder.<i>.attention      [B, heads, n, n]  softmax weights
+//   encoder.<i>.attention_out  [B, n, D]         heads concatenated, before `proj` (X' of Eq. 2)
+//   encoder.<i>.block_out      [B, n, D]         residual stream after block i
+//   encoder.<i>.key            [B, n, D]         keys, heads concatenated
+// and the same under decoder.; i counts from 0 and n includes CLS (row 0).
+// Nothing is computed that was not asked for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace sgmae {
+
+class Taps {
+ public:
+  Taps() = default;
+  explicit Taps(const std::vector<std::string>& names) : wanted_(names.begin(), names.end()) {}
+
+  bool wants(const std::string& name) const { return wanted_.count(name) > 0; }
+  const std::set<std::string>& wanted() const { return wanted_; }
+  void put(const std::string& name, at::Tensor value) { values_[name] = std::move(value); }
+  // Throws std::out_of_range for a tensor that was not tapped.
+  const at::Tensor& operator[](const std::string& name) const { return values_.at(name); }
+  const std::map<std::string, at::Tensor>& values() const { return values_; }
+
+ private:
+  std::set<std::string> wanted_;
+  std::map<std::string, at::Tensor> values_;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,73 @@
+#include "sgmae/optim/adamw.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/kernels/cpu.h"
+#include "sgmae/optim/groups.h"
+
+namespace sgmae {
+
+AdamW::AdamW(std::vector<Parameter>& parameters, AdamWOptions options) : options_(options) {
+  for (Parameter& parameter : parameters)
+    if (parameter.trained())
+      moments_.push_back({&parameter, is_decayed(parameter), at::zeros_like(parameter.value),
+                          at::zeros_like(parameter.value)});
+}
+
+void AdamW::step(double lr, double grad_scale) {
+  ++steps_;
+  const double t = static_cast<double>(steps_);
+  AdamWStep step{};
+  step.beta1 = static_cast<float>(options_.beta1);
+  step.beta2 = static_cast<float>(options_.beta2);
+  step.eps = static_cast<float>(options_.eps);
+  step.step_size = static_cast<float>(lr / (1.0 - std::pow(options_.beta1, t)));
+  step.bias_correction2 = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, t)));
+  step.grad_scale = static_cast<float>(grad_scale);
+  for (Moments& m : moments_) {
+    step.decay = m.decayed ? static_cast<float>(1.0 - lr * options_.weight_decay) : 1.0f;
+    const float* grad = m.parameter->grad.data_ptr<float>();
+    float* value = m.parameter->value.data_ptr<float>();
+    float *first = m.exp_avg.data_ptr<float>(), *second = m.exp_avg_sq.data_ptr<float>();
+    at::parallel_for(0, m.exp_avg.numel(), 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+      cpu_kernels().adamw(end - begin, step, grad + begin, value + begin, first + begin,
+                          second + begin);
+    });
+  }
+}
+
+NamedTensors AdamW::state() const {
+  NamedTensors tensors{{"adamw.step", at::scalar_tensor(steps_, at::kLong)}};
+  for (const Moments& m : moments_) {
+    tensors.emplace_back("exp_avg." + m.parameter->name, m.exp_avg);
+    tensors.emplace_back("exp_avg_sq." + m.parameter->name, m.exp_avg_sq);
+  }
+  return tensors;
+}
+
+void AdamW::load(const TensorFile& file) {
+  const auto find = [&](const std::string& name) -> const at::Tensor& {
+    const at::Tensor* tensor = file.find(name);
+    check(tensor, ExitCode::checkpoint, "the optimizer state lacks '", name,
+          "'; it belongs to another model");
+    return *tensor;
+  };
+  const auto load = [&](const std::string& name, at::Tensor& to) {
+    const at::Tensor& from = find(name);
+    check(from.sizes() == to.sizes(), ExitCode::checkpoint, "the optimizer state's '", name,
+          "' has another shape than the model's; it belongs to another model");
+    to.copy_(from);
+  };
+  steps_ = find("adamw.step").item<std::int64_t>();
+  for (Moments& m : moments_) {
+    load("exp_avg." + m.parameter->name, m.exp_avg);
+    load("exp_avg_sq." + m.parameter->name, m.exp_avg_sq);
+  }
+}
+
+}  // namespace sgmae

@@ -1,0 +1,45 @@
+// AdamW (Loshchilov & Hutter 2019) over the trained parameters of a model, in one pass over memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sgmae/io/safetensors.h"
+#include "sgmae/nn/parameter.h"
+
+namespace sgmae {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.95;  // MAE's pre-training values
+  double eps = 1e-8;
+  double weight_decay = 0.05;  // on parameters that is_decayed() (optim/groups.h)
+};
+
+class AdamW {
+ public:
+  // `parameters` must outlive the optimizer and keep its tensors.
+  AdamW(std::vector<Parameter>& parameters, AdamWOptions options);
+
+  // One step with gradients times `grad_scale`.
+  void step(double lr, double grad_scale = 1.0);
+
+  std::int64_t steps() const { return steps_; }
+
+  // "exp_avg.<name>", "exp_avg_sq.<name>" and "adamw.step" (sharing memory with the optimizer).
+  NamedTensors state() const;
+  // Throws Error(checkpoint) when a tensor is missing or of another shape.
+  void load(const TensorFile& file);
+
+ private:
+  struct Moments {
+    Parameter* parameter;
+    bool decayed;
+    at::Tensor exp_avg, exp_avg_sq;  // fp32, the parameter's shape
+  };
+
+  AdamWOptions options_;
+  std::vector<Moments> moments_;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,16 @@
+#include "sgmae/optim/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace sgmae {
+
+double learning_rate(const Schedule& s, double epoch) {
+  if (epoch < s.warmup_epochs) return s.peak_lr * epoch / s.warmup_epochs;
+  const double span = s.epochs - s.warmup_epochs;
+  const double progress = span > 0 ? std::min(1.0, (epoch - s.warmup_epochs) / span) : 1.0;
+  return s.min_lr + (s.peak_lr - s.min_lr) * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+}
+
+}  // namespace sgmae

@@ -1,0 +1,15 @@
+// MAE's learning-rate schedule (He et al. 2022, appendix A.1).
+#pragma once
+
+namespace sgmae {
+
+struct Schedule {
+  double peak_lr = 1e-3, min_lr = 0;
+  double warmup_epochs = 40, epochs = 400;
+};
+
+// Linear from 0 to peak_lr over the warm-up, then half a cosine down to min_lr at `epochs`.
+// `epoch` is fractional: epochs finished plus the share of the present one.
+double learning_rate(const Schedule& schedule, double epoch);
+
+}  // namespace sgmae

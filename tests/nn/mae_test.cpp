@@ -1,0 +1,155 @@
+// Oracle: transformers' ViTMAEForPreTraining (tests/golden/mae.py), given the same weights, pixels
+// and noise: outputs, loss and every gradient.
+#include "sgmae/nn/mae.h"
+
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include "sgmae/base/error.h"
+#include "sgmae/io/safetensors.h"
+
+namespace sgmae {
+namespace {
+
+MaeConfig config_of(const std::string& size) {
+  MaeConfig config;
+  if (size == "square") {
+    config.height = config.width = 32;
+    config.patch_size = 8;
+    config.encoder = {32, 2, 4};
+    config.decoder = {16, 2, 2};
+  } else {
+    config.height = config.width = 28;
+    config.channels = 1;
+    config.patch_size = 4;
+    config.encoder = {24, 3, 3};
+    config.decoder = {16, 1, 4};
+  }
+  return config;
+}
+
+double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
+  const double scale = theirs.norm().item<double>();
+  return ours.sub(theirs).norm().item<double>() / std::max(scale, 1e-12);
+}
+
+struct Golden {
+  std::string size;
+  bool norm_pix;
+};
+
+class MaeGolden : public testing::TestWithParam<Golden> {
+ protected:
+  void SetUp() override {
+    file_ = read_safetensors(SGMAE_TEST_DATA "/nn/mae_" + GetParam().size + ".safetensors");
+    config_ = config_of(GetParam().size);
+    config_.norm_pix_loss = GetParam().norm_pix;
+    model_ = std::make_unique<Mae>(config_, 0);
+    for (Parameter& p : model_->parameters()) p.value.copy_(golden("param." + p.name));
+    model_->parameters_changed();
+    plan_ = {at::argsort(golden("noise"), /*stable=*/true, 1),
+             visible_count(config_.n_patches(), 0.75)};
+  }
+  const at::Tensor& golden(const std::string& name) const {
+    const at::Tensor* tensor = file_.find(name);
+    if (!tensor) throw std::runtime_error("no golden " + name);
+    return *tensor;
+  }
+
+  TensorFile file_;
+  MaeConfig config_;
+  std::unique_ptr<Mae> model_;
+  MaskPlan plan_;
+};
+
+// 1e-5: both sides sum in fp32, in different orders.
+TEST_P(MaeGolden, ForwardEqualsTransformers) {
+  const MaeOutput out = model_->forward(golden("pixels"), plan_);
+  EXPECT_LT(relative_error(out.latent, golden("latent")), 1e-5);
+  EXPECT_LT(relative_error(out.pred, golden("pred")), 1e-5);
+  EXPECT_TRUE(mask_of(plan_).equal(golden("mask")));
+  const double loss = golden(GetParam().norm_pix ? "norm_pix.loss" : "plain.loss").item<double>();
+  EXPECT_NEAR(out.loss, loss, 1e-5 * loss);
+}
+
+TEST_P(MaeGolden, EveryGradientEqualsTransformers) {
+  const double loss = model_->forward_backward(golden("pixels"), plan_);
+  const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
+  EXPECT_NEAR(loss, golden(tag + "loss").item<double>(), 1e-5 * loss);
+  int compared = 0;
+  for (const Parameter& p : model_->parameters()) {
+    if (!p.trained()) continue;
+    EXPECT_LT(relative_error(p.grad, golden(tag + "grad." + p.name)), 1e-5) << p.name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 12 * (config_.encoder.depth + config_.decoder.depth) + 12);
+}
+
+TEST_P(MaeGolden, GradientsAccumulateWithTheirScale) {
+  model_->forward_backward(golden("pixels"), plan_, 0.25);
+  model_->forward_backward(golden("pixels"), plan_, 0.5);
+  const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
+  for (const Parameter& p : model_->parameters())
+    if (p.trained()) {
+      EXPECT_LT(relative_error(p.grad, golden(tag + "grad." + p.name).mul(0.75)), 1e-5) << p.name;
+    }
+}
+
+// bf16 keeps 8 bits of mantissa: 0.4 % per rounding, which layers add up; gradients of attention and
+// norms cancel the most.
+TEST_P(MaeGolden, Bf16StaysNear) {
+  model_->set_precision(Precision::bf16);
+  const double loss = model_->forward_backward(golden("pixels"), plan_);
+  const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
+  EXPECT_NEAR(loss, golden(tag + "loss").item<double>(), 0.02 * loss);
+  for (const Parameter& p : model_->parameters())
+    if (p.trained() && p.value.dim() > 1) {
+      EXPECT_LT(relative_error(p.grad, golden(tag + "grad." + p.name)), 0.1) << p.name;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, MaeGolden,
+                         testing::Values(Golden{"square", false}, Golden{"square", true},
+                                         Golden{"small_patch", false}, Golden{"small_patch", true}),
+                         [](const auto& info) {
+                           return info.param.size + (info.param.norm_pix ? "_norm_pix" : "_plain");
+                         });
+
+TEST(Mae, ParameterCountsOfThePublishedModels) {
+  const auto count = [](const std::string& name) {
+    std::int64_t total = 0;
+    for (const Parameter& p : Mae(named_config(name), 0).parameters()) total += p.value.numel();
+    return total;
+  };
+  EXPECT_EQ(count("mae_vit_base_patch16"), 111'907'840);  // 111.91 M (mmpretrain's table)
+}
+
+TEST(Mae, NonSquareAndTaps) {
+  MaeConfig config = config_of("square");
+  config.height = 16;
+  config.width = 40;
+  const Mae model(config, 3);
+  const at::Tensor pixels = at::randn({2, 3, 16, 40});
+  Taps taps({"encoder.0.attention", "encoder.1.attention_out", "encoder.1.block_out", "encoder.0.key"});
+  const at::Tensor latent = model.encode(pixels, &taps);
+  EXPECT_EQ(latent.sizes(), (std::vector<std::int64_t>{2, 11, 32}));
+  EXPECT_EQ(taps["encoder.0.attention"].sizes(), (std::vector<std::int64_t>{2, 4, 11, 11}));
+  EXPECT_LT(taps["encoder.0.attention"].sum(-1).sub(1).abs().max().item<double>(), 1e-5);
+  EXPECT_EQ(taps["encoder.1.attention_out"].sizes(), (std::vector<std::int64_t>{2, 11, 32}));
+  EXPECT_EQ(taps.values().size(), 4u);
+  Taps only({"encoder.0.block_out"});
+  EXPECT_FALSE(model.encode(pixels, &only, /*taps_only=*/true).defined());
+  EXPECT_EQ(only["encoder.0.block_out"].sizes(), (std::vector<std::int64_t>{2, 11, 32}));
+}
+
+TEST(Mae, WrongInputsAreUserErrors) {
+  Mae model(config_of("square"), 0);
+  EXPECT_THROW(model.encode(at::randn({1, 3, 40, 32})), Error);
+  MaeConfig config = config_of("square");
+  config.patch_size = 7;
+  EXPECT_THROW(Mae(config, 0), Error);
+}
+
+}  // namespace
+}  // namespace sgmae

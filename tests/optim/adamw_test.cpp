@@ -1,0 +1,106 @@
+// Oracle: the update of Loshchilov & Hutter 2019 (algorithm 2) in double, value by value.
+#include "sgmae/optim/adamw.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/rng.h"
+#include "sgmae/optim/groups.h"
+
+namespace sgmae {
+namespace {
+
+at::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t seed) {
+  at::Tensor out = at::empty(shape);
+  Rng rng(seed, 0, 0, Purpose::probe);
+  for (std::int64_t i = 0; i < out.numel(); ++i)
+    out.data_ptr<float>()[i] = static_cast<float>(rng.normal());
+  return out;
+}
+
+std::vector<Parameter> some_parameters() {
+  return {{"blocks.0.mlp.fc1.weight", noise({7, 5}, 1), at::zeros({7, 5})},
+          {"pos_embed", noise({1, 3, 5}, 2), at::Tensor()},
+          {"blocks.0.mlp.fc1.bias", noise({7}, 3), at::zeros({7})},
+          {"big.weight", noise({40, 1000}, 4), at::zeros({40, 1000})}};
+}
+
+void set_gradients(std::vector<Parameter>& parameters, std::uint64_t step) {
+  for (Parameter& p : parameters)
+    if (p.trained()) p.grad.copy_(noise(p.grad.sizes().vec(), 100 + step));
+}
+
+std::vector<double> values(const at::Tensor& tensor) {
+  const float* data = tensor.const_data_ptr<float>();
+  return {data, data + tensor.numel()};
+}
+
+TEST(AdamW, EqualsTheFormulaStepByStep) {
+  std::vector<Parameter> parameters = some_parameters();
+  const at::Tensor fixed = parameters[1].value.clone();
+  AdamW optimizer(parameters, {.weight_decay = 0.05});
+  std::vector<std::vector<double>> theta, m, v;
+  for (const Parameter& p : parameters) {
+    theta.push_back(values(p.value));
+    m.emplace_back(theta.back().size());
+    v.emplace_back(theta.back().size());
+  }
+  for (int t = 1; t <= 5; ++t) {
+    const double lr = 0.01 * t, scale = t == 3 ? 0.25 : 1.0;
+    set_gradients(parameters, static_cast<std::uint64_t>(t));
+    optimizer.step(lr, scale);
+    for (std::size_t k = 0; k < parameters.size(); ++k) {
+      if (!parameters[k].trained()) continue;
+      const auto grad = values(parameters[k].grad), got = values(parameters[k].value);
+      for (std::size_t i = 0; i < grad.size(); ++i) {
+        const double g = scale * grad[i];
+        if (is_decayed(parameters[k])) theta[k][i] *= 1 - lr * 0.05;
+        m[k][i] = 0.9 * m[k][i] + 0.1 * g;
+        v[k][i] = 0.95 * v[k][i] + 0.05 * g * g;
+        const double m_hat = m[k][i] / (1 - std::pow(0.9, t));
+        const double v_hat = v[k][i] / (1 - std::pow(0.95, t));
+        theta[k][i] -= lr * m_hat / (std::sqrt(v_hat) + 1e-8);
+        // A handful of fp32 roundings a step on values of a few units.
+        ASSERT_NEAR(got[i], theta[k][i], 3e-6) << parameters[k].name << " " << i << " step " << t;
+      }
+    }
+  }
+  EXPECT_TRUE(at::equal(parameters[1].value, fixed)) << "what has no gradient stays";
+  EXPECT_EQ(optimizer.steps(), 5);
+}
+
+TEST(AdamW, GoesOnExactlyFromItsState) {
+  std::vector<Parameter> one = some_parameters(), other = some_parameters();
+  AdamW first(one, {}), second(other, {});
+  for (std::uint64_t t = 0; t < 3; ++t) {
+    set_gradients(one, t);
+    first.step(0.01);
+  }
+  TensorFile file;
+  for (const auto& [name, tensor] : first.state()) file.tensors.emplace_back(name, tensor.clone());
+  second.load(file);
+  for (std::size_t k = 0; k < one.size(); ++k) other[k].value.copy_(one[k].value);
+  for (std::uint64_t t = 3; t < 6; ++t) {
+    set_gradients(one, t), set_gradients(other, t);
+    first.step(0.01), second.step(0.01);
+  }
+  for (std::size_t k = 0; k < one.size(); ++k) EXPECT_TRUE(at::equal(other[k].value, one[k].value));
+}
+
+TEST(AdamW, RefusesTheStateOfAnotherModel) {
+  std::vector<Parameter> parameters = some_parameters();
+  AdamW optimizer(parameters, {});
+  TensorFile file{optimizer.state(), {}};
+  std::vector<Parameter> wider{{"blocks.0.mlp.fc1.weight", at::zeros({7, 6}), at::zeros({7, 6})}};
+  EXPECT_THROW(AdamW(wider, {}).load(file), Error);
+  file.tensors.pop_back();
+  EXPECT_THROW(optimizer.load(file), Error);
+}
+
+}  // namespace
+}  // namespace sgmae

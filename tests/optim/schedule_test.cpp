@@ -1,0 +1,43 @@
+// Oracle: closed forms at the points where the schedule has simple values.
+#include "sgmae/optim/schedule.h"
+
+#include <gtest/gtest.h>
+
+namespace sgmae {
+namespace {
+
+const Schedule paper{.peak_lr = 2.4e-3, .min_lr = 0, .warmup_epochs = 40, .epochs = 400};
+
+TEST(Schedule, RisesLinearlyFromZero) {
+  EXPECT_EQ(learning_rate(paper, 0), 0);
+  EXPECT_DOUBLE_EQ(learning_rate(paper, 10), 0.6e-3);
+  EXPECT_DOUBLE_EQ(learning_rate(paper, 20.5), 2.4e-3 * 20.5 / 40);
+}
+
+TEST(Schedule, FallsAsHalfACosine) {
+  EXPECT_DOUBLE_EQ(learning_rate(paper, 40), 2.4e-3);
+  EXPECT_NEAR(learning_rate(paper, 220), 1.2e-3, 1e-18);  // half way: cos(pi/2) = 6e-17 in double
+  EXPECT_NEAR(learning_rate(paper, 160), 2.4e-3 * 0.75, 1e-15);  // cos(pi/3) = 1/2
+  EXPECT_NEAR(learning_rate(paper, 400), 0, 1e-18);
+}
+
+TEST(Schedule, EndsAtMinLr) {
+  Schedule schedule = paper;
+  schedule.min_lr = 1e-5;
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 40), 2.4e-3);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 400), 1e-5);
+}
+
+TEST(Schedule, NeedsNoWarmUp) {
+  EXPECT_DOUBLE_EQ(learning_rate({.peak_lr = 1, .warmup_epochs = 0, .epochs = 10}, 0), 1);
+}
+
+TEST(Schedule, StaysFiniteWhenTheRunIsAllWarmUp) {
+  const Schedule schedule{.peak_lr = 1, .warmup_epochs = 40, .epochs = 10};
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 10), 0.25);
+  EXPECT_DOUBLE_EQ(learning_rate({.peak_lr = 1, .min_lr = 0.5, .warmup_epochs = 4, .epochs = 4}, 4),
+                   0.5);
+}
+
+}  // namespace
+}  // namespace sgmae
