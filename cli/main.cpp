@@ -1,1 +1,82 @@
-int main() { return 0; }
+// The program: finds the command, reads its options, runs it, and turns errors into exit codes.
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "cli/command.h"
+#include "sgmae/base/version.h"
+
+namespace sgmae {
+
+const std::vector<CommandEntry>& commands() {
+  static const std::vector<CommandEntry> all{
+      {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
+      {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
+      {"recipes", "list, show or copy the named recipes", recipes_command},
+      {"options", "print every command's options as Markdown (docs/options.md)", options_command},
+  };
+  return all;
+}
+
+namespace {
+
+std::string overview() {
+  std::string text = str("sgmae ", version, ": self-guided masked autoencoders\n\nusage: sgmae COMMAND [options]\n\n");
+  for (const CommandEntry& entry : commands()) {
+    std::string name = str("  ", entry.name);
+    name.resize(16, ' ');
+    text += name + entry.summary + "\n";
+  }
+  return text + "\nsgmae COMMAND --help lists the options of one command.\n";
+}
+
+int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+  Command command = entry.make();
+  const ParsedArguments parsed = parse_arguments(command, arguments);
+  if (parsed.help) {
+    std::cout << help_text(entry, command);
+    return 0;
+  }
+  const nlohmann::ordered_json result = command.run(parsed.positional);
+  if (parsed.json) std::cout << result.dump() << std::endl;
+  return 0;
+}
+
+int main_of(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
+    std::cout << overview();
+    return arguments.empty() ? static_cast<int>(ExitCode::usage) : 0;
+  }
+  if (arguments[0] == "--version") {
+    std::cout << "sgmae " << version << "\n";
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const CommandEntry& entry : commands()) {
+    if (arguments[0] == entry.name) return run(entry, {arguments.begin() + 1, arguments.end()});
+    names.emplace_back(entry.name);
+  }
+  const std::string nearest = nearest_word(arguments[0], names);
+  fail(ExitCode::usage, "unknown command '", arguments[0], "'",
+       nearest.empty() ? "; sgmae --help lists them" : "; did you mean '" + nearest + "'?");
+}
+
+}  // namespace
+}  // namespace sgmae
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::string name = arguments.empty() ? "sgmae" : "sgmae " + arguments[0];
+  try {
+    return sgmae::main_of(arguments);
+  } catch (const sgmae::Error& error) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
+    return 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(), error.what());
+    return 70;
+  }
+}

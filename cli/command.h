@@ -1,0 +1,53 @@
+// How a command of the program is put together: declare options, then run with them set.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sgmae/base/options.h"
+
+namespace sgmae {
+
+// What a command's options are read into, and what it then does.
+struct Command {
+  Options options;
+  std::string positional_help;  // e.g. "IMAGES…"; empty: the command takes none
+  bool takes_recipe = false;    // --config and --set are understood
+  // Gets the positional arguments; returns what --json prints.
+  std::function<nlohmann::ordered_json(const std::vector<std::string>&)> run;
+};
+
+struct CommandEntry {
+  const char* name;
+  const char* summary;
+  Command (*make)();
+};
+
+// Every command, in the order of the help text.
+const std::vector<CommandEntry>& commands();
+
+Command pretrain_command();
+Command knn_command();
+Command mask_command();
+Command reconstruct_command();
+Command forward_command();
+Command recipes_command();
+Command options_command();
+
+// A recipe's text by name or path. Throws Error(usage), with "did you mean".
+std::string recipe_text(const std::string& name_or_path);
+
+// Sets the command's options from arguments, in the order recipe, --set, flags; the rest are the
+// positional arguments. `help` and `json` say whether those flags were given.
+struct ParsedArguments {
+  std::vector<std::string> positional;
+  bool help = false, json = false;
+};
+ParsedArguments parse_arguments(Command& command, const std::vector<std::string>& arguments);
+
+// The text of `sgmae <command> --help`.
+std::string help_text(const CommandEntry& entry, const Command& command);
+
+}  // namespace sgmae

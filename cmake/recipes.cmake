@@ -1,0 +1,10 @@
+# Writes OUTPUT, a source file that holds every recipes/*.toml as a raw string.
+file(GLOB recipes ${SOURCE_DIR}/recipes/*.toml)
+set(text "#include \"cli/recipes.h\"\n\nnamespace sgmae {\n\nconst std::map<std::string, std::string>& builtin_recipes() {\n  static const std::map<std::string, std::string> recipes{\n")
+foreach(recipe ${recipes})
+  get_filename_component(name ${recipe} NAME_WE)
+  file(READ ${recipe} content)
+  string(APPEND text "      {\"${name}\", R\"toml(${content})toml\"},\n")
+endforeach()
+string(APPEND text "  };\n  return recipes;\n}\n\n}  // namespace sgmae\n")
+file(WRITE ${OUTPUT} "${text}")

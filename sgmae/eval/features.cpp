@@ -1,0 +1,25 @@
+#include "sgmae/eval/features.h"
+
+#include <ATen/ops/cat.h>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next) {
+  std::vector<at::Tensor> cls, mean;
+  Features features;
+  Batch batch;
+  while (next(batch)) {
+    const at::Tensor tokens = model.encode(batch.pixels);  // [B, 1+N, D]
+    cls.push_back(tokens.select(1, 0).contiguous());
+    mean.push_back(tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}));
+    features.label.insert(features.label.end(), batch.label.begin(), batch.label.end());
+  }
+  check(!cls.empty(), ExitCode::data, "no images to take features of");
+  features.cls = at::cat(cls);
+  features.mean = at::cat(mean);
+  return features;
+}
+
+}  // namespace sgmae

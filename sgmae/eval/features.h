@@ -1,0 +1,24 @@
+// Features of whole images from a frozen encoder.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "sgmae/data/batch.h"
+#include "sgmae/nn/mae.h"
+
+namespace sgmae {
+
+struct Features {
+  at::Tensor cls;                   // [M, D] class token after the final norm
+  at::Tensor mean;                  // [M, D] mean of the patch tokens after the final norm
+  std::vector<std::int64_t> label;  // [M] -1 where unlabelled
+};
+
+// Encodes every batch that `next` yields, nothing masked. Throws Error(data) when there is none.
+Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next);
+
+}  // namespace sgmae

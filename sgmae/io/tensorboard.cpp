@@ -1,0 +1,120 @@
+#include "sgmae/io/tensorboard.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <chrono>
+#include <cstring>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+namespace {
+
+// The wire format of protocol buffers, as far as events need it.
+void put_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  out += static_cast<char>(value);
+}
+void put_tag(std::string& out, int field, int wire_type) {
+  put_varint(out, static_cast<std::uint64_t>(field << 3 | wire_type));
+}
+void put_integer(std::string& out, int field, std::int64_t value) {
+  put_tag(out, field, 0);
+  put_varint(out, static_cast<std::uint64_t>(value));
+}
+void put_bytes(std::string& out, int field, const std::string& bytes) {
+  put_tag(out, field, 2);
+  put_varint(out, bytes.size());
+  out += bytes;
+}
+template <class T>
+void put_raw(std::string& out, T value) {
+  static_assert(std::endian::native == std::endian::little);
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+std::uint32_t masked_crc(const std::string& bytes) {
+  const std::uint32_t crc =
+      crc32c({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+  return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;  // TFRecord's mask
+}
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+std::uint32_t crc32c(std::span<const std::uint8_t> bytes) {
+  static const auto table = [] {
+    std::array<std::uint32_t, 256> table{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      std::uint32_t c = i;
+      for (int bit = 0; bit < 8; ++bit) c = c & 1 ? (c >> 1) ^ 0x82F63B78u : c >> 1;
+      table[i] = c;
+    }
+    return table;
+  }();
+  std::uint32_t crc = ~0u;
+  for (const std::uint8_t byte : bytes) crc = table[(crc ^ byte) & 0xff] ^ (crc >> 8);
+  return ~crc;
+}
+
+EventWriter::EventWriter(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  const auto seconds = static_cast<std::int64_t>(seconds_now());
+  std::filesystem::path path;
+  for (int i = 0; path.empty() || std::filesystem::exists(path); ++i)
+    path = folder / str("events.out.tfevents.", seconds, ".sgmae.", ::getpid(), ".", i);
+  file_.open(path, std::ios::binary);
+  check(file_.is_open(), ExitCode::usage, "cannot write TensorBoard events into ", folder.string());
+  std::string version;
+  put_bytes(version, 3, "brain.Event:2");
+  write_event(version, 0);
+  flush();
+}
+
+void EventWriter::scalar(const std::string& tag, double value, std::int64_t step) {
+  std::string entry, summary, content;
+  put_bytes(entry, 1, tag);
+  put_tag(entry, 2, 5);
+  put_raw(entry, static_cast<float>(value));
+  put_bytes(summary, 1, entry);
+  put_bytes(content, 5, summary);
+  write_event(content, step);
+}
+
+void EventWriter::image(const std::string& tag, std::span<const std::uint8_t> png, int width,
+                        int height, std::int64_t step) {
+  std::string picture, entry, summary, content;
+  put_integer(picture, 1, height);
+  put_integer(picture, 2, width);
+  put_integer(picture, 3, 3);  // RGB
+  put_bytes(picture, 4, std::string(png.begin(), png.end()));
+  put_bytes(entry, 1, tag);
+  put_bytes(entry, 4, picture);
+  put_bytes(summary, 1, entry);
+  put_bytes(content, 5, summary);
+  write_event(content, step);
+}
+
+void EventWriter::write_event(const std::string& content, std::int64_t step) {
+  std::string event;
+  put_tag(event, 1, 1);
+  put_raw(event, seconds_now());
+  put_integer(event, 2, step);
+  event += content;
+
+  std::string length, frame;
+  put_raw(length, static_cast<std::uint64_t>(event.size()));
+  frame = length;
+  put_raw(frame, masked_crc(length));
+  frame += event;
+  put_raw(frame, masked_crc(event));
+  file_.write(frame.data(), static_cast<std::streamsize>(frame.size()));
+}
+
+}  // namespace sgmae

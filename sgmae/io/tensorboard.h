@@ -1,0 +1,32 @@
+// TensorBoard event files: TFRecord frames around hand-encoded `Event` messages. Every writer starts
+// a new file in its folder; TensorBoard joins the files of a folder into one run.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <span>
+#include <string>
+
+namespace sgmae {
+
+class EventWriter {
+ public:
+  // Creates `folder` where it is missing. Throws Error(usage) when it cannot be written.
+  explicit EventWriter(const std::filesystem::path& folder);
+
+  void scalar(const std::string& tag, double value, std::int64_t step);
+  void image(const std::string& tag, std::span<const std::uint8_t> png, int width, int height,
+             std::int64_t step);
+  void flush() { file_.flush(); }
+
+ private:
+  void write_event(const std::string& content, std::int64_t step);
+
+  std::ofstream file_;
+};
+
+// CRC-32C (Castagnoli) of `bytes`.
+std::uint32_t crc32c(std::span<const std::uint8_t> bytes);
+
+}  // namespace sgmae

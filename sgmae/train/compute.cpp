@@ -1,0 +1,30 @@
+#include "sgmae/train/compute.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <thread>
+
+namespace sgmae {
+
+void declare_compute(Options& o, int& threads, PrecisionChoice& precision) {
+  o.add("precision", precision,
+        {{"auto", PrecisionChoice::automatic},
+         {"fp32", PrecisionChoice::fp32},
+         {"bf16", PrecisionChoice::bf16}},
+        "of matrix products; auto: bf16 where the processor has instructions for it");
+  o.add("threads", threads, "threads that compute; 0: one per processor");
+}
+
+Precision choose_precision(PrecisionChoice choice) {
+  if (choice == PrecisionChoice::automatic)
+    return __builtin_cpu_supports("avx512bf16") ? Precision::bf16 : Precision::fp32;
+  return choice == PrecisionChoice::bf16 ? Precision::bf16 : Precision::fp32;
+}
+
+void use_threads(int threads) {
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  at::set_num_threads(threads > 0 ? threads : std::max(1, processors));
+}
+
+}  // namespace sgmae

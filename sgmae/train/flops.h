@@ -1,0 +1,14 @@
+// Arithmetic of a training step, for the TFLOP/s that the console shows.
+#pragma once
+
+#include <cstdint>
+
+#include "sgmae/nn/config.h"
+
+namespace sgmae {
+
+// Floating-point operations of one forward and backward pass over one image with `n_visible`
+// visible patches: two per multiply-add, backward counted as twice forward, matrix products only.
+double training_flop_per_image(const MaeConfig& config, std::int64_t n_visible);
+
+}  // namespace sgmae

@@ -1,0 +1,142 @@
+#include "sgmae/train/run_folder.h"
+
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "sgmae/base/file.h"
+#include "sgmae/base/version.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+std::string printed(const Options& options, const std::string& name) {
+  for (const OptionInfo& info : options.all())
+    if (info.name == name) return info.print();
+  return "";
+}
+
+// The first option that makes the stored run another run, as "epochs is 100 there, 200 here"; or
+// "".
+std::string difference(const fs::path& config, PretrainOptions here) {
+  PretrainOptions there;
+  Options stored, given;
+  there.declare(stored);
+  here.declare(given);
+  stored.load_toml(read_text(config), config.string());
+  for (const OptionInfo& info : given.all()) {
+    if (may_change_on_resume(info.name)) continue;
+    const std::string before = printed(stored, info.name), now = info.print();
+    if (before != now) return str(info.name, " is ", before, " there, ", now, " here");
+  }
+  return "";
+}
+
+bool holds_files(const fs::path& folder) {
+  return fs::is_directory(folder) && !fs::is_empty(folder);
+}
+
+void require_writable(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check(!error && ::access(folder.c_str(), W_OK) == 0, ExitCode::usage,
+        "cannot write to the folder ", folder.string(),
+        error ? ": " + error.message() : std::string(": permission denied"),
+        "; choose another with --output_dir");
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  return "unknown";
+}
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string host_name() {
+  char name[256] = "";
+  ::gethostname(name, sizeof name - 1);
+  return name;
+}
+
+// The commit checked out where the program was started, "" outside a git repository.
+std::string git_commit() {
+  std::string head;
+  if (!std::getline(std::ifstream(".git/HEAD"), head)) return "";
+  if (!head.starts_with("ref: ")) return head;
+  std::string commit;
+  std::getline(std::ifstream(fs::path(".git") / head.substr(5)), commit);
+  return commit;
+}
+
+}  // namespace
+
+RunFolder open_run_folder(const PretrainOptions& options) {
+  RunFolder folder{fs::path(options.output_dir)};
+  check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
+        folder.root.string(), " is a file; name a folder with --output_dir");
+  folder.existed = fs::exists(folder.config());
+  if (folder.existed) {
+    check(options.resume != "none", ExitCode::usage, folder.root.string(),
+          " holds a run already and resume is none; choose another --output_dir");
+    const std::string other = difference(folder.config(), options);
+    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different run: ", other,
+          "; choose another --output_dir, or give the options of ", folder.config().string());
+  } else {
+    check(!fs::exists(folder.log()) && !holds_files(folder.checkpoints()), ExitCode::usage,
+          folder.root.string(),
+          " holds a run without its config.toml; choose another --output_dir");
+  }
+  require_writable(folder.root);
+  for (const fs::path& part : {folder.checkpoints(), folder.maps(), folder.figures()})
+    require_writable(part);
+  return folder;
+}
+
+void describe_run(const RunFolder& folder, const PretrainOptions& options,
+                  const nlohmann::json& more_environment) {
+  PretrainOptions copy = options;
+  Options declared;
+  copy.declare(declared);
+  write_file(folder.config(), declared.to_toml());
+
+  ordered_json environment{{"sgmae", version},
+                           {"torch", TORCH_VERSION},
+                           {"compiler", __VERSION__},
+                           {"host", host_name()},
+                           {"processor", processor_name()},
+                           {"processors", std::thread::hardware_concurrency()},
+                           {"seed", options.seed},
+                           {"started", utc_now()}};
+  if (const std::string commit = git_commit(); !commit.empty()) environment["git"] = commit;
+  for (const auto& [key, value] : more_environment.items()) environment[key] = value;
+  write_file(folder.environment(), environment.dump(2) + "\n");
+}
+
+void trim_log(const fs::path& log, std::int64_t epoch) {
+  if (!fs::exists(log)) return;
+  std::istringstream lines(read_text(log));
+  std::string kept, line;
+  while (std::getline(lines, line)) {
+    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
+    if (entry.is_object() && entry.value("epoch", epoch) < epoch) kept += line + "\n";
+  }
+  write_file(log, kept);
+}
+
+}  // namespace sgmae

@@ -1,0 +1,61 @@
+// Oracle: Mae::encode on the same pixels.
+#include "sgmae/eval/features.h"
+
+#include <ATen/ops/empty.h>
+#include <gtest/gtest.h>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/rng.h"
+
+namespace sgmae {
+namespace {
+
+MaeConfig tiny() {
+  MaeConfig config;
+  config.height = config.width = 16;
+  config.channels = 1;
+  config.patch_size = 8;
+  config.encoder = {16, 1, 2};
+  config.decoder = {8, 1, 2};
+  return config;
+}
+
+Batch batch_of(std::int64_t images, std::int64_t first_label) {
+  Batch batch;
+  batch.pixels = at::empty({images, 1, 16, 16});
+  Rng rng(1, 0, static_cast<std::uint64_t>(first_label), Purpose::probe);
+  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i)
+    batch.pixels.data_ptr<float>()[i] = static_cast<float>(rng.normal());
+  for (std::int64_t i = 0; i < images; ++i) batch.label.push_back(first_label + i);
+  return batch;
+}
+
+TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
+  const Mae model(tiny(), 1);
+  std::vector<Batch> batches{batch_of(3, 0), batch_of(2, 3)};
+  std::size_t next = 0;
+  const Features features = extract_features(model, [&](Batch& batch) {
+    if (next == batches.size()) return false;
+    batch = batches[next++];
+    return true;
+  });
+  EXPECT_EQ(features.label, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  ASSERT_EQ(features.cls.sizes(), (at::IntArrayRef{5, 16}));
+  ASSERT_EQ(features.mean.sizes(), (at::IntArrayRef{5, 16}));
+  const at::Tensor tokens = model.encode(batches[1].pixels);  // [2, 5, 16]
+  for (std::int64_t d = 0; d < 16; ++d) {
+    double sum = 0;
+    for (std::int64_t n = 1; n < 5; ++n) sum += tokens[0][n][d].item<double>();
+    // Four fp32 terms: a few units in the last place of values about 1.
+    EXPECT_NEAR(features.mean[3][d].item<double>(), sum / 4, 1e-6);
+    EXPECT_EQ(features.cls[3][d].item<float>(), tokens[0][0][d].item<float>());
+  }
+}
+
+TEST(Features, NeedImages) {
+  const Mae model(tiny(), 1);
+  EXPECT_THROW(extract_features(model, [](Batch&) { return false; }), Error);
+}
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,60 @@
+// Oracle: CRC-32C check values of RFC 3720, and a decoder of the frames written out here. PyPI
+// tensorboard 2.21 reads the files too (tests/golden/tensorboard_read.py).
+#include "sgmae/io/tensorboard.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "sgmae/base/file.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Crc32c, CheckValues) {
+  const std::string digits = "123456789";
+  EXPECT_EQ(crc32c({reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()}), 0xE3069283u);
+  EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0)), 0x8A9136AAu);
+  EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0xff)), 0x62A8AB43u);
+}
+
+TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
+  const fs::path folder = fs::path(testing::TempDir()) / "sgmae_events";
+  fs::remove_all(folder);
+  {
+    EventWriter writer(folder);
+    writer.scalar("train_loss", 0.5, 1000);
+  }
+  ASSERT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
+  const auto bytes = read_file(fs::directory_iterator(folder)->path());
+  const auto masked = [](std::span<const std::uint8_t> data) {
+    const std::uint32_t crc = crc32c(data);
+    return ((crc >> 15) | (crc << 17)) + 0xa282ead8u;
+  };
+  std::vector<std::string> events;
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::uint64_t length;
+    std::uint32_t crc;
+    std::memcpy(&length, &bytes[at], 8);
+    std::memcpy(&crc, &bytes[at + 8], 4);
+    EXPECT_EQ(crc, masked({&bytes[at], 8}));
+    std::memcpy(&crc, &bytes[at + 12 + length], 4);
+    EXPECT_EQ(crc, masked({&bytes[at + 12], length}));
+    events.emplace_back(bytes.begin() + at + 12, bytes.begin() + at + 12 + length);
+    at += 16 + length;
+  }
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_NE(events[0].find("brain.Event:2"), std::string::npos);
+  // Event.step (field 2) = 1000, then summary.value {tag, simple_value 0.5f}.
+  const std::string expected("\x10\xe8\x07\x2a\x13\x0a\x11\x0a\x0atrain_loss\x15\x00\x00\x00\x3f", 24);
+  EXPECT_EQ(events[1].substr(9), expected);
+}
+
+TEST(EventWriter, UnwritableFolderIsAUserError) {
+  EXPECT_THROW(EventWriter("/proc/nowhere"), Error);
+}
+
+}  // namespace
+}  // namespace sgmae

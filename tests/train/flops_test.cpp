@@ -1,0 +1,24 @@
+// Oracle: the published count of ViT-B/16 (17.58 GMAC for the encoder on a whole image at 224 px)
+// and this project's table of method.md 1.2.
+#include "sgmae/train/flops.h"
+
+#include <gtest/gtest.h>
+
+namespace sgmae {
+namespace {
+
+TEST(Flops, MaeBaseIs59GflopPerTrainingImage) {
+  const MaeConfig base;  // ViT-B/16, decoder 512 x 8
+  // 58.7 in the table, which rounds its parts to 0.01 GMAC.
+  EXPECT_NEAR(training_flop_per_image(base, 49) * 1e-9, 58.7, 0.3);
+}
+
+TEST(Flops, EncoderOnAWholeImageMatchesThePublishedCount) {
+  MaeConfig all;
+  all.decoder.depth = 0;
+  all.decoder.dim = 0;
+  EXPECT_NEAR(training_flop_per_image(all, 196) / 6e9, 17.58, 0.05);
+}
+
+}  // namespace
+}  // namespace sgmae

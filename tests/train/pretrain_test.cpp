@@ -1,0 +1,348 @@
+// Whole runs of a tiny model on images made on the fly. Oracle for resuming: the unbroken run.
+#include "sgmae/train/pretrain.h"
+
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <csignal>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "tests/train/tiny_run.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+class PretrainTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_quiet(true);
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    root_ = tiny::fresh_folder(test->name());
+    tiny::write_images(root_ / "data");
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  PretrainOptions options(const std::string& run) const {
+    return tiny::options(root_ / "data", root_ / run);
+  }
+
+  fs::path root_;
+};
+
+ExitCode exit_code(const std::function<void()>& run, std::string* message = nullptr) {
+  try {
+    run();
+  } catch (const Error& error) {
+    if (message) *message = error.what();
+    return error.code();
+  }
+  return ExitCode::done;
+}
+
+// A hook that does `what` after a certain step.
+PretrainHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void()> what) {
+  PretrainHooks hooks;
+  hooks.after_step = [=](const PretrainProgress& progress) {
+    if (progress.epoch == epoch && progress.step == step) what();
+  };
+  return hooks;
+}
+
+std::vector<json> log_lines(const fs::path& run) {
+  std::vector<json> lines;
+  std::istringstream text(read_text(run / "log.txt"));
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+// Log lines without what the clock decides.
+std::vector<json> timeless_log(const fs::path& run) {
+  std::vector<json> lines = log_lines(run);
+  for (json& line : lines)
+    for (const char* key : {"img_per_s", "tflop_per_s", "data_wait_frac"}) line.erase(key);
+  return lines;
+}
+
+void expect_same_run(const fs::path& one, const fs::path& other) {
+  const LoadedMae a = load_mae(one), b = load_mae(other);
+  for (std::size_t i = 0; i < a.model.parameters().size(); ++i)
+    EXPECT_TRUE(at::equal(a.model.parameters()[i].value, b.model.parameters()[i].value))
+        << a.model.parameters()[i].name;
+  EXPECT_EQ(timeless_log(one), timeless_log(other));
+}
+
+TEST_F(PretrainTest, LeavesACompleteRunFolder) {
+  PretrainOptions o = options("run");
+  o.epochs = 8;
+  std::vector<std::string> saved;
+  PretrainHooks hooks;
+  hooks.after_save = [&](const ModelView&, const fs::path& path) {
+    saved.push_back(path.filename());
+  };
+  const PretrainResult result = pretrain(o, hooks);
+  const fs::path run = o.output_dir;
+  for (const char* name : {"config.toml", "env.json", "log.txt", "train.log",
+                           "maps/relevance-2.safetensors", "checkpoints/checkpoint-7.safetensors"})
+    EXPECT_TRUE(fs::exists(run / name)) << name;
+  EXPECT_EQ(saved,
+            (std::vector<std::string>{"checkpoint-0-0.safetensors", "checkpoint-1.safetensors",
+                                      "checkpoint-7.safetensors"}));
+  EXPECT_EQ(result.guide_start, 2);
+  EXPECT_EQ(result.checkpoint, run / "checkpoints" / "checkpoint-7.safetensors");
+
+  const std::string first = read_text(run / "log.txt");
+  EXPECT_TRUE(first.starts_with("{\"train_loss\":")) << "MAE's keys come first: " << first;
+  EXPECT_LT(first.find("train_lr"), first.find("\"epoch\""));
+  const auto lines = log_lines(run);
+  ASSERT_EQ(lines.size(), 8u);
+  EXPECT_LT(lines[1]["train_loss"], lines[0]["train_loss"]) << "it learns";
+  EXPECT_FALSE(lines[1].contains("mask_position_bias"));
+  EXPECT_TRUE(lines[2].contains("mask_position_bias"));
+  for (const json& line : lines)
+    EXPECT_NEAR(line["mask_R_M"].get<double>() + line["mask_R_V"].get<double>(), 1, 1e-5);
+  EXPECT_NE(read_text(run / "train.log").find("guidance began at epoch 2 because guide_start is 2"),
+            std::string::npos);
+  EXPECT_EQ(load_mae(run).info.guide["hint_ratio"], 0.05);
+}
+
+// Where a run may be broken: before guidance, at its start, inside an epoch after it.
+struct KillPoint {
+  std::int64_t epoch, step;
+  const char* name;
+};
+
+class PretrainResumeTest : public PretrainTest, public ::testing::WithParamInterface<KillPoint> {};
+
+TEST_P(PretrainResumeTest, BrokenAndResumedEqualsUnbroken) {
+  const auto [epoch, step, name] = GetParam();
+  pretrain(options("unbroken"));
+
+  const PretrainOptions stopped = options("stopped");
+  std::string message;
+  EXPECT_EQ(exit_code([&] { pretrain(stopped, at_step(epoch, step, [] { std::raise(SIGINT); })); },
+                      &message),
+            ExitCode::interrupted);
+  EXPECT_NE(message.find(CheckpointName{epoch, step}.file()), std::string::npos) << message;
+  pretrain(stopped);
+  expect_same_run(root_ / "unbroken", root_ / "stopped");
+
+  PretrainOptions crashed = options("crashed");
+  crashed.save_every = 1;  // may differ: it does not change what comes out
+  struct Crash {};
+  EXPECT_THROW(pretrain(crashed, at_step(epoch, step, [] { throw Crash(); })), Crash);
+  pretrain(crashed);
+  expect_same_run(root_ / "unbroken", root_ / "crashed");
+}
+
+INSTANTIATE_TEST_SUITE_P(KillPoints, PretrainResumeTest,
+                         ::testing::Values(KillPoint{1, 3, "BeforeGuidance"},
+                                           KillPoint{2, 1, "AtGuidance"},
+                                           KillPoint{3, 4, "AfterGuidance"}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_F(PretrainTest, OnlineMasksResumeExactlyToo) {
+  const auto with_online = [&](const char* run) {
+    PretrainOptions o = options(run);
+    o.mask_source = MaskSource::online;
+    o.guide_target = GuideTarget::alternate;
+    return o;
+  };
+  pretrain(with_online("unbroken"));
+  EXPECT_EQ(exit_code([&] {
+              pretrain(with_online("broken"), at_step(3, 2, [] { std::raise(SIGTERM); }));
+            }),
+            ExitCode::interrupted);
+  pretrain(with_online("broken"));
+  expect_same_run(root_ / "unbroken", root_ / "broken");
+}
+
+TEST_F(PretrainTest, RefreshedMapsResumeExactly) {
+  const auto refreshing = [&](const char* run) {
+    PretrainOptions o = options(run);
+    o.mask_refresh_epochs = 1;
+    return o;
+  };
+  pretrain(refreshing("unbroken"));
+  EXPECT_TRUE(fs::exists(root_ / "unbroken" / "maps" / "relevance-3.safetensors"));
+  exit_code([&] { pretrain(refreshing("broken"), at_step(3, 2, [] { std::raise(SIGINT); })); });
+  pretrain(refreshing("broken"));
+  expect_same_run(root_ / "unbroken", root_ / "broken");
+}
+
+TEST_F(PretrainTest, LostMapsAreMadeAgainFromTheWeightsThatMadeThem) {
+  pretrain(options("unbroken"));
+  const PretrainOptions broken = options("broken");
+  exit_code([&] { pretrain(broken, at_step(3, 2, [] { std::raise(SIGINT); })); });
+  fs::remove(root_ / "broken/maps/relevance-2.safetensors");
+  pretrain(broken);
+  expect_same_run(root_ / "unbroken", root_ / "broken");
+}
+
+TEST_F(PretrainTest, LostMapsAreNeverMadeFromOtherWeights) {
+  const PretrainOptions broken = options("broken");
+  exit_code([&] { pretrain(broken, at_step(3, 2, [] { std::raise(SIGINT); })); });
+  fs::remove(root_ / "broken/maps/relevance-2.safetensors");
+  fs::remove(root_ / "broken/checkpoints/checkpoint-1.safetensors");
+  EXPECT_EQ(exit_code([&] { pretrain(broken); }), ExitCode::checkpoint);
+}
+
+TEST_F(PretrainTest, WorkersAndReadersDoNotChangeTheResult) {
+  pretrain(options("one"));
+  PretrainOptions other = options("other");
+  other.num_workers = 0;
+  pretrain(other);
+  expect_same_run(root_ / "one", root_ / "other");
+}
+
+TEST_F(PretrainTest, WithoutGuidanceItIsPlainMae) {
+  PretrainOptions plain = options("plain"), late = options("late");
+  plain.mask_strategy = MaskStrategyKind::random;
+  late.guide_start = "99";
+  const PretrainResult result = pretrain(late);
+  EXPECT_EQ(result.guide_start, std::nullopt);
+  pretrain(plain);
+  expect_same_run(root_ / "plain", root_ / "late");
+  EXPECT_TRUE(load_mae(root_ / "plain").info.guide.is_null());
+}
+
+TEST_F(PretrainTest, AFinishedRunStaysAsItIs) {
+  const PretrainOptions o = options("run");
+  const PretrainResult first = pretrain(o);
+  const PretrainResult again = pretrain(o);
+  EXPECT_EQ(again.train_loss, first.train_loss);
+  EXPECT_EQ(log_lines(root_ / "run").size(), 4u);
+}
+
+TEST_F(PretrainTest, BeginsFromACheckpointOfAnotherRun) {
+  pretrain(options("unbroken"));
+  exit_code([&] { pretrain(options("first"), at_step(3, 2, [] { std::raise(SIGINT); })); });
+  PretrainOptions moved = options("moved");
+  moved.resume = (root_ / "first/checkpoints/checkpoint-3-2.safetensors").string();
+  pretrain(moved);
+  const LoadedMae a = load_mae(root_ / "unbroken"), b = load_mae(root_ / "moved");
+  EXPECT_EQ(model_hash(a.model), model_hash(b.model));
+  moved = options("elsewhere");
+  moved.resume = (root_ / "absent.safetensors").string();
+  EXPECT_EQ(exit_code([&] { pretrain(moved); }), ExitCode::checkpoint);
+}
+
+// Spoils the weights of the model under training: tensors are handles, so a view of it is enough.
+void spoil(const Mae& model) {
+  model.parameters().front().value.fill_(std::numeric_limits<float>::quiet_NaN());
+}
+
+TEST_F(PretrainTest, RollsBackFromSpoiledWeightsAndFinishes) {
+  PretrainOptions o = options("run");
+  o.save_every = 1;
+  const Mae* model = nullptr;
+  bool spoiled = false;
+  PretrainHooks hooks = at_step(2, 3, [&] {
+    if (!std::exchange(spoiled, true)) spoil(*model);
+  });
+  hooks.after_save = [&](const ModelView& view, const fs::path&) { model = &view.model; };
+  o.batch_size = 4;  // enough steps for eight bad ones in a row
+  const PretrainResult result = pretrain(o, hooks);
+  EXPECT_EQ(result.rollbacks, 1);
+  EXPECT_EQ(result.skipped_steps, 8);
+  EXPECT_TRUE(std::isfinite(result.train_loss));
+  EXPECT_EQ(log_lines(root_ / "run").size(), 4u) << "one line per epoch in spite of the repeat";
+}
+
+TEST_F(PretrainTest, GivesUpWhenItDivergesAgain) {
+  PretrainOptions o = options("run");
+  o.batch_size = 4;
+  const Mae* model = nullptr;
+  PretrainHooks hooks = at_step(1, 3, [&] { spoil(*model); });
+  hooks.after_save = [&](const ModelView& view, const fs::path&) { model = &view.model; };
+  std::string message;
+  EXPECT_EQ(exit_code([&] { pretrain(o, hooks); }, &message), ExitCode::diverged);
+  EXPECT_NE(message.find("lower --blr"), std::string::npos) << message;
+}
+
+TEST_F(PretrainTest, AFullDiskLeavesThePreviousCheckpoint) {
+  PretrainOptions o = options("run");
+  o.save_every = 1;
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit tight{20000, before.rlim_max};  // logs fit, checkpoints do not
+  std::string message;
+  EXPECT_EQ(exit_code([&] { pretrain(o, at_step(1, 2, [&] { setrlimit(RLIMIT_FSIZE, &tight); })); },
+                      &message),
+            ExitCode::usage);
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_NE(message.find("cannot write"), std::string::npos) << message;
+  EXPECT_EQ(load_mae(root_ / "run").info.epoch, 1);
+  for (const auto& entry : fs::directory_iterator(root_ / "run/checkpoints"))
+    EXPECT_EQ(entry.path().string().find(".part"), std::string::npos) << "a partial file stayed";
+  pretrain(o);
+  EXPECT_EQ(load_mae(root_ / "run").info.epoch, 4);
+}
+
+TEST_F(PretrainTest, KeepsOnlyTheNewestCheckpoints) {
+  PretrainOptions o = options("run");
+  o.epochs = 7;
+  o.save_every = 1;
+  o.keep_checkpoints = 2;
+  pretrain(o);
+  // 2: its weights made the maps.
+  EXPECT_EQ(list_checkpoints(root_ / "run/checkpoints", false),
+            (std::vector<CheckpointName>{{2, 0}, {6, 0}, {7, 0}}));
+  EXPECT_EQ(list_checkpoints(root_ / "run/checkpoints", true),
+            (std::vector<CheckpointName>{{6, 0}, {7, 0}}));
+}
+
+TEST_F(PretrainTest, EvaluatesBeforeAndAfter) {
+  PretrainOptions o = options("run");
+  o.knn_every = 3;
+  std::vector<std::int64_t> epochs;
+  PretrainHooks hooks;
+  hooks.evaluate = [&](const ModelView& view) {
+    epochs.push_back(view.info.epoch);
+    return nlohmann::ordered_json{{"knn_acc1", 0.5}};
+  };
+  pretrain(o, hooks);
+  EXPECT_EQ(epochs, (std::vector<std::int64_t>{0, 3, 4}));
+  EXPECT_EQ(log_lines(root_ / "run")[2]["knn_acc1"], 0.5);
+}
+
+TEST_F(PretrainTest, RefusesBadStarts) {
+  PretrainOptions o = options("run");
+  o.batch_size = 100;
+  std::string message;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }, &message), ExitCode::usage);
+  EXPECT_NE(message.find("96 images"), std::string::npos);
+  EXPECT_FALSE(fs::exists(root_ / "run")) << "a refused start leaves no trace";
+
+  o = options("run");
+  o.patch_size = 5;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage);
+  o = options("run");
+  o.guide.layer = 7;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage);
+  o = options("run");
+  o.hints.ratio = 0.9;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage);
+  o = options("run");
+  o.data_path = (root_ / "absent").string();
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::data);
+
+  pretrain(options("run"));
+  o = options("run");
+  o.mask_ratio = 0.5;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }, &message), ExitCode::usage);
+  EXPECT_NE(message.find("mask_ratio is 0.75 there, 0.5 here"), std::string::npos) << message;
+}
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,106 @@
+// Oracle: the file system itself.
+#include "sgmae/train/run_folder.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "sgmae/base/file.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+class RunFolderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    root_ = fs::temp_directory_path() / str("sgmae-", test->name(), "-", ::getpid());
+    fs::remove_all(root_);
+    options_.data_path = "images";
+    options_.output_dir = (root_ / "run").string();
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string refusal() const {
+    try {
+      open_run_folder(options_);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::usage);
+      return error.what();
+    }
+    return "";
+  }
+
+  void begin() const { describe_run(open_run_folder(options_), options_, {{"threads", 2}}); }
+
+  fs::path root_;
+  PretrainOptions options_;
+};
+
+TEST_F(RunFolderTest, IsCreatedWithItsParts) {
+  const RunFolder folder = open_run_folder(options_);
+  EXPECT_FALSE(folder.existed);
+  EXPECT_TRUE(fs::is_directory(folder.checkpoints()));
+  EXPECT_TRUE(fs::is_directory(folder.maps()));
+  EXPECT_TRUE(fs::is_directory(folder.figures()));
+  describe_run(folder, options_, {{"threads", 2}});
+  const auto environment = nlohmann::json::parse(read_text(folder.environment()));
+  EXPECT_EQ(environment["seed"], 0);
+  EXPECT_EQ(environment["threads"], 2);
+  EXPECT_NE(read_text(folder.config()).find("mask_ratio = 0.75"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, OpensAgainForTheSameRun) {
+  begin();
+  EXPECT_TRUE(open_run_folder(options_).existed);
+  options_.num_workers = 1;
+  options_.log_every = 7;
+  EXPECT_TRUE(open_run_folder(options_).existed) << "these do not change what comes out";
+}
+
+TEST_F(RunFolderTest, RefusesADifferentRunAndNamesTheDifference) {
+  begin();
+  options_.mask_ratio = 0.9;
+  EXPECT_NE(refusal().find("mask_ratio is 0.75 there, 0.9 here"), std::string::npos) << refusal();
+  options_.mask_ratio = 0.75;
+  options_.seed = 1;
+  EXPECT_NE(refusal().find("seed is 0 there, 1 here"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, ResumeNoneNeverTouchesAnOldRun) {
+  begin();
+  options_.resume = "none";
+  EXPECT_NE(refusal(), "");
+}
+
+TEST_F(RunFolderTest, RefusesAFolderWithTracesOfAnotherProgram) {
+  fs::create_directories(options_.output_dir);
+  std::ofstream(fs::path(options_.output_dir) / "log.txt") << "{}\n";
+  EXPECT_NE(refusal(), "");
+}
+
+TEST_F(RunFolderTest, RefusesAFile) {
+  fs::create_directories(root_);
+  std::ofstream(options_.output_dir) << "text";
+  EXPECT_NE(refusal().find("is a file"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, SaysWhenItCannotWrite) {
+  options_.output_dir = "/proc/sgmae-cannot-be-here";  // refuses root too
+  EXPECT_NE(refusal().find("--output_dir"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, TrimmedLogKeepsEarlierEpochs) {
+  fs::create_directories(root_);
+  const fs::path log = root_ / "log.txt";
+  write_file(log, "{\"train_loss\":1.0,\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n{\"epo");
+  trim_log(log, 2);
+  EXPECT_EQ(read_text(log), "{\"train_loss\":1.0,\"epoch\":0}\n{\"epoch\":1}\n");
+  trim_log(root_ / "absent.txt", 2);
+}
+
+}  // namespace
+}  // namespace sgmae
