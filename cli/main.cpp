@@ -12,6 +12,9 @@ const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> all{
       {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
+      {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
+      {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
+      {"forward", "tensors in, tensors out, to check a model against another", forward_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };

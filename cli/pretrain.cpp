@@ -1,9 +1,92 @@
 // sgmae pretrain: a folder of images in, a trained encoder in a run folder out.
 #include "sgmae/train/pretrain.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/knn_task.h"
-#include "sgmae/base/log.h"
+#include "sgmae/image/encode.h"
+#include "sgmae/mask/informed.h"
+#include "sgmae/report/sheet.h"
+
+namespace sgmae {
+namespace {
+
+// The k-NN test of --knn_every, on the data set's own test part.
+nlohmann::ordered_json test_neighbours(const ModelView& view) {
+  KnnTask task;
+  task.data_path = view.options.data_path;
+  task.data_root = view.options.data_root;
+  task.num_workers = view.options.num_workers;
+  const KnnScore score = run_knn(view.model, view.loader.normalisation, task);
+  info("k-NN accuracy after ", view.info.epoch, " epochs: ", fixed(100 * score.result.accuracy, 2),
+       " % (", score.test_images, " test images against ", score.train_images, ")");
+  return {{"knn_acc1", score.result.accuracy}, {"knn_class_mean", score.result.class_mean}};
+}
+
+// The first images of the data set, as the model of a checkpoint clusters, masks and rebuilds them.
+void draw_masks(const ModelView& view) {
+  constexpr std::int64_t kImages = 8;
+  LoaderOptions whole = view.loader;
+  whole.fit = Fit::squash;
+  whole.shuffle = false;
+  whole.drop_last = false;
+  whole.num_workers = 0;
+  whole.batch_size = std::min<std::int64_t>(kImages, view.source.size());
+  whole.subset.clear();
+  for (std::int64_t i = 0; i < whole.batch_size; ++i)  // spread, since folders are sorted by class
+    whole.subset.push_back(i * view.source.size() / whole.batch_size);
+  Loader loader(view.source, whole);
+  loader.start_epoch(0);
+  Batch batch;
+  if (!loader.next(batch)) return;
+
+  GuideOptions options = view.options.guide;
+  if (options.center == GuideCenter::position && !view.info.position_mean.defined())
+    options.center = GuideCenter::none;  // before guidance begins there are no position means yet
+  const Guide guide = make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
+  const std::int64_t n = view.model.config().n_patches();
+  const std::int64_t n_hints = hint_count(view.options.hints, n, 0, 0, view.options.epochs);
+  const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask_ratio), n_hints);
+  const auto png = encode_png(
+      sgmae::view(mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation)));
+  const auto path = view.folder.root / "figures" / str("masks_after_epoch_", view.info.epoch, ".png");
+  std::filesystem::create_directories(path.parent_path());
+  write_file(path, {reinterpret_cast<const char*>(png.data()), png.size()});
+  info("picture: ", path.string());
+}
+
+nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
+  nlohmann::ordered_json first, last;
+  PretrainHooks hooks;
+  hooks.evaluate = [&](const ModelView& view) {
+    last = test_neighbours(view);
+    if (view.info.epoch == options.start_epoch) first = last;
+    return last;
+  };
+  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) { draw_masks(view); };
+  const PretrainResult result = pretrain(options, hooks);
+  info("encoder: ", result.checkpoint.string());
+  info("pictures: ", (result.folder / "figures").string());
+  nlohmann::ordered_json json = to_json(result);
+  if (!first.is_null()) json["knn_acc1_before"] = first["knn_acc1"];
+  if (!last.is_null()) json["knn_acc1"] = last["knn_acc1"];
+  return json;
+}
+
+}  // namespace
+
+Command pretrain_command() {
+  const auto options = std::make_shared<PretrainOptions>();
+  Command command;
+  options->declare(command.options);
+  command.takes_recipe = true;
+  command.run = [options](const std::vector<std::string>&) { return run_pretrain(*options); };
+  return command;
+}
+
+}  // namespace sgmae

@@ -341,10 +341,14 @@ void Trainer::log_epoch(const ordered_json& entries) {
   std::ofstream(folder_.log(), std::ios::app) << entries.dump() << std::endl;
   const std::int64_t x = 1000 * position_.epoch;
   for (const auto& [key, value] : entries.items()) {
-    if (!value.is_number() || key == "train_loss" || key == "train_lr" || key == "epoch") continue;
+    if (key == "train_loss" || key == "train_lr" || key == "epoch") continue;
     const bool of_mask = key.starts_with("mask_") || key.starts_with("guide_");
-    const std::string name = key.starts_with("mask_") ? key.substr(5) : key;
-    events_.scalar((of_mask ? "mask/" : "perf/") + name, value.get<double>(), x);
+    const std::string tag =
+        (of_mask ? "mask/" : "perf/") + (key.starts_with("mask_") ? key.substr(5) : key);
+    if (value.is_number()) events_.scalar(tag, value.get<double>(), x);
+    if (!value.is_array()) continue;
+    for (std::size_t layer = 0; layer < value.size(); ++layer)
+      events_.scalar(str(tag, "/", layer), value[layer].get<double>(), x);
   }
   events_.flush();
 }

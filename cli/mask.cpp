@@ -1,0 +1,123 @@
+// sgmae mask: what a model's patches say about images: clusters, relevance, informed masks.
+#include <filesystem>
+#include <memory>
+
+#include <ATen/ops/cat.h>
+
+#include "cli/command.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/loader.h"
+#include "sgmae/image/encode.h"
+#include "sgmae/io/safetensors.h"
+#include "sgmae/mask/informed.h"
+#include "sgmae/report/sheet.h"
+#include "sgmae/train/checkpoint.h"
+#include "sgmae/train/compute.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct MaskOptions {
+  std::string checkpoint, input, output = "masks";
+  GuideOptions guide;
+  double mask_ratio = 0.75, hint_ratio = 0.05;
+  int threads = 0;
+  PrecisionChoice precision = PrecisionChoice::automatic;
+
+  void declare(Options& o) {
+    o.section("model");
+    o.add("checkpoint", checkpoint, "run folder or .safetensors file, with decoder");
+    o.section("data");
+    o.add("input", input, "safetensors file with `pixels` [B, C, H, W] in place of image files");
+    o.add("output", output, "folder for the sheet and tensors; with --input the file of tensors");
+    o.section("mask");
+    o.add("guide_layer", guide.layer, "block whose tokens are clustered; negative: from the end");
+    o.add("guide_features", guide.features,
+          {{"attention_out", GuideFeatures::attention_out},
+           {"block_out", GuideFeatures::block_out},
+           {"key", GuideFeatures::key}},
+          "which tokens of that block");
+    o.add("guide_center", guide.center,
+          {{"none", GuideCenter::none}, {"mean", GuideCenter::mean}, {"position", GuideCenter::position}},
+          "what is subtracted from them first; position needs a checkpoint of a guided run");
+    o.add("mask_ratio", mask_ratio, "share of patches hidden");
+    o.add("hint_ratio", hint_ratio, "share of patches shown again as hints");
+    o.section("run");
+    declare_compute(o, threads, precision);
+  }
+};
+
+nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::string>& files) {
+  check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
+  check(files.empty() == !options.input.empty(), ExitCode::usage,
+        "name image files, or --input FILE.safetensors, and not both");
+  use_threads(options.threads);
+  LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/options.input.empty());
+  loaded.model.set_precision(choose_precision(options.precision));
+  const MaeConfig& config = loaded.model.config();
+  const Normalisation normalisation{loaded.info.mean, loaded.info.std};
+  if (options.guide.center == GuideCenter::position && !loaded.info.position_mean.defined()) {
+    warn("this checkpoint has no position means (guidance had not begun); using --guide_center none");
+    options.guide.center = GuideCenter::none;
+  }
+
+  at::Tensor pixels;
+  if (files.empty()) {
+    const TensorFile file = read_safetensors(options.input);
+    const at::Tensor* given = file.find("pixels");
+    check(given, ExitCode::data, options.input, " has no tensor `pixels`");
+    pixels = *given;
+  } else {
+    std::vector<at::Tensor> list;
+    for (const std::string& file : files)
+      list.push_back(load_image(file, static_cast<int>(config.height), static_cast<int>(config.width),
+                                static_cast<int>(config.channels), normalisation)
+                         .pixels);
+    pixels = at::cat(list);
+  }
+
+  const Guide guide = make_guide(loaded.model, pixels, options.guide, loaded.info.position_mean);
+  const HintOptions hints{.ratio = options.hint_ratio};
+  const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
+  check_hints(hints, config.n_patches(), n_visible);
+  const std::int64_t n_hints = hint_count(hints, config.n_patches(), 0, 0, 1);
+  const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
+
+  const fs::path folder = options.output;
+  fs::path tensors = folder;
+  nlohmann::ordered_json json;
+  if (!files.empty()) {
+    fs::create_directories(folder);
+    const auto png = encode_png(
+        view(mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation)));
+    write_file(folder / "masks.png", {reinterpret_cast<const char*>(png.data()), png.size()});
+    info("wrote ", (folder / "masks.png").string());
+    json["sheet"] = (folder / "masks.png").string();
+    tensors = folder / "masks.safetensors";
+  }
+  write_safetensors(tensors, {{"similarity", guide.similarity},
+                              {"eigenvector", guide.eigenvector},
+                              {"object_side", guide.object_side},
+                              {"relevance", guide.relevance},
+                              {"order", plan.order}});
+  info("wrote ", tensors.string());
+  json["tensors"] = tensors.string();
+  json["images"] = pixels.size(0);
+  return json;
+}
+
+}  // namespace
+
+Command mask_command() {
+  const auto options = std::make_shared<MaskOptions>();
+  Command command;
+  options->declare(command.options);
+  command.positional_help = "IMAGES…";
+  command.run = [options](const std::vector<std::string>& files) { return run_mask(*options, files); };
+  return command;
+}
+
+}  // namespace sgmae

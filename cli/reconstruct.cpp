@@ -1,0 +1,76 @@
+// sgmae reconstruct: pictures of what the autoencoder makes of images that it sees a part of.
+#include <filesystem>
+#include <memory>
+#include <numeric>
+
+#include <ATen/ops/cat.h>
+
+#include "cli/command.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/loader.h"
+#include "sgmae/image/encode.h"
+#include "sgmae/mask/strategy.h"
+#include "sgmae/report/sheet.h"
+#include "sgmae/train/checkpoint.h"
+
+namespace sgmae {
+namespace {
+
+struct ReconstructOptions {
+  std::string checkpoint, output = "reconstruction.png";
+  double mask_ratio = 0.75;
+  std::uint64_t seed = 0;
+
+  void declare(Options& o) {
+    o.section("model");
+    o.add("checkpoint", checkpoint, "run folder or .safetensors file, with decoder");
+    o.section("data");
+    o.add("output", output, "PNG file to write");
+    o.section("mask");
+    o.add("mask_ratio", mask_ratio, "share of patches hidden, at random");
+    o.add("seed", seed, "of the masks");
+  }
+};
+
+nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
+                                       const std::vector<std::string>& files) {
+  check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
+  check(!files.empty(), ExitCode::usage, "name one or more image files");
+  const LoadedMae loaded = load_mae(options.checkpoint);
+  const MaeConfig& config = loaded.model.config();
+  const Normalisation normalisation{loaded.info.mean, loaded.info.std};
+  std::vector<at::Tensor> list;
+  for (const std::string& file : files)
+    list.push_back(load_image(file, static_cast<int>(config.height), static_cast<int>(config.width),
+                              static_cast<int>(config.channels), normalisation)
+                       .pixels);
+  const at::Tensor pixels = at::cat(list);
+  std::vector<std::int64_t> index(files.size());
+  std::iota(index.begin(), index.end(), 0);
+  const MaskPlan plan = random_plan(index, config.n_patches(),
+                                    visible_count(config.n_patches(), options.mask_ratio), options.seed, 0);
+  const double loss = loaded.model.forward(pixels, plan).loss;
+  const auto png = encode_png(view(reconstruction_sheet(loaded.model, pixels, plan, normalisation)));
+  write_file(options.output, {reinterpret_cast<const char*>(png.data()), png.size()});
+  if (config.norm_pix_loss)
+    info("the model predicts normalised patches; the picture puts back each patch's true mean and "
+         "deviation, which the model did not know");
+  info("loss ", fixed(loss, 4), "; wrote ", options.output);
+  return {{"loss", loss}, {"output", options.output}, {"true_patch_statistics", config.norm_pix_loss}};
+}
+
+}  // namespace
+
+Command reconstruct_command() {
+  const auto options = std::make_shared<ReconstructOptions>();
+  Command command;
+  options->declare(command.options);
+  command.positional_help = "IMAGES…";
+  command.run = [options](const std::vector<std::string>& files) {
+    return run_reconstruct(*options, files);
+  };
+  return command;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,112 @@
+#include "sgmae/image/draw.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
+
+namespace sgmae {
+namespace {
+
+// Seven rows of five dots; bit 4 is the leftmost.
+using Glyph = std::array<std::uint8_t, 7>;
+
+const std::map<char, Glyph>& font() {
+  static const std::map<char, Glyph> glyphs{
+      {'A', {14, 17, 17, 31, 17, 17, 17}}, {'B', {30, 17, 17, 30, 17, 17, 30}},
+      {'C', {14, 17, 16, 16, 16, 17, 14}}, {'D', {30, 17, 17, 17, 17, 17, 30}},
+      {'E', {31, 16, 16, 30, 16, 16, 31}}, {'F', {31, 16, 16, 30, 16, 16, 16}},
+      {'G', {14, 17, 16, 23, 17, 17, 14}}, {'H', {17, 17, 17, 31, 17, 17, 17}},
+      {'I', {14, 4, 4, 4, 4, 4, 14}},      {'J', {7, 2, 2, 2, 2, 18, 12}},
+      {'K', {17, 18, 20, 24, 20, 18, 17}}, {'L', {16, 16, 16, 16, 16, 16, 31}},
+      {'M', {17, 27, 21, 21, 17, 17, 17}}, {'N', {17, 25, 21, 19, 17, 17, 17}},
+      {'O', {14, 17, 17, 17, 17, 17, 14}}, {'P', {30, 17, 17, 30, 16, 16, 16}},
+      {'Q', {14, 17, 17, 17, 21, 18, 13}}, {'R', {30, 17, 17, 30, 20, 18, 17}},
+      {'S', {15, 16, 16, 14, 1, 1, 30}},   {'T', {31, 4, 4, 4, 4, 4, 4}},
+      {'U', {17, 17, 17, 17, 17, 17, 14}}, {'V', {17, 17, 17, 17, 17, 10, 4}},
+      {'W', {17, 17, 17, 21, 21, 27, 17}}, {'X', {17, 17, 10, 4, 10, 17, 17}},
+      {'Y', {17, 17, 10, 4, 4, 4, 4}},     {'Z', {31, 1, 2, 4, 8, 16, 31}},
+      {'0', {14, 17, 19, 21, 25, 17, 14}}, {'1', {4, 12, 4, 4, 4, 4, 14}},
+      {'2', {14, 17, 1, 6, 8, 16, 31}},    {'3', {30, 1, 1, 14, 1, 1, 30}},
+      {'4', {2, 6, 10, 18, 31, 2, 2}},     {'5', {31, 16, 30, 1, 1, 17, 14}},
+      {'6', {14, 16, 16, 30, 17, 17, 14}}, {'7', {31, 1, 2, 4, 8, 8, 8}},
+      {'8', {14, 17, 17, 14, 17, 17, 14}}, {'9', {14, 17, 17, 15, 1, 1, 14}},
+      {'.', {0, 0, 0, 0, 0, 12, 12}},      {'-', {0, 0, 0, 31, 0, 0, 0}}};
+  return glyphs;
+}
+
+// The part of a box that lies on the canvas.
+CropBox clipped(const Image& canvas, const CropBox& box) {
+  const int left = std::clamp(box.x, 0, canvas.width), top = std::clamp(box.y, 0, canvas.height);
+  const int right = std::clamp(box.x + box.width, left, canvas.width);
+  const int bottom = std::clamp(box.y + box.height, top, canvas.height);
+  return {left, top, right - left, bottom - top};
+}
+
+}  // namespace
+
+Image blank_image(ImageSize size, Colour colour) {
+  Image image{size.width, size.height, 3, {}};
+  image.pixels.resize(static_cast<std::size_t>(size.width) * size.height * 3);
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = colour[i % 3];
+  return image;
+}
+
+void fill(Image& canvas, const CropBox& box, Colour colour) { tint(canvas, box, colour, 1.0); }
+
+void tint(Image& canvas, const CropBox& box, Colour colour, double strength) {
+  const CropBox inside = clipped(canvas, box);
+  for (int y = inside.y; y < inside.y + inside.height; ++y) {
+    std::uint8_t* row = canvas.pixels.data() + (static_cast<std::size_t>(y) * canvas.width + inside.x) * 3;
+    for (int i = 0; i < inside.width * 3; ++i)
+      row[i] = static_cast<std::uint8_t>(std::lround(row[i] + strength * (colour[i % 3] - row[i])));
+  }
+}
+
+void outline(Image& canvas, const CropBox& box, Colour colour, int width) {
+  fill(canvas, {box.x, box.y, box.width, width}, colour);
+  fill(canvas, {box.x, box.y + box.height - width, box.width, width}, colour);
+  fill(canvas, {box.x, box.y, width, box.height}, colour);
+  fill(canvas, {box.x + box.width - width, box.y, width, box.height}, colour);
+}
+
+void paste(Image& canvas, const ImageView& picture, int x, int y, int scale) {
+  for (int row = 0; row < picture.height; ++row)
+    for (int column = 0; column < picture.width; ++column) {
+      const std::uint8_t* pixel = picture.row(row) + column * picture.channels;
+      const Colour colour = picture.channels == 1 ? Colour{pixel[0], pixel[0], pixel[0]}
+                                                  : Colour{pixel[0], pixel[1], pixel[2]};
+      fill(canvas, {x + column * scale, y + row * scale, scale, scale}, colour);
+    }
+}
+
+void write_text(Image& canvas, const std::string& text, int x, int y, int scale, Colour colour) {
+  for (const char letter : text) {
+    const auto glyph = font().find(static_cast<char>(std::toupper(static_cast<unsigned char>(letter))));
+    if (glyph != font().end())
+      for (int row = 0; row < 7; ++row)
+        for (int column = 0; column < 5; ++column)
+          if (glyph->second[row] >> (4 - column) & 1)
+            fill(canvas, {x + column * scale, y + row * scale, scale, scale}, colour);
+    x += 6 * scale;
+  }
+}
+
+int text_width(const std::string& text, int scale) {
+  return static_cast<int>(text.size()) * 6 * scale - (text.empty() ? 0 : scale);
+}
+
+Colour heat(double value) {
+  // Anchors of even steps in lightness; between them, straight lines.
+  constexpr double anchors[5][3] = {
+      {48, 18, 92}, {52, 82, 140}, {32, 145, 140}, {110, 200, 90}, {250, 230, 60}};
+  const double at = std::clamp(std::isnan(value) ? 0.0 : value, 0.0, 1.0) * 4;
+  const int low = std::min(3, static_cast<int>(at));
+  Colour colour{};
+  for (int c = 0; c < 3; ++c)
+    colour[c] = static_cast<std::uint8_t>(
+        std::lround(anchors[low][c] + (at - low) * (anchors[low + 1][c] - anchors[low][c])));
+  return colour;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,29 @@
+// Picture sheets: one row per image, what the model sees in it and does with it.
+#pragma once
+
+#include "sgmae/image/image.h"
+#include "sgmae/image/normalise.h"
+#include "sgmae/mask/guide.h"
+#include "sgmae/nn/mae.h"
+
+namespace sgmae {
+
+// Reconstructed pixels [B, C, H, W], normalised: the given ones where visible, predictions where
+// masked. A norm_pix_loss model predicts patches less their mean and deviation; the true ones are put
+// back, so such a picture knows more than the model does.
+at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan);
+
+// Informed masks for a guide, as in training: visible are the least relevant patches and n_hints
+// hints among the others. Degenerate images get random masks. Keyed by position in the batch.
+MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints);
+
+// Columns: input, clusters (object side tinted), relevance, informed mask (masked grey, hints
+// outlined), reconstruction.
+Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
+                 const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation);
+
+// Columns: input, mask, reconstruction.
+Image reconstruction_sheet(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan,
+                           const Normalisation& normalisation);
+
+}  // namespace sgmae
