@@ -76,19 +76,21 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
 }
 
 std::string help_text(const CommandEntry& entry, const Command& command) {
-  std::string text = str("sgmae ", entry.name, ": ", entry.summary, "\n\nusage: sgmae ", entry.name,
-                         command.positional_help.empty() ? "" : " ", command.positional_help,
-                         " [options]\n");
+  std::string text =
+      str("sgmae ", entry.name, ": ", entry.summary, "\n\nusage: sgmae ", entry.name,
+          command.positional_help.empty() ? "" : " ", command.positional_help, " [options]\n");
   if (command.takes_recipe)
     text +=
-        "\n  --config RECIPE            a recipe's name (sgmae recipes) or a TOML file; read first\n"
+        "\n  --config RECIPE            a recipe's name (sgmae recipes) or a TOML file; read "
+        "first\n"
         "  --set SECTION.KEY=VALUE    one value of it, may be repeated; flags come last\n";
   text += "\n  --json                     one JSON object as the last line of stdout\n";
   std::string section;
   for (const OptionInfo& option : command.options.all()) {
     if (option.section != section) text += "\n[" + (section = option.section) + "]\n";
     std::string flag = "  --" + option.name;
-    if (!option.is_flag) flag += " " + (option.type.find('|') == std::string::npos ? option.type : "…");
+    if (!option.is_flag)
+      flag += " " + (option.type.find('|') == std::string::npos ? option.type : "…");
     flag.resize(std::max<std::size_t>(flag.size() + 1, 29), ' ');
     text += flag + option.help;
     if (option.type.find('|') != std::string::npos) text += " (" + option.type + ")";

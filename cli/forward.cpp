@@ -46,13 +46,15 @@ std::vector<std::string> tap_names(const std::string& list, const MaeConfig& con
     const std::size_t first = word.find('.'), last = word.rfind('.');
     check(first != std::string::npos && last != first, ExitCode::usage, "--taps: '", word,
           "' is not PART.BLOCK.WHAT, e.g. encoder.*.attention");
-    const std::string part = word.substr(0, first), block = word.substr(first + 1, last - first - 1),
+    const std::string part = word.substr(0, first),
+                      block = word.substr(first + 1, last - first - 1),
                       what = word.substr(last + 1);
     check(part == "encoder" || part == "decoder", ExitCode::usage, "--taps: no part '", part, "'");
     check(part == "encoder" || decoder, ExitCode::usage,
           "--taps: the decoder only runs when the input has `noise`");
     check(what == "attention" || what == "attention_out" || what == "block_out" || what == "key",
-          ExitCode::usage, "--taps: '", what, "' is not attention, attention_out, block_out or key");
+          ExitCode::usage, "--taps: '", what,
+          "' is not attention, attention_out, block_out or key");
     const std::int64_t depth = (part == "encoder" ? config.encoder : config.decoder).depth;
     bool found = false;
     for (std::int64_t i = 0; i < depth; ++i)
@@ -60,14 +62,16 @@ std::vector<std::string> tap_names(const std::string& list, const MaeConfig& con
         names.push_back(str(part, ".", i, ".", what));
         found = true;
       }
-    check(found, ExitCode::usage, "--taps: the ", part, " has no block ", block, "; it has ", depth);
+    check(found, ExitCode::usage, "--taps: the ", part, " has no block ", block, "; it has ",
+          depth);
   }
   return names;
 }
 
 nlohmann::ordered_json run_forward(const ForwardOptions& options) {
-  for (const auto& [name, value] : {std::pair{"checkpoint", options.checkpoint},
-                                    std::pair{"input", options.input}, std::pair{"output", options.output}})
+  for (const auto& [name, value] :
+       {std::pair{"checkpoint", options.checkpoint}, std::pair{"input", options.input},
+        std::pair{"output", options.output}})
     check(!value.empty(), ExitCode::usage, "--", name, " is missing");
   use_threads(options.threads);
   const TensorFile file = read_safetensors(options.input);
@@ -82,7 +86,8 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   Taps taps(tap_names(options.taps, config, noise != nullptr));
   NamedTensors out;
   if (noise) {
-    check(noise->dim() == 2 && noise->size(0) == pixels->size(0) && noise->size(1) == config.n_patches(),
+    check(noise->dim() == 2 && noise->size(0) == pixels->size(0) &&
+              noise->size(1) == config.n_patches(),
           ExitCode::data, "`noise` must be [", pixels->size(0), ", ", config.n_patches(), "]");
     const MaskPlan plan{at::argsort(*noise, /*stable=*/true, 1).contiguous(),
                         visible_count(config.n_patches(), options.mask_ratio)};

@@ -24,7 +24,8 @@ const std::vector<CommandEntry>& commands() {
 namespace {
 
 std::string overview() {
-  std::string text = str("sgmae ", version, ": self-guided masked autoencoders\n\nusage: sgmae COMMAND [options]\n\n");
+  std::string text = str("sgmae ", version,
+                         ": self-guided masked autoencoders\n\nusage: sgmae COMMAND [options]\n\n");
   for (const CommandEntry& entry : commands()) {
     std::string name = str("  ", entry.name);
     name.resize(16, ' ');
@@ -79,7 +80,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
     return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(), error.what());
+    std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),
+                 error.what());
     return 70;
   }
 }

@@ -1,6 +1,7 @@
 // sgmae mask: what a model's patches say about images: clusters, relevance, informed masks.
 #include <filesystem>
 #include <memory>
+#include <system_error>
 
 #include <ATen/ops/cat.h>
 
@@ -41,7 +42,9 @@ struct MaskOptions {
            {"key", GuideFeatures::key}},
           "which tokens of that block");
     o.add("guide_center", guide.center,
-          {{"none", GuideCenter::none}, {"mean", GuideCenter::mean}, {"position", GuideCenter::position}},
+          {{"none", GuideCenter::none},
+           {"mean", GuideCenter::mean},
+           {"position", GuideCenter::position}},
           "what is subtracted from them first; position needs a checkpoint of a guided run");
     o.add("mask_ratio", mask_ratio, "share of patches hidden");
     o.add("hint_ratio", hint_ratio, "share of patches shown again as hints");
@@ -60,7 +63,9 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   const MaeConfig& config = loaded.model.config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
   if (options.guide.center == GuideCenter::position && !loaded.info.position_mean.defined()) {
-    warn("this checkpoint has no position means (guidance had not begun); using --guide_center none");
+    warn(
+        "this checkpoint has no position means (guidance had not begun); using --guide_center "
+        "none");
     options.guide.center = GuideCenter::none;
   }
 
@@ -68,13 +73,15 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   if (files.empty()) {
     const TensorFile file = read_safetensors(options.input);
     const at::Tensor* given = file.find("pixels");
-    check(given, ExitCode::data, options.input, " has no tensor `pixels`");
+    check(given && given->scalar_type() == at::kFloat, ExitCode::data, options.input,
+          " has no fp32 tensor `pixels` [B, C, H, W]");
     pixels = *given;
   } else {
     std::vector<at::Tensor> list;
     for (const std::string& file : files)
-      list.push_back(load_image(file, static_cast<int>(config.height), static_cast<int>(config.width),
-                                static_cast<int>(config.channels), normalisation)
+      list.push_back(load_image(file, static_cast<int>(config.height),
+                                static_cast<int>(config.width), static_cast<int>(config.channels),
+                                normalisation)
                          .pixels);
     pixels = at::cat(list);
   }
@@ -90,9 +97,12 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   fs::path tensors = folder;
   nlohmann::ordered_json json;
   if (!files.empty()) {
-    fs::create_directories(folder);
-    const auto png = encode_png(
-        view(mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation)));
+    std::error_code error;
+    fs::create_directories(folder, error);
+    check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ",
+          error.message(), "; choose another --output");
+    const auto png =
+        encode_png(view(mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation)));
     write_file(folder / "masks.png", {reinterpret_cast<const char*>(png.data()), png.size()});
     info("wrote ", (folder / "masks.png").string());
     json["sheet"] = (folder / "masks.png").string();
@@ -116,7 +126,9 @@ Command mask_command() {
   Command command;
   options->declare(command.options);
   command.positional_help = "IMAGES…";
-  command.run = [options](const std::vector<std::string>& files) { return run_mask(*options, files); };
+  command.run = [options](const std::vector<std::string>& files) {
+    return run_mask(*options, files);
+  };
   return command;
 }
 

@@ -48,13 +48,15 @@ void draw_masks(const ModelView& view) {
   GuideOptions options = view.options.guide;
   if (options.center == GuideCenter::position && !view.info.position_mean.defined())
     options.center = GuideCenter::none;  // before guidance begins there are no position means yet
-  const Guide guide = make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
+  const Guide guide =
+      make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
   const std::int64_t n = view.model.config().n_patches();
   const std::int64_t n_hints = hint_count(view.options.hints, n, 0, 0, view.options.epochs);
   const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask_ratio), n_hints);
-  const auto png = encode_png(
-      sgmae::view(mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation)));
-  const auto path = view.folder.root / "figures" / str("masks_after_epoch_", view.info.epoch, ".png");
+  const auto png = encode_png(sgmae::view(
+      mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation)));
+  const auto path =
+      view.folder.root / "figures" / str("masks_after_epoch_", view.info.epoch, ".png");
   std::filesystem::create_directories(path.parent_path());
   write_file(path, {reinterpret_cast<const char*>(png.data()), png.size()});
   info("picture: ", path.string());

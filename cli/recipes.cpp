@@ -37,7 +37,8 @@ Command recipes_command() {
     for (const auto& [name, text] : builtin_recipes()) list[name] = summary_of(text);
     if (words.empty() || (words.size() == 1 && words[0] == "list")) {
       for (const auto& [name, summary] : list.items())
-        info(name, std::string(name.size() < 26 ? 26 - name.size() : 1, ' '), summary.get<std::string>());
+        info(name, std::string(name.size() < 26 ? 26 - name.size() : 1, ' '),
+             summary.get<std::string>());
     } else if (words.size() == 2 && words[0] == "show") {
       std::cout << recipe_text(words[1]);
     } else if (words.size() == 3 && words[0] == "copy") {
@@ -65,13 +66,14 @@ Command options_command() {
       for (const OptionInfo& option : other.options.all()) {
         if (option.section != section) {
           section = option.section;
-          std::cout << "\n| [" << section << "] | type | default | meaning |\n| --- | --- | --- | --- |\n";
+          std::cout << "\n| [" << section
+                    << "] | type | default | meaning |\n| --- | --- | --- | --- |\n";
         }
         std::string type = option.type;
         for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2)
           type.replace(at, 1, "\\|");
-        std::cout << "| `" << option.name << "` | " << type << " | `" << option.default_value << "` | "
-                  << option.help << " |\n";
+        std::cout << "| `" << option.name << "` | " << type << " | `" << option.default_value
+                  << "` | " << option.help << " |\n";
       }
     }
     return nullptr;

@@ -48,16 +48,20 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
   const at::Tensor pixels = at::cat(list);
   std::vector<std::int64_t> index(files.size());
   std::iota(index.begin(), index.end(), 0);
-  const MaskPlan plan = random_plan(index, config.n_patches(),
-                                    visible_count(config.n_patches(), options.mask_ratio), options.seed, 0);
+  const MaskPlan plan =
+      random_plan(index, config.n_patches(), visible_count(config.n_patches(), options.mask_ratio),
+                  options.seed, 0);
   const double loss = loaded.model.forward(pixels, plan).loss;
-  const auto png = encode_png(view(reconstruction_sheet(loaded.model, pixels, plan, normalisation)));
+  const auto png =
+      encode_png(view(reconstruction_sheet(loaded.model, pixels, plan, normalisation)));
   write_file(options.output, {reinterpret_cast<const char*>(png.data()), png.size()});
   if (config.norm_pix_loss)
-    info("the model predicts normalised patches; the picture puts back each patch's true mean and "
-         "deviation, which the model did not know");
+    info(
+        "the model predicts normalised patches; the picture puts back each patch's true mean and "
+        "deviation, which the model did not know");
   info("loss ", fixed(loss, 4), "; wrote ", options.output);
-  return {{"loss", loss}, {"output", options.output}, {"true_patch_statistics", config.norm_pix_loss}};
+  return {
+      {"loss", loss}, {"output", options.output}, {"true_patch_statistics", config.norm_pix_loss}};
 }
 
 }  // namespace

@@ -12,7 +12,9 @@
 namespace sgmae {
 namespace {
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 int open_to_read(const std::filesystem::path& path, ExitCode code) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -97,8 +99,9 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
 }
 
 void AtomicFile::commit() {
-  check(::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0, ExitCode::usage,
-        "cannot write ", path_.string(), ": ", reason(), "; a file of that name from before is untouched");
+  check(::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0,
+        ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
+        "; a file of that name from before is untouched");
   ::close(std::exchange(descriptor_, -1));
 }
 
@@ -113,7 +116,8 @@ MappedFile::MappedFile(const std::filesystem::path& path, ExitCode code) {
   struct stat status {};
   ::fstat(descriptor, &status);
   size_ = static_cast<std::size_t>(status.st_size);
-  void* memory = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+  void* memory =
+      size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
   ::close(descriptor);
   check(memory != MAP_FAILED, code, "cannot map ", path.string(), ": ", reason());
   data_ = static_cast<const std::uint8_t*>(memory);

@@ -15,12 +15,13 @@
 namespace sgmae {
 
 // The whole file. Throws Error with `code` when it cannot be read.
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, ExitCode code = ExitCode::data);
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
+                                    ExitCode code = ExitCode::data);
 std::string read_text(const std::filesystem::path& path, ExitCode code = ExitCode::usage);
 
 // A file being written beside its final name: commit() syncs it to disk and renames it over `path`;
-// without commit() the destructor removes it, so that a reader sees the old file or the new, never a
-// part. Throws Error(usage) when the folder is not writable or the disk is full.
+// without commit() the destructor removes it, so that a reader sees the old file or the new, never
+// a part. Throws Error(usage) when the folder is not writable or the disk is full.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);

@@ -103,7 +103,8 @@ void Options::add(std::string name, bool& value, std::string help) {
   info.type = "flag";
   info.is_flag = true;
   info.assign = [&value](const std::string& text) {
-    check(text == "true" || text == "false", ExitCode::usage, "'", text, "' is neither true nor false");
+    check(text == "true" || text == "false", ExitCode::usage, "'", text,
+          "' is neither true nor false");
     value = text == "true";
   };
   info.print = [&value] { return value ? "true" : "false"; };
@@ -125,7 +126,9 @@ void Options::add(std::string name, double& value, std::string help) {
   info.name = std::move(name);
   info.help = std::move(help);
   info.type = "number";
-  info.assign = [&value](const std::string& text) { value = parse_number<double>(text, "a number"); };
+  info.assign = [&value](const std::string& text) {
+    value = parse_number<double>(text, "a number");
+  };
   info.print = [&value] { return print_number(value); };
   add_info(std::move(info));
 }

@@ -29,10 +29,10 @@ namespace sgmae {
 
 struct OptionInfo {
   std::string section, name, help;
-  std::string type;                  // "text", "integer", "number", "flag", or "a|b|c"
-  std::string default_value;         // as TOML
-  bool is_flag = false;              // bool: --name alone means true, --no_name false
-  bool is_set = false;               // assigned by the user
+  std::string type;           // "text", "integer", "number", "flag", or "a|b|c"
+  std::string default_value;  // as TOML
+  bool is_flag = false;       // bool: --name alone means true, --no_name false
+  bool is_set = false;        // assigned by the user
   std::function<void(const std::string&)> assign;  // from text; throws Error(usage)
   std::function<std::string()> print;              // as TOML
 };
@@ -73,7 +73,7 @@ class Options {
   // All keys of a TOML document, [section] name = value. `where` names it in errors.
   void load_toml(const std::string& text, const std::string& where);
 
-  std::string to_toml() const;             // resolved values, by section
+  std::string to_toml() const;  // resolved values, by section
   bool is_set(std::string_view name) const;
   const std::vector<OptionInfo>& all() const { return options_; }
 

@@ -10,7 +10,8 @@ namespace sgmae {
 namespace {
 
 // Ten rounds of Philox 4x32; constants from Salmon et al. 2011, table 2.
-std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c, std::array<std::uint32_t, 2> k) {
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c,
+                                    std::array<std::uint32_t, 2> k) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = 0xD2511F53ull * c[0];
     const std::uint64_t p1 = 0xCD9E8D57ull * c[2];
@@ -27,11 +28,13 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> c, std::array<s
 // The image index fills the upper half of the counter and (epoch, purpose) the key with the seed
 // hashed in, so that streams of different keys never share a block.
 Rng::Rng(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, Purpose purpose) {
-  const auto mixed = philox({static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
-                             static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(purpose)},
-                            {static_cast<std::uint32_t>(epoch >> 32), 0x53474d41u});
+  const auto mixed =
+      philox({static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32),
+              static_cast<std::uint32_t>(epoch), static_cast<std::uint32_t>(purpose)},
+             {static_cast<std::uint32_t>(epoch >> 32), 0x53474d41u});
   key_ = {mixed[0], mixed[1]};
-  counter_ = {0, mixed[2], static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)};
+  counter_ = {0, mixed[2], static_cast<std::uint32_t>(index),
+              static_cast<std::uint32_t>(index >> 32)};
 }
 
 std::uint32_t Rng::next() {
@@ -48,9 +51,13 @@ double Rng::uniform() {
   return static_cast<double>(((high << 32) | next()) >> 11) * 0x1.0p-53;
 }
 
-float Rng::uniform_float() { return static_cast<float>(next() >> 8) * 0x1.0p-24f; }
+float Rng::uniform_float() {
+  return static_cast<float>(next() >> 8) * 0x1.0p-24f;
+}
 
-double Rng::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double Rng::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
 
 std::int64_t Rng::below(std::int64_t bound) {
   SGMAE_ASSERT(bound > 0);

@@ -1,6 +1,6 @@
 // Random numbers that depend only on what they are for: a counter-based generator (Philox 4x32-10,
-// Salmon et al. 2011) keyed by (seed, epoch, image index, purpose). So a draw does not depend on the
-// number of workers, on resuming, or on how images are spread over processes.
+// Salmon et al. 2011) keyed by (seed, epoch, image index, purpose). So a draw does not depend on
+// the number of workers, on resuming, or on how images are spread over processes.
 #pragma once
 
 #include <array>
@@ -26,11 +26,11 @@ class Rng {
   Rng(std::uint64_t seed, std::uint64_t epoch, std::uint64_t index, Purpose purpose);
 
   std::uint32_t next();
-  double uniform();                            // in [0, 1), 53 random bits
-  float uniform_float();                       // in [0, 1), 24 random bits
-  double uniform(double low, double high);     // in [low, high)
-  std::int64_t below(std::int64_t bound);      // in 0 .. bound-1, without bias
-  double normal();                             // N(0, 1)
+  double uniform();                                       // in [0, 1), 53 random bits
+  float uniform_float();                                  // in [0, 1), 24 random bits
+  double uniform(double low, double high);                // in [low, high)
+  std::int64_t below(std::int64_t bound);                 // in 0 .. bound-1, without bias
+  double normal();                                        // N(0, 1)
   std::vector<std::int64_t> permutation(std::int64_t n);  // of 0 .. n-1
 
  private:

@@ -52,12 +52,15 @@ Image blank_image(ImageSize size, Colour colour) {
   return image;
 }
 
-void fill(Image& canvas, const CropBox& box, Colour colour) { tint(canvas, box, colour, 1.0); }
+void fill(Image& canvas, const CropBox& box, Colour colour) {
+  tint(canvas, box, colour, 1.0);
+}
 
 void tint(Image& canvas, const CropBox& box, Colour colour, double strength) {
   const CropBox inside = clipped(canvas, box);
   for (int y = inside.y; y < inside.y + inside.height; ++y) {
-    std::uint8_t* row = canvas.pixels.data() + (static_cast<std::size_t>(y) * canvas.width + inside.x) * 3;
+    std::uint8_t* row =
+        canvas.pixels.data() + (static_cast<std::size_t>(y) * canvas.width + inside.x) * 3;
     for (int i = 0; i < inside.width * 3; ++i)
       row[i] = static_cast<std::uint8_t>(std::lround(row[i] + strength * (colour[i % 3] - row[i])));
   }
@@ -82,7 +85,8 @@ void paste(Image& canvas, const ImageView& picture, int x, int y, int scale) {
 
 void write_text(Image& canvas, const std::string& text, int x, int y, int scale, Colour colour) {
   for (const char letter : text) {
-    const auto glyph = font().find(static_cast<char>(std::toupper(static_cast<unsigned char>(letter))));
+    const auto glyph =
+        font().find(static_cast<char>(std::toupper(static_cast<unsigned char>(letter))));
     if (glyph != font().end())
       for (int row = 0; row < 7; ++row)
         for (int column = 0; column < 5; ++column)

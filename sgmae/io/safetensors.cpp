@@ -17,9 +17,9 @@ struct NamedType {
   at::ScalarType type;
 };
 
-constexpr NamedType kTypes[] = {{"F64", at::kDouble}, {"F32", at::kFloat},   {"F16", at::kHalf},
-                                {"BF16", at::kBFloat16}, {"I64", at::kLong}, {"I32", at::kInt},
-                                {"I16", at::kShort},  {"I8", at::kChar},     {"U8", at::kByte},
+constexpr NamedType kTypes[] = {{"F64", at::kDouble},    {"F32", at::kFloat}, {"F16", at::kHalf},
+                                {"BF16", at::kBFloat16}, {"I64", at::kLong},  {"I32", at::kInt},
+                                {"I16", at::kShort},     {"I8", at::kChar},   {"U8", at::kByte},
                                 {"BOOL", at::kBool}};
 
 struct Entry {
@@ -29,8 +29,10 @@ struct Entry {
   std::uint64_t begin, end;  // in the data behind the header
 };
 
-// Reads one tensor's header entry; throws std::exception (of the JSON library or ours) when malformed.
-Entry parse_entry(const std::string& name, const nlohmann::json& description, std::uint64_t data_bytes) {
+// Reads one tensor's header entry; throws std::exception (of the JSON library or ours) when
+// malformed.
+Entry parse_entry(const std::string& name, const nlohmann::json& description,
+                  std::uint64_t data_bytes) {
   const auto refuse = [&](const std::string& why) {
     throw std::runtime_error("tensor '" + name + "' " + why);
   };
@@ -50,7 +52,8 @@ Entry parse_entry(const std::string& name, const nlohmann::json& description, st
     empty = empty || n == 0;
     if (n > data_bytes && n > 0) refuse("is larger than the file");
     if (n > 0) {
-      if (bytes > std::max<std::uint64_t>(data_bytes, 1) * 8 / n + 8) refuse("is larger than the file");
+      if (bytes > std::max<std::uint64_t>(data_bytes, 1) * 8 / n + 8)
+        refuse("is larger than the file");
       bytes *= n;
     }
     entry.shape.push_back(static_cast<std::int64_t>(n));
@@ -133,9 +136,8 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
     SGMAE_ASSERT(found != std::end(kTypes) && !header.contains(name));
     contiguous.push_back(tensor.to(at::kCPU).contiguous());
     const std::uint64_t end = offset + contiguous.back().nbytes();
-    header[name] = {{"dtype", found->name},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {offset, end}}};
+    header[name] = {
+        {"dtype", found->name}, {"shape", tensor.sizes().vec()}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();

@@ -21,8 +21,8 @@ struct TensorFile {
   const at::Tensor* find(const std::string& name) const;  // nullptr when absent
 };
 
-// Copies every tensor out of the file. Throws Error(checkpoint) on anything malformed: offsets outside
-// the file, overlaps, wrong lengths, unknown types, a header that is not JSON.
+// Copies every tensor out of the file. Throws Error(checkpoint) on anything malformed: offsets
+// outside the file, overlaps, wrong lengths, unknown types, a header that is not JSON.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 // Atomic (written beside, synced, renamed). Tensors are made contiguous and moved to the CPU.

@@ -1,5 +1,5 @@
-// TensorBoard event files: TFRecord frames around hand-encoded `Event` messages. Every writer starts
-// a new file in its folder; TensorBoard joins the files of a folder into one run.
+// TensorBoard event files: TFRecord frames around hand-encoded `Event` messages. Every writer
+// starts a new file in its folder; TensorBoard joins the files of a folder into one run.
 #pragma once
 
 #include <cstdint>

@@ -87,11 +87,13 @@ at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const Mask
   at::Tensor predicted = model.forward(pixels, plan).pred;
   if (config.norm_pix_loss) {
     const at::Tensor mean = given.mean(-1, /*keepdim=*/true);
-    const at::Tensor deviation = given.var(-1, /*unbiased=*/true, /*keepdim=*/true).add(1e-6).sqrt();
+    const at::Tensor deviation =
+        given.var(-1, /*unbiased=*/true, /*keepdim=*/true).add(1e-6).sqrt();
     predicted = predicted.mul(deviation).add(mean);
   }
   const at::Tensor masked = mask_of(plan).unsqueeze(-1).to(at::kBool);
-  return unpatchify(at::where(masked, predicted, given), config.channels, config.height, config.width);
+  return unpatchify(at::where(masked, predicted, given), config.channels, config.height,
+                    config.width);
 }
 
 MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints) {
@@ -106,8 +108,8 @@ MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t 
       random_order(Rng(0, 0, row, Purpose::mask), order);
     } else {
       informed_order({relevance.data_ptr<float>() + b * n, static_cast<std::size_t>(n)}, n_visible,
-                     n_hints, HintStrategy::random, GuideTarget::object, Rng(0, 0, row, Purpose::hint),
-                     order);
+                     n_hints, HintStrategy::random, GuideTarget::object,
+                     Rng(0, 0, row, Purpose::hint), order);
     }
   }
   return plan;
@@ -116,8 +118,8 @@ MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t 
 Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
                  const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation) {
   const std::int64_t batch = pixels.size(0), n = plan.order.size(1);
-  Sheet sheet(model.config(), {"input", "clusters", "relevance", "mask and hints", "reconstruction"},
-              batch);
+  Sheet sheet(model.config(),
+              {"input", "clusters", "relevance", "mask and hints", "reconstruction"}, batch);
   const at::Tensor restored = reconstruction(model, pixels, plan);
   for (std::int64_t b = 0; b < batch; ++b) {
     const Image input = image_of(pixels, b, normalisation);
@@ -133,7 +135,8 @@ Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
     for (std::int64_t p = 0; p < n; ++p) {
       if (sides.data_ptr<std::uint8_t>()[p])
         tint(sheet.canvas(), sheet.patch(b, 1, p), kObject, 0.5);
-      tint(sheet.canvas(), sheet.patch(b, 2, p), heat((score[p] - *low) / (*high - *low + 1e-12)), 0.8);
+      tint(sheet.canvas(), sheet.patch(b, 2, p), heat((score[p] - *low) / (*high - *low + 1e-12)),
+           0.8);
     }
   }
   return std::move(sheet.canvas());

@@ -9,8 +9,8 @@
 namespace sgmae {
 
 // Reconstructed pixels [B, C, H, W], normalised: the given ones where visible, predictions where
-// masked. A norm_pix_loss model predicts patches less their mean and deviation; the true ones are put
-// back, so such a picture knows more than the model does.
+// masked. A norm_pix_loss model predicts patches less their mean and deviation; the true ones are
+// put back, so such a picture knows more than the model does.
 at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan);
 
 // Informed masks for a guide, as in training: visible are the least relevant patches and n_hints

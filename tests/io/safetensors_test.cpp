@@ -20,7 +20,8 @@ class Safetensors : public testing::Test {
   fs::path path_ = fs::path(testing::TempDir()) / "sgmae_test.safetensors";
 
   // Expects a checkpoint error for a file of this header and so many zero bytes of data.
-  void expect_refused(const std::string& header, std::size_t data_bytes, const std::string& reason) {
+  void expect_refused(const std::string& header, std::size_t data_bytes,
+                      const std::string& reason) {
     std::uint64_t length = header.size();
     std::string file(reinterpret_cast<const char*>(&length), 8);
     file += header + std::string(data_bytes, '\0');
@@ -65,11 +66,14 @@ TEST_F(Safetensors, ReadsWhatTheReferenceWrites) {
 
 TEST_F(Safetensors, MalformedFilesAreRefused) {
   expect_refused_file("short", "fewer than 8 bytes");
-  expect_refused_file(std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10), "longer than the file");
+  expect_refused_file(std::string("\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10),
+                      "longer than the file");
   expect_refused("not json", 0, "");
   expect_refused("[]", 0, "not a JSON object");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4, "outside the file");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8, "outside the file");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4,
+                 "outside the file");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8,
+                 "outside the file");
   expect_refused(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, "does not fit");
   expect_refused(R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, "unknown type");
   expect_refused(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, "whole numbers");

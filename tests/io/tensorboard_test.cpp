@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 TEST(Crc32c, CheckValues) {
   const std::string digits = "123456789";
-  EXPECT_EQ(crc32c({reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()}), 0xE3069283u);
+  EXPECT_EQ(crc32c({reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()}),
+            0xE3069283u);
   EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0)), 0x8A9136AAu);
   EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0xff)), 0x62A8AB43u);
 }
@@ -48,7 +49,8 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
   ASSERT_EQ(events.size(), 2u);
   EXPECT_NE(events[0].find("brain.Event:2"), std::string::npos);
   // Event.step (field 2) = 1000, then summary.value {tag, simple_value 0.5f}.
-  const std::string expected("\x10\xe8\x07\x2a\x13\x0a\x11\x0a\x0atrain_loss\x15\x00\x00\x00\x3f", 24);
+  const std::string expected("\x10\xe8\x07\x2a\x13\x0a\x11\x0a\x0atrain_loss\x15\x00\x00\x00\x3f",
+                             24);
   EXPECT_EQ(events[1].substr(9), expected);
 }
 

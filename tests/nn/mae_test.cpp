@@ -96,8 +96,8 @@ TEST_P(MaeGolden, GradientsAccumulateWithTheirScale) {
     }
 }
 
-// bf16 keeps 8 bits of mantissa: 0.4 % per rounding, which layers add up; gradients of attention and
-// norms cancel the most.
+// bf16 keeps 8 bits of mantissa: 0.4 % per rounding, which layers add up; gradients of attention
+// and norms cancel the most.
 TEST_P(MaeGolden, Bf16StaysNear) {
   model_->set_precision(Precision::bf16);
   const double loss = model_->forward_backward(golden("pixels"), plan_);
@@ -131,7 +131,8 @@ TEST(Mae, NonSquareAndTaps) {
   config.width = 40;
   const Mae model(config, 3);
   const at::Tensor pixels = at::randn({2, 3, 16, 40});
-  Taps taps({"encoder.0.attention", "encoder.1.attention_out", "encoder.1.block_out", "encoder.0.key"});
+  Taps taps(
+      {"encoder.0.attention", "encoder.1.attention_out", "encoder.1.block_out", "encoder.0.key"});
   const at::Tensor latent = model.encode(pixels, &taps);
   EXPECT_EQ(latent.sizes(), (std::vector<std::int64_t>{2, 11, 32}));
   EXPECT_EQ(taps["encoder.0.attention"].sizes(), (std::vector<std::int64_t>{2, 4, 11, 11}));

@@ -1,0 +1,52 @@
+#include "sgmae/base/file.h"
+
+#include <gtest/gtest.h>
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  fs::path folder_ = fs::path(testing::TempDir()) / "sgmae_file";
+};
+
+TEST_F(FileTest, AnUncommittedFileLeavesTheOldOneAndNoRest) {
+  write_file(folder_ / "a", "old");
+  {
+    AtomicFile file(folder_ / "a");
+    file.write("half of the new");
+  }
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+  write_file(folder_ / "a", "new");
+  EXPECT_EQ(read_text(folder_ / "a"), "new");
+}
+
+TEST_F(FileTest, ErrorsCarryTheCallersCode) {
+  try {
+    read_file(folder_ / "absent", ExitCode::checkpoint);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::checkpoint);
+  }
+  EXPECT_THROW(read_file(folder_), Error);
+  EXPECT_THROW(write_file(folder_ / "no" / "folder", "x"), Error);
+}
+
+TEST_F(FileTest, MapsWhatWasWritten) {
+  write_file(folder_ / "a", "abc");
+  const MappedFile mapped(folder_ / "a");
+  ASSERT_EQ(mapped.bytes().size(), 3u);
+  EXPECT_EQ(mapped.bytes()[1], 'b');
+  write_file(folder_ / "empty", "");
+  EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
+}
+
+}  // namespace
+}  // namespace sgmae
