@@ -102,8 +102,9 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
     warn("guidance follows position rather than content: the object side varies over the grid by ",
          fixed(stats.position_bias, 4), " (chance ", fixed(stats.bias_by_chance, 4),
          ", a warning above ", fixed(kPositionBiasWarning, 2),
-         "). Unless the objects of these images all lie at the same place, use --guide_center "
-         "position or --guide_features block_out");
+         "). Unless the objects of these images all lie at the same place, begin later, or try "
+         "another "
+         "--guide_features or --guide_center (least positional as a rule: block_out, position)");
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return stats;
 }
