@@ -40,7 +40,8 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
     std::replace(name.begin(), name.end(), '-', '_');
     const auto value = [&]() -> std::string {
       if (equals != std::string::npos) return argument.substr(equals + 1);
-      check(i + 1 < arguments.size(), ExitCode::usage, argument, " needs a value");
+      check(i + 1 < arguments.size() && !arguments[i + 1].starts_with("--"), ExitCode::usage,
+            argument, " needs a value: ", argument, " VALUE");
       return arguments[++i];
     };
 

@@ -42,7 +42,8 @@ int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
     return 0;
   }
   const nlohmann::ordered_json result = command.run(parsed.positional);
-  if (parsed.json) std::cout << result.dump() << std::endl;
+  if (parsed.json)  // paths need not be UTF-8, JSON must be
+    std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
   return 0;
 }
 

@@ -43,23 +43,6 @@ Entry parse_entry(const std::string& name, const nlohmann::json& description,
   if (found == std::end(kTypes)) refuse("has the unknown type " + type);
   entry.type = found->type;
 
-  // Counted with a check against the file's size at every factor, so that it cannot overflow.
-  std::uint64_t bytes = at::elementSize(entry.type);
-  bool empty = false;
-  for (const nlohmann::json& size : description.at("shape")) {
-    if (!size.is_number_unsigned()) refuse("has a shape that is not made of whole numbers");
-    const std::uint64_t n = size;
-    empty = empty || n == 0;
-    if (n > data_bytes && n > 0) refuse("is larger than the file");
-    if (n > 0) {
-      if (bytes > std::max<std::uint64_t>(data_bytes, 1) * 8 / n + 8)
-        refuse("is larger than the file");
-      bytes *= n;
-    }
-    entry.shape.push_back(static_cast<std::int64_t>(n));
-  }
-  if (empty) bytes = 0;
-
   const nlohmann::json& offsets = description.at("data_offsets");
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned())
@@ -67,6 +50,23 @@ Entry parse_entry(const std::string& name, const nlohmann::json& description,
   entry.begin = offsets[0];
   entry.end = offsets[1];
   if (entry.begin > entry.end || entry.end > data_bytes) refuse("lies outside the file");
+
+  const nlohmann::json& shape = description.at("shape");
+  const auto whole = [](const nlohmann::json& size) { return size.is_number_unsigned(); };
+  if (!shape.is_array() || !std::all_of(shape.begin(), shape.end(), whole))
+    refuse("has a shape that is not made of whole numbers");
+  // Every factor is checked before it is multiplied, so that the product cannot overflow. An empty
+  // tensor has no bytes that could bound its other sizes.
+  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  const std::uint64_t limit = empty ? std::uint64_t{1} << 40 : data_bytes;
+  std::uint64_t bytes = at::elementSize(entry.type);
+  for (const nlohmann::json& size : shape) {
+    const std::uint64_t n = size;
+    if (n > limit / bytes) refuse("is larger than the file");
+    if (n > 0) bytes *= n;
+    entry.shape.push_back(static_cast<std::int64_t>(n));
+  }
+  if (empty) bytes = 0;
   if (entry.end - entry.begin != bytes) refuse("has a shape that does not fit its bytes");
   return entry;
 }

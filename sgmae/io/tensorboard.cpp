@@ -67,7 +67,7 @@ EventWriter::EventWriter(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder, error);
   const auto seconds = static_cast<std::int64_t>(seconds_now());
   std::filesystem::path path;
-  for (int i = 0; path.empty() || std::filesystem::exists(path); ++i)
+  for (int i = 0; path.empty() || std::filesystem::exists(path, error); ++i)
     path = folder / str("events.out.tfevents.", seconds, ".sgmae.", ::getpid(), ".", i);
   file_.open(path, std::ios::binary);
   check(file_.is_open(), ExitCode::usage, "cannot write TensorBoard events into ", folder.string());

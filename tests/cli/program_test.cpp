@@ -96,6 +96,32 @@ TEST_F(Program, WrongUsageIsExitTwoAndTeaches) {
   expect(std::string(kTiny) + "--mask_ratio 0", 2, "mask");
 }
 
+TEST_F(Program, ReadsRecipeThenSetThenFlags) {
+  // Accepted options reach the data, which is missing; the last word on mask_ratio is the flag's.
+  expect("pretrain --data-path=nowhere --set mask.mask-ratio=7 --mask_ratio 0.5 --no_norm_pix_loss",
+         3, "nowhere");
+  expect("pretrain --mask_ratio 0.5 --set mask.mask_ratio=7 --data_path nowhere", 3, "nowhere");
+  expect("pretrain --set mask.mask_ratio=7 --data_path nowhere", 2, "mask_ratio");
+  expect("pretrain --output_dir --json", 2, "--output_dir needs a value");
+  expect("pretrain --no_epochs", 2, "unknown option");
+  expect("pretrain stray", 2, "stray");
+}
+
+TEST_F(Program, EveryRecipeFitsTheOptionsAndCanBeCopied) {
+  const Outcome list = run("recipes list --json");
+  const auto recipes = nlohmann::json::parse(list.out);
+  EXPECT_GE(recipes.size(), 10u);
+  for (const auto& [name, summary] : recipes.items()) {
+    expect("pretrain --data_path nowhere --config " + name, 3, "nowhere");
+    EXPECT_FALSE(summary.get<std::string>().empty()) << name;
+  }
+  expect("recipes copy fashion_mnist_mae mine.toml", 0, "mine.toml");
+  EXPECT_EQ(read_text(root_ / "mine.toml"), run("recipes show fashion_mnist_mae").out);
+  expect("pretrain --config mine.toml --data_path nowhere", 3, "nowhere");
+  write_file(root_ / "bad.toml", "[optim]\nepoch = 3\n");
+  expect("pretrain --config bad.toml", 2, "bad.toml:2: unknown option 'optim.epoch'; did you mean");
+}
+
 TEST_F(Program, BadDataIsExitThree) {
   expect(std::string(kTiny) + "--data_path nowhere", 3, "nowhere");
   fs::create_directories(root_ / "images");
@@ -132,6 +158,9 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_EQ(run("mask images/0.png images/1.png --checkpoint run --output m --threads 1").code, 0);
   EXPECT_TRUE(fs::exists(root_ / "m/masks.png"));
   EXPECT_TRUE(fs::exists(root_ / "m/masks.safetensors"));
+  const Outcome odd =
+      run("reconstruct images/0.png --checkpoint run --output \"$(printf 'r\\377.png')\" --json");
+  EXPECT_EQ(odd.code, 0) << odd.err;  // a path that is not UTF-8
   const Outcome drawn = run("reconstruct images/0.png --checkpoint run --output r.png");
   EXPECT_EQ(drawn.code, 0) << drawn.err;
   EXPECT_NE(drawn.err.find("true mean"), std::string::npos);  // says what the picture leaks

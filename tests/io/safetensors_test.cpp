@@ -74,16 +74,24 @@ TEST_F(Safetensors, MalformedFilesAreRefused) {
                  "outside the file");
   expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8,
                  "outside the file");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, "does not fit");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8, "does not fit");
   expect_refused(R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, "unknown type");
   expect_refused(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, "whole numbers");
   expect_refused(R"({"a":{"dtype":"F32","shape":[9223372036854775808,2],"data_offsets":[0,8]}})", 8,
                  "larger than the file");
   expect_refused(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,8]}})", 8,
                  "larger than the file");
+  expect_refused(R"({"a":{"dtype":"U8","shape":[0,4611686018427387904,4],"data_offsets":[0,0]}})",
+                 0, "larger than the file");
+  expect_refused(R"({"a":{"dtype":"U8","shape":8,"data_offsets":[0,8]}})", 8, "whole numbers");
   expect_refused(R"({"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},)"
                  R"("b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                  8, "overlaps");
+}
+
+TEST_F(Safetensors, FileOfEmptyTensorsAloneIsRead) {
+  write_safetensors(path_, {{"empty", at::zeros({5, 0, 4})}});
+  EXPECT_EQ(read_safetensors(path_).find("empty")->sizes(), (std::vector<std::int64_t>{5, 0, 4}));
 }
 
 TEST_F(Safetensors, MissingFileIsACheckpointError) {
