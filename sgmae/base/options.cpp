@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <sstream>
@@ -127,7 +128,9 @@ void Options::add(std::string name, double& value, std::string help) {
   info.help = std::move(help);
   info.type = "number";
   info.assign = [&value](const std::string& text) {
-    value = parse_number<double>(text, "a number");
+    const double number = parse_number<double>(text, "a number");
+    check(std::isfinite(number), ExitCode::usage, "'", text, "' is not a finite number");
+    value = number;
   };
   info.print = [&value] { return print_number(value); };
   add_info(std::move(info));

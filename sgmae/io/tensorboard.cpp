@@ -87,20 +87,6 @@ void EventWriter::scalar(const std::string& tag, double value, std::int64_t step
   write_event(content, step);
 }
 
-void EventWriter::image(const std::string& tag, std::span<const std::uint8_t> png, int width,
-                        int height, std::int64_t step) {
-  std::string picture, entry, summary, content;
-  put_integer(picture, 1, height);
-  put_integer(picture, 2, width);
-  put_integer(picture, 3, 3);  // RGB
-  put_bytes(picture, 4, std::string(png.begin(), png.end()));
-  put_bytes(entry, 1, tag);
-  put_bytes(entry, 4, picture);
-  put_bytes(summary, 1, entry);
-  put_bytes(content, 5, summary);
-  write_event(content, step);
-}
-
 void EventWriter::write_event(const std::string& content, std::int64_t step) {
   std::string event;
   put_tag(event, 1, 1);

@@ -16,8 +16,6 @@ class EventWriter {
   explicit EventWriter(const std::filesystem::path& folder);
 
   void scalar(const std::string& tag, double value, std::int64_t step);
-  void image(const std::string& tag, std::span<const std::uint8_t> png, int width, int height,
-             std::int64_t step);
   void flush() { file_.flush(); }
 
  private:
