@@ -24,7 +24,9 @@ void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
   bias_grad(dy, bias->grad);
 }
 
-at::Tensor Linear::input_gradient(const at::Tensor& dy) const { return at::mm(dy, w); }
+at::Tensor Linear::input_gradient(const at::Tensor& dy) const {
+  return at::mm(dy, w);
+}
 
 void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
                    Taps* taps, const std::string& name) {
@@ -47,8 +49,7 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
   if (wants("block_out"))
     taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
 
-  if (trace)
-    *trace = {std::move(norm1), qkv, std::move(attended), std::move(norm2), h, a};
+  if (trace) *trace = {std::move(norm1), qkv, std::move(attended), std::move(norm2), h, a};
 }
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

@@ -70,7 +70,8 @@ void check_config(const MaeConfig& config) {
   positive(config.mlp_ratio, "mlp_ratio");
   check(config.height % config.patch_size == 0 && config.width % config.patch_size == 0,
         ExitCode::usage, "patch_size ", config.patch_size, " does not divide the input of ",
-        config.height, "x", config.width, " (height x width); choose an input_size that is a multiple");
+        config.height, "x", config.width,
+        " (height x width); choose an input_size that is a multiple");
   const auto check_size = [&](const VitSize& size, const std::string& part) {
     positive(size.dim, (part + "dim").c_str());
     positive(size.depth, (part + "depth").c_str());

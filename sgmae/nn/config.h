@@ -25,9 +25,9 @@ struct MaeConfig {
   std::int64_t patch_values() const { return patch_size * patch_size * channels; }
 };
 
-// The configuration of a published size by any of its names: mae_vit_base_patch16, vit_base_patch16,
-// vit_base_patch16_224.mae; base, large, huge, and small and tiny beside them. `patchN` may be any
-// size. Throws Error(usage) for other names.
+// The configuration of a published size by any of its names: mae_vit_base_patch16,
+// vit_base_patch16, vit_base_patch16_224.mae; base, large, huge, and small and tiny beside them.
+// `patchN` may be any size. Throws Error(usage) for other names.
 MaeConfig named_config(const std::string& name);
 
 // Throws Error(usage) unless the sizes fit together (patch divides the image, heads divide dims …).

@@ -1,11 +1,11 @@
 #include "sgmae/nn/mae.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
-#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -129,7 +129,8 @@ struct Mae::State {
     decoder_pred.prepare(type);
     for (std::vector<Block>* list : {&blocks, &decoder_blocks})
       for (Block& block : *list)
-        for (Linear* layer : {&block.qkv, &block.proj, &block.fc1, &block.fc2}) layer->prepare(type);
+        for (Linear* layer : {&block.qkv, &block.proj, &block.fc1, &block.fc2})
+          layer->prepare(type);
   }
 
   StreamShape encoder_shape(std::int64_t batch, std::int64_t n_visible) const {
@@ -155,20 +156,21 @@ Mae::Mae(const MaeConfig& config, std::uint64_t seed) : state_(std::make_unique<
   State& s = *state_;
   s.config = config;
   const std::int64_t d = config.encoder.dim, dd = config.decoder.dim;
-  s.parameters.reserve(static_cast<std::size_t>(
-      14 + 12 * (config.encoder.depth + config.decoder.depth)));
+  s.parameters.reserve(
+      static_cast<std::size_t>(14 + 12 * (config.encoder.depth + config.decoder.depth)));
   Initialiser init(s.parameters, seed);
 
   s.cls_token = init.normal("cls_token", {1, 1, d}, 0.02);
-  s.pos_embed = init.fixed(
-      "pos_embed", sincos_position_embedding(config.grid_height(), config.grid_width(), d));
+  s.pos_embed = init.fixed("pos_embed",
+                           sincos_position_embedding(config.grid_height(), config.grid_width(), d));
   s.mask_token = init.normal("mask_token", {1, 1, dd}, 0.02);
-  s.decoder_pos_embed = init.fixed(
-      "decoder_pos_embed", sincos_position_embedding(config.grid_height(), config.grid_width(), dd));
+  s.decoder_pos_embed =
+      init.fixed("decoder_pos_embed",
+                 sincos_position_embedding(config.grid_height(), config.grid_width(), dd));
   const std::int64_t fan_in = config.patch_values();
-  s.patch_embed.weight = init.xavier("patch_embed.proj.weight",
-                                     {d, config.channels, config.patch_size, config.patch_size},
-                                     fan_in, d);
+  s.patch_embed.weight =
+      init.xavier("patch_embed.proj.weight",
+                  {d, config.channels, config.patch_size, config.patch_size}, fan_in, d);
   // MAE leaves this bias at the convolution's default, U(+-1/sqrt(fan_in)).
   s.patch_embed.bias =
       init.uniform("patch_embed.proj.bias", {d}, 1.0 / std::sqrt(static_cast<double>(fan_in)));
@@ -185,16 +187,24 @@ Mae::~Mae() = default;
 Mae::Mae(Mae&&) noexcept = default;
 Mae& Mae::operator=(Mae&&) noexcept = default;
 
-const MaeConfig& Mae::config() const { return state_->config; }
-std::vector<Parameter>& Mae::parameters() { return state_->parameters; }
-const std::vector<Parameter>& Mae::parameters() const { return state_->parameters; }
+const MaeConfig& Mae::config() const {
+  return state_->config;
+}
+std::vector<Parameter>& Mae::parameters() {
+  return state_->parameters;
+}
+const std::vector<Parameter>& Mae::parameters() const {
+  return state_->parameters;
+}
 
 void Mae::set_precision(Precision precision) {
   state_->type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
   parameters_changed();
 }
 
-void Mae::parameters_changed() { state_->prepare(); }
+void Mae::parameters_changed() {
+  state_->prepare();
+}
 
 Stream Mae::State::encode_blocks(const at::Tensor& pixels, const at::Tensor& order,
                                  std::int64_t n_visible, std::size_t depth, EncoderTrace* trace,
@@ -202,8 +212,8 @@ Stream Mae::State::encode_blocks(const at::Tensor& pixels, const at::Tensor& ord
   const std::int64_t batch = pixels.size(0);
   const StreamShape shape = encoder_shape(batch, n_visible);
   const at::Tensor patches = gather_patches(pixels, order, n_visible, config.patch_size, type);
-  Stream stream{embed_tokens(patch_embed.forward(patches), order, n_visible,
-                             cls_token->value, pos_embed->value),
+  Stream stream{embed_tokens(patch_embed.forward(patches), order, n_visible, cls_token->value,
+                             pos_embed->value),
                 {}};
   if (trace) {
     trace->patches = patches;
@@ -254,7 +264,8 @@ void check_pixels(const MaeConfig& config, const at::Tensor& pixels) {
 MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches) {
   at::Tensor order = at::empty({batch, n_patches}, at::kLong);
   for (std::int64_t b = 0; b < batch; ++b)
-    for (std::int64_t i = 0; i < n_patches; ++i) order.data_ptr<std::int64_t>()[b * n_patches + i] = i;
+    for (std::int64_t i = 0; i < n_patches; ++i)
+      order.data_ptr<std::int64_t>()[b * n_patches + i] = i;
   return {order, n_patches};
 }
 
@@ -301,7 +312,8 @@ MaeOutput Mae::forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* tap
                               .narrow(1, 1, n)
                               .to(at::kFloat)
                               .contiguous();
-  MaeOutput out{latent.to(at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim}), pred};
+  MaeOutput out{latent.to(at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim}),
+                pred};
   const at::Tensor masked =
       masked_rows(pred.view({batch * n, -1}), plan.order, plan.n_visible, /*with_cls=*/false);
   out.loss = reconstruction_loss(pixels, masked, plan.order, plan.n_visible, s.config.patch_size,
@@ -326,9 +338,9 @@ double Mae::forward_backward(const at::Tensor& pixels, const MaskPlan& plan, dou
       s.config.layer_norm_eps, s.type);
   const at::Tensor pred = s.decoder_pred.forward(decoder.norm.y);
   at::Tensor dpred;
-  const double loss = reconstruction_loss(pixels, pred, plan.order, plan.n_visible,
-                                          s.config.patch_size, s.config.norm_pix_loss, loss_scale,
-                                          &dpred);
+  const double loss =
+      reconstruction_loss(pixels, pred, plan.order, plan.n_visible, s.config.patch_size,
+                          s.config.norm_pix_loss, loss_scale, &dpred);
   s.backward(plan, dpred, latent, encoder, decoder);
   return loss;
 }

@@ -1,5 +1,5 @@
-// The masked autoencoder: ViT encoder on the visible patches, ViT decoder on all, loss on the masked.
-// Forward and backward are written out; no autograd graph is built.
+// The masked autoencoder: ViT encoder on the visible patches, ViT decoder on all, loss on the
+// masked. Forward and backward are written out; no autograd graph is built.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,9 +17,9 @@
 namespace sgmae {
 
 struct MaeOutput {
-  at::Tensor latent;       // [B, 1+n_visible, D] after the final norm
-  at::Tensor pred;         // [B, N, p*p*C] (pixel order row, column, channel)
-  double loss = 0;         // mean over masked patches and pixels
+  at::Tensor latent;  // [B, 1+n_visible, D] after the final norm
+  at::Tensor pred;    // [B, N, p*p*C] (pixel order row, column, channel)
+  double loss = 0;    // mean over masked patches and pixels
 };
 
 enum class Precision { fp32, bf16 };
@@ -33,13 +33,13 @@ class Mae {
   Mae& operator=(Mae&&) noexcept;
 
   const MaeConfig& config() const;
-  std::vector<Parameter>& parameters();              // registration order of the published files
+  std::vector<Parameter>& parameters();  // registration order of the published files
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
-  void parameters_changed();   // call after writing to parameter values from outside
+  void parameters_changed();  // call after writing to parameter values from outside
 
-  // Encoder on all patches (nothing masked) -> [B, 1+N, D] after the final norm. Runs no further than
-  // the taps need when `taps_only` (then returns an undefined tensor).
+  // Encoder on all patches (nothing masked) -> [B, 1+N, D] after the final norm. Runs no further
+  // than the taps need when `taps_only` (then returns an undefined tensor).
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
 
   // Whole forward pass without gradients.

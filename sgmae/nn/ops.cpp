@@ -1,6 +1,9 @@
 #include "sgmae/nn/ops.h"
 
+#include <malloc.h>
+
 #include <ATen/Parallel.h>
+#include <ATen/native/CPUBlas.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -38,8 +41,8 @@ T* data(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
 }
 
-// Splits rows over threads: body(part, begin, end). The split depends only on the number of threads,
-// so that sums over parts come out the same every time.
+// Splits rows over threads: body(part, begin, end). The split depends only on the number of
+// threads, so that sums over parts come out the same every time.
 template <class Body>
 void for_parts(std::int64_t rows, Body body) {
   const std::int64_t parts = std::min<std::int64_t>(at::get_num_threads(), rows);
@@ -65,11 +68,94 @@ class PartialSums {
   std::vector<float> sums_;
 };
 
-// Row-major c [m, n] = op(a) op(b); a is [m, k] (or [k, m] when `ta`), b [k, n] (or [n, k] when `tb`).
+// Row-major c [m, n] = op(a) op(b); a is [m, k] (or [k, m] when `ta`), b [k, n] (or [n, k] when
+// `tb`).
 void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) {
   const float one = 1, zero = 0;
   const int lda = ta ? m : k, ldb = tb ? k : n;
   sgemm_(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &zero, c, &n);
+}
+
+// Whether attention over n tokens with heads of width d goes through the processor's bf16 units
+// (AMX or AVX512-BF16). For smaller ones packing the operands costs more than it saves (measured).
+bool has_bf16_attention(std::int64_t n, std::int64_t d) {
+  static const bool has = at::native::cpublas::could_pack(at::kBFloat16);
+  return has && d % 2 == 0 && n * d >= 3000;
+}
+
+// c [m, n] float = a [m, k] b; a has row stride lda, b is packed in pairs [k/2, n, 2].
+void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16* a,
+                     std::int64_t lda, const Bf16* b, float* c) {
+  at::native::cpublas::brgemm(m, n, k, lda, n, n, false, reinterpret_cast<const at::BFloat16*>(a),
+                              reinterpret_cast<const at::BFloat16*>(b), c);
+}
+
+// Products need whole pairs of rows.
+std::int64_t padded_tokens(std::int64_t n) {
+  return (n + 1) / 2 * 2;
+}
+
+void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
+  const std::int64_t padded = padded_tokens(n);
+  const CpuKernels& kernels = cpu_kernels();
+  for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(n * padded + n * d);
+    std::vector<Bf16> packed(2 * padded * d + n * padded);
+    float *logits = scratch.data(), *out = logits + n * padded;
+    Bf16 *k = packed.data(), *v = k + padded * d, *weights = v + padded * d;
+    for (std::int64_t job = begin; job < end; ++job) {
+      const std::int64_t b = job / heads, h = job % heads;
+      const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
+      kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k);
+      kernels.pack_pairs(n, d, padded, base + 2 * dim, 3 * dim, v);
+      multiply_packed(n, padded, d, base, 3 * dim, k, logits);
+      kernels.softmax_bf16(n, padded, scale, logits, weights,
+                           data<float>(result.log_sum_exp) + job * n);
+      multiply_packed(n, d, padded, weights, padded, v, out);
+      kernels.bf16.from_float(n, d, out, d, data<Bf16>(result.out) + b * n * dim + h * d, dim);
+    }
+    at::native::cpublas::brgemm_release();
+  });
+}
+
+void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
+                             const Attended& attended, std::int64_t heads, float scale,
+                             at::Tensor& dqkv) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
+  const std::int64_t padded = padded_tokens(n), size = padded * d, square = padded * padded;
+  const CpuKernels& kernels = cpu_kernels();
+  for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    std::vector<float> scratch(2 * n * padded + size);
+    std::vector<Bf16> packed(5 * size + 3 * square);
+    float *logits = scratch.data(), *dweights = logits + n * padded, *out = dweights + n * padded;
+    Bf16 *k_columns = packed.data(), *v_columns = k_columns + size, *k_rows = v_columns + size;
+    Bf16 *q = k_rows + size, *g = q + size;
+    Bf16 *weights = g + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    for (std::int64_t job = begin; job < end; ++job) {
+      const std::int64_t b = job / heads, h = job % heads;
+      const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
+      const Bf16* dhead = data<Bf16>(dout) + b * n * dim + h * d;
+      Bf16* dbase = data<Bf16>(dqkv) + b * n * 3 * dim + h * d;
+      kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k_columns);
+      kernels.pack_transposed(n, d, padded, base + 2 * dim, 3 * dim, v_columns);
+      kernels.pack_pairs(n, d, padded, base + dim, 3 * dim, k_rows);
+      kernels.transpose(n, d, padded, base, 3 * dim, q);
+      kernels.transpose(n, d, padded, dhead, dim, g);
+      multiply_packed(n, padded, d, base, 3 * dim, k_columns, logits);
+      multiply_packed(n, padded, d, dhead, dim, v_columns, dweights);  // dP = dout v^T
+      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights,
+                                    data<float>(attended.log_sum_exp) + job * n, weights, dlogits,
+                                    dlogit_pairs);
+      multiply_packed(n, d, padded, dlogits, padded, k_rows, out);  // dq = dS k
+      kernels.bf16.from_float(n, d, out, d, dbase, 3 * dim);
+      multiply_packed(d, padded, padded, q, padded, dlogit_pairs, out);  // dk^T = q^T dS
+      kernels.transpose_back(n, d, padded, out, dbase + dim, 3 * dim);
+      multiply_packed(d, padded, padded, g, padded, weights, out);  // dv^T = dout^T P
+      kernels.transpose_back(n, d, padded, out, dbase + 2 * dim, 3 * dim);
+    }
+    at::native::cpublas::brgemm_release();
+  });
 }
 
 }  // namespace
@@ -167,6 +253,10 @@ Attended attention(const at::Tensor& qkv, std::int64_t heads) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
                   at::empty({batch, heads, n}, at::kFloat)};
+  if (qkv.scalar_type() == at::kBFloat16 && has_bf16_attention(n, d)) {
+    attention_bf16(qkv, heads, scale, result);
+    return result;
+  }
   with_type(qkv.scalar_type(), [&](auto tag) {
     using T = decltype(tag);
     const auto& rows = row_kernels<T>();
@@ -195,6 +285,10 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   at::Tensor dqkv = at::empty_like(qkv);
+  if (qkv.scalar_type() == at::kBFloat16 && has_bf16_attention(n, d)) {
+    attention_backward_bf16(dout, qkv, attended, heads, scale, dqkv);
+    return dqkv;
+  }
   with_type(qkv.scalar_type(), [&](auto tag) {
     using T = decltype(tag);
     const auto& rows = row_kernels<T>();
@@ -233,8 +327,14 @@ at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads) {
   const auto split = [&](std::int64_t part) {
     return qkv.select(2, part).to(at::kFloat).view({batch, n, heads, d}).transpose(1, 2);
   };
-  const auto logits = at::matmul(split(0), split(1).transpose(2, 3)).div(std::sqrt(static_cast<double>(d)));
+  const auto logits =
+      at::matmul(split(0), split(1).transpose(2, 3)).div(std::sqrt(static_cast<double>(d)));
   return at::softmax(logits, -1);
+}
+
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, -1);
 }
 
 }  // namespace sgmae

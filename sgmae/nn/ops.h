@@ -53,5 +53,9 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
 // [B, heads, n, n] fp32 softmax weights, for taps.
 at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads);
 
+// Has the process keep memory that tensors free, for the next ones. By default the C library gives
+// large blocks back to the system at once, and mapping them anew is a fifth of a small model's
+// step.
+void keep_freed_memory();
 
 }  // namespace sgmae

@@ -28,7 +28,8 @@ struct Grid {
         n(height / patch * cols) {}
 
   // First pixel of patch `position` of image b in channel c.
-  const float* pixel(const float* pixels, std::int64_t b, std::int64_t c, std::int64_t position) const {
+  const float* pixel(const float* pixels, std::int64_t b, std::int64_t c,
+                     std::int64_t position) const {
     return pixels + ((b * channels + c) * height + position / cols * patch) * width +
            position % cols * patch;
   }
@@ -71,9 +72,8 @@ at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std
   return out.to(type);
 }
 
-at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order,
-                        std::int64_t n_visible, const at::Tensor& cls_token,
-                        const at::Tensor& pos_embed) {
+at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std::int64_t n_visible,
+                        const at::Tensor& cls_token, const at::Tensor& pos_embed) {
   const std::int64_t batch = order.size(0), n = order.size(1), dim = embedded.size(1);
   const at::Tensor tokens = embedded.to(at::kFloat);
   at::Tensor x = at::empty({batch * (1 + n_visible), dim}, at::kFloat);
@@ -125,8 +125,7 @@ at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order
   for_each_job(batch * (1 + n_visible), [&](std::int64_t job) {
     const std::int64_t b = job / (1 + n_visible), j = job % (1 + n_visible);
     const std::int64_t place = j == 0 ? 0 : 1 + positions[b * n + j - 1];
-    std::copy_n(from + (b * (1 + n) + place) * dim, dim,
-                encoded.data_ptr<float>() + job * dim);
+    std::copy_n(from + (b * (1 + n) + place) * dim, dim, encoded.data_ptr<float>() + job * dim);
   });
   // Summed image by image in a fixed order, so that the result does not depend on threads.
   at::Tensor per_image = at::zeros({batch, dim}, at::kFloat);
@@ -172,9 +171,8 @@ at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
 }
 
 double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                           const at::Tensor& order, std::int64_t n_visible,
-                           std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                           at::Tensor* dpred) {
+                           const at::Tensor& order, std::int64_t n_visible, std::int64_t patch_size,
+                           bool norm_pix_loss, double loss_scale, at::Tensor* dpred) {
   const at::Tensor source = pixels.contiguous();
   const Grid grid(source, patch_size);
   const std::int64_t values = grid.channels * patch_size * patch_size;
@@ -186,7 +184,8 @@ double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
   const std::int64_t* positions = order_of(order);
   const float scale = static_cast<float>(2.0 * loss_scale / static_cast<double>(rows * values));
   for_each_job(rows, [&](std::int64_t job) {
-    const std::int64_t b = job / masked, position = positions[b * grid.n + n_visible + job % masked];
+    const std::int64_t b = job / masked,
+                       position = positions[b * grid.n + n_visible + job % masked];
     std::vector<float> target(static_cast<std::size_t>(values));
     for (std::int64_t c = 0; c < grid.channels; ++c) {
       const float* pixel = grid.pixel(from, b, c, position);
@@ -220,7 +219,9 @@ double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
 
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size) {
   const Grid grid(pixels, patch_size);
-  return pixels.reshape({grid.batch, grid.channels, grid.height / patch_size, patch_size, grid.cols, patch_size})
+  return pixels
+      .reshape(
+          {grid.batch, grid.channels, grid.height / patch_size, patch_size, grid.cols, patch_size})
       .permute({0, 2, 4, 3, 5, 1})
       .reshape({grid.batch, grid.n, patch_size * patch_size * grid.channels});
 }

@@ -1,6 +1,6 @@
 // Between images and tokens: cutting patches, placing tokens, and the reconstruction loss.
-// `order` [B, N] int64 lists patch positions, visible first (MaskPlan). Token tensors are flattened to
-// [B*n, D]; with CLS, it is row 0 of each image.
+// `order` [B, N] int64 lists patch positions, visible first (MaskPlan). Token tensors are flattened
+// to [B*n, D]; with CLS, it is row 0 of each image.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -9,21 +9,20 @@
 
 namespace sgmae {
 
-// The visible patches of pixels [B, C, H, W] -> [B*n_visible, C*p*p] in the order channel, row, column
-// of a convolution kernel, as activations of `type`.
+// The visible patches of pixels [B, C, H, W] -> [B*n_visible, C*p*p] in the order channel, row,
+// column of a convolution kernel, as activations of `type`.
 at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std::int64_t n_visible,
                           std::int64_t patch_size, at::ScalarType type);
 
 // embedded [B*n_visible, D] activations + position, CLS in front -> [B*(1+n_visible), D] fp32.
-at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order,
-                        std::int64_t n_visible, const at::Tensor& cls_token,
-                        const at::Tensor& pos_embed);
+at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std::int64_t n_visible,
+                        const at::Tensor& cls_token, const at::Tensor& pos_embed);
 
 // The inverse for gradients: adds CLS rows of dx to cls_grad, returns the others [B*n_visible, D].
 at::Tensor embed_tokens_backward(const at::Tensor& dx, std::int64_t batch, at::Tensor& cls_grad);
 
-// Decoder input: encoded tokens [B*(1+n_visible), D] activations back at their places, the mask token
-// elsewhere, + position -> [B*(1+N), D] fp32.
+// Decoder input: encoded tokens [B*(1+n_visible), D] activations back at their places, the mask
+// token elsewhere, + position -> [B*(1+N), D] fp32.
 at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
                           std::int64_t n_visible, const at::Tensor& mask_token,
                           const at::Tensor& pos_embed);
@@ -40,14 +39,13 @@ at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_
 at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
                                std::int64_t n_visible);
 
-// Mean squared error over masked patches and their pixels (MAE, section 3). pred [B*n_masked, p*p*C]
-// in the order row, column, channel; with norm_pix_loss the target is each patch less its mean over
-// its deviation (unbiased variance + 1e-6). With dpred: dpred = loss_scale * d loss / d pred, in
-// pred's type.
+// Mean squared error over masked patches and their pixels (MAE, section 3). pred [B*n_masked,
+// p*p*C] in the order row, column, channel; with norm_pix_loss the target is each patch less its
+// mean over its deviation (unbiased variance + 1e-6). With dpred: dpred = loss_scale * d loss / d
+// pred, in pred's type.
 double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                           const at::Tensor& order, std::int64_t n_visible,
-                           std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                           at::Tensor* dpred);
+                           const at::Tensor& order, std::int64_t n_visible, std::int64_t patch_size,
+                           bool norm_pix_loss, double loss_scale, at::Tensor* dpred);
 
 // All patches of pixels [B, C, H, W] -> [B, N, p*p*C], pixel order row, column, channel; and back.
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size);

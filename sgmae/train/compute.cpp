@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "sgmae/nn/ops.h"
+
 namespace sgmae {
 
 void declare_compute(Options& o, int& threads, PrecisionChoice& precision) {
@@ -23,6 +25,7 @@ Precision choose_precision(PrecisionChoice choice) {
 }
 
 void use_threads(int threads) {
+  keep_freed_memory();
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
   at::set_num_threads(threads > 0 ? threads : std::max(1, processors));
 }

@@ -14,7 +14,7 @@ void declare_compute(Options& options, int& threads, PrecisionChoice& precision)
 // bf16 where it was asked for, or left open on a processor with instructions for it (AVX512-BF16).
 Precision choose_precision(PrecisionChoice choice);
 
-// Sets the threads that LibTorch uses; 0: one per processor.
+// Sets the threads that LibTorch uses (0: one per processor), and keeps freed memory for reuse.
 void use_threads(int threads);
 
 }  // namespace sgmae

@@ -8,7 +8,9 @@
 namespace sgmae::SGMAE_ISA {
 namespace {
 
-inline float load(float value) { return value; }
+inline float load(float value) {
+  return value;
+}
 inline float load(Bf16 value) {
   const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
   float out;
@@ -16,7 +18,9 @@ inline float load(Bf16 value) {
   return out;
 }
 
-inline void store(float& to, float value) { to = value; }
+inline void store(float& to, float value) {
+  to = value;
+}
 // Round to nearest even; a NaN keeps its sign and becomes quiet.
 inline void store(Bf16& to, float value) {
   std::uint32_t bits;
@@ -50,10 +54,9 @@ inline float exponential(float x) {
 // The error function within 1.5e-7 (Abramowitz & Stegun 7.1.26); `gauss` is e^(-x*x).
 inline float error_function(float x, float gauss) {
   const float t = 1.0f / (1.0f + 0.3275911f * std::fabs(x));
-  const float p =
-      ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t +
-       0.254829592f) *
-      t;
+  const float p = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t +
+                   0.254829592f) *
+                  t;
   return std::copysign(1.0f - p * gauss, x);
 }
 
@@ -153,8 +156,7 @@ template <class T>
 void from_float(std::int64_t rows, std::int64_t dim, const float* from, std::int64_t from_stride,
                 T* to, std::int64_t to_stride) {
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < dim; ++i)
-      store(to[r * to_stride + i], from[r * from_stride + i]);
+    for (std::int64_t i = 0; i < dim; ++i) store(to[r * to_stride + i], from[r * from_stride + i]);
 }
 
 void softmax(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp) {
@@ -189,6 +191,110 @@ void softmax_backward(std::int64_t rows, std::int64_t n, const float* weights, f
   }
 }
 
+void pack_pairs(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+                std::int64_t from_stride, Bf16* to) {
+  for (std::int64_t r = 0; r < padded; r += 2) {
+    const Bf16* first = from + r * from_stride;
+    const Bf16* second = first + from_stride;
+    Bf16* out = to + r * dim;
+    if (r + 1 < rows) {
+      for (std::int64_t i = 0; i < dim; ++i) {
+        out[2 * i] = first[i];
+        out[2 * i + 1] = second[i];
+      }
+    } else {
+      for (std::int64_t i = 0; i < dim; ++i) {
+        out[2 * i] = r < rows ? first[i] : Bf16{0};
+        out[2 * i + 1] = Bf16{0};
+      }
+    }
+  }
+}
+
+// to [dim, padded] = from^T [rows, dim], in tiles that stay in the first cache.
+template <class From, class To, class Convert>
+void transposed(std::int64_t rows, std::int64_t dim, const From* from, std::int64_t from_stride,
+                To* to, std::int64_t to_stride, Convert convert) {
+  for (std::int64_t r = 0; r < rows; r += 16)
+    for (std::int64_t i = 0; i < dim; ++i)
+      for (std::int64_t k = r; k < (r + 16 < rows ? r + 16 : rows); ++k)
+        convert(to[i * to_stride + k], from[k * from_stride + i]);
+}
+
+void pack_transposed(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+                     std::int64_t from_stride, Bf16* to) {
+  struct Pair {
+    Bf16 first, second;
+  };
+  const std::int64_t pairs = dim / 2;
+  for (std::int64_t r = 0; r < rows; r += 16)
+    for (std::int64_t i = 0; i < pairs; ++i)
+      for (std::int64_t k = r; k < (r + 16 < rows ? r + 16 : rows); ++k)
+        std::memcpy(to + 2 * (i * padded + k), from + k * from_stride + 2 * i, sizeof(Pair));
+  for (std::int64_t i = 0; i < pairs; ++i)
+    std::memset(to + 2 * (i * padded + rows), 0, (padded - rows) * sizeof(Pair));
+}
+
+void transpose(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+               std::int64_t from_stride, Bf16* to) {
+  transposed(rows, dim, from, from_stride, to, padded, [](Bf16& out, Bf16 in) { out = in; });
+  for (std::int64_t i = 0; i < dim; ++i)
+    std::memset(to + i * padded + rows, 0, (padded - rows) * sizeof(Bf16));
+}
+
+void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, const float* from,
+                    Bf16* to, std::int64_t to_stride) {
+  transposed(dim, rows, from, padded, to, to_stride, [](Bf16& out, float in) { store(out, in); });
+}
+
+void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits, Bf16* weights,
+                  float* log_sum_exp) {
+  for (std::int64_t r = 0; r < n; ++r) {
+    float* row = logits + r * padded;
+    Bf16* out = weights + r * padded;
+    float largest = row[0];
+    for (std::int64_t i = 1; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
+    float total = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      row[i] = exponential(scale * (row[i] - largest));
+      total += row[i];
+    }
+    const float inverse = 1.0f / total;
+    for (std::int64_t i = 0; i < n; ++i) store(out[i], row[i] * inverse);
+    for (std::int64_t i = n; i < padded; ++i) out[i] = Bf16{0};
+    log_sum_exp[r] = scale * largest + std::log(total);
+  }
+}
+
+void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits,
+                           const float* dweights, const float* log_sum_exp, Bf16* weight_pairs,
+                           Bf16* dlogits, Bf16* dlogit_pairs) {
+  for (std::int64_t r = 0; r < n; ++r) {
+    float* p = logits + r * padded;
+    const float* d = dweights + r * padded;
+    const float shift = log_sum_exp[r];
+    float delta = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      p[i] = exponential(scale * p[i] - shift);
+      delta += p[i] * d[i];
+    }
+    for (std::int64_t i = n; i < padded; ++i) p[i] = 0;
+    Bf16* out = dlogits + r * padded;
+    for (std::int64_t i = 0; i < padded; ++i) store(out[i], scale * p[i] * (d[i] - delta));
+    if (r % 2 == 0 && r + 1 < n) continue;
+    const std::int64_t even = r - r % 2;
+    Bf16* pairs = weight_pairs + even * padded;
+    const float* first = logits + even * padded;
+    for (std::int64_t i = 0; i < padded; ++i) {
+      store(pairs[2 * i], first[i]);
+      store(pairs[2 * i + 1], even + 1 < n ? first[padded + i] : 0.0f);
+    }
+  }
+  pack_pairs(n, padded, padded, dlogits, padded, dlogit_pairs);
+  const std::int64_t filled = n + n % 2;
+  std::memset(weight_pairs + filled * padded, 0, (padded - filled) * padded * sizeof(Bf16));
+}
+
 void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
            float* exp_avg, float* exp_avg_sq) {
   const AdamWStep s = step;
@@ -210,15 +316,28 @@ double square_sum(std::int64_t count, const float* values) {
 }
 
 template <class T>
-constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>, gelu_backward<T>,
-                             column_sum<T>,     to_float<T>,            from_float<T>};
+constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>,
+                             gelu_backward<T>,  column_sum<T>,          to_float<T>,
+                             from_float<T>};
 
 }  // namespace
 
 #define SGMAE_NAME_(x) #x
 #define SGMAE_NAME(x) SGMAE_NAME_(x)
 extern const CpuKernels kernels;
-const CpuKernels kernels{rows<float>, rows<Bf16>, softmax,     softmax_again,         softmax_backward,
-                         adamw,       square_sum, SGMAE_NAME(SGMAE_ISA)};
+const CpuKernels kernels{rows<float>,
+                         rows<Bf16>,
+                         softmax,
+                         softmax_again,
+                         softmax_backward,
+                         pack_pairs,
+                         pack_transposed,
+                         transpose,
+                         transpose_back,
+                         softmax_bf16,
+                         softmax_backward_bf16,
+                         adamw,
+                         square_sum,
+                         SGMAE_NAME(SGMAE_ISA)};
 
 }  // namespace sgmae::SGMAE_ISA

@@ -52,8 +52,32 @@ struct CpuKernels {
   void (*softmax)(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp);
   // logits -> exp(logits - log_sum_exp): the same weights again.
   void (*softmax_again)(std::int64_t rows, std::int64_t n, float* logits, const float* log_sum_exp);
-  // dweights -> weights * (dweights - delta), delta [rows] = sum over columns of weights * dweights.
-  void (*softmax_backward)(std::int64_t rows, std::int64_t n, const float* weights, float* dweights);
+  // dweights -> weights * (dweights - delta), delta [rows] = sum over columns of weights *
+  // dweights.
+  void (*softmax_backward)(std::int64_t rows, std::int64_t n, const float* weights,
+                           float* dweights);
+  // The five loops between the bf16 matrix products of attention. Products want their right-hand
+  // operand with pairs of rows interleaved: [padded/2, dim, 2]; rows up to `padded` are zeros.
+  void (*pack_pairs)(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+                     std::int64_t from_stride, Bf16* to);
+  // The same for the transpose of `from`: to [dim/2, padded, 2].
+  void (*pack_transposed)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
+                          const Bf16* from, std::int64_t from_stride, Bf16* to);
+  // to [dim, padded] = from^T.
+  void (*transpose)(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+                    std::int64_t from_stride, Bf16* to);
+  // to [rows, dim] = from^T for from [dim, padded].
+  void (*transpose_back)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
+                         const float* from, Bf16* to, std::int64_t to_stride);
+  // weights = softmax(scale * logits) over the first n of `padded` columns, zeros in the others.
+  // Overwrites logits.
+  void (*softmax_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
+                       Bf16* weights, float* log_sum_exp);
+  // From logits and dweights [n, padded]: the weights again, packed in pairs, and the gradient of
+  // the unscaled logits, plain [n, padded] and packed in pairs. Overwrites logits.
+  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
+                                const float* dweights, const float* log_sum_exp, Bf16* weight_pairs,
+                                Bf16* dlogits, Bf16* dlogit_pairs);
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
   void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
                 float* exp_avg, float* exp_avg_sq);

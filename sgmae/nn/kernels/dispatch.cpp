@@ -16,12 +16,12 @@ extern const CpuKernels kernels;
 
 const CpuKernels& cpu_kernels() {
 #ifdef SGMAE_X86
-  static const CpuKernels& best = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                                          __builtin_cpu_supports("avx512dq")
-                                      ? avx512::kernels
-                                  : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-                                      ? avx2::kernels
-                                      : baseline::kernels;
+  static const CpuKernels& best =
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+              __builtin_cpu_supports("avx512dq")
+          ? avx512::kernels
+      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? avx2::kernels
+                                                                        : baseline::kernels;
   return best;
 #else
   return baseline::kernels;

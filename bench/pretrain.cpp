@@ -1,0 +1,133 @@
+// Our side of ./dev bench pretrain: whole training steps of a model, on request.
+//
+//     bench_pretrain base|small fp32|bf16 BATCH THREADS
+//
+// Prints one JSON line when ready, then one per line read from stdin (the number of steps to time).
+// "product_seconds" is what the machine's own matrix product (at::mm) takes for the step's linear
+// layers alone, forward and backward: the floor that the step's time is held against.
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/mae.h"
+#include "sgmae/nn/ops.h"
+#include "sgmae/optim/adamw.h"
+#include "sgmae/optim/groups.h"
+
+namespace {
+
+using namespace sgmae;
+
+template <class Work>
+double seconds(Work work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+MaeConfig shape(const std::string& name) {
+  MaeConfig config;
+  config.norm_pix_loss = true;
+  if (name == "small") {
+    config.height = config.width = 64;
+    config.patch_size = 8;
+    config.encoder = {192, 8, 3};
+    config.decoder = {128, 4, 4};
+  } else {
+    check(name == "base", ExitCode::usage, "unknown shape '", name, "'; give base or small");
+  }
+  return config;
+}
+
+// The three products of a linear layer [rows, in] -> [rows, out] in training; best of five.
+double linear_seconds(std::int64_t rows, std::int64_t in, std::int64_t out, at::ScalarType type) {
+  const at::Tensor x = at::randn({rows, in}, type), w = at::randn({out, in}, type),
+                   dy = at::randn({rows, out}, type);
+  double best = 1e9;
+  for (int i = 0; i < 5; ++i)
+    best = std::min(best, seconds([&] {
+                      at::mm(x, w.t());
+                      at::mm(dy, w);
+                      at::mm(dy.t(), x);
+                    }));
+  return best;
+}
+
+double blocks_seconds(const VitSize& size, std::int64_t rows, std::int64_t mlp_ratio,
+                      at::ScalarType type) {
+  const std::int64_t d = size.dim;
+  const double once = linear_seconds(rows, d, 3 * d, type) + linear_seconds(rows, d, d, type) +
+                      linear_seconds(rows, d, mlp_ratio * d, type) +
+                      linear_seconds(rows, mlp_ratio * d, d, type);
+  return once * static_cast<double>(size.depth);
+}
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void run(const std::string& name, Precision precision, std::int64_t batch) {
+  const MaeConfig config = shape(name);
+  const std::int64_t n = config.n_patches(), visible = visible_count(n, 0.75);
+  Mae model(config, 0);
+  model.set_precision(precision);
+  AdamW optimizer(model.parameters(), {});
+  const at::Tensor pixels = at::randn({batch, config.channels, config.height, config.width});
+  const auto step = [&] {
+    model.forward_backward(pixels, {at::argsort(at::rand({batch, n}), true, 1), visible});
+    optimizer.step(1e-4);
+    model.parameters_changed();
+    zero_gradients(model.parameters());
+  };
+  step();
+  step();
+  const double peak = peak_mib();
+  const at::ScalarType type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  const double products =
+      blocks_seconds(config.encoder, batch * (1 + visible), config.mlp_ratio, type) +
+      blocks_seconds(config.decoder, batch * (1 + n), config.mlp_ratio, type) +
+      linear_seconds(batch * visible, config.patch_values(), config.encoder.dim, type) +
+      linear_seconds(batch * (1 + visible), config.encoder.dim, config.decoder.dim, type) +
+      linear_seconds(batch * (n - visible), config.decoder.dim, config.patch_values(), type);
+  std::printf("{\"product_seconds\": %.5f, \"peak_mib\": %.0f}\n", products, peak);
+  std::fflush(stdout);
+  int steps = 0;
+  while (std::cin >> steps) {
+    const double time = seconds([&] {
+      for (int i = 0; i < steps; ++i) step();
+    });
+    std::printf("{\"seconds\": %.5f, \"peak_mib\": %.0f}\n", time / steps,
+                std::max(peak, peak_mib()));
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    check(argc == 5, ExitCode::usage, "usage: bench_pretrain base|small fp32|bf16 BATCH THREADS");
+    const at::NoGradGuard no_grad;
+    keep_freed_memory();
+    at::set_num_threads(std::stoi(argv[4]));
+    run(argv[1], std::string(argv[2]) == "bf16" ? Precision::bf16 : Precision::fp32,
+        std::stoll(argv[3]));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_pretrain: %s\n", error.what());
+    return 2;
+  }
+}

@@ -1,0 +1,99 @@
+// Oracle: the same operation written with ATen's elementary operations in fp64.
+#include "sgmae/nn/ops.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/erf.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace sgmae {
+namespace {
+
+double relative_error(const at::Tensor& ours, const at::Tensor& exact) {
+  return ours.to(at::kDouble).sub(exact).norm().item<double>() / exact.norm().item<double>();
+}
+
+struct Case {
+  std::int64_t tokens, dim, heads;
+  at::ScalarType type;
+  double tolerance;
+};
+
+class AttentionTest : public testing::TestWithParam<Case> {};
+
+// Odd and even token counts, small heads and heads large enough for the processor's bf16 units.
+// bf16 rounds inputs, weights and outputs to 8 bits: 2^-9 each, a few of them.
+TEST_P(AttentionTest, ForwardAndBackwardEqualTheDefinition) {
+  const auto [n, dim, heads, type, tolerance] = GetParam();
+  const std::int64_t batch = 3, d = dim / heads;
+  const at::Tensor qkv = at::randn({batch, n, 3, dim}).to(type);
+  const at::Tensor dout = at::randn({batch, n, dim}).to(type);
+  const auto split = [&](const at::Tensor& x) {
+    return x.to(at::kDouble).view({batch, n, heads, d}).transpose(1, 2);
+  };
+  const auto join = [&](const at::Tensor& x) { return x.transpose(1, 2).reshape({batch, n, dim}); };
+  const double scale = 1 / std::sqrt(static_cast<double>(d));
+  const at::Tensor q = split(qkv.select(2, 0)), k = split(qkv.select(2, 1)),
+                   v = split(qkv.select(2, 2));
+  const at::Tensor p = at::softmax(at::matmul(q, k.transpose(2, 3)).mul(scale), -1);
+  const at::Tensor g = split(dout);
+  const at::Tensor dp = at::matmul(g, v.transpose(2, 3));
+  const at::Tensor ds = p.mul(dp.sub(p.mul(dp).sum(-1, true)));
+  const at::Tensor exact_grad = at::stack(
+      {join(at::matmul(ds, k).mul(scale)), join(at::matmul(ds.transpose(2, 3), q).mul(scale)),
+       join(at::matmul(p.transpose(2, 3), g))},
+      2);
+
+  const Attended attended = attention(qkv, heads);
+  EXPECT_LT(relative_error(attended.out, join(at::matmul(p, v))), tolerance);
+  EXPECT_LT(relative_error(attention_backward(dout, qkv, attended, heads), exact_grad), tolerance);
+  EXPECT_LT(relative_error(attention_weights(qkv, heads), p), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, AttentionTest,
+    testing::Values(Case{17, 32, 4, at::kFloat, 1e-5}, Case{65, 192, 3, at::kFloat, 1e-5},
+                    Case{17, 32, 4, at::kBFloat16, 0.01}, Case{65, 192, 3, at::kBFloat16, 0.01},
+                    Case{66, 128, 2, at::kBFloat16, 0.01}, Case{197, 64, 2, at::kBFloat16, 0.01},
+                    Case{1, 64, 1, at::kFloat, 1e-5}));
+
+// 1e-6: the error function is good to 1.5e-7 absolute.
+TEST(Gelu, ForwardAndBackwardEqualTheDefinition) {
+  const at::Tensor h = at::randn({40, 33}).mul(3);
+  const at::Tensor x = h.to(at::kDouble);
+  const at::Tensor cdf = at::erf(x.mul(std::numbers::sqrt2 / 2)).add(1).mul(0.5);
+  const at::Tensor slope =
+      cdf.add(x.mul(at::exp(x.mul(x).mul(-0.5))).mul(1 / std::sqrt(2 * std::numbers::pi)));
+  EXPECT_LT(relative_error(gelu(h), x.mul(cdf)), 1e-6);
+  at::Tensor d = at::randn({40, 33}), sums = at::zeros({33});
+  const at::Tensor exact = d.to(at::kDouble).mul(slope);
+  gelu_backward(h, d, sums);
+  EXPECT_LT(relative_error(d, exact), 1e-6);
+  EXPECT_LT(relative_error(sums, exact.sum(0)), 1e-5);
+}
+
+// NaN must reach the guard of the training loop, not vanish in a kernel.
+TEST(Kernels, NanPassesThrough) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    at::Tensor h = at::zeros({4, 16});
+    h[1][2] = std::nan("");
+    EXPECT_TRUE(std::isnan(gelu(h.to(type)).sum().item<float>()));
+    const Normed normed =
+        add_layer_norm(h, {}, at::zeros({16}).add(1), at::zeros({16}), 1e-6, type);
+    EXPECT_TRUE(std::isnan(normed.y.sum().item<float>()));
+    at::Tensor qkv = at::zeros({1, 80, 3, 64}).to(type);
+    qkv[0][3][1][5] = std::nan("");
+    EXPECT_TRUE(std::isnan(attention(qkv, 1).out.sum().item<float>()));
+  }
+}
+
+}  // namespace
+}  // namespace sgmae
