@@ -45,9 +45,17 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
       return arguments[++i];
     };
 
+    // Flags whose name says everything; a value would contradict it or be lost.
+    const auto no_value = [&] {
+      check(equals == std::string::npos, ExitCode::usage, argument, ": --", name,
+            " takes no value");
+    };
+
     if (name == "help") {
+      no_value();
       parsed.help = true;
     } else if (name == "json") {
+      no_value();
       parsed.json = true;
     } else if (command.takes_recipe && name == "config") {
       recipes.push_back(value());
@@ -63,6 +71,7 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
     } else if (const OptionInfo* negated =
                    name.starts_with("no_") ? find_option(command.options, name.substr(3)) : nullptr;
                negated && negated->is_flag) {
+      no_value();
       flags.push_back({name.substr(3), "false", argument});
     } else {
       command.options.set(name, "", argument);  // throws, with "did you mean"

@@ -6,6 +6,7 @@
 
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
@@ -77,8 +78,8 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   const TensorFile file = read_safetensors(options.input);
   const at::Tensor* pixels = file.find("pixels");
   const at::Tensor* noise = file.find("noise");
-  check(pixels && pixels->scalar_type() == at::kFloat, ExitCode::data, options.input,
-        " has no fp32 tensor `pixels` [B, C, H, W]");
+  check(pixels && pixels->scalar_type() == at::kFloat && pixels->dim() == 4 && pixels->size(0) > 0,
+        ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
   LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/noise != nullptr);
   loaded.model.set_precision(choose_precision(options.precision));
   const MaeConfig& config = loaded.model.config();
@@ -88,9 +89,15 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   if (noise) {
     check(noise->dim() == 2 && noise->size(0) == pixels->size(0) &&
               noise->size(1) == config.n_patches(),
-          ExitCode::data, "`noise` must be [", pixels->size(0), ", ", config.n_patches(), "]");
-    const MaskPlan plan{at::argsort(*noise, /*stable=*/true, 1).contiguous(),
-                        visible_count(config.n_patches(), options.mask_ratio)};
+          ExitCode::data, options.input, ": `noise` must be [", pixels->size(0), ", ",
+          config.n_patches(), "]");
+    check(at::isfinite(*noise).all().item<bool>(), ExitCode::data, options.input,
+          ": `noise` holds values that are not finite, which have no order");
+    const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
+    check(n_visible > 0 && n_visible < config.n_patches(), ExitCode::usage, "mask_ratio ",
+          options.mask_ratio, " would leave ", n_visible, " of ", config.n_patches(),
+          " patches visible; choose one that leaves at least one visible and one masked");
+    const MaskPlan plan{at::argsort(*noise, /*stable=*/true, 1).contiguous(), n_visible};
     const MaeOutput result = loaded.model.forward(*pixels, plan, &taps);
     out = {{"latent", result.latent},
            {"pred", result.pred},

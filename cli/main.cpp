@@ -66,6 +66,11 @@ int main_of(const std::vector<std::string>& arguments) {
        nearest.empty() ? "; sgmae --help lists them" : "; did you mean '" + nearest + "'?");
 }
 
+int out_of_memory(const std::string& name) {
+  std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
+  return 1;
+}
+
 }  // namespace
 }  // namespace sgmae
 
@@ -78,11 +83,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
-    return 1;
+    return sgmae::out_of_memory(name);
   } catch (const std::exception& error) {
+    const std::string message = error.what();
+    if (message.find("can't allocate memory") != std::string::npos)  // LibTorch's own bad_alloc
+      return sgmae::out_of_memory(name);
+    // The first line; LibTorch lists the callers behind it.
     std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),
-                 error.what());
+                 message.substr(0, message.find('\n')).c_str());
     return 70;
   }
 }

@@ -73,8 +73,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   if (files.empty()) {
     const TensorFile file = read_safetensors(options.input);
     const at::Tensor* given = file.find("pixels");
-    check(given && given->scalar_type() == at::kFloat, ExitCode::data, options.input,
-          " has no fp32 tensor `pixels` [B, C, H, W]");
+    check(given && given->scalar_type() == at::kFloat && given->dim() == 4 && given->size(0) > 0,
+          ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
     pixels = *given;
   } else {
     std::vector<at::Tensor> list;

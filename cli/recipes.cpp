@@ -1,6 +1,8 @@
 // sgmae recipes: the recipes built into the program.
+#include <filesystem>
 #include <iostream>
 #include <map>
+#include <system_error>
 
 #include "cli/command.h"
 #include "cli/recipes.h"
@@ -42,7 +44,11 @@ Command recipes_command() {
     } else if (words.size() == 2 && words[0] == "show") {
       std::cout << recipe_text(words[1]);
     } else if (words.size() == 3 && words[0] == "copy") {
-      write_file(words[2], recipe_text(words[1]));
+      const std::string text = recipe_text(words[1]);
+      std::error_code error;
+      check(!std::filesystem::exists(words[2], error), ExitCode::usage, words[2],
+            " exists already; remove it or choose another path");
+      write_file(words[2], text);
       info("wrote ", words[2]);
     } else {
       fail(ExitCode::usage, "say list, show NAME or copy NAME PATH");

@@ -99,8 +99,9 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
 }
 
 void AtomicFile::commit() {
-  check(::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0,
-        ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
+  // Apart from the check, whose arguments may be evaluated in any order: reason() must come last.
+  const bool done = ::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0;
+  check(done, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
         "; a file of that name from before is untouched");
   ::close(std::exchange(descriptor_, -1));
 }

@@ -114,12 +114,17 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
   std::uint64_t last_end = 0;
   for (const Entry& entry : entries) {
     if (entry.begin < last_end) refuse("tensor '" + entry.name + "' overlaps another");
+    if (entry.begin > last_end) refuse("nothing describes the bytes before '" + entry.name + "'");
     last_end = entry.end;
+    const auto truth = [](std::uint8_t byte) { return byte <= 1; };
+    if (entry.type == at::kBool && !std::all_of(data + entry.begin, data + entry.end, truth))
+      refuse("tensor '" + entry.name + "' has truth values other than 0 and 1");
     at::Tensor tensor = at::empty(entry.shape, entry.type);
     if (entry.end > entry.begin)
       std::memcpy(tensor.data_ptr(), data + entry.begin, entry.end - entry.begin);
     result.tensors.emplace_back(entry.name, std::move(tensor));
   }
+  if (last_end != data_bytes) refuse("there are bytes behind its last tensor");
   return result;
 }
 

@@ -22,7 +22,7 @@ struct TensorFile {
 };
 
 // Copies every tensor out of the file. Throws Error(checkpoint) on anything malformed: offsets
-// outside the file, overlaps, wrong lengths, unknown types, a header that is not JSON.
+// outside the file, overlaps, gaps, wrong lengths, unknown types, a header that is not JSON.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
 // Atomic (written beside, synced, renamed). Tensors are made contiguous and moved to the CPU.

@@ -1,4 +1,7 @@
 // The built program, run as a user runs it, on images made here: exit codes, messages, files.
+// Oracle of `forward`: transformers' ViTMAEForPreTraining (tests/golden/mae.py).
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -10,6 +13,8 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/io/safetensors.h"
+#include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
 namespace {
@@ -105,6 +110,8 @@ TEST_F(Program, ReadsRecipeThenSetThenFlags) {
   expect("pretrain --output_dir --json", 2, "--output_dir needs a value");
   expect("pretrain --no_epochs", 2, "unknown option");
   expect("pretrain stray", 2, "stray");
+  expect("pretrain --no_norm_pix_loss=false", 2, "takes no value");
+  expect("recipes --json=1", 2, "takes no value");
 }
 
 TEST_F(Program, EveryRecipeFitsTheOptionsAndCanBeCopied) {
@@ -118,6 +125,7 @@ TEST_F(Program, EveryRecipeFitsTheOptionsAndCanBeCopied) {
   expect("recipes copy fashion_mnist_mae mine.toml", 0, "mine.toml");
   EXPECT_EQ(read_text(root_ / "mine.toml"), run("recipes show fashion_mnist_mae").out);
   expect("pretrain --config mine.toml --data_path nowhere", 3, "nowhere");
+  expect("recipes copy caltech101_64_mae mine.toml", 2, "exists already");
   write_file(root_ / "bad.toml", "[optim]\nepoch = 3\n");
   expect("pretrain --config bad.toml", 2, "bad.toml:2: unknown option 'optim.epoch'; did you mean");
 }
@@ -136,6 +144,108 @@ TEST_F(Program, BadCheckpointIsExitFour) {
   write_file(root_ / "x.safetensors", "garbage");
   expect("reconstruct images/0.png --checkpoint x.safetensors", 4, "x.safetensors");
   expect("reconstruct images/0.png --checkpoint none.safetensors", 4, "none.safetensors");
+}
+
+// The golden model of transformers as a checkpoint of ours.
+struct Reference {
+  TensorFile golden = read_safetensors(SGMAE_TEST_DATA "/nn/mae_square.safetensors");
+
+  explicit Reference(const fs::path& checkpoint) {
+    ModelInfo info;
+    info.config.height = info.config.width = 32;
+    info.config.patch_size = 8;
+    info.config.encoder = {32, 2, 4};
+    info.config.decoder = {16, 2, 2};
+    info.config.norm_pix_loss = true;
+    info.mean = info.std = {0.5f, 0.5f, 0.5f};
+    Mae model(info.config, 0);
+    for (Parameter& p : model.parameters()) p.value.copy_(*golden.find("param." + p.name));
+    save_mae(checkpoint, model, info);
+  }
+  const at::Tensor& operator[](const std::string& name) const { return *golden.find(name); }
+};
+
+// 1e-5: both sides sum in fp32, in different orders.
+TEST_F(Program, ForwardEqualsTransformers) {
+  const Reference reference(root_ / "model.safetensors");
+  write_safetensors(root_ / "in.safetensors",
+                    {{"pixels", reference["pixels"]}, {"noise", reference["noise"]}});
+  const std::string forward = "forward --checkpoint model.safetensors --threads 1 ";
+  expect(forward +
+             "--input in.safetensors --output out.safetensors "
+             "--taps encoder.*.attention,decoder.1.block_out",
+         0, "wrote 8 tensors");
+  const TensorFile out = read_safetensors(root_ / "out.safetensors");
+  for (const char* name : {"latent", "pred", "mask"}) {
+    const at::Tensor &ours = *out.find(name), &theirs = reference[name];
+    ASSERT_EQ(ours.sizes(), theirs.sizes()) << name;
+    EXPECT_LT(ours.sub(theirs).norm().item<double>(), 1e-5 * theirs.norm().item<double>()) << name;
+  }
+  const double loss = reference["norm_pix.loss"].item<double>();
+  EXPECT_NEAR(out.find("loss")->item<double>(), loss, 1e-5 * loss);
+  EXPECT_EQ(out.find("encoder.1.attention")->sizes(), (std::vector<std::int64_t>{3, 4, 5, 5}));
+  EXPECT_EQ(out.find("decoder.1.block_out")->sizes(), (std::vector<std::int64_t>{3, 17, 16}));
+
+  // Without noise the encoder alone runs, on every patch.
+  write_safetensors(root_ / "whole.safetensors", {{"pixels", reference["pixels"]}});
+  expect(forward + "--input whole.safetensors --output out.safetensors", 0, "wrote 1 tensors");
+  EXPECT_EQ(read_safetensors(root_ / "out.safetensors").find("latent")->sizes(),
+            (std::vector<std::int64_t>{3, 17, 32}));
+
+  const std::string in = "--input in.safetensors --output x.safetensors ";
+  expect(forward + in + "--taps encoder.2.attention", 2, "no block 2");
+  expect(forward + in + "--taps attention", 2, "PART.BLOCK.WHAT");
+  expect(forward + in + "--mask_ratio 2", 2, "mask_ratio");
+  expect(forward + "--input whole.safetensors --output x.safetensors --taps decoder.0.key", 2,
+         "noise");
+  fs::create_directories(root_ / "folder");
+  expect(forward + "--input in.safetensors --output folder", 2, "directory");
+  const auto refused = [&](const NamedTensors& tensors, int code, const std::string& message) {
+    write_safetensors(root_ / "bad.safetensors", tensors);
+    expect(forward + "--input bad.safetensors --output x.safetensors", code, message);
+  };
+  refused({{"images", reference["pixels"]}}, 3, "pixels");
+  refused({{"pixels", at::zeros({})}}, 3, "pixels");
+  refused({{"pixels", at::zeros({0, 3, 32, 32})}}, 3, "pixels");
+  refused({{"pixels", at::zeros({1, 3, 16, 32})}}, 2, "3x32x32");
+  refused({{"pixels", reference["pixels"]}, {"noise", at::zeros({3, 9})}}, 3, "[3, 16]");
+  refused({{"pixels", reference["pixels"]}, {"noise", at::full({3, 16}, NAN)}}, 3, "finite");
+  EXPECT_FALSE(fs::exists(root_ / "x.safetensors"));
+}
+
+// Orders are permutations whose visible part holds no patch of high relevance but the hints.
+TEST_F(Program, MaskWritesTheTensorsOfItsDecision) {
+  const Reference reference(root_ / "model.safetensors");
+  write_safetensors(root_ / "in.safetensors", {{"pixels", reference["pixels"]}});
+  expect(
+      "mask --checkpoint model.safetensors --input in.safetensors --output m.safetensors "
+      "--guide_center none --hint_ratio 0.07 --threads 1",
+      0, "m.safetensors");
+  const TensorFile out = read_safetensors(root_ / "m.safetensors");
+  EXPECT_EQ(out.find("similarity")->sizes(), (std::vector<std::int64_t>{3, 16, 16}));
+  EXPECT_EQ(out.find("eigenvector")->sizes(), (std::vector<std::int64_t>{3, 16}));
+  const at::Tensor side = *out.find("object_side"), order = *out.find("order");
+  EXPECT_TRUE(side.le(1).all().item<bool>());
+  const at::Tensor by_place = std::get<0>(order.sort(1));
+  const at::Tensor ranked = out.find("relevance")->gather(1, order);
+  for (std::int64_t b = 0; b < 3; ++b) {
+    for (std::int64_t i = 0; i < 16; ++i) EXPECT_EQ(by_place[b][i].item<std::int64_t>(), i);
+    // 4 of 16 stay visible, the last of them a hint (round(0.07 * 16) = 1).
+    const double visible = ranked[b].narrow(0, 0, 3).max().item<double>();
+    EXPECT_LE(visible, ranked[b].narrow(0, 3, 13).min().item<double>());
+  }
+  expect("mask --checkpoint model.safetensors --input in.safetensors x.png", 2, "not both");
+}
+
+TEST_F(Program, EncoderOnlyFilesAreNotReconstructed) {
+  make_images(1);
+  const Reference reference(root_ / "model.safetensors");
+  const TensorFile whole = read_safetensors(root_ / "model.safetensors");
+  NamedTensors encoder;
+  for (const auto& [name, tensor] : whole.tensors)
+    if (!name.starts_with("decoder") && name != "mask_token") encoder.emplace_back(name, tensor);
+  write_safetensors(root_ / "encoder.safetensors", encoder, whole.metadata);
+  expect("reconstruct images/0.png --checkpoint encoder.safetensors", 4, "encoder only");
 }
 
 TEST_F(Program, PretrainsGuidesDrawsAndContinues) {

@@ -87,6 +87,23 @@ TEST_F(Safetensors, MalformedFilesAreRefused) {
   expect_refused(R"({"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},)"
                  R"("b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                  8, "overlaps");
+  expect_refused(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", 4, "before 'a'");
+  expect_refused(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", 4, "behind");
+  expect_refused(R"({"__metadata__":{"a":1}})", 0, "");
+  expect_refused(std::string(100'000, '['), 0, "");
+  const std::string boolean = R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})";
+  const std::uint64_t length = boolean.size();
+  expect_refused_file(
+      std::string(reinterpret_cast<const char*>(&length), 8) + boolean + std::string(1, '\2'),
+      "truth values");
+}
+
+// Cut anywhere, a file is refused: nothing reads past the end, nothing passes for whole.
+TEST_F(Safetensors, EveryTruncationIsRefused) {
+  write_safetensors(path_, {{"a", at::arange(3)}, {"b", at::zeros({2, 2})}}, {{"epoch", "3"}});
+  const std::string whole = read_text(path_);
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes)
+    expect_refused_file(whole.substr(0, bytes), "");
 }
 
 TEST_F(Safetensors, FileOfEmptyTensorsAloneIsRead) {
