@@ -75,15 +75,16 @@ class Contender:
             command = [options.ours, shape, precision, str(BATCH[shape]), str(options.threads)]
         else:
             command = [sys.executable, __file__, "--serve", name, "--shapes", shape, "--threads", str(options.threads)]
-        self.name, self.times = name, []
+        self.name, self.times, self.products = name, [], []
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ready = json.loads(self.process.stdout.readline())
+        json.loads(self.process.stdout.readline())  # ready
 
     def round(self, steps):
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         answer = json.loads(self.process.stdout.readline())
         self.times.append(answer["seconds"])
+        self.products.append(answer.get("product_seconds", 0))
         self.peak = answer["peak_mib"]
 
     def close(self):
@@ -105,9 +106,9 @@ def compare(shape, options):
     for c in contenders:
         rates = [batch / t for t in c.times]
         ratios = [f"{median[c.name] / median[ours]:.2f}x" if ours in median else "" for ours in OURS]
-        share = f"{c.ready['product_seconds'] / median[c.name]:.0%}" if "product_seconds" in c.ready else ""
+        share = f"{statistics.median(c.products) / median[c.name]:.0%}" if c.name in OURS else ""
         spread = f"({min(rates):.1f} - {max(rates):.1f})"
-        print(f"{c.name:14}{batch / median[c.name]:10.1f} {spread:>17}{ratios[0]:>11}{ratios[1]:>11}{c.peak:10.0f}  {share}")
+        print(f"{c.name:14}{batch / median[c.name]:10.1f} {spread:>17}{ratios[0]:>11}{ratios[1]:>11}{c.peak:10.0f}  {share}", flush=True)
 
 
 if __name__ == "__main__":
