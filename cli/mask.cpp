@@ -3,10 +3,7 @@
 #include <memory>
 #include <system_error>
 
-#include <ATen/ops/cat.h>
-
 #include "cli/command.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/image/encode.h"
@@ -77,13 +74,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
           ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
     pixels = *given;
   } else {
-    std::vector<at::Tensor> list;
-    for (const std::string& file : files)
-      list.push_back(load_image(file, static_cast<int>(config.height),
-                                static_cast<int>(config.width), static_cast<int>(config.channels),
-                                normalisation)
-                         .pixels);
-    pixels = at::cat(list);
+    pixels = load_images(files, static_cast<int>(config.height), static_cast<int>(config.width),
+                         static_cast<int>(config.channels), normalisation);
   }
 
   const Guide guide = make_guide(loaded.model, pixels, options.guide, loaded.info.position_mean);
@@ -101,9 +93,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     fs::create_directories(folder, error);
     check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ",
           error.message(), "; choose another --output");
-    const auto png =
-        encode_png(view(mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation)));
-    write_file(folder / "masks.png", {reinterpret_cast<const char*>(png.data()), png.size()});
+    write_png(folder / "masks.png",
+              mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation));
     info("wrote ", (folder / "masks.png").string());
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";

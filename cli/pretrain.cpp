@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/image/encode.h"
@@ -28,7 +27,8 @@ nlohmann::ordered_json test_neighbours(const ModelView& view) {
   return {{"knn_acc1", score.result.accuracy}, {"knn_class_mean", score.result.class_mean}};
 }
 
-// The first images of the data set, as the model of a checkpoint clusters, masks and rebuilds them.
+// Some images from all over the data set, as the model of a checkpoint clusters, masks and rebuilds
+// them.
 void draw_masks(const ModelView& view) {
   constexpr std::int64_t kImages = 8;
   LoaderOptions whole = view.loader;
@@ -53,12 +53,11 @@ void draw_masks(const ModelView& view) {
   const std::int64_t n = view.model.config().n_patches();
   const std::int64_t n_hints = hint_count(view.options.hints, n, 0, 0, view.options.epochs);
   const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask_ratio), n_hints);
-  const auto png = encode_png(sgmae::view(
-      mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation)));
   const auto path =
       view.folder.root / "figures" / str("masks_after_epoch_", view.info.epoch, ".png");
   std::filesystem::create_directories(path.parent_path());
-  write_file(path, {reinterpret_cast<const char*>(png.data()), png.size()});
+  write_png(path,
+            mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation));
   info("picture: ", path.string());
 }
 

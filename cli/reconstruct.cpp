@@ -1,12 +1,8 @@
 // sgmae reconstruct: pictures of what the autoencoder makes of images that it sees a part of.
-#include <filesystem>
 #include <memory>
 #include <numeric>
 
-#include <ATen/ops/cat.h>
-
 #include "cli/command.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/image/encode.h"
@@ -40,21 +36,16 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
   const LoadedMae loaded = load_mae(options.checkpoint);
   const MaeConfig& config = loaded.model.config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
-  std::vector<at::Tensor> list;
-  for (const std::string& file : files)
-    list.push_back(load_image(file, static_cast<int>(config.height), static_cast<int>(config.width),
-                              static_cast<int>(config.channels), normalisation)
-                       .pixels);
-  const at::Tensor pixels = at::cat(list);
+  const at::Tensor pixels =
+      load_images(files, static_cast<int>(config.height), static_cast<int>(config.width),
+                  static_cast<int>(config.channels), normalisation);
   std::vector<std::int64_t> index(files.size());
   std::iota(index.begin(), index.end(), 0);
   const MaskPlan plan =
       random_plan(index, config.n_patches(), visible_count(config.n_patches(), options.mask_ratio),
                   options.seed, 0);
   const double loss = loaded.model.forward(pixels, plan).loss;
-  const auto png =
-      encode_png(view(reconstruction_sheet(loaded.model, pixels, plan, normalisation)));
-  write_file(options.output, {reinterpret_cast<const char*>(png.data()), png.size()});
+  write_png(options.output, reconstruction_sheet(loaded.model, pixels, plan, normalisation));
   if (config.norm_pix_loss)
     info(
         "the model predicts normalised patches; the picture puts back each patch's true mean and "

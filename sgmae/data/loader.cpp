@@ -1,5 +1,6 @@
 #include "sgmae/data/loader.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -394,6 +395,14 @@ LoadedImage load_image(const std::string& path, int height, int width, int chann
   loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);
   normalise(scaled, normalisation, loaded.pixels.mutable_data_ptr<float>());
   return loaded;
+}
+
+at::Tensor load_images(const std::vector<std::string>& paths, int height, int width, int channels,
+                       const Normalisation& normalisation, Fit fit) {
+  std::vector<at::Tensor> pixels;
+  for (const std::string& path : paths)
+    pixels.push_back(load_image(path, height, width, channels, normalisation, fit).pixels);
+  return at::cat(pixels);
 }
 
 }  // namespace sgmae

@@ -88,4 +88,8 @@ struct LoadedImage {
 LoadedImage load_image(const std::string& path, int height, int width, int channels,
                        const Normalisation& normalisation, Fit fit = Fit::squash);
 
+// The pixels [B, C, H, W] of several files, each as load_image() gives them.
+at::Tensor load_images(const std::vector<std::string>& paths, int height, int width, int channels,
+                       const Normalisation& normalisation, Fit fit = Fit::squash);
+
 }  // namespace sgmae

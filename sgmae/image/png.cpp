@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/encode.h"
 
@@ -164,6 +165,11 @@ std::vector<std::uint8_t> encode_png(const ImageView& image) {
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+void write_png(const std::filesystem::path& path, const Image& image) {
+  const std::vector<std::uint8_t> png = encode_png(view(image));
+  write_file(path, {reinterpret_cast<const char*>(png.data()), png.size()});
 }
 
 }  // namespace sgmae

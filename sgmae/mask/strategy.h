@@ -1,5 +1,5 @@
-// A masking strategy turns a batch into a MaskPlan. A new one is one file and one line where train/
-// makes its strategy.
+// A masking strategy turns a batch into a MaskPlan. A new one is one file, a name among the options
+// (train/options) and a branch in Guidance::make_strategy (train/guidance).
 #pragma once
 
 #include <cstdint>

@@ -67,9 +67,7 @@ class Program : public testing::Test {
             image.pixels[(y * 40 + x) * 3 + c] =
                 static_cast<std::uint8_t>((inside ? 200 : 40) + rng.below(40));
           }
-      const auto png = encode_png(view(image));
-      write_file(root_ / "images" / (std::to_string(i) + ".png"),
-                 {reinterpret_cast<const char*>(png.data()), png.size()});
+      write_png(root_ / "images" / (std::to_string(i) + ".png"), image);
     }
   }
 

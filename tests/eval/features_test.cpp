@@ -6,19 +6,10 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
-
-MaeConfig tiny() {
-  MaeConfig config;
-  config.height = config.width = 16;
-  config.channels = 1;
-  config.patch_size = 8;
-  config.encoder = {16, 1, 2};
-  config.decoder = {8, 1, 2};
-  return config;
-}
 
 Batch batch_of(std::int64_t images, std::int64_t first_label) {
   Batch batch;

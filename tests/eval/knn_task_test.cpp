@@ -9,21 +9,12 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-
-MaeConfig tiny() {
-  MaeConfig config;
-  config.height = config.width = 16;
-  config.channels = 1;
-  config.patch_size = 8;
-  config.encoder = {16, 1, 2};
-  config.decoder = {8, 1, 2};
-  return config;
-}
 
 void append_number(std::string& bytes, std::int64_t value) {
   for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(value >> shift & 255);

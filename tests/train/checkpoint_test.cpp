@@ -11,21 +11,12 @@
 #include <fstream>
 
 #include "sgmae/base/error.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-
-MaeConfig tiny() {
-  MaeConfig config;
-  config.height = config.width = 16;
-  config.channels = 1;
-  config.patch_size = 8;
-  config.encoder = {16, 1, 2};
-  config.decoder = {8, 1, 2};
-  return config;
-}
 
 ModelInfo info() {
   ModelInfo info;

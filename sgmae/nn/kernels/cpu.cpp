@@ -308,13 +308,6 @@ void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* 
   }
 }
 
-double square_sum(std::int64_t count, const float* values) {
-  double total = 0;
-  for (std::int64_t i = 0; i < count; ++i)
-    total += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-  return total;
-}
-
 template <class T>
 constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>,
                              gelu_backward<T>,  column_sum<T>,          to_float<T>,
@@ -322,22 +315,9 @@ constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>,
 
 }  // namespace
 
-#define SGMAE_NAME_(x) #x
-#define SGMAE_NAME(x) SGMAE_NAME_(x)
 extern const CpuKernels kernels;
-const CpuKernels kernels{rows<float>,
-                         rows<Bf16>,
-                         softmax,
-                         softmax_again,
-                         softmax_backward,
-                         pack_pairs,
-                         pack_transposed,
-                         transpose,
-                         transpose_back,
-                         softmax_bf16,
-                         softmax_backward_bf16,
-                         adamw,
-                         square_sum,
-                         SGMAE_NAME(SGMAE_ISA)};
+const CpuKernels kernels{
+    rows<float>,     rows<Bf16>, softmax,        softmax_again, softmax_backward,      pack_pairs,
+    pack_transposed, transpose,  transpose_back, softmax_bf16,  softmax_backward_bf16, adamw};
 
 }  // namespace sgmae::SGMAE_ISA

@@ -81,9 +81,6 @@ struct CpuKernels {
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
   void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
                 float* exp_avg, float* exp_avg_sq);
-  // Sum of squares, in double.
-  double (*square_sum)(std::int64_t count, const float* values);
-  const char* instruction_set;
 };
 
 const CpuKernels& cpu_kernels();
