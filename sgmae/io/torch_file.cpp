@@ -32,7 +32,8 @@ at::Tensor copied(const StoredTensor& stored) {
 
 class Writer {
  public:
-  explicit Writer(const std::filesystem::path& path) : file_(path), zip_(file_) {}
+  explicit Writer(const std::filesystem::path& path)
+      : file_(path), zip_([this](std::string_view bytes) { file_.write(bytes); }) {}
 
   void run(const TorchDict& content) {
     write(content);
