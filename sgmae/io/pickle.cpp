@@ -110,6 +110,9 @@ const HarmlessName* find_harmless(std::string_view module, std::string_view name
   return nullptr;
 }
 
+// A pickle may have a million values, or more where it is longer than this for each.
+constexpr std::size_t kFreeValues = 1'000'000, kBytesPerValue = 16;
+
 // A foreign word in a message: printable and short.
 std::string shown(std::string_view word) {
   std::string out;
@@ -208,6 +211,9 @@ class Machine {
 
   template <class T>
   PickleValue* make(T&& value) {
+    // Nodes are larger than the instructions that make them; what is large in real files is bytes.
+    need(pickle_.values.size() < std::max(kFreeValues, bytes_.size() / kBytesPerValue),
+         "it has far more values than its size suggests");
     pickle_.values.emplace_back(PickleValue{std::forward<T>(value)});
     return &pickle_.values.back();
   }
@@ -253,7 +259,10 @@ class Machine {
     marks_.pop_back();
     return items;
   }
-  void memorise(std::uint64_t index) { memo_[index] = top(); }
+  void memorise(std::uint64_t index) {
+    memo_[index] = top();
+    need(memo_.size() <= pickle_.values.size(), "it remembers more values than it has");
+  }
   void recall(std::uint64_t index) {
     const auto found = memo_.find(index);
     need(found != memo_.end(), "it refers to a value that is not there");
