@@ -61,7 +61,7 @@ void scan(const fs::path& root, const fs::path& folder, std::set<fs::path>& visi
 
 // A walk through a million files takes minutes on a network disk, a look at a thousand folders does
 // not. So the walk is kept and trusted while no folder has changed since.
-constexpr std::size_t images_worth_keeping = 20'000;
+constexpr std::size_t images_worth_keeping = 5'000;
 
 CachePlace place_of(const fs::path& root) {
   // Not in the folder itself: writing there would change it.
