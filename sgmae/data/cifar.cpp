@@ -15,6 +15,7 @@
 #include "sgmae/data/formats.h"
 #include "sgmae/data/gz.h"
 #include "sgmae/data/tar.h"
+#include "sgmae/io/pickle.h"
 
 namespace sgmae {
 namespace {
@@ -91,9 +92,73 @@ std::vector<std::string> batches(bool ten, bool train, const char* ending) {
   return names;
 }
 
-bool is_cifar(const Files& files) {
-  return files.contains("data_batch_1.bin") ||
-         (files.contains("train.bin") && files.contains("fine_label_names.txt"));
+// Which of the four forms lies in a place.
+struct Kind {
+  bool ten = false;     // CIFAR-10, else CIFAR-100
+  bool python = false;  // pickles, else records
+};
+
+std::optional<Kind> kind_of(const Files& files) {
+  if (files.contains("data_batch_1.bin")) return Kind{.ten = true, .python = false};
+  if (files.contains("train.bin") && files.contains("fine_label_names.txt"))
+    return Kind{.ten = false, .python = false};
+  if (files.contains("data_batch_1") && files.contains("batches.meta"))
+    return Kind{.ten = true, .python = true};
+  if (files.contains("train") && files.contains("meta") && files.contains("test"))
+    return Kind{.ten = false, .python = true};
+  return std::nullopt;
+}
+
+// A pickled dictionary and what it holds under some key.
+struct Dictionary {
+  std::string where;
+  Pickle pickle;
+
+  Dictionary(const Bytes& bytes, const std::string& path)
+      : where(path), pickle(read_pickle(bytes, path, ExitCode::data)) {}
+
+  template <class T>
+  const T& get(const char* key) const {
+    const auto* dict = pickle.root->as<PickleDict>();
+    const PickleValue* value = dict ? dict->find(key) : nullptr;
+    const T* found = value ? value->as<T>() : nullptr;
+    check(found != nullptr, ExitCode::data, where, " is no file of CIFAR: it has no fitting '", key,
+          "'");
+    return *found;
+  }
+};
+
+// A batch as Python wrote it: "data" [images, 3072] and a list of labels.
+void add_pickled(const Bytes& bytes, const std::string& where, bool ten, CifarImages& images) {
+  const Dictionary batch(bytes, where);
+  const auto& data = batch.get<PickleArray>("data");
+  const auto& labels = batch.get<PickleSequence>(ten ? "labels" : "fine_labels").items;
+  const std::vector<std::int64_t> shape = pickle_integers(*data.shape);
+  const std::string& planes = data.bytes->data;
+  check(data.type == "|u1" && !data.column_major && shape.size() == 2 &&
+            shape[0] == static_cast<std::int64_t>(labels.size()) &&
+            shape[1] == static_cast<std::int64_t>(cifar_values) &&
+            planes.size() == labels.size() * cifar_values,
+        ExitCode::data, where, " is damaged: its images do not fit its ", labels.size(), " labels");
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto* label = labels[i]->as<std::int64_t>();
+    check(label != nullptr, ExitCode::data, where, ": label ", i, " is no number");
+    const auto* first = reinterpret_cast<const std::uint8_t*>(planes.data()) + i * cifar_values;
+    add_cifar_image({first, cifar_values}, *label, images);
+  }
+}
+
+std::vector<std::string> pickled_names(const Bytes& bytes, const std::string& where, bool ten) {
+  const Dictionary meta(bytes, where);
+  std::vector<std::string> names;
+  for (const PickleValue* item :
+       meta.get<PickleSequence>(ten ? "label_names" : "fine_label_names").items) {
+    const auto* text = item->as<std::string>();
+    const auto* old_text = item->as<PickleBytes>();  // written by Python 2
+    check(text || old_text, ExitCode::data, where, ": a class name is no text");
+    names.push_back(text ? *text : old_text->data);
+  }
+  return names;
 }
 
 }  // namespace
@@ -120,7 +185,7 @@ void add_cifar_records(std::span<const std::uint8_t> bytes, std::size_t label_by
 std::optional<fs::path> find_cifar(const fs::path& folder) {
   for (const char* name :
        {"", "cifar-10-batches-bin", "cifar-100-binary", "cifar-10-batches-py", "cifar-100-python"})
-    if (is_folder(folder / name) && is_cifar(Files(folder / name))) return folder / name;
+    if (is_folder(folder / name) && kind_of(Files(folder / name))) return folder / name;
   for (const char* name : {"cifar-10-binary.tar.gz", "cifar-100-binary.tar.gz",
                            "cifar-10-python.tar.gz", "cifar-100-python.tar.gz"})
     if (is_file(folder / name)) return folder / name;
@@ -129,16 +194,22 @@ std::optional<fs::path> find_cifar(const fs::path& folder) {
 
 std::unique_ptr<Source> open_cifar(const fs::path& place, const std::string& split) {
   const Files files(place);
-  check(is_cifar(files), ExitCode::data, place.string(),
+  const std::optional<Kind> kind = kind_of(files);
+  check(kind.has_value(), ExitCode::data, place.string(),
         " holds none of the files of CIFAR-10 or CIFAR-100");
-  const bool train = split == "train";
-  const bool ten = files.contains("data_batch_1.bin");
+  const auto [ten, python] = *kind;
   CifarImages images;
-  for (const std::string& name : batches(ten, train, ".bin"))
-    add_cifar_records(files.read(name), ten ? 1 : 2, files.path(name), images);
+  for (const std::string& name : batches(ten, split == "train", python ? "" : ".bin")) {
+    if (python)
+      add_pickled(files.read(name), files.path(name), ten, images);
+    else
+      add_cifar_records(files.read(name), ten ? 1 : 2, files.path(name), images);
+  }
+  const std::string names_file = python ? (ten ? "batches.meta" : "meta")
+                                        : (ten ? "batches.meta.txt" : "fine_label_names.txt");
   Labels labels;
-  const std::string names_file = ten ? "batches.meta.txt" : "fine_label_names.txt";
-  labels.class_names = lines_of(files.read(names_file));
+  labels.class_names = python ? pickled_names(files.read(names_file), files.path(names_file), ten)
+                              : lines_of(files.read(names_file));
   labels.labels = std::move(images.labels);
   const auto classes = static_cast<std::int64_t>(labels.class_names.size());
   for (const std::int64_t label : labels.labels)

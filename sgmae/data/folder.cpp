@@ -61,7 +61,7 @@ void scan(const fs::path& root, const fs::path& folder, std::set<fs::path>& visi
 
 // A walk through a million files takes minutes on a network disk, a look at a thousand folders does
 // not. So the walk is kept and trusted while no folder has changed since.
-constexpr std::size_t images_worth_keeping = 5'000;
+constexpr std::size_t images_worth_keeping = 2'000;
 
 CachePlace place_of(const fs::path& root) {
   // Not in the folder itself: writing there would change it.
@@ -103,12 +103,6 @@ void keep_scan(const fs::path& root, const Scan& found, std::int64_t begun) {
   write_cache(place_of(root), writer.bytes());
 }
 
-bool holds_image(const fs::path& folder) {
-  for (const auto& [name, is_a_folder] : list_folder(folder))
-    if (has_image_extension(name)) return true;
-  return false;
-}
-
 }  // namespace
 
 std::unique_ptr<Source> open_folder(const fs::path& folder) {
@@ -130,6 +124,12 @@ std::unique_ptr<Source> open_folder(const fs::path& folder) {
     words.push_back(slash == std::string::npos ? "" : path.substr(0, slash));
   }
   return std::make_unique<FileSource>(folder, std::move(found.images), number_by_name(words));
+}
+
+bool holds_image(const fs::path& folder) {
+  for (const auto& [name, is_a_folder] : list_folder(folder))
+    if (has_image_extension(name)) return true;
+  return false;
 }
 
 bool has_split_folders(const fs::path& folder) {

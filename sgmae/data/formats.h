@@ -15,12 +15,17 @@ namespace sgmae {
 
 // folder.cpp: images in class folders, or flat.
 std::unique_ptr<Source> open_folder(const std::filesystem::path& folder);
+// Whether an image lies in the folder itself.
+bool holds_image(const std::filesystem::path& folder);
 // Whether a sub-folder called train or val is a part of the data set and not a class of that name:
 // then no other sub-folder holds images.
 bool has_split_folders(const std::filesystem::path& folder);
 
 // list.cpp: a text file with one image a line.
 std::unique_ptr<Source> open_list(const std::filesystem::path& list, const std::string& data_root);
+
+// Whether its first image lies where open_list() looks without a `data_root`.
+bool list_finds_images(const std::filesystem::path& list);
 
 // idx.cpp: the files of MNIST and its kin.
 bool is_idx(const std::filesystem::path& path);

@@ -47,12 +47,19 @@ std::vector<ListEntry> read_list(const fs::path& list) {
   return entries;
 }
 
+// Where the list's first image is found: the list's folder or images/ in it; empty if in neither.
+fs::path root_of(const fs::path& list, const std::string& first) {
+  const fs::path folder = list.parent_path();
+  for (const fs::path& root : {folder, folder / "images"})
+    if (is_file(root / first)) return root.empty() ? fs::path(".") : root;
+  return {};
+}
+
 fs::path root_of_list(const fs::path& list, const std::string& first,
                       const std::string& data_root) {
   if (!data_root.empty()) return data_root;
+  if (fs::path root = root_of(list, first); !root.empty()) return root;
   const fs::path folder = list.parent_path();
-  for (const fs::path& root : {folder, folder / "images"})
-    if (is_file(root / first)) return root;
   fail(ExitCode::data, "the first image of ", list.string(), ", ", first, ", is not in ",
        folder.empty() ? "." : folder.string(),
        " or its images/; say with --data_root where its "
@@ -60,6 +67,11 @@ fs::path root_of_list(const fs::path& list, const std::string& first,
 }
 
 }  // namespace
+
+bool list_finds_images(const fs::path& list) {
+  const std::vector<ListEntry> entries = read_list(list);
+  return !entries.empty() && !root_of(list, entries.front().path).empty();
+}
 
 std::unique_ptr<Source> open_list(const fs::path& list, const std::string& data_root) {
   std::vector<ListEntry> entries = read_list(list);

@@ -35,6 +35,13 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t frame_size = 8;  // size and CRC-32 before each image's bytes
 
+// Not 0 for an unreadable image, so that zeros where a disk lost its data are no frames.
+std::uint32_t frame_crc(std::span<const std::uint8_t> bytes) {
+  constexpr std::uint32_t unreadable = 0xffffffff;
+  return bytes.empty() ? unreadable
+                       : static_cast<std::uint32_t>(crc32_z(0, bytes.data(), bytes.size()));
+}
+
 // The unfinished pack. Only one process can hold it.
 class PartFile {
  public:
@@ -199,8 +206,9 @@ std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fin
   if (file.size() < pack_header_size) return frames;
   std::vector<std::uint8_t> bytes(pack_header_size);
   file.read(0, bytes);
+  constexpr std::uint64_t anywhere = std::numeric_limits<std::uint64_t>::max();  // of the index
   try {
-    if (read_pack_header(bytes, file.size()).fingerprint != fingerprint) {
+    if (read_pack_header(bytes, anywhere).fingerprint != fingerprint) {
       warn(part.string(), " is of another data set or other options; packing begins anew");
       return frames;
     }
@@ -218,7 +226,7 @@ std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fin
     if (record.size > file.size() - record.offset) break;
     bytes.resize(record.size);
     file.read(record.offset, bytes);
-    if (crc32_z(0, bytes.data(), bytes.size()) != record.crc) break;
+    if (frame_crc(bytes) != record.crc) break;
     frames.push_back(record);
     end = record.offset + record.size;
   }
@@ -229,7 +237,9 @@ std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fin
 
 PackReport write_pack(const Source& source, const fs::path& path, const PackOptions& options,
                       const Progress& progress) {
-  check(options.max_side >= 0, ExitCode::usage, "max_side must not be negative");
+  constexpr int jpeg_side = 65'500;  // libjpeg writes no larger ones
+  check(options.max_side >= 0 && options.max_side <= jpeg_side, ExitCode::usage,
+        "max_side must lie in 0 .. ", jpeg_side, ", not be ", options.max_side);
   check(options.quality >= 1 && options.quality <= 100, ExitCode::usage,
         "quality must lie in 1 .. 100, not be ", options.quality);
   std::error_code ignored;
@@ -274,7 +284,7 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
       report.scaled += encoded[i].scaled;
       ByteWriter frame;
       const auto size = static_cast<std::uint32_t>(bytes.size());
-      const auto crc = static_cast<std::uint32_t>(crc32_z(0, bytes.data(), bytes.size()));
+      const std::uint32_t crc = frame_crc(bytes);
       frame.number(size);
       frame.number(crc);
       part.write(end, frame.bytes());

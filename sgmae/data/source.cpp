@@ -34,11 +34,15 @@ DataFormat recognise(const std::string& path, const std::string& split) {
   if (find_cifar(path)) return DataFormat::cifar;
   if (find_inaturalist(path, split)) return DataFormat::inaturalist;
   if (find_pack(path, split)) return DataFormat::pack;
+  // Archives count where they stand alone: beside images they may be the originals, and a list
+  // beside them may be theirs.
+  const bool archives =
+      !holds_image(path) && has_split_folders(path) && !find_shards(path, split).empty();
   for (const std::string& name : names_of_split(split))
-    if (is_file(fs::path(path) / (name + ".txt"))) return DataFormat::list;
+    if (const fs::path list = fs::path(path) / (name + ".txt"); is_file(list))
+      return archives && !list_finds_images(list) ? DataFormat::tar : DataFormat::list;
   if (find_idx(path, split)) return DataFormat::idx;
-  if (!find_shards(path, split).empty()) return DataFormat::tar;
-  return DataFormat::folder;
+  return archives ? DataFormat::tar : DataFormat::folder;
 }
 
 std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& split,

@@ -61,6 +61,36 @@ class Folder {
 using Ids = std::vector<std::int64_t>;
 using Names = std::vector<std::string>;
 
+// One file of a tar archive: a ustar header and the contents, padded.
+inline std::string tar_file(const std::string& name, const std::string& contents, char type = '0') {
+  std::string header(512, '\0');
+  const auto put = [&](std::size_t at, const std::string& text) {
+    header.replace(at, text.size(), text);
+  };
+  const auto octal = [](std::size_t value, std::size_t digits) {
+    std::string text;
+    for (; digits > 0; --digits, value /= 8)
+      text.insert(text.begin(), static_cast<char>('0' + value % 8));
+    return text;
+  };
+  put(0, name.substr(0, 100));
+  put(124, octal(contents.size(), 11));
+  header[156] = type;
+  put(257, std::string("ustar\0"
+                       "00",
+                       8));
+  put(148, "        ");
+  std::size_t sum = 0;
+  for (const char c : header) sum += static_cast<std::uint8_t>(c);
+  put(148, octal(sum, 6));
+  std::string file = header + contents;
+  file.resize((file.size() + 511) / 512 * 512, '\0');
+  return file;
+}
+inline std::string tar_end() {
+  return std::string(1024, '\0');
+}
+
 // The names of a source's images, as seen from the folder.
 inline Names names_in(const Source& source, const Folder& folder) {
   Names names;

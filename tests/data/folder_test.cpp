@@ -45,7 +45,7 @@ TEST(OpenSource, LinksDoNotLoop) {
 TEST(OpenFolder, KeptScanFollowsTheFolder) {
   Folder folder;
   ::setenv("XDG_CACHE_HOME", folder.path("cache").c_str(), 1);
-  constexpr int images = 5'000;  // from here on a scan is worth keeping
+  constexpr int images = 2'000;  // from here on a scan is worth keeping
   for (int i = 0; i < images; ++i) folder.touch(str("data/", i % 4, "/", i, ".jpg"));
   const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
   const auto age = [&] {

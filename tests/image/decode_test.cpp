@@ -140,6 +140,19 @@ TEST(Decode, SaysWhatIsWrong) {
             std::string::npos);
 }
 
+TEST(Decode, ChannelsAsStored) {
+  const auto channels_of = [](const std::string& file) {
+    return read_image_info(bytes_of(file)).channels;
+  };
+  for (const std::string file : {"grey.jpg", "grey.png", "bilevel.png", "grey_2bit.png"})
+    EXPECT_EQ(channels_of(file), 1) << file;
+  EXPECT_EQ(channels_of("grey_alpha.png"), 2);
+  for (const std::string file : {"420.jpg", "rgb.png", "palette.png", "lossy.webp"})
+    EXPECT_EQ(channels_of(file), 3) << file;
+  for (const std::string file : {"cmyk.jpg", "rgba.png", "alpha.webp"})
+    EXPECT_EQ(channels_of(file), 4) << file;
+}
+
 // Rejected by its header, before any memory is asked for.
 TEST(Decode, HugeDimensionsAreAnError) {
   auto jpeg = bytes_of("420.jpg");
