@@ -5,13 +5,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/file.h"
 
 namespace sgmae {
 
@@ -44,22 +45,25 @@ struct ZipContent {
   std::span<const std::uint8_t> bytes;  // into the file or `inflated`
 };
 
-// One entry's bytes, compared with their checksum. Throws Error where they differ.
+// One entry's bytes, compared with their checksum. Throws Error where they differ. A checksum of 0
+// is not looked at: torch writes it where its user has turned checksums off.
 ZipContent read_zip_entry(const ZipArchive& archive, const ZipEntry& entry);
 
 // Writes stored entries with zip64 fields, each beginning at a multiple of 64 bytes, as torch.save
 // does so that tensors can be mapped.
 class ZipWriter {
  public:
-  explicit ZipWriter(AtomicFile& file) : file_(file) {}
+  using Sink = std::function<void(std::string_view)>;  // takes the archive, piece by piece
+
+  explicit ZipWriter(Sink sink) : sink_(std::move(sink)) {}
 
   void add(const std::string& name, std::span<const std::uint8_t> bytes);
-  void finish();  // the directory; the caller commits the file
+  void finish();  // writes the directory
 
  private:
   void write(std::string_view bytes);
 
-  AtomicFile& file_;
+  Sink sink_;
   std::uint64_t position_ = 0;
   std::uint64_t entries_ = 0;
   std::string directory_;

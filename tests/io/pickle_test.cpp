@@ -1,5 +1,5 @@
 // Oracle: tests/golden/data/io/*.pkl were written by Python's pickle and numpy in every protocol
-// (tests/golden/pickles.py); hostile ones are made here, byte by byte.
+// (tests/golden/python_files.py); hostile ones are made here, byte by byte.
 #include "sgmae/io/pickle.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,7 @@
-"""Golden pickles for tests/io/pickle_test.cpp. Python 3.11, numpy 2.x (names of numpy 1 and Python 2 by
-replacement, since neither runs here). Run from the root: python tests/golden/pickles.py"""
+"""Golden pickles for tests/io/pickle_test.cpp and .npy files for npy_test.cpp and npy_header_test.cpp.
+NumPy 1's names by replacement, since it does not run here.
+
+Needs: Python 3.11, numpy==2.4.6. Run from the root: python tests/golden/python_files.py"""
 import argparse
 import collections
 import pathlib
@@ -39,3 +41,9 @@ for protocol in range(6):
 old = pickle.dumps(ARRAYS, 2).replace(b"numpy._core.", b"numpy.core.")
 (OUT / "arrays_numpy1.pkl").write_bytes(old)
 (OUT / "big_integer.pkl").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2))
+
+matrix = numpy.arange(6, dtype="<f4").reshape(2, 3)
+numpy.save(OUT / "f4_2x3.npy", matrix)
+numpy.save(OUT / "f4_columns.npy", numpy.asfortranarray(matrix))
+numpy.save(OUT / "i8_3.npy", numpy.arange(3, dtype="<i8"))
+numpy.save(OUT / "b1_scalar.npy", numpy.array(True))
