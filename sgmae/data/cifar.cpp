@@ -30,7 +30,7 @@ class Files {
   explicit Files(const fs::path& place) : place_(place) {
     if (is_folder(place)) return;
     // The archives hold 160 MiB; one of gigabytes is something else.
-    constexpr std::size_t most = std::size_t{1} << 30, step = std::size_t{1} << 24;
+    constexpr std::size_t most = std::size_t{1} << 30, step = std::size_t{1} << 20;
     GzFile file(place);
     for (std::size_t count = step; count == step;) {
       const std::size_t done = archive_.size();

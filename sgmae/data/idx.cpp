@@ -72,7 +72,7 @@ Idx read_idx(const ReadNext& read, std::size_t dimensions, const std::string& na
     count *= length;
   }
   // In steps, so that a false header cannot claim memory that the file does not fill.
-  constexpr std::int64_t step = 1 << 26;
+  constexpr std::int64_t step = 1 << 20;
   for (std::int64_t done = 0; done < count;) {
     const std::int64_t part = std::min(step, count - done);
     idx.values.resize(static_cast<std::size_t>(done + part));
