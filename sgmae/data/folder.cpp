@@ -127,8 +127,12 @@ std::unique_ptr<Source> open_folder(const fs::path& folder) {
 }
 
 bool holds_image(const fs::path& folder) {
-  for (const auto& [name, is_a_folder] : list_folder(folder))
-    if (has_image_extension(name)) return true;
+  // Unsorted, and no further than the first one: there may be a million.
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.front() != '.' && has_image_extension(name)) return true;
+  }
   return false;
 }
 

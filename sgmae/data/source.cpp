@@ -32,17 +32,18 @@ DataFormat recognise(const std::string& path, const std::string& split) {
   }
   if (find_cub(path)) return DataFormat::cub;
   if (find_cifar(path)) return DataFormat::cifar;
-  if (find_inaturalist(path, split)) return DataFormat::inaturalist;
   if (find_pack(path, split)) return DataFormat::pack;
+  // Images in the folder itself speak for themselves; the further looks would list them all.
+  const bool images = holds_image(path);
+  if (!images && find_inaturalist(path, split)) return DataFormat::inaturalist;
   // Archives count where they stand alone: beside images they may be the originals, and a list
   // beside them may be theirs.
-  const bool archives =
-      !holds_image(path) && has_split_folders(path) && !find_shards(path, split).empty();
+  const bool archives = !images && has_split_folders(path) && !find_shards(path, split).empty();
   for (const std::string& name : names_of_split(split))
     if (const fs::path list = fs::path(path) / (name + ".txt"); is_file(list))
       return archives && !list_finds_images(list) ? DataFormat::tar : DataFormat::list;
-  if (find_idx(path, split)) return DataFormat::idx;
-  return archives ? DataFormat::tar : DataFormat::folder;
+  if (archives) return DataFormat::tar;
+  return !images && find_idx(path, split) ? DataFormat::idx : DataFormat::folder;
 }
 
 std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& split,

@@ -31,6 +31,7 @@ bool is_frame_header(std::uint8_t marker) {  // SOF0 … SOF15, without DHT, JPG
 struct Decompressor {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
   std::jmp_buf escape{};
   char message[JMSG_LENGTH_MAX] = "";
 
@@ -47,6 +48,15 @@ struct Decompressor {
     guarded([&] {
       jpeg_create_decompress(&info);
       jpeg_mem_src(&info, bytes.data(), static_cast<unsigned long>(bytes.size()));
+      // Each scan of a progressive file costs a pass over the whole image, however short it is.
+      progress.progress_monitor = [](j_common_ptr common) {
+        constexpr int most_scans = 500;  // of a usual file about 10
+        auto* self = static_cast<Decompressor*>(common->client_data);
+        if (self->info.input_scan_number <= most_scans) return;
+        std::snprintf(self->message, sizeof self->message, "more than %d scans", most_scans);
+        std::longjmp(self->escape, 1);
+      };
+      info.progress = &progress;
       // libjpeg would make up the missing rest of the file.
       info.src->fill_input_buffer = [](j_decompress_ptr decompress) -> boolean {
         ERREXIT(decompress, JERR_INPUT_EOF);
