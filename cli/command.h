@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sgmae/base/options.h"
@@ -17,6 +18,13 @@ struct Command {
   bool takes_recipe = false;    // --config and --set are understood
   // Gets the positional arguments; returns what --json prints.
   std::function<nlohmann::ordered_json(const std::vector<std::string>&)> run;
+};
+
+// A command that fails and has something to report nevertheless: --json prints `report`.
+struct ReportedFailure : Error {
+  ReportedFailure(ExitCode code, const std::string& message, nlohmann::ordered_json json)
+      : Error(code, message), report(std::move(json)) {}
+  nlohmann::ordered_json report;
 };
 
 struct CommandEntry {
@@ -33,6 +41,7 @@ Command knn_command();
 Command mask_command();
 Command reconstruct_command();
 Command forward_command();
+Command data_command();
 Command recipes_command();
 Command options_command();
 

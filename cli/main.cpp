@@ -15,6 +15,7 @@ const std::vector<CommandEntry>& commands() {
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"data", "pack a data set into one file, describe one, check one", data_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };
@@ -41,9 +42,17 @@ int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
     std::cout << help_text(entry, command);
     return 0;
   }
-  const nlohmann::ordered_json result = command.run(parsed.positional);
-  if (parsed.json)  // paths need not be UTF-8, JSON must be
-    std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  const auto print = [&](const nlohmann::ordered_json& result) {
+    if (parsed.json)  // paths need not be UTF-8, JSON must be
+      std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                << std::endl;
+  };
+  try {
+    print(command.run(parsed.positional));
+  } catch (const ReportedFailure& failure) {
+    print(failure.report);
+    throw;
+  }
   return 0;
 }
 

@@ -54,6 +54,7 @@ void KnnTask::declare(Options& o) {
   o.section("data");
   o.add("data_path", data_path,
         "labelled images: folder with train/ and test/ (or val/), or IDX files");
+  declare_data_format(o, data_format);
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("train_split", train_split, "part that the neighbours come from: train, val or test");
@@ -83,7 +84,8 @@ KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const Knn
         "name labelled images with --data_path, or with --train_list and --test_list");
   check(task.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
   const auto open = [&](const std::string& list, const std::string& split) {
-    return open_source(list.empty() ? task.data_path : list, split, task.data_root);
+    if (!list.empty()) return open_source(list, split, task.data_root);
+    return open_source(task.data_path, split, task.data_root, task.data_format);
   };
   const auto train = open(task.train_list, task.train_split);
   const auto test = open(task.test_list, task.test_split);

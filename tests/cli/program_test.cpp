@@ -80,6 +80,46 @@ class Program : public testing::Test {
   fs::path root_;
 };
 
+TEST_F(Program, DataPackStatsVerify) {
+  make_images(5);
+  const Outcome stats = run("data stats images --json");
+  ASSERT_EQ(stats.code, 0) << stats.err;
+  const auto said = nlohmann::json::parse(stats.out);
+  EXPECT_EQ(said["images"], 5);
+  EXPECT_EQ(said["width"]["median"], 40);
+  EXPECT_EQ(said["formats"]["png"], 5);
+
+  write_file(root_ / "images" / "bad.jpg", "no image");
+  const Outcome verify = run("data verify images --json");
+  EXPECT_EQ(verify.code, 3);  // and the report is printed all the same
+  EXPECT_EQ(nlohmann::json::parse(verify.out)["unreadable_count"], 1);
+  EXPECT_NE(verify.err.find("1 of the 6 images of images cannot be read"), std::string::npos);
+
+  const Outcome pack = run("data pack images train.sgpack --max-side 24 --verify --json");
+  ASSERT_EQ(pack.code, 0) << pack.err;
+  const auto packed = nlohmann::json::parse(pack.out);
+  EXPECT_EQ(packed["images"], 5);
+  EXPECT_EQ(packed["verified"], 5);
+  EXPECT_EQ(packed["left_out"].size(), 1u);
+  expect("data pack images train.sgpack", 2, "exists already");
+  expect("data pack images train.zip", 2, ".sgpack");
+  expect("data pack images", 2, "say pack SRC DST.sgpack");
+  expect("data stats images --data_format zip", 2, "data_format");
+  expect("data verify images --data_format webdataset", 3, "no .tar file");
+
+  // Training reads the pack.
+  const Outcome train = run(std::string(kTiny) +
+                            "--data_path train.sgpack --batch_size 4 "
+                            "--epochs 1 --warmup_epochs 0 --mask_strategy random");
+  EXPECT_EQ(train.code, 0) << train.err;
+  std::string bytes = read_text(root_ / "train.sgpack");
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  write_file(root_ / "train.sgpack", bytes);
+  expect("data verify train.sgpack", 3, "its checksum does not fit");
+  write_file(root_ / "train.sgpack", bytes.substr(0, 200));
+  expect("data verify train.sgpack", 3, "truncated");
+}
+
 TEST_F(Program, SaysWhatItCanDo) {
   const Outcome outcome = run("--help");
   EXPECT_EQ(outcome.code, 0);
