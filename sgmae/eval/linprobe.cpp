@@ -242,9 +242,10 @@ struct Position {
 // MAE's protocol.
 class ProbeTrainer {
  public:
-  ProbeTrainer(const LinprobeOptions& options, const LoadedMae& encoder,
+  ProbeTrainer(const LinprobeOptions& options, const LinprobeHooks& hooks, const LoadedMae& encoder,
                const LabelledSources& sources)
       : options_(options),
+        hooks_(hooks),
         encoder_(encoder),
         sources_(sources),
         steps_per_epoch_(sources.train->size() / options.batch_size / options.accum_iter),
@@ -356,6 +357,7 @@ class ProbeTrainer {
     position_.loss_sum += sum / static_cast<double>(options_.accum_iter);
     position_.lr_sum += console.lr;
     ++position_.step;
+    if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step);
   }
 
   TestResult test() const {
@@ -434,6 +436,7 @@ class ProbeTrainer {
   }
 
   const LinprobeOptions& options_;
+  const LinprobeHooks& hooks_;
   const LoadedMae& encoder_;
   const LabelledSources& sources_;
   std::int64_t steps_per_epoch_;
@@ -559,7 +562,7 @@ void LinprobeOptions::declare(Options& o) {
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
 }
 
-nlohmann::ordered_json linprobe(LinprobeOptions options) {
+nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   if (!options.finetune.empty()) options.checkpoint = std::exchange(options.finetune, "");
   check_options(options);
   use_threads(options.threads);
@@ -568,7 +571,7 @@ nlohmann::ordered_json linprobe(LinprobeOptions options) {
   const LabelledSources sources = load_data(options);
   if (options.eval) return evaluate_only(options, encoder, sources);
   if (options.cached_features) return probe_cached(options, encoder, sources);
-  return ProbeTrainer(options, encoder, sources).run();
+  return ProbeTrainer(options, hooks, encoder, sources).run();
 }
 
 }  // namespace sgmae

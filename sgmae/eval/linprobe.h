@@ -11,6 +11,7 @@
 //   result.json, figures/confusion.png
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -62,10 +63,16 @@ struct LinprobeOptions {
   void declare(Options& options);
 };
 
+// What the caller may add. Exceptions pass through linprobe() and end it as a crash would.
+struct LinprobeHooks {
+  // After step number `step` - 1 of `epoch`, from 0.
+  std::function<void(std::int64_t epoch, std::int64_t step)> after_step;
+};
+
 // Runs the probe and returns what result.json holds: "acc1", "acc5", "class_mean" of the last
 // epoch, "best_acc1", "best_epoch" (from 0), "classes", the tables of "test" (metrics.h) … Throws
 // Error: usage, data, checkpoint (encoder damaged, features not finite), diverged, and interrupted
 // after a SIGINT or SIGTERM, once the state after the last whole step is written.
-nlohmann::ordered_json linprobe(LinprobeOptions options);
+nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks = {});
 
 }  // namespace sgmae

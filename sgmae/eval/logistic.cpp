@@ -26,10 +26,12 @@ constexpr std::int64_t logits_at_once = 1 << 24;
 // not risen for `patience` of them, weaker ones are not tried.
 constexpr double strongest = 1.0, weakest = 1e-7, ratio = 0.31622776601683794;  // 10^-1/2
 constexpr int patience = 3;
-// Cross-entropy is of order 1 and features are standardised, so a slope below 1e-5 is flat. Values
-// come from fp32 products.
+// Cross-entropy is of order 1 and features are standardised, so a slope below 1e-5 is flat; to tell
+// strengths apart ten times that will do. Values come from fp32 products.
 constexpr LbfgsOptions solver_options{
     .history = 10, .max_iterations = 1000, .tolerance = 1e-5, .rounding = 1e-7};
+constexpr LbfgsOptions trial_options{
+    .history = 10, .max_iterations = 1000, .tolerance = 1e-4, .rounding = 1e-7};
 
 // Loss -log share of each image's own class, summed; `share` [B, classes] becomes softmax -
 // one-hot.
@@ -82,21 +84,24 @@ LogisticTrial judge(const at::Tensor& features, const Labels& labels, const at::
   return {l2, counts.top1(), loss / static_cast<double>(labels.size())};
 }
 
-// The strength with the best held-out accuracy; `trials` gets all that were tried.
-double choose_l2(const at::Tensor& features, const Labels& labels, std::int64_t classes,
-                 const Labels& held_out, std::vector<LogisticTrial>& trials) {
+// The strength with the best held-out accuracy; `trials` gets all that were tried, `start` its
+// solution.
+double choose_l2(const at::Tensor& features, const Labels& labels, const Labels& held_out,
+                 std::vector<LogisticTrial>& trials, at::Tensor& start) {
   const Labels rest = others(features.size(0), held_out);
   const at::Tensor train = rows(features, rest), test = rows(features, held_out);
   const Labels train_labels = pick(labels, rest), test_labels = pick(labels, held_out);
-  at::Tensor solution = at::zeros({classes, features.size(1) + 1}, at::kDouble);
+  at::Tensor solution = start.clone();
   std::size_t best = 0;
   for (double l2 = strongest; l2 > weakest / 2; l2 *= ratio) {
-    solve_logistic(train, train_labels, l2, solution, solver_options);
+    solve_logistic(train, train_labels, l2, solution, trial_options);
     trials.push_back(judge(test, test_labels, solution, l2));
     const LogisticTrial &last = trials.back(), &champion = trials[best];
-    if (last.accuracy > champion.accuracy ||
-        (last.accuracy == champion.accuracy && last.loss < champion.loss))
+    if (trials.size() == 1 || last.accuracy > champion.accuracy ||
+        (last.accuracy == champion.accuracy && last.loss < champion.loss)) {
       best = trials.size() - 1;
+      start.copy_(solution);
+    }
     if (trials.size() - best > patience) break;
   }
   return trials[best].l2;
@@ -145,14 +150,14 @@ LogisticFit fit_logistic(const at::Tensor& features, const Labels& labels, std::
   const at::Tensor standard = features.sub(mean).div(variance.add(LinearHead::eps).sqrt());
 
   fit.l2 = options.l2;
+  at::Tensor solution = at::zeros({classes, features.size(1) + 1}, at::kDouble);
   if (options.l2 < 0) {
     const Labels held_out = held_out_tenth(labels, options.seed);
     check(!held_out.empty(), ExitCode::data,
           "no class has a second image, so none can be held out to choose the regularisation; "
           "name one with --l2, e.g. 1e-3");
-    fit.l2 = choose_l2(standard, labels, classes, held_out, fit.trials);
+    fit.l2 = choose_l2(standard, labels, held_out, fit.trials, solution);
   }
-  at::Tensor solution = at::zeros({classes, features.size(1) + 1}, at::kDouble);
   fit.solver = solve_logistic(standard, labels, fit.l2, solution, solver_options);
   fit.head.parameters()[0].value.copy_(solution.narrow(1, 0, features.size(1)));
   fit.head.parameters()[1].value.copy_(solution.select(1, features.size(1)));
