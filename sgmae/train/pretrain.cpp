@@ -334,7 +334,7 @@ void Trainer::finish_epoch(const EpochConsole& console) {
   position_.next_epoch();
   if (is_due(options_.knn_every)) entries.update(evaluate());
   log_epoch(entries);
-  if (is_due(options_.save_every)) save();
+  if (is_due(options_.save_every) || hooks_.save_after.count(position_.epoch) > 0) save();
 }
 
 void Trainer::log_epoch(const ordered_json& entries) {
