@@ -334,7 +334,7 @@ void Trainer::finish_epoch(const EpochConsole& console) {
   position_.next_epoch();
   if (is_due(options_.knn_every)) entries.update(evaluate());
   log_epoch(entries);
-  if (is_due(options_.save_every)) save();
+  if (is_due(options_.save_every) || hooks_.save_after.count(position_.epoch) > 0) save();
 }
 
 void Trainer::log_epoch(const ordered_json& entries) {
@@ -474,6 +474,7 @@ void Trainer::stop() {
 
 PretrainResult pretrain(PretrainOptions options, const PretrainHooks& hooks) {
   if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
+  if (options.online_knn_every > 0) options.knn_every = std::exchange(options.online_knn_every, 0);
   check_options(options);
   check(options.device == "cpu", ExitCode::usage, "device: '", options.device,
         "' is not available in this build; use --device cpu");

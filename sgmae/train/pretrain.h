@@ -10,6 +10,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "sgmae/data/loader.h"
@@ -38,6 +39,7 @@ struct ModelView {
 
 // What the caller may add. Exceptions pass through pretrain() and end the run as a crash would.
 struct PretrainHooks {
+  std::set<std::int64_t> save_after;  // epochs finished, after which a checkpoint is due as well
   std::function<void(const PretrainProgress&)> after_step;
   // Every time a checkpoint was written to `path`: makes figures.
   std::function<void(const ModelView&, const std::filesystem::path& path)> after_save;

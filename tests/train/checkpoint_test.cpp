@@ -111,8 +111,8 @@ TEST_F(CheckpointTest, NamesTheTensorThatDoesNotFit) {
             }).find("'norm.bias' is missing"),
             std::string::npos);
   EXPECT_NE(complaint([](TensorFile& file) {
-              file.tensors.emplace_back("head.weight", at::zeros({2}));
-            }).find("'head.weight' has no place"),
+              file.tensors.emplace_back("neck.weight", at::zeros({2}));
+            }).find("'neck.weight' has no place"),
             std::string::npos);
 }
 

@@ -1,0 +1,59 @@
+// sgmae study: variants of one pre-training recipe x seeds, trained, tested, compared.
+#include "sgmae/study/study.h"
+
+#include <memory>
+
+#include "cli/command.h"
+#include "sgmae/base/file.h"
+
+namespace sgmae {
+namespace {
+
+// What depends on the machine and not on the question.
+struct StudyArguments {
+  std::string output_dir;
+  LabelledData data;
+  int threads = -1;
+
+  void declare(Options& o) {
+    data.declare(o);
+    o.section("run");
+    o.add("output_dir", output_dir, "folder of the study; empty: as the study file says");
+    o.add("threads", threads, "threads of every training and test; negative: as the study says");
+  }
+};
+
+nlohmann::ordered_json run_study(const StudyArguments& arguments,
+                                 const std::vector<std::string>& files) {
+  check(files.size() == 1, ExitCode::usage, "name one study file: sgmae study STUDY.toml");
+  StudyFile study = parse_study(read_text(files[0]), files[0]);
+  if (!arguments.output_dir.empty()) study.output_dir = arguments.output_dir;
+  // Training reads what the tests read.
+  if (!arguments.data.data_path.empty())
+    study.options.emplace_back("data_path", arguments.data.data_path);
+  if (!arguments.data.data_root.empty())
+    study.options.emplace_back("data_root", arguments.data.data_root);
+  if (arguments.threads >= 0)
+    study.options.emplace_back("threads", std::to_string(arguments.threads));
+  LabelledData data = arguments.data;
+  for (const auto& [name, value] : study.options) {
+    if (name == "data_path" && data.data_path.empty()) data.data_path = value;
+    if (name == "data_root" && data.data_root.empty()) data.data_root = value;
+  }
+  return run_study(study, recipe_text(study.recipe), data);
+}
+
+}  // namespace
+
+Command study_command() {
+  const auto arguments = std::make_shared<StudyArguments>();
+  Command command;
+  arguments->declare(command.options);
+  command.positional_help = "STUDY.toml";
+  command.run = [arguments](const std::vector<std::string>& files) {
+    return run_study(*arguments, files);
+  };
+  return command;
+}
+
+}  // namespace sgmae

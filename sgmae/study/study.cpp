@@ -1,0 +1,346 @@
+#include "sgmae/study/study.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <sstream>
+#include <system_error>
+
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/eval/features.h"
+#include "sgmae/eval/knn_task.h"
+#include "sgmae/eval/logistic.h"
+#include "sgmae/study/table.h"
+#include "sgmae/train/checkpoint.h"
+#include "sgmae/train/compute.h"
+#include "sgmae/train/run_folder.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr std::int64_t test_batch = 256;
+
+// What has no effect on a run before guidance begins, beside what never has one.
+bool without_effect_on_prefix(const OptionInfo& option) {
+  return may_change_on_resume(option.name) ||
+         (option.section == "mask" && option.name != "mask_ratio");
+}
+
+fs::path prefix_folder(const StudyCell& trunk, std::int64_t epochs) {
+  return fs::path(trunk.options.output_dir) / str("prefix", epochs);
+}
+
+fs::path prefix_checkpoint(const StudyCell& trunk, std::int64_t epochs) {
+  return prefix_folder(trunk, epochs) / CheckpointName{epochs, 0}.file();
+}
+
+fs::path evaluation_file(const StudyCell& cell, std::int64_t epoch) {
+  return fs::path(cell.options.output_dir) / "evaluation" / str("epoch-", epoch, ".json");
+}
+
+fs::path model_file(const StudyCell& cell, std::int64_t epoch) {
+  return RunFolder{cell.options.output_dir}.checkpoints() / CheckpointName{epoch, 0}.file();
+}
+
+bool is_trained(const StudyCell& cell) {
+  return fs::exists(model_file(cell, cell.options.epochs));
+}
+
+// A second name for the file, or where the file system has none, a copy.
+void keep(const fs::path& file, const fs::path& folder) {
+  const fs::path kept = folder / file.filename();
+  if (fs::exists(kept)) return;
+  std::error_code error;
+  fs::create_hard_link(file, kept, error);
+  if (error) fs::copy_file(file, kept);
+}
+
+// Keeps a checkpoint of the trunk, while its state is there. The state goes last and the model
+// first, as a branch needs both and looks for the state.
+void keep_prefix(const StudyCell& trunk, std::int64_t epochs) {
+  const CheckpointName name{epochs, 0};
+  const fs::path checkpoints = RunFolder{trunk.options.output_dir}.checkpoints();
+  fs::create_directories(prefix_folder(trunk, epochs));
+  keep(checkpoints / name.file(), prefix_folder(trunk, epochs));
+  keep(checkpoints / name.state(), prefix_folder(trunk, epochs));
+}
+
+bool has_prefix(const StudyCell& trunk, std::int64_t epochs) {
+  const CheckpointName name{epochs, 0};
+  return fs::exists(prefix_folder(trunk, epochs) / name.file()) &&
+         fs::exists(prefix_folder(trunk, epochs) / name.state());
+}
+
+// Refuses a folder that holds another run than the cell, before any work is done.
+void check_folder(const StudyCell& cell) {
+  const RunFolder folder{cell.options.output_dir};
+  if (!fs::exists(folder.config())) return;
+  PretrainOptions there, here = cell.options;
+  Options stored, given;
+  there.declare(stored);
+  here.declare(given);
+  const std::string other =
+      config_difference(folder.config(), stored, given,
+                        [](const OptionInfo& option) { return may_change_on_resume(option.name); });
+  check(other.empty(), ExitCode::usage, folder.root.string(), " holds a run that is not ",
+        cell.variant, ": ", other, "; change the study file or move the folder away");
+}
+
+// Before branching off: what the trunk's folder says it was trained with, held against the branch.
+void check_prefix(const StudyCell& trunk, const StudyCell& cell) {
+  PretrainOptions there, here = cell.options;
+  Options stored, given;
+  there.declare(stored);
+  here.declare(given);
+  const RunFolder folder{trunk.options.output_dir};
+  const std::string other =
+      config_difference(folder.config(), stored, given, without_effect_on_prefix);
+  check(other.empty(), ExitCode::usage, cell.variant, " cannot go on from ", folder.root.string(),
+        ": ", other, "; change the study file or move the folder away");
+  check(random_epochs(there) >= cell.branch_epoch, ExitCode::usage, cell.variant,
+        " cannot go on from ", folder.root.string(), ", whose masks were guided before epoch ",
+        cell.branch_epoch, "; change the study file or move the folder away");
+}
+
+class StudyRun {
+ public:
+  StudyRun(const StudyFile& study, const std::string& recipe_text, const LabelledData& data,
+           const StudyHooks& hooks)
+      : study_(study),
+        data_(data),
+        hooks_(hooks),
+        cells_(plan_study(study, recipe_text)),
+        sources_(open_labelled(data)) {
+    for (const StudyCell& cell : cells_) {
+      check_options(cell.options);
+      check_folder(cell);
+    }
+  }
+
+  ordered_json run() {
+    for (const StudyCell& cell : cells_) {
+      train(cell);
+      use_threads(cell.options.threads);
+      for (const std::int64_t epoch : epochs_of(cell)) test(cell, epoch);
+    }
+    const ordered_json table = write_table();
+    info("table: ", (fs::path(study_.output_dir) / "table.md").string());
+    return table;
+  }
+
+ private:
+  std::vector<std::int64_t> epochs_of(const StudyCell& cell) const {
+    if (study_.evaluate_epochs.empty()) return {cell.options.epochs};
+    return study_.evaluate_epochs;
+  }
+
+  // The epochs after which other cells branch off.
+  std::set<std::int64_t> branches_of(const StudyCell& cell) const {
+    std::set<std::int64_t> epochs;
+    for (const StudyCell& other : cells_)
+      if (other.trunk && &cells_[*other.trunk] == &cell) epochs.insert(other.branch_epoch);
+    return epochs;
+  }
+
+  void train(const StudyCell& cell) const {
+    if (is_trained(cell)) return;
+    PretrainOptions options = cell.options;
+    options.keep_checkpoints = 0;
+    const fs::path checkpoints = RunFolder{options.output_dir}.checkpoints();
+    const bool begun = !list_checkpoints(checkpoints, /*resumable=*/true).empty();
+    if (!begun && cell.trunk) {
+      const StudyCell& trunk = cells_[*cell.trunk];
+      if (has_prefix(trunk, cell.branch_epoch)) {
+        check_prefix(trunk, cell);
+        options.resume = prefix_checkpoint(trunk, cell.branch_epoch).string();
+      } else {
+        warn(prefix_folder(trunk, cell.branch_epoch).string(),
+             " is not there; this variant is trained from the start");
+      }
+    }
+    info("study: ", cell.variant, ", seed ", cell.seed);
+    const std::set<std::int64_t> branches = branches_of(cell);
+    PretrainHooks hooks;
+    hooks.save_after = branches;
+    for (const std::int64_t epoch : epochs_of(cell)) hooks.save_after.insert(epoch);
+    hooks.after_step = [&](const PretrainProgress& progress) {
+      if (hooks_.after_step) hooks_.after_step(cell, progress);
+    };
+    hooks.after_save = [&](const ModelView& view, const fs::path&) {
+      const bool guided = view.info.guide.is_object() && view.info.guide.contains("start");
+      if (view.info.step == 0 && branches.count(view.info.epoch) > 0 && !guided)
+        keep_prefix(cell, view.info.epoch);
+    };
+    pretrain(options, hooks);
+  }
+
+  void test(const StudyCell& cell, std::int64_t epoch) {
+    const fs::path file = evaluation_file(cell, epoch);
+    if (fs::exists(file)) return;
+    const auto begun = std::chrono::steady_clock::now();
+    const fs::path checkpoint = model_file(cell, epoch);
+    check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
+          " is not there to be tested; take epoch ", epoch,
+          " out of evaluate_epochs, or move the run folder away to have it trained anew");
+    LoadedMae loaded = load_mae(checkpoint, /*need_decoder=*/false);
+    loaded.model.set_precision(choose_precision(cell.options.precision));
+    const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
+
+    KnnTask knn;
+    knn.plain_k = "";
+    knn.knn.k = std::min(knn.knn.k, train.cls.size(0));
+    const KnnScore neighbours = score_knn(train, test, sources_.classes, knn);
+    ordered_json metrics;
+    for (const KnnRow& row : neighbours.rows)
+      metrics[row.features == FeatureKind::mean ? "knn_mean" : "knn_cls"] = row.counts.top1();
+    for (const FeatureKind kind : {FeatureKind::mean, FeatureKind::cls}) {
+      const LogisticFit fit = fit_logistic(features_of(train, kind), train.label, sources_.classes);
+      ClassificationCounts counts(sources_.classes);
+      counts.add(fit.head.scores(features_of(test, kind)), test.label);
+      const std::string name = kind == FeatureKind::mean ? "probe_mean" : "probe_cls";
+      metrics[name] = counts.top1();
+      metrics[name + "_class_mean"] = counts.class_mean();
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
+    fs::create_directories(file.parent_path());
+    write_file(file, ordered_json{{"epoch", epoch},
+                                  {"model", model_hash(loaded.model)},
+                                  {"metrics", metrics},
+                                  {"seconds", seconds.count()}}
+                             .dump(1) +
+                         "\n");
+    info("study: ", cell.variant, ", seed ", cell.seed, ", epoch ", epoch, ": probe ",
+         fixed(100 * metrics["probe_mean"].get<double>(), 2), " %, 20-NN ",
+         fixed(100 * metrics["knn_mean"].get<double>(), 2), " %");
+    write_table();
+    if (hooks_.after_test) hooks_.after_test(cell, epoch);
+  }
+
+  Features encode(const LoadedMae& loaded, const Source& source) const {
+    Loader loader(source, evaluation_loader(data_, source, loaded.info.config,
+                                            {loaded.info.mean, loaded.info.std}, test_batch));
+    loader.start_epoch(0);
+    return extract_features(loaded.model, [&](Batch& batch) { return loader.next(batch); });
+  }
+
+  // Seconds of training steps by log.txt, the shared epochs counted in; 0 where there is no log.
+  double training_seconds(const StudyCell& cell) const {
+    const std::int64_t step = cell.options.batch_size * cell.options.accum_iter;
+    const double images = static_cast<double>(sources_.train->size() / step * step);
+    double seconds = 0;
+    std::int64_t first = cell.options.epochs;
+    const auto add_log = [&](const StudyCell& from, std::int64_t end) {
+      const fs::path log = RunFolder{from.options.output_dir}.log();
+      if (!fs::exists(log)) return;
+      std::istringstream lines(read_text(log));
+      for (std::string line; std::getline(lines, line);) {
+        const json entry = json::parse(line, nullptr, false);
+        if (!entry.is_object()) continue;
+        const std::int64_t epoch = entry.value("epoch", end);
+        const double rate = entry.value("img_per_s", 0.0);
+        if (epoch >= end || rate <= 0) continue;
+        first = std::min(first, epoch);
+        seconds += images / rate;
+      }
+    };
+    add_log(cell, cell.options.epochs);
+    if (cell.trunk && first > 0) add_log(cells_[*cell.trunk], first);
+    return seconds;
+  }
+
+  ordered_json write_table() const {
+    std::vector<CellResult> results;
+    for (const StudyCell& cell : cells_)
+      for (const std::int64_t epoch : epochs_of(cell)) {
+        const fs::path file = evaluation_file(cell, epoch);
+        if (!fs::exists(file)) continue;
+        CellResult result{cell.variant, cell.seed, epoch, {}, training_seconds(cell)};
+        try {
+          const json entry = json::parse(read_text(file, ExitCode::data));
+          result.metrics = entry.at("metrics").get<std::map<std::string, double>>();
+        } catch (const json::exception&) {
+          fail(ExitCode::data, file.string(), ": damaged; delete it to have the test done again");
+        }
+        results.push_back(std::move(result));
+      }
+    std::vector<std::string> variants;
+    for (const StudyVariant& variant : study_.variants) variants.push_back(variant.name);
+    const StudyTable table = make_table(results, variants, study_.reference);
+    ordered_json result = to_json(table);
+    result["title"] = study_.title;
+    write_file(fs::path(study_.output_dir) / "table.md", to_markdown(table, study_.title));
+    write_file(fs::path(study_.output_dir) / "table.json", result.dump(1) + "\n");
+    return result;
+  }
+
+  const StudyFile& study_;
+  const LabelledData& data_;
+  const StudyHooks& hooks_;
+  std::vector<StudyCell> cells_;
+  LabelledSources sources_;
+};
+
+}  // namespace
+
+std::int64_t random_epochs(const PretrainOptions& options) {
+  if (options.mask_strategy == MaskStrategyKind::random) return options.epochs;
+  if (options.mask_strategy != MaskStrategyKind::self_guided) return 0;
+  const GuideStart start = guide_start(options);
+  return start.automatic ? 0 : std::min(start.epoch, options.epochs);
+}
+
+std::string prefix_difference(const PretrainOptions& there, const PretrainOptions& here) {
+  PretrainOptions a = there, b = here;
+  Options first, second;
+  a.declare(first);
+  b.declare(second);
+  for (std::size_t i = 0; i < first.all().size(); ++i) {
+    if (without_effect_on_prefix(first.all()[i])) continue;
+    const std::string before = first.all()[i].print(), now = second.all()[i].print();
+    if (before != now) return str(first.all()[i].name, " is ", before, " there, ", now, " here");
+  }
+  return "";
+}
+
+std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& recipe_text) {
+  std::vector<StudyCell> cells;
+  for (const std::uint64_t seed : study.seeds) {
+    std::vector<StudyCell> of_seed;
+    for (const StudyVariant& variant : study.variants)
+      of_seed.push_back(
+          {variant.name, seed, cell_options(study, variant, seed, recipe_text), std::nullopt, 0});
+    // Whoever is guided last comes first, so that the others find their trunk done.
+    std::stable_sort(of_seed.begin(), of_seed.end(), [](const StudyCell& a, const StudyCell& b) {
+      return random_epochs(a.options) > random_epochs(b.options);
+    });
+    const std::size_t first = cells.size();
+    for (StudyCell& cell : of_seed) {
+      for (const std::int64_t epoch : study.evaluate_epochs)
+        check(epoch >= 1 && epoch <= cell.options.epochs, ExitCode::usage, study.where,
+              ": evaluate_epochs has ", epoch, ", and ", cell.variant, " trains for ",
+              cell.options.epochs, " epochs");
+      const std::int64_t shared = random_epochs(cell.options);
+      for (std::size_t i = first; i < cells.size() && !cell.trunk && shared > 0; ++i)
+        if (!cells[i].trunk && shared < cell.options.epochs &&
+            prefix_difference(cells[i].options, cell.options).empty()) {
+          cell.trunk = i;
+          cell.branch_epoch = shared;
+        }
+      cells.push_back(std::move(cell));
+    }
+  }
+  return cells;
+}
+
+ordered_json run_study(const StudyFile& study, const std::string& recipe_text,
+                       const LabelledData& data, const StudyHooks& hooks) {
+  return StudyRun(study, recipe_text, data, hooks).run();
+}
+
+}  // namespace sgmae

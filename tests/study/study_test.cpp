@@ -1,0 +1,224 @@
+// Oracles: pretrain() alone on the same options, byte by byte, for what branches come to; the
+// unbroken study for one that is killed and called again.
+#include "sgmae/study/study.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "sgmae/base/log.h"
+#include "sgmae/train/checkpoint.h"
+#include "tests/data/folder.h"
+#include "tests/eval/striped_data.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Six steps an epoch. Widths of 16 and more: with 8 (32 bytes) MKL's smallest matrix products were
+// seen to differ in the last bit between runs of one process, by where memory lies.
+const std::string recipe = R"([model]
+model = "mae_vit_tiny_patch4"
+input_size = 16
+dim = 32
+depth = 2
+heads = 2
+decoder_dim = 16
+decoder_depth = 1
+decoder_heads = 2
+[data]
+num_workers = 1
+[optim]
+batch_size = 10
+epochs = 4
+warmup_epochs = 1
+blr = 0.02
+[run]
+probe_images = 8
+precision = "fp32"
+threads = 1
+save_every = 4
+)";
+
+// early goes on from mae after 2 epochs, late after 3; found begins anew.
+const std::string variants = R"([study]
+recipe = "tiny"
+output_dir = "replaced"
+seeds = [1, 2]
+reference = "mae"
+evaluate_epochs = [3, 4]
+[[variant]]
+name = "early"
+mask_strategy = "self_guided"
+guide_start = 2
+guide_center = "position"
+[[variant]]
+name = "mae"
+mask_strategy = "random"
+[[variant]]
+name = "late"
+mask_strategy = "self_guided"
+guide_start = 3
+hint_ratio = 0.1
+)";
+
+class Study : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_quiet(true);
+    striped::write_part(folder_.path(), "train", 60, true);
+    striped::write_part(folder_.path(), "t10k", 30, true);
+    data_.data_path = folder_.path();
+    data_.num_workers = 1;
+  }
+  StudyFile study(const std::string& name, const std::string& text = variants) const {
+    StudyFile file = parse_study(text, "study.toml");
+    file.output_dir = folder_.path(name);
+    file.options.emplace_back("data_path", folder_.path());
+    return file;
+  }
+  // What a call did, as "mae-s1": steps, and "mae-s1 tests": tests.
+  nlohmann::ordered_json run(const StudyFile& file, std::map<std::string, int>& done) const {
+    StudyHooks hooks;
+    const auto name = [](const StudyCell& cell) { return str(cell.variant, "-s", cell.seed); };
+    hooks.after_step = [&](const StudyCell& cell, const PretrainProgress&) { ++done[name(cell)]; };
+    hooks.after_test = [&](const StudyCell& cell, std::int64_t) { ++done[name(cell) + " tests"]; };
+    return run_study(file, recipe, data_, hooks);
+  }
+  std::string model(const std::string& run, int epoch) const {
+    return read_text(folder_.path(run) + str("/checkpoints/checkpoint-", epoch, ".safetensors"));
+  }
+
+  Folder folder_;
+  LabelledData data_;
+};
+
+TEST_F(Study, PlansTrunksAndBranches) {
+  const auto cells = plan_study(study("s"), recipe);
+  ASSERT_EQ(cells.size(), 6u);
+  for (const std::size_t seed : {0u, 1u}) {
+    const std::size_t first = 3 * seed;
+    EXPECT_EQ(cells[first].variant, "mae");
+    EXPECT_FALSE(cells[first].trunk);
+    EXPECT_EQ(cells[first + 1].variant, "late");
+    EXPECT_EQ(cells[first + 1].trunk, first);
+    EXPECT_EQ(cells[first + 1].branch_epoch, 3);
+    EXPECT_EQ(cells[first + 2].variant, "early");
+    EXPECT_EQ(cells[first + 2].trunk, first);
+    EXPECT_EQ(cells[first + 2].branch_epoch, 2);
+  }
+}
+
+TEST_F(Study, SharesNothingBetweenRunsThatDiffer) {
+  std::string text = variants;
+  text.replace(text.find("guide_start = 2"), 15, "guide_start = \"auto\"");
+  text.replace(text.find("hint_ratio = 0.1"), 16, "mask_ratio = 0.5");
+  for (const StudyCell& cell : plan_study(study("s", text), recipe)) EXPECT_FALSE(cell.trunk);
+  PretrainOptions a, b;
+  a.seed = 1;
+  EXPECT_EQ(prefix_difference(a, b), "seed is 1 there, 0 here");
+}
+
+TEST_F(Study, BranchesAreWhatTheyWouldBeAlone) {
+  std::map<std::string, int> done;
+  const auto table = run(study("s"), done);
+  const std::map<std::string, int> expected{
+      {"mae-s1", 24},       {"mae-s2", 24},       {"late-s1", 6},        {"late-s2", 6},
+      {"early-s1", 12},     {"early-s2", 12},     {"mae-s1 tests", 2},   {"mae-s2 tests", 2},
+      {"late-s1 tests", 2}, {"late-s2 tests", 2}, {"early-s1 tests", 2}, {"early-s2 tests", 2}};
+  EXPECT_EQ(done, expected);
+  for (const StudyCell& cell : plan_study(study("alone"), recipe)) {
+    if (cell.seed != 1) continue;
+    pretrain(cell.options);
+    const std::string run = "/cells/" + cell.variant + "-s1";
+    EXPECT_TRUE(model("s" + run, 3) == model("alone" + run, 3)) << cell.variant;
+  }
+  // 3 variants x 2 epochs x 6 metrics, over two seeds.
+  EXPECT_EQ(table["rows"].size(), 36u);
+  for (const auto& row : table["rows"]) EXPECT_EQ(row["count"], 2);
+  EXPECT_GT(table["train_seconds"]["early"], 0.0);
+  EXPECT_EQ(nlohmann::json::parse(read_text(folder_.path("s/table.json"))), nlohmann::json(table));
+  EXPECT_NE(read_text(folder_.path("s/table.md")).find("## After 4 epochs"), std::string::npos);
+}
+
+TEST_F(Study, GoesOnAfterAKillAndRepeatsNothing) {
+  StudyFile file = study("whole");
+  file.seeds = {1};
+  std::map<std::string, int> unbroken;
+  const auto expected = run(file, unbroken);
+
+  file.output_dir = folder_.path("broken");
+  // Killed in the trunk, in a branch, and between two tests.
+  int calls = 0;
+  for (const auto& [variant, step] : {std::pair{"mae", 20}, {"early", 3}}) {
+    StudyHooks hooks;
+    int steps = 0;
+    hooks.after_step = [&, variant = std::string(variant), step = step](const StudyCell& cell,
+                                                                        const PretrainProgress&) {
+      if (cell.variant == variant && ++steps == step) throw std::runtime_error("killed");
+    };
+    EXPECT_THROW(run_study(file, recipe, data_, hooks), std::runtime_error) << ++calls;
+  }
+  StudyHooks hooks;
+  hooks.after_test = [](const StudyCell&, std::int64_t) { throw std::runtime_error("killed"); };
+  EXPECT_THROW(run_study(file, recipe, data_, hooks), std::runtime_error);
+  std::map<std::string, int> left;
+  const auto table = run(file, left);
+  EXPECT_EQ(left, (std::map<std::string, int>{{"early-s1 tests", 1}}));
+  // But for the time taken.
+  for (const char* key : {"rows", "reference"}) EXPECT_EQ(table[key], expected[key]);
+
+  std::map<std::string, int> again;
+  EXPECT_EQ(run(file, again), table);
+  EXPECT_TRUE(again.empty());
+}
+
+TEST_F(Study, TakesAFinishedRunForACell) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  // Trained by itself, its state after the second epoch put aside.
+  const auto cells = plan_study(file, recipe);
+  PretrainOptions options = cells[0].options;
+  options.save_every = 1;
+  PretrainHooks hooks;
+  const fs::path folder = options.output_dir;
+  hooks.after_save = [&](const ModelView& view, const fs::path& path) {
+    if (view.info.epoch != 2) return;
+    fs::create_directories(folder / "prefix2");
+    for (const char* name : {"checkpoint-1.safetensors", "checkpoint-1.state.safetensors"})
+      fs::copy_file(path.parent_path() / name, folder / "prefix2" / name);
+  };
+  pretrain(options, hooks);
+  std::map<std::string, int> done;
+  run(file, done);
+  EXPECT_EQ(done.count("mae-s1"), 0u);
+  EXPECT_EQ(done["early-s1"], 12);
+  EXPECT_EQ(done["late-s1"], 24);  // its branch point was not put aside
+}
+
+TEST_F(Study, RefusesFoldersOfOtherRunsAndMissingCheckpoints) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  const auto cells = plan_study(file, recipe);
+  PretrainOptions options = cells[0].options;
+  options.epochs = 5;
+  pretrain(options);
+  std::map<std::string, int> done;
+  EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("epochs is 5"),
+            std::string::npos);
+  EXPECT_TRUE(done.empty());
+
+  fs::remove_all(folder_.path("s"));
+  options.epochs = 4;  // saved after epoch 4 alone
+  pretrain(options);
+  EXPECT_NE(error_of(ExitCode::checkpoint, [&] { run(file, done); }).find("evaluate_epochs"),
+            std::string::npos);
+
+  file.evaluate_epochs = {5};
+  EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("trains for 4"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace sgmae
