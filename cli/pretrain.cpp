@@ -19,6 +19,7 @@ namespace {
 nlohmann::ordered_json test_neighbours(const ModelView& view) {
   KnnTask task;
   task.data.data_path = view.options.data_path;
+  task.data.data_format = view.options.data_format;
   task.data.data_root = view.options.data_root;
   task.data.num_workers = view.options.num_workers;
   const KnnScore score = run_knn(view.model, view.loader.normalisation, task);
