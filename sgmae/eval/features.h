@@ -21,8 +21,10 @@ struct Features {                   // fp32
 enum class FeatureKind { cls, mean };
 const at::Tensor& features_of(const Features& features, FeatureKind kind);
 
-// Encodes every batch that `next` yields, nothing masked. Throws Error(data) when there is none,
-// Error(checkpoint) when a feature is not finite.
+// Encodes one batch, nothing masked. Throws Error(checkpoint) when a feature is not finite.
+Features encode_batch(const Mae& model, const Batch& batch);
+
+// Encodes every batch that `next` yields. Throws Error(data) when there is none.
 Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next);
 
 }  // namespace sgmae
