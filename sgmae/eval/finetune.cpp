@@ -274,6 +274,7 @@ class Trainer {
   double accumulate_gradients(Loader& loader, EpochConsole& console);
   double forward_backward(Batch& batch, std::int64_t batch_number);
   TestResult test() const;
+  [[noreturn]] void diverged() const;
   void finish_epoch(EventWriter& events);
 
   void save_model(const char* name) const;
@@ -394,10 +395,13 @@ void Trainer::train_epoch(Loader& loader) {
   while (position_.step < steps_per_epoch_) {
     if (stop_requested()) throw StopRequested();
     take_step(loader, console);
-    check(!guard_.spoiled(), ExitCode::diverged, "training diverged in epoch ", position_.epoch,
-          ": the loss is not finite; lower --blr, set --clip_grad 1, or use --precision fp32 (",
-          (folder_.root / best_name).string(), " stays)");
+    if (guard_.spoiled()) diverged();
   }
+}
+
+void Trainer::diverged() const {
+  fail(ExitCode::diverged, "training diverged in epoch ", position_.epoch,
+       ": the loss is not finite; lower --blr, set --clip_grad 1, or use --precision fp32");
 }
 
 void Trainer::take_step(Loader& loader, EpochConsole& console) {
@@ -465,7 +469,12 @@ double Trainer::forward_backward(Batch& batch, std::int64_t batch_number) {
 }
 
 TestResult Trainer::test() const {
-  return test_classifier(model_, options_, *sources_.test, normalisation_);
+  try {
+    return test_classifier(model_, options_, *sources_.test, normalisation_);
+  } catch (const Error& error) {
+    if (error.code() == ExitCode::diverged) diverged();  // scores that are not numbers
+    throw;
+  }
 }
 
 // An epoch counts as finished only when it is tested, so that one interrupted in its test is tested

@@ -263,7 +263,7 @@ TEST_F(Finetune, RefusesAClassThatTrainingLacks) {
   o.batch_size = 2;
   std::string message;
   EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::data);
-  EXPECT_NE(message.find("which no training image has"), std::string::npos) << message;
+  EXPECT_NE(message.find("that the training images lack"), std::string::npos) << message;
 }
 
 TEST_F(Finetune, ClassesOfOneImageAreFine) {
