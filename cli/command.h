@@ -39,6 +39,7 @@ const std::vector<CommandEntry>& commands();
 Command pretrain_command();
 Command knn_command();
 Command linprobe_command();
+Command finetune_command();
 Command study_command();
 Command mask_command();
 Command reconstruct_command();

@@ -13,6 +13,7 @@ const std::vector<CommandEntry>& commands() {
       {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
+      {"finetune", "train a whole vision transformer to classify", finetune_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},

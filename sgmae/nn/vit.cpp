@@ -89,4 +89,44 @@ at::Tensor Vit::logits(const at::Tensor& pixels) const {
   return at::linear(x, s.head_weight->value, s.head_bias->value);
 }
 
+at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
+  const at::NoGradGuard no_grad;
+  const State& s = *state_;
+  SGMAE_ASSERT(s.head_weight && !s.running_mean);
+  const std::int64_t batch = pixels.size(0), n = config().n_patches();
+  const at::Tensor tokens =
+      s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)
+          .view({batch, -1, config().size.dim});
+  if (config().pooling == Pooling::cls) {
+    trace.pooled = tokens.select(1, 0).to(at::kFloat);
+  } else {
+    const at::Tensor mean = tokens.narrow(1, config().prefix_tokens(), n).mean({1});
+    trace.fc_norm = s.fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat);
+    trace.pooled = trace.fc_norm.y;
+  }
+  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value);
+}
+
+void Vit::backward(const at::Tensor& dlogits, VitTrace& trace) {
+  const at::NoGradGuard no_grad;
+  State& s = *state_;
+  const std::int64_t batch = dlogits.size(0), n = config().n_patches(), dim = config().size.dim;
+  s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
+  s.head_bias->grad.add_(dlogits.sum(0));
+  const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
+  // Without a final norm (mean) the gradient is that of the fp32 residual stream.
+  const bool cls = config().pooling == Pooling::cls;
+  at::Tensor dtokens = at::zeros({batch, config().prefix_tokens() + n, dim},
+                                 cls ? trace.encoder.patches.scalar_type() : at::kFloat);
+  if (cls) {
+    dtokens.select(1, 0).copy_(dpooled);
+  } else {
+    at::Tensor dmean = at::zeros({batch, dim}, at::kFloat);
+    s.fc_norm.backward(dpooled, trace.fc_norm, dmean);
+    dtokens.narrow(1, config().prefix_tokens(), n)
+        .copy_(dmean.div(static_cast<double>(n)).unsqueeze(1).expand({batch, n, dim}));
+  }
+  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder);
+}
+
 }  // namespace sgmae

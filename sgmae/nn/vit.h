@@ -15,6 +15,13 @@
 
 namespace sgmae {
 
+// What the backward pass of a classifier needs of a forward pass.
+struct VitTrace {
+  EncoderTrace encoder;  // its drop_path is set by the caller before forward
+  Normed fc_norm;        // Pooling::mean
+  at::Tensor pooled;     // [B, D] fp32, what the head sees
+};
+
 class Vit {
  public:
   // Weights drawn as in MAE from `seed`; the head's as in its fine-tuning, N(0, 2e-5) and bias 0.
@@ -43,6 +50,11 @@ class Vit {
 
   // Class scores [B, classes] fp32. Throws Error(usage) when there is no head.
   at::Tensor logits(const at::Tensor& pixels) const;
+
+  // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32; then
+  // the gradients of all parameters are added for dlogits, the gradient of those scores.
+  at::Tensor forward(const at::Tensor& pixels, VitTrace& trace) const;
+  void backward(const at::Tensor& dlogits, VitTrace& trace);
 
  private:
   struct State;
