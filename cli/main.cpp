@@ -14,6 +14,7 @@ const std::vector<CommandEntry>& commands() {
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
+      {"analyze", "measure and draw what checkpoints have learned", analyze_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},

@@ -10,8 +10,8 @@
 namespace sgmae {
 namespace {
 
-at::Tensor among_patches(const at::Tensor& relation) {  // [..., 1+N, 1+N]
-  const at::Tensor patches = relation.slice(-2, 1).slice(-1, 1);
+at::Tensor among_patches(const at::Tensor& relation, std::int64_t prefix) {
+  const at::Tensor patches = relation.slice(-2, prefix).slice(-1, prefix);
   return patches / patches.sum(-1, /*keepdim=*/true);
 }
 
@@ -23,14 +23,14 @@ at::Tensor heads_averaged(const at::Tensor& attention) {
 
 }  // namespace
 
-at::Tensor patch_attention(const at::Tensor& attention) {
+at::Tensor patch_attention(const at::Tensor& attention, std::int64_t prefix) {
   SGMAE_ASSERT(attention.dim() == 4 && attention.size(2) == attention.size(3) &&
                attention.size(2) > 1);
-  return among_patches(attention.to(at::kFloat));
+  return among_patches(attention.to(at::kFloat), prefix);
 }
 
-at::Tensor attention_relation(const at::Tensor& attention) {
-  return among_patches(heads_averaged(attention));
+at::Tensor attention_relation(const at::Tensor& attention, std::int64_t prefix) {
+  return among_patches(heads_averaged(attention), prefix);
 }
 
 at::Tensor similarity_to_mean(const at::Tensor& features) {
@@ -42,8 +42,8 @@ at::Tensor similarity_to_mean(const at::Tensor& features) {
   return at::bmm(x, mean.transpose(1, 2)).squeeze(2) / lengths.clamp_min(1e-20);
 }
 
-at::Tensor cls_attention(const at::Tensor& attention) {
-  return heads_averaged(attention).select(1, 0).slice(1, 1).contiguous();
+at::Tensor cls_attention(const at::Tensor& attention, std::int64_t prefix) {
+  return heads_averaged(attention).select(1, 0).slice(1, prefix).contiguous();
 }
 
 at::Tensor min_max(const at::Tensor& x) {
@@ -53,7 +53,7 @@ at::Tensor min_max(const at::Tensor& x) {
   return ((flat - low) / range.clamp_min(1e-20)).view(x.sizes());
 }
 
-at::Tensor attention_rollout(const std::vector<at::Tensor>& attention) {
+at::Tensor attention_rollout(const std::vector<at::Tensor>& attention, std::int64_t prefix) {
   SGMAE_ASSERT(!attention.empty());
   const std::int64_t n = attention.front().size(2);
   const at::Tensor identity = at::eye(n, attention.front().options().dtype(at::kFloat));
@@ -63,7 +63,7 @@ at::Tensor attention_rollout(const std::vector<at::Tensor>& attention) {
     const at::Tensor mixed = heads_averaged(*layer).add(identity).mul(0.5);
     row = row.defined() ? at::bmm(row, mixed) : mixed.slice(1, 0, 1);
   }
-  const at::Tensor patches = row.squeeze(1).slice(1, 1);
+  const at::Tensor patches = row.squeeze(1).slice(1, prefix);
   return patches / patches.sum(1, /*keepdim=*/true).clamp_min(1e-20);
 }
 

@@ -145,6 +145,16 @@ TEST(RelationDivergence, IsTheMeanOverRows) {
       std::log(8.0), 1e-6);
 }
 
+TEST(Relations, LeaveRegistersOutToo) {
+  const at::Tensor attention = random_attention(1, 2, 6);  // CLS, two registers, four patches
+  ASSERT_EQ(attention_relation(attention, 3).sizes(), (std::vector<std::int64_t>{1, 4, 4}));
+  const at::Tensor without = attention.slice(2, 2).slice(3, 2);  // a register in place of CLS
+  EXPECT_TRUE(attention_relation(attention, 3).equal(attention_relation(without)));
+  EXPECT_TRUE(patch_attention(attention, 3).equal(patch_attention(without)));
+  EXPECT_TRUE(cls_attention(attention, 3).equal(cls_attention(attention).slice(1, 2)));
+  EXPECT_EQ(attention_rollout({attention, attention}, 3).size(1), 4);
+}
+
 TEST(Relations, LetNaNThrough) {
   at::Tensor attention = random_attention(1, 2, 4);
   attention[0][1][2][3] = std::numeric_limits<float>::quiet_NaN();
