@@ -500,14 +500,16 @@ nlohmann::ordered_json curve_json(const SeriesId& id, const MetricTable::Curve& 
   if (!id.label.empty()) json["label"] = id.label;
   if (id.block >= 0) json["block"] = id.block;
   if (id.head >= 0) json["head"] = id.head;
-  json["x"] = x;
-  auto &at = json["at"], &values = json["values"], &spread = json["spread"];
-  at = values = spread = nlohmann::ordered_json::array();
+  auto at = nlohmann::ordered_json::array(), values = at, spread = at;
   for (const auto& [position, moments] : curve) {
     at.push_back(position);
     values.push_back(moments.count ? nlohmann::ordered_json(moments.mean) : nullptr);
     spread.push_back(moments.count ? nlohmann::ordered_json(moments.deviation()) : nullptr);
   }
+  json["x"] = x;
+  json["at"] = std::move(at);
+  json["values"] = std::move(values);
+  json["spread"] = std::move(spread);
   return json;
 }
 

@@ -127,7 +127,7 @@ class Figures {
 
   Figure relations() const {
     Panels sheet =
-        panels({"input", "similarity M", "attention A", "to the mean patch", "attention of cls"},
+        panels({"input", "similarity M", "attention A", "cosine with mean", "attention of cls"},
                images_ * static_cast<std::int64_t>(shown_.size()));
     std::int64_t row = 0;
     for (std::int64_t i = 0; i < images_; ++i)
