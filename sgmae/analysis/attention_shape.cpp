@@ -31,9 +31,9 @@ at::Tensor attention_nmi(const at::Tensor& attention) {
   const auto n = static_cast<double>(attention.size(2));
   const at::Tensor p = attention.add(1e-8).div_(1 + 1e-8 * n);  // rows sum to 1 as before
   const at::Tensor key = p.mean(2);                             // p(k) [B, H, N]
-  const at::Tensor key_entropy = key.xlogy(key).sum(2).neg();
+  const at::Tensor key_entropy = key.log().mul_(key).sum(2).neg();
   // MI = H(k) - H(k | q), the latter the mean entropy of rows.
-  const at::Tensor information = key_entropy + p.xlogy(p).sum({2, 3}).div(n);
+  const at::Tensor information = key_entropy + p.log().mul_(p).sum({2, 3}).div(n);
   return information / (key_entropy * std::log(n)).sqrt();
 }
 
