@@ -10,6 +10,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
+#include "sgmae/mask/relevance_map.h"
 
 namespace sgmae {
 namespace {
@@ -55,6 +56,12 @@ std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count, std::uin
   std::vector<std::int64_t> chosen = Rng(seed, 0, 0, Purpose::probe).permutation(images);
   chosen.resize(static_cast<std::size_t>(count));
   return chosen;
+}
+
+bool cuts(const SurveyOptions& options) {
+  return std::any_of(options.measures.begin(), options.measures.end(), [](const std::string& m) {
+    return m == "separation" || m == "coverage" || m == "clusters" || m == "tsne" || m == "masks";
+  });
 }
 
 // Leaves out what these models cannot give, or says that it was asked for.
@@ -107,8 +114,12 @@ void AnalysisTask::declare(Options& o) {
         "tokens whose similarity is M and which are clustered");
   o.add("guide_layer", survey.guide_layer,
         "encoder block whose cut says what is object; negative: from the end");
-  o.add("guide_center", survey.center, {{"none", GuideCenter::none}, {"mean", GuideCenter::mean}},
-        "what is subtracted from features before they are cut");
+  o.add("guide_center", survey.center,
+        {{"none", GuideCenter::none},
+         {"mean", GuideCenter::mean},
+         {"position", GuideCenter::position}},
+        "what is subtracted from features before they are cut; position, as training does, reads "
+        "the images twice");
   o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
 }
 
@@ -181,8 +192,6 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                         .normalisation = {model.loaded.info.mean, model.loaded.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
-  Survey survey(subjects, options);
-
   const auto source = open_source(task.data_path, task.split, task.data_root);
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");
@@ -199,6 +208,16 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);
   Loader loader(*source, load);
+  if (options.center == GuideCenter::position && cuts(options)) {
+    loader.start_epoch(0);
+    Batch batch;
+    learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
+      const bool more = loader.next(batch);
+      pixels = batch.pixels;
+      return more;
+    });
+  }
+  Survey survey(subjects, options);
   loader.start_epoch(0);
 
   Analysis analysis;
@@ -235,6 +254,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                   {"seed", task.survey.seed},
                   {"mask_ratio", task.survey.mask_ratio},
                   {"guide_layer", task.survey.guide_layer},
+                  {"guide_center", to_string(task.survey.center)},
                   {"images_with_objects", survey.images_with_objects()}};
   json["images"] = survey.images();
   json["models"] = nlohmann::ordered_json::array();

@@ -151,18 +151,20 @@ std::vector<Part> parts_of(const Subject& subject) {
   return parts;
 }
 
+// All patches through encoder and, where there is one, decoder.
+void run_whole(const Subject& subject, const at::Tensor& pixels, Taps& taps) {
+  if (subject.mae)
+    subject.mae->forward(pixels, whole_image(pixels.size(0), subject.mae->config().n_patches()),
+                         &taps);
+  else
+    subject.encoder->encode(pixels, &taps, /*taps_only=*/true);
+}
+
 // What the other checkpoints of a run are compared with, for the images at hand.
 struct Reference {
   std::map<std::string, at::Tensor> similarity, attention;  // by "part.layer": rows distributions
   at::Tensor side;                                          // [B, N]
 };
-
-// Sides of a cut for a batch of features.
-Guide cut(const at::Tensor& features, GuideCenter center) {
-  GuideOptions options;
-  options.center = center;
-  return guide_from_features(features, options);
-}
 
 // The measures of one subject on one chunk of images.
 class Look {
@@ -213,6 +215,11 @@ class Look {
     return taps_[tap(part, layer, what)].slice(1, part.prefix);
   }
 
+  Guide cut_at(const Part& part, std::int64_t layer) const {
+    return cut_of(subject_, str(part.name, ".", layer),
+                  patches(part, layer, feature_name(options_.features)), options_.center);
+  }
+
   void check_finite(const Taps& taps) const {
     for (const auto& [name, value] : taps.values())
       check(value.sum().isfinite().item<bool>(), ExitCode::checkpoint, subject_.name, ": ", name,
@@ -235,11 +242,7 @@ class Look {
     if (names.empty()) return;
     if (wants("fourier")) names.push_back("encoder.embed");
     taps_ = Taps(names);
-    if (subject_.mae)
-      subject_.mae->forward(
-          pixels_, whole_image(pixels_.size(0), subject_.mae->config().n_patches()), &taps_);
-    else
-      subject_.encoder->encode(pixels_, &taps_, /*taps_only=*/true);
+    run_whole(subject_, pixels_, taps_);
     check_finite(taps_);
   }
 
@@ -247,8 +250,7 @@ class Look {
     const Part encoder = parts_of(subject_).front();
     const std::int64_t layer =
         options_.guide_layer < 0 ? options_.guide_layer + encoder.depth : options_.guide_layer;
-    const Guide guide =
-        cut(patches(encoder, layer, feature_name(options_.features)), options_.center);
+    const Guide guide = cut_at(encoder, layer);
     reference.side = guide.object_side;  // all 0 for a degenerate image: separation is NaN there
   }
 
@@ -351,8 +353,7 @@ class Look {
 
     for (const Part& part : parts_of(subject_))
       for (std::int64_t layer = 0; layer < part.depth; ++layer) {
-        const Guide guide =
-            cut(patches(part, layer, feature_name(options_.features)), options_.center);
+        const Guide guide = cut_at(part, layer);
         MaskPlan informed{random.order.clone(), n_visible};
         const at::Tensor relevance = guide.relevance.contiguous();
         for (std::size_t i = 0; i < objects_.size(); ++i)
@@ -542,6 +543,42 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
     return at::tensor(values, at::kFloat).view({1, -1, 1, 1});
   };
   return (pixels * channels(from.std) + channels(from.mean) - channels(to.mean)) / channels(to.std);
+}
+
+Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+             GuideCenter center) {
+  GuideOptions options;
+  options.center = center;
+  const auto mean = subject.position_mean.find(block);
+  return guide_from_features(features, options,
+                             mean == subject.position_mean.end() ? at::Tensor() : mean->second);
+}
+
+void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features,
+                          const std::function<bool(at::Tensor& pixels)>& next) {
+  std::int64_t images = 0;
+  for (at::Tensor pixels; next(pixels);) {
+    images += pixels.size(0);
+    for (Subject& subject : subjects) {
+      std::vector<std::string> names;
+      for (const Part& part : parts_of(subject))
+        for (std::int64_t layer = 0; layer < part.depth; ++layer)
+          names.push_back(str(part.name, ".", layer, ".", feature_name(features)));
+      Taps taps(names);
+      run_whole(subject,
+                renormalised(pixels, subjects.front().normalisation, subject.normalisation), taps);
+      for (const Part& part : parts_of(subject))
+        for (std::int64_t layer = 0; layer < part.depth; ++layer) {
+          const std::string block = str(part.name, ".", layer);
+          const at::Tensor sum =
+              taps[str(block, ".", feature_name(features))].slice(1, part.prefix).sum(0);
+          at::Tensor& total = subject.position_mean[block];
+          total = total.defined() ? total + sum : sum;
+        }
+    }
+  }
+  for (Subject& subject : subjects)
+    for (auto& [unused, total] : subject.position_mean) total = total / static_cast<double>(images);
 }
 
 Survey::Survey(std::vector<Subject> subjects, SurveyOptions options)

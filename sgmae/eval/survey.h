@@ -10,6 +10,8 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -20,6 +22,7 @@
 #include "sgmae/analysis/metric_table.h"
 #include "sgmae/eval/objects.h"
 #include "sgmae/image/normalise.h"
+#include "sgmae/mask/guide.h"
 #include "sgmae/mask/options.h"
 #include "sgmae/nn/encoder.h"
 #include "sgmae/nn/mae.h"
@@ -43,6 +46,8 @@ struct Subject {
   Normalisation normalisation;
   std::optional<std::int64_t> epoch;  // epochs finished
   std::size_t last_of_run = 0;  // index of the last checkpoint of the same run, perhaps itself
+  // For GuideCenter::position: [N, D] mean feature of every grid position, by "encoder.3".
+  std::map<std::string, at::Tensor> position_mean = {};
 };
 
 struct SurveyOptions {
@@ -54,6 +59,16 @@ struct SurveyOptions {
   GuideCenter center = GuideCenter::mean;  // of the features that are cut; not of M
   double hint_ratio = 0.05;
 };
+
+// Fills position_mean of every block of every subject with the mean over all images of `next`,
+// which sets pixels as the first subject wants them and returns false at the end.
+void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features,
+                          const std::function<bool(at::Tensor& pixels)>& next);
+
+// Object and background of images by one block ("encoder.3") of a subject: features [B, N, D],
+// centred as asked, similarity, cut, relevance.
+Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+             GuideCenter center);
 
 class Survey {
  public:

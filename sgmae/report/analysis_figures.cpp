@@ -80,8 +80,10 @@ std::size_t guide_layer(const Shown& shown, const SurveyOptions& options) {
 // The cluster of every patch of image i.
 Clustering clusters_of(const Shown& shown, std::int64_t i, const SurveyOptions& options,
                        std::int64_t parts) {
-  const at::Tensor features = shown.features[guide_layer(shown, options)].slice(0, i, i + 1);
-  return recursive_ncut(similarity(center_features(features, options.center))[0], parts);
+  const std::size_t layer = guide_layer(shown, options);
+  const at::Tensor features = shown.features[layer].slice(0, i, i + 1);
+  const Guide guide = cut_of(*shown.subject, str("encoder.", layer), features, options.center);
+  return recursive_ncut(guide.similarity[0], parts);
 }
 
 class Figures {
@@ -199,13 +201,12 @@ class Figures {
     std::vector<std::string> columns{"input"};
     for (const std::size_t block : blocks) columns.push_back(str("block ", block));
     Panels sheet = panels(columns, 2 * images_);
-    GuideOptions guide_options;
-    guide_options.center = options_.center;
     const std::int64_t n = shown.features.front().size(1);
     const std::int64_t n_visible = visible_count(n, options_.mask_ratio);
     const std::int64_t hints = hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1);
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const Guide guide = guide_from_features(shown.features[blocks[b]], guide_options);
+      const Guide guide = cut_of(*shown.subject, str("encoder.", blocks[b]),
+                                 shown.features[blocks[b]], options_.center);
       const at::Tensor mask = mask_of(informed_plan(guide, n_visible, hints));
       for (std::int64_t i = 0; i < images_; ++i) {
         draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), kObject, 0.5);

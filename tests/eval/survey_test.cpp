@@ -9,6 +9,7 @@
 
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "sgmae/analysis/attention_shape.h"
 #include "sgmae/analysis/exploitation.h"
@@ -257,6 +258,26 @@ TEST(Survey, RefusesAttentionThatIsNotFinite) {
                      })
                 .find("attention is not finite"),
             std::string::npos);
+}
+
+TEST(LearnPositionMeans, AreMeansOverAllImagesAndWhatCutsTakeOff) {
+  const Mae model(small(), 1);
+  const at::Tensor pixels = at::randn({5, 1, 24, 24});
+  std::vector<Subject> subjects{subject(model)};
+  std::int64_t at = 0;
+  learn_position_means(subjects, GuideFeatures::attention_out, [&](at::Tensor& some) {
+    some = pixels.slice(0, at, at + 3);  // three images, then two
+    return std::exchange(at, at + 3) < 5;
+  });
+  ASSERT_EQ(subjects[0].position_mean.size(), 3u);
+  Taps taps({"encoder.1.attention_out", "decoder.0.attention_out"});
+  model.forward(pixels, whole_image(5, 36), &taps);
+  const at::Tensor x = taps["encoder.1.attention_out"].slice(1, 1);
+  const at::Tensor mean = subjects[0].position_mean.at("encoder.1");
+  EXPECT_LT((mean - x.mean(0)).abs().max().item<double>(), 1e-5);  // fp32 sums
+  EXPECT_EQ(subjects[0].position_mean.at("decoder.0").sizes(), (std::vector<std::int64_t>{36, 16}));
+  const Guide guide = cut_of(subjects[0], "encoder.1", x, GuideCenter::position);
+  EXPECT_TRUE(guide.similarity.equal(similarity(x - mean)));
 }
 
 TEST(Renormalised, IsWhatTheOtherModelWouldHaveRead) {
