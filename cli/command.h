@@ -45,6 +45,7 @@ Command mask_command();
 Command reconstruct_command();
 Command forward_command();
 Command data_command();
+Command analyze_command();
 Command recipes_command();
 Command options_command();
 

@@ -17,6 +17,7 @@ const std::vector<CommandEntry>& commands() {
       {"study", "train and compare variants of a recipe over several seeds", study_command},
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
+      {"analyze", "measure and draw what checkpoints have learned", analyze_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
       {"data", "pack a data set into one file, describe one, check one", data_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},

@@ -67,6 +67,8 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
   const at::Tensor projected = block.proj.forward(attended.out.view({batch * tokens, dim}));
   Normed norm2 = block.norm2.forward(
       norm1.sum, scaled(projected, block.scale1, drop_path.attention, shape), eps, type);
+  if (wants("attention_add"))
+    taps->put(name + "attention_add", norm2.sum.view({batch, tokens, dim}));
   const at::Tensor h = block.fc1.forward(norm2.y);
   const at::Tensor a = gelu(h);
   stream.x = norm2.sum;

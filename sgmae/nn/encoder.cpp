@@ -102,6 +102,8 @@ Stream Encoder::run_blocks(const at::Tensor& pixels, const MaskPlan& plan, std::
                              cls_token_->value, pos_embed_->value),
                 {}};
   if (registers_) stream.x = insert_registers(stream.x, pixels.size(0), registers_->value);
+  if (taps && taps->wants("encoder.embed"))
+    taps->put("encoder.embed", stream.x.view({pixels.size(0), -1, config_.size.dim}));
   if (trace) {
     trace->plan = plan;
     trace->patches = patches;
