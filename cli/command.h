@@ -33,6 +33,7 @@ Command knn_command();
 Command mask_command();
 Command reconstruct_command();
 Command forward_command();
+Command report_command();
 Command recipes_command();
 Command options_command();
 

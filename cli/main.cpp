@@ -15,6 +15,7 @@ const std::vector<CommandEntry>& commands() {
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"report", "write an HTML page about one run or several", report_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };
