@@ -153,7 +153,7 @@ std::string PictureBox::picture(const std::filesystem::path& file, const std::st
   std::string text = title.empty() ? "" : text_element("h3", title);
   text += image;
   if (!caption.empty()) text += text_element("figcaption", caption);
-  return element("figure", {{"class", "card wide"}}, text);
+  return element("figure", {{"class", "card"}}, text);
 }
 
 }  // namespace sgmae

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "sgmae/base/error.h"
 #include "sgmae/report/blocks.h"
 #include "sgmae/report/markup.h"
 
@@ -22,6 +21,7 @@ struct Curves {
   std::vector<Quantity> quantities;
   bool from_zero = false;
   double scale = 1;
+  std::string note = "";
 };
 
 const std::vector<Curves>& training_curves() {
@@ -51,44 +51,31 @@ const std::vector<Curves>& exploitation_curves() {
       {"Exploitation rate, last layer",
        "share of the output",
        {{"mask_R_M", "mask tokens"}, {"mask_R_V", "visible tokens"}},
-       true},
+       true,
+       1,
+       "How much of what the decoder uses comes from each kind of token (Eqs. 5–7)."},
       {"Exploitation rate, Eq. 6 as printed",
        "R (not a share)",
        {{"mask_R_M_literal", "mask tokens"}, {"mask_R_V_literal", "visible tokens"}},
-       true}};
+       true,
+       1,
+       "The recursion taken literally; its terms do not sum to 1."}};
   return all;
 }
 
-// A line for run r and quantity q, named and coloured by what there are several of.
-Series named_series(const Runs& runs, std::size_t r, std::size_t q, std::size_t quantities,
-                    const std::string& name) {
-  Series series;
-  if (runs.size() == 1) {
-    series.name = name;
-    series.colour = static_cast<int>(q);
-  } else {
-    series.name = quantities == 1 ? runs[r].name : runs[r].name + ", " + name;
-    series.colour = static_cast<int>(r);
-    series.dashed = q % 2 == 1;
-  }
-  return series;
-}
-
-Chart epoch_chart(const Runs& runs, const Curves& curves) {
-  Chart chart{.title = curves.title, .x_label = "epoch", .y_label = curves.unit};
+// The lines of one chart for some quantities of all runs.
+Chart epoch_chart(const Runs& runs, const Curves& curves, const std::vector<Quantity>& quantities) {
+  Chart chart{
+      .title = curves.title, .x_label = "epoch", .y_label = curves.unit, .note = curves.note};
   chart.from_zero = curves.from_zero;
-  std::vector<Quantity> present;
-  for (const Quantity& quantity : curves.quantities)
-    if (std::any_of(runs.begin(), runs.end(),
-                    [&](const RunRecord& run) { return run.log.has(quantity.key); }))
-      present.push_back(quantity);
   for (std::size_t r = 0; r < runs.size(); ++r)
-    for (std::size_t q = 0; q < present.size(); ++q) {
+    for (std::size_t q = 0; q < quantities.size(); ++q) {
       const RunLog& log = runs[r].log;
-      if (!log.has(present[q].key)) continue;
-      Series series = named_series(runs, r, q, present.size(), present[q].name);
-      series.x = log.epoch;
-      series.y = log.column.at(present[q].key);
+      if (!log.has(quantities[q].key)) continue;
+      Series series{.name = runs.size() == 1 ? quantities[q].name : runs[r].name,
+                    .x = log.epoch,
+                    .y = log.column.at(quantities[q].key),
+                    .colour = static_cast<int>(runs.size() == 1 ? q : r)};
       for (double& value : series.y) value *= curves.scale;
       chart.series.push_back(std::move(series));
     }
@@ -97,7 +84,16 @@ Chart epoch_chart(const Runs& runs, const Curves& curves) {
 
 std::vector<Chart> epoch_charts(const Runs& runs, const std::vector<Curves>& all) {
   std::vector<Chart> charts;
-  for (const Curves& curves : all) charts.push_back(epoch_chart(runs, curves));
+  for (const Curves& curves : all) {
+    if (runs.size() == 1) {
+      charts.push_back(epoch_chart(runs, curves, curves.quantities));
+      continue;
+    }
+    for (const Quantity& quantity : curves.quantities) {
+      charts.push_back(epoch_chart(runs, curves, {quantity}));
+      if (curves.quantities.size() > 1) charts.back().title += ": " + quantity.name;
+    }
+  }
   return charts;
 }
 
@@ -112,7 +108,9 @@ void mark_guidance(const Runs& runs, Chart& chart) {
 }
 
 Chart layer_chart(const Runs& runs) {
-  Chart chart{.title = "Exploitation rate over decoder layers, last epoch",
+  Chart chart{.title = runs.size() == 1
+                           ? "Exploitation rate over decoder layers, last epoch"
+                           : "Exploitation rate of mask tokens over decoder layers, last epoch",
               .x_label = "layers passed",
               .y_label = "share of the output"};
   chart.from_zero = true;
@@ -120,11 +118,15 @@ Chart layer_chart(const Runs& runs) {
     const auto& lists = runs[r].log.last_list;
     const auto found = lists.find("mask_R_M_layers");
     if (found == lists.end()) continue;
-    for (std::size_t q = 0; q < 2; ++q) {
-      Series series = named_series(runs, r, q, 2, q == 0 ? "mask tokens" : "visible tokens");
+    // Visible tokens have the rest, so several runs are compared by one line each.
+    for (std::size_t q = 0; q < (runs.size() == 1 ? 2 : 1); ++q) {
+      Series series{.name = runs.size() > 1 ? runs[r].name
+                            : q == 0        ? "mask tokens"
+                                            : "visible tokens"};
+      series.colour = static_cast<int>(runs.size() == 1 ? q : r);
       series.y = found->second;
       if (q == 1)
-        for (double& value : series.y) value = 1 - value;  // the two shares sum to 1
+        for (double& value : series.y) value = 1 - value;
       series.x.resize(series.y.size());
       std::iota(series.x.begin(), series.x.end(), 1.0);
       chart.series.push_back(std::move(series));
@@ -148,8 +150,6 @@ std::vector<Chart> result_charts(const Runs& runs) {
 std::vector<Chart> exploitation_charts(const Runs& runs) {
   std::vector<Chart> charts = epoch_charts(runs, exploitation_curves());
   for (Chart& chart : charts) mark_guidance(runs, chart);
-  charts[0].note = "How much of what the decoder uses comes from each kind of token (Eqs. 5–7).";
-  charts[1].note = "The recursion taken literally; its terms do not sum to 1.";
   charts.push_back(layer_chart(runs));
   return charts;
 }

@@ -1,5 +1,6 @@
 // The charts of log.txt: what training, exploitation and tests looked like, epoch by epoch. One run
-// alone has a colour per quantity; several side by side have a colour per run.
+// alone has a colour per quantity; several side by side have a colour per run, and then each
+// quantity has its own chart.
 #pragma once
 
 #include <string>

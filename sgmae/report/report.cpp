@@ -346,7 +346,7 @@ std::string pictures(const Runs& runs, const std::set<fs::path>& measured,
                               str(files.size() - shown.size(), " more in ",
                                   folder.lexically_relative(run.folder.parent_path()).string()),
                               {{"class", "quiet"}});
-      out += group;
+      out += element("div", {{"class", "grid pictures"}}, group);
     }
   }
   return out;
@@ -364,11 +364,13 @@ std::string analysis(const Runs& runs, std::set<fs::path>& measured, PictureBox&
       for (const std::string& note : m.notes)
         out += text_element("p", note, {{"class", "warning"}});
       out += cards(m.charts);
+      std::string shown;
       for (const MeasuredFigure& figure : m.figures) {
         measured.insert(figure.file.lexically_normal());
         const std::string paper = figure.paper.empty() ? "" : "as in the paper's " + figure.paper;
-        out += box.picture(figure.file, figure.title, joined({figure.caption, paper}, " – "));
+        shown += box.picture(figure.file, figure.title, joined({figure.caption, paper}, " – "));
       }
+      if (!shown.empty()) out += element("div", {{"class", "grid pictures"}}, shown);
     }
   return out;
 }

@@ -188,9 +188,9 @@ void Reader::read_messages() {
     m.rollbacks += rolls_back;
     m.continued += continues;
     m.skipped += begins("warning: ") && line.find(" skipped: loss ") != std::string::npos;
-    if (!begins("warning: ") && !continues && !begins("guidance began") &&
-        !begins("relevance maps of"))
-      continue;
+    const bool matters = begins("warning: ") || continues || begins("guidance began") ||
+                         begins("relevance maps of") || begins("k-NN accuracy");
+    if (!matters) continue;
     if (m.events.size() < RunMessages::most_events)
       m.events.push_back(line);
     else

@@ -38,7 +38,7 @@ struct RunMessages {
   std::string model, data;  // the latest of the lines that begin with these words
   std::optional<std::int64_t> images_per_epoch;
   std::int64_t continued = 0, rollbacks = 0, skipped = 0;
-  std::vector<std::string> events;  // warnings, restarts, guidance; the first most_events
+  std::vector<std::string> events;  // warnings, restarts, guidance, tests; the first most_events
   std::int64_t further_events = 0;
   static constexpr std::size_t most_events = 100;
 };

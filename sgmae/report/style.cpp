@@ -40,10 +40,11 @@ a{color:var(--link)}
 nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:12px 0}
 .quiet,figcaption,footer{color:var(--quiet)}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:16px}
-.grid>*,.wide{min-width:0}
+.grid>*{min-width:0}
 .card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px;margin:0}
 .card p{margin:.2em 0}
-.wide{margin:0 0 16px}
+.grid.pictures{grid-template-columns:repeat(auto-fill,minmax(min(100%,640px),1fr))}
+.grid.pictures p{margin:0}
 svg.chart{display:block;width:100%;height:auto;max-width:560px}
 svg .grid{stroke:var(--line);stroke-width:1}
 svg .axis{stroke:var(--quiet);stroke-width:1}

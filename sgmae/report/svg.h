@@ -10,9 +10,9 @@ namespace sgmae {
 
 struct Series {
   std::string name;
-  std::vector<double> x, y;         // equally long; a y that is not finite leaves a gap
-  std::vector<double> spread = {};  // empty, or y ± spread is shaded and tabled
-  int colour = 0;                   // of series_colours in style.h, taken modulo their number
+  std::vector<double> x = {}, y = {};  // equally long; a y that is not finite leaves a gap
+  std::vector<double> spread = {};     // empty, or y ± spread is shaded and tabled
+  int colour = 0;                      // of series_colours in style.h, taken modulo their number
   bool dashed = false;
 };
 

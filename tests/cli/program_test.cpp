@@ -257,7 +257,7 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_NE(outcome.err.find("broken.png"), std::string::npos);
   for (const char* file : {"run/config.toml", "run/env.json", "run/log.txt", "run/maps"})
     EXPECT_TRUE(fs::exists(root_ / file)) << file;
-  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_4.png"));
+  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_0004.png"));
 
   // A finished run does nothing more; another one is refused its folder.
   EXPECT_EQ(run(kTiny).code, 0);
