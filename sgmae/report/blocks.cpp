@@ -113,7 +113,7 @@ std::string chart_card(const Chart& chart) {
   if (!has_points(chart)) return "";
   std::string inner = text_element("h3", chart.title);
   if (!chart.note.empty()) inner += text_element("p", chart.note, {{"class", "quiet"}});
-  if (chart.series.size() > 1) inner += legend(chart);
+  if (chart.series.size() > 1 || chart.names_lone_line) inner += legend(chart);
   inner += chart_svg(chart);
   const Table table = chart_table(chart, kMostRows);
   std::size_t rows = 0;

@@ -68,6 +68,7 @@ Chart epoch_chart(const Runs& runs, const Curves& curves, const std::vector<Quan
   Chart chart{
       .title = curves.title, .x_label = "epoch", .y_label = curves.unit, .note = curves.note};
   chart.from_zero = curves.from_zero;
+  chart.names_lone_line = runs.size() > 1;
   for (std::size_t r = 0; r < runs.size(); ++r)
     for (std::size_t q = 0; q < quantities.size(); ++q) {
       const RunLog& log = runs[r].log;
@@ -85,13 +86,18 @@ Chart epoch_chart(const Runs& runs, const Curves& curves, const std::vector<Quan
 std::vector<Chart> epoch_charts(const Runs& runs, const std::vector<Curves>& all) {
   std::vector<Chart> charts;
   for (const Curves& curves : all) {
+    std::vector<Quantity> present;
+    for (const Quantity& quantity : curves.quantities)
+      if (std::any_of(runs.begin(), runs.end(),
+                      [&](const RunRecord& run) { return run.log.has(quantity.key); }))
+        present.push_back(quantity);
     if (runs.size() == 1) {
-      charts.push_back(epoch_chart(runs, curves, curves.quantities));
+      charts.push_back(epoch_chart(runs, curves, present));
       continue;
     }
-    for (const Quantity& quantity : curves.quantities) {
+    for (const Quantity& quantity : present) {
       charts.push_back(epoch_chart(runs, curves, {quantity}));
-      if (curves.quantities.size() > 1) charts.back().title += ": " + quantity.name;
+      if (present.size() > 1) charts.back().title += ": " + quantity.name;
     }
   }
   return charts;
@@ -114,6 +120,7 @@ Chart layer_chart(const Runs& runs) {
               .x_label = "layers passed",
               .y_label = "share of the output"};
   chart.from_zero = true;
+  chart.names_lone_line = runs.size() > 1;
   for (std::size_t r = 0; r < runs.size(); ++r) {
     const auto& lists = runs[r].log.last_list;
     const auto found = lists.find("mask_R_M_layers");
@@ -139,7 +146,8 @@ Chart layer_chart(const Runs& runs) {
 
 std::vector<Chart> training_charts(const Runs& runs) {
   std::vector<Chart> charts = epoch_charts(runs, training_curves());
-  mark_guidance(runs, charts.front());
+  for (Chart& chart : charts)
+    if (chart.title.starts_with("Loss")) mark_guidance(runs, chart);
   return charts;
 }
 

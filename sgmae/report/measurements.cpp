@@ -102,6 +102,7 @@ struct MetricReader {
       chart.note = "as in the paper's " + paper;
     chart.x_label = axis;
     chart.y_label = text_of(metric, "unit");
+    chart.names_lone_line = true;
     chart.whole_x = axis == "layer" || axis == "epoch";
     return chart;
   }

@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -107,6 +108,17 @@ std::vector<fs::path> pictures_in(const fs::path& folder) {
   return files;
 }
 
+// As TOML that can be pasted; numbers with the fewest digits that read back the same.
+std::string printed(const toml::node& value) {
+  if (const auto* number = value.as_floating_point()) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, number->get()).ptr};
+  }
+  std::ostringstream out;
+  value.visit([&](const auto& node) { out << toml::toml_formatter(node); });
+  return out.str();
+}
+
 struct Reader {
   RunRecord run;
 
@@ -154,11 +166,8 @@ void Reader::read_settings() {
       const toml::table* table = content.as_table();
       if (!table) continue;
       for (const auto& [name, value] : *table) {
-        // Numbers and texts as they stand in the file, so that they can be pasted.
-        std::ostringstream printed;
-        value.visit([&](const auto& node) { printed << toml::toml_formatter(node); });
         placed.push_back({value.source().begin.line,
-                          {std::string(section.str()), std::string(name.str()), printed.str()}});
+                          {std::string(section.str()), std::string(name.str()), printed(value)}});
       }
     }
   } catch (const toml::parse_error& error) {

@@ -28,8 +28,9 @@ struct Chart {
   std::string note = {};                // one sentence under the title
   std::vector<Series> series = {};
   std::vector<Marker> markers = {};
-  bool whole_x = true;     // x counts something: ticks at whole numbers only
-  bool from_zero = false;  // the y axis begins at 0
+  bool whole_x = true;           // x counts something: ticks at whole numbers only
+  bool from_zero = false;        // the y axis begins at 0
+  bool names_lone_line = false;  // a legend even for one line alone
 };
 
 // Round numbers that cover [low, high]: first, first + step … last, at most `most` intervals, step
