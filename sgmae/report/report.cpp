@@ -404,7 +404,7 @@ std::string option_table(const Runs& runs) {
       const std::string name = setting.section + "." + setting.name;
       const auto [at, is_new] = values.try_emplace(name, runs.size());
       if (is_new) names.push_back(name);
-      at->second[r] = setting.value;
+      at->second[r] = setting.value.empty() ? "\"\"" : setting.value;
     }
   for (const std::string& name : names) {
     std::vector<std::string> row{name};

@@ -108,8 +108,9 @@ std::vector<fs::path> pictures_in(const fs::path& folder) {
   return files;
 }
 
-// As TOML that can be pasted; numbers with the fewest digits that read back the same.
+// Numbers with the fewest digits that read back the same.
 std::string printed(const toml::node& value) {
+  if (const auto* text = value.as_string()) return text->get();
   if (const auto* number = value.as_floating_point()) {
     char text[32];
     return {text, std::to_chars(text, text + sizeof text, number->get()).ptr};
@@ -266,11 +267,8 @@ RunLog parse_log(const std::string& text) {
 }
 
 std::string RunRecord::setting(const std::string& name) const {
-  for (const Setting& s : settings) {
-    if (s.name != name) continue;
-    const bool quoted = s.value.size() >= 2 && (s.value[0] == '"' || s.value[0] == '\'');
-    return quoted ? s.value.substr(1, s.value.size() - 2) : s.value;
-  }
+  for (const Setting& s : settings)
+    if (s.name == name) return s.value;
   return "";
 }
 

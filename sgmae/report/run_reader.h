@@ -15,7 +15,7 @@
 namespace sgmae {
 
 struct Setting {
-  std::string section, name, value;  // value as TOML, e.g. "self_guided" with its quotes
+  std::string section, name, value;  // texts as they are, numbers as TOML
 };
 
 // log.txt: one JSON object per epoch. In ascending order of epoch; where an epoch was run twice
@@ -61,7 +61,7 @@ struct RunRecord {
   std::vector<std::filesystem::path> figures;       // figures/*.png, likewise; 9 before 10
   std::vector<std::string> notes;
 
-  // The value of an option without quotes, or "".
+  // The value of an option, or "".
   std::string setting(const std::string& name) const;
 };
 

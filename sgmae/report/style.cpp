@@ -27,7 +27,7 @@ std::string series_rules() {
   return out;
 }
 
-// Wide things (tables, commands) scroll inside their own box, so the page never does sideways.
+// Wide tables scroll inside their own box, so the page never does sideways.
 constexpr std::string_view kRules = R"(
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--text);
@@ -39,7 +39,8 @@ h3{font-size:1em;margin:0 0 .2em}
 a{color:var(--link)}
 nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:12px 0}
 .quiet,figcaption,footer{color:var(--quiet)}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:16px}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,400px),1fr));gap:16px;
+ margin-bottom:16px}
 .grid>*{min-width:0}
 .card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:12px;margin:0}
 .card p{margin:.2em 0}
@@ -71,7 +72,7 @@ details .scroll{max-height:420px;overflow:auto}
 details{margin:.5em 0}
 summary{cursor:pointer;color:var(--link)}
 pre{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px;margin:.4em 0;
- overflow-x:auto;max-width:100%;font-size:13px;overflow-wrap:normal}
+ white-space:pre-wrap;font-size:13px}
 img{max-width:100%;height:auto;image-rendering:auto;background:#fff}
 .warning{border-left:4px solid var(--c1);padding-left:10px}
 @media print{
@@ -80,7 +81,7 @@ img{max-width:100%;height:auto;image-rendering:auto;background:#fff}
  .card,figure,tr{break-inside:avoid}
  h2,h3{break-after:avoid}
  .scroll,details .scroll{overflow:visible;max-height:none}
- pre{white-space:pre-wrap}
+ .grid,.grid.pictures{grid-template-columns:1fr 1fr}
 }
 )";
 

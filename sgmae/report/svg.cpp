@@ -13,7 +13,7 @@ namespace {
 
 // Sizes in pixels of a chart that is not scaled; about the width of a phone.
 constexpr double kWidth = 440, kHeight = 270, kTop = 28, kBottom = 40;
-constexpr double kLetter = 6.2, kLineHeight = 13;  // of the 11-pixel font of style.h
+constexpr double kLetter = 7.2, kLineHeight = 13;  // of the 11-pixel font of style.h
 constexpr std::size_t kDirectLabels = 8;           // more lines than this have a legend only
 constexpr std::size_t kShownPoints = 40;           // more points than this are a line only
 constexpr std::size_t kDrawnPoints = 1200;         // per line

@@ -21,7 +21,7 @@ if [ $# -eq 0 ]; then
   mkdir "$work/data"
   for part in train t10k; do
     { printf '\0\0\10\3\0\0\0\100\0\0\0\34\0\0\0\34'; head -c $((64 * 28 * 28)) /dev/urandom; } >"$work/data/$part-images-idx3-ubyte"
-    { printf '\0\0\10\1\0\0\0\100'; head -c 64 /dev/zero; } >"$work/data/$part-labels-idx1-ubyte"
+    { printf '\0\0\10\1\0\0\0\100'; printf '\0\1%.0s' {1..32}; } >"$work/data/$part-labels-idx1-ubyte"
   done
   "$program" pretrain --data_path "$work/data" --output_dir "$work/noise" --model mae_vit_tiny_patch4 --input_size 28 \
     --dim 32 --depth 2 --heads 2 --decoder_dim 16 --decoder_depth 2 --decoder_heads 2 --batch_size 16 --epochs 6 \

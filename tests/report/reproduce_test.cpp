@@ -24,9 +24,9 @@ TEST(ShellWord, IsWhatTheShellReads) {
 
 TEST(ReproducingCommand, NamesWhatDiffersFromTheDefaults) {
   RunRecord run;
-  run.settings = {{"model", "model", "\"mae_vit_tiny_patch4\""},
+  run.settings = {{"model", "model", "mae_vit_tiny_patch4"},
                   {"model", "norm_pix_loss", "true"},
-                  {"data", "data_path", "\"my images\""},
+                  {"data", "data_path", "my images"},
                   {"data", "pin_mem", "false"},
                   {"optim", "epochs", "400"},
                   {"optim", "blr", "0.002"}};
@@ -39,7 +39,7 @@ TEST(ReproducingCommand, PointsToTheConfigurationOfOtherCommands) {
   RunRecord run;
   EXPECT_EQ(reproducing_command(run), "");
   for (const Setting& strange :
-       {Setting{"head", "layer_decay", "0.75"}, Setting{"optim", "epochs", "\"many\""}}) {
+       {Setting{"head", "layer_decay", "0.75"}, Setting{"optim", "epochs", "many"}}) {
     run.settings = {strange};
     EXPECT_NE(reproducing_command(run).find("--config config.toml"), std::string::npos);
   }

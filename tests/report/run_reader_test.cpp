@@ -35,6 +35,15 @@ TEST_F(RunReader, ReadsARun) {
   EXPECT_TRUE(run.notes.empty());
 }
 
+TEST_F(RunReader, SettingsAreReadAsTomlMeansThem) {
+  write("run/config.toml", "[a]\nb = \"q\\\"\\u00e4\"\nc = 1e-3\nd = true\ne = 5\nf = [1, 2]\n");
+  const RunRecord run = read_run(root_ / "run");
+  EXPECT_EQ(run.setting("b"), "q\"ä");
+  EXPECT_EQ(run.setting("c"), "0.001");
+  EXPECT_EQ(run.setting("d"), "true");
+  EXPECT_EQ(run.setting("e"), "5");
+}
+
 TEST_F(RunReader, LinesThatAreNotWholeAreCounted) {
   const RunLog log = parse_log(
       "{\"epoch\":0,\"train_loss\":1}\n\nnot json\n[1]\n{\"epoch\":\"one\"}\n"
