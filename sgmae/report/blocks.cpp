@@ -19,6 +19,7 @@ constexpr int kTableDigits = 6;
 std::string legend(const Chart& chart) {
   std::string items;
   for (const Series& series : chart.series) {
+    if (series.in_table_only) continue;
     const std::string colour =
         "c" + std::to_string(series.colour % static_cast<int>(series_colours));
     const std::string swatch = element(

@@ -1,10 +1,11 @@
 #include "sgmae/report/measurements.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <tuple>
 
 #include "sgmae/base/file.h"
 
@@ -48,12 +49,95 @@ std::vector<std::string> model_names(const ordered_json& models) {
   return names;
 }
 
-// What tells this series from others of the same model and part: its remaining texts.
-std::string variant(const ordered_json& series) {
-  std::string out;
-  for (const auto& [key, value] : series.items())
-    if (value.is_string() && key != "part" && key != "x") out += ", " + value.get<std::string>();
-  return out;
+// One line of a metric and what tells it from the others of its chart.
+struct Line {
+  Series series;
+  int model = 0;
+  std::string label;  // e.g. "within"
+  std::string index;  // e.g. "head 2": a whole number under a name of its own
+};
+
+Line line_of(const ordered_json& json, const std::vector<double>& x) {
+  Line line;
+  line.series.x = x;
+  line.series.y = numbers(json, "values");
+  line.series.spread = numbers(json, "spread");
+  line.model = member(json, "model").get<int>();
+  for (const auto& [key, value] : json.items()) {
+    if (key == "model" || key == "part" || key == "x") continue;
+    if (value.is_string())
+      line.label += (line.label.empty() ? "" : ", ") + value.get<std::string>();
+    if (value.is_number_integer()) line.index = str(key, " ", value.get<std::int64_t>());
+  }
+  return line;
+}
+
+// The different values of a property, in order of appearance.
+template <class Value, class Of>
+std::vector<Value> values_of(const std::vector<Line>& lines, Of of) {
+  std::vector<Value> values;
+  for (const Line& line : lines)
+    if (std::find(values.begin(), values.end(), of(line)) == values.end())
+      values.push_back(of(line));
+  return values;
+}
+
+// At most `most`, evenly spaced, the first and the last among them.
+template <class Value>
+std::vector<Value> some_of(const std::vector<Value>& all, std::size_t most) {
+  if (all.size() <= most) return all;
+  std::vector<Value> some;
+  for (std::size_t i = 0; i < most; ++i) some.push_back(all[i * (all.size() - 1) / (most - 1)]);
+  return some;
+}
+
+template <class Value>
+std::size_t place_in(const std::vector<Value>& values, const Value& value) {
+  return static_cast<std::size_t>(std::find(values.begin(), values.end(), value) - values.begin());
+}
+
+int model_of(const Line& line) {
+  return line.model;
+}
+std::string label_of(const Line& line) {
+  return line.label;
+}
+std::string index_of(const Line& line) {
+  return line.index;
+}
+
+// Colours tell heads or blocks apart where there are several, otherwise models, otherwise labels;
+// labels that have no colour are told apart by dashes. Of many lines some are drawn; the table has
+// all of them.
+void fill(Chart& chart, const std::vector<Line>& lines, const std::vector<std::string>& models) {
+  constexpr std::size_t kDrawn = 6;
+  const auto in_use = values_of<int>(lines, model_of);
+  const auto labels = values_of<std::string>(lines, label_of);
+  const auto indices = values_of<std::string>(lines, index_of);
+  const auto drawn_models = some_of(in_use, kDrawn);
+  const auto drawn_indices = some_of(indices, kDrawn);
+  const bool by_index = indices.size() > 1, by_model = !by_index && in_use.size() > 1;
+  for (const Line& line : lines) {
+    Series series = line.series;
+    std::vector<std::string> name;
+    if (in_use.size() > 1 || (labels.size() < 2 && !by_index))
+      name.push_back(models[static_cast<std::size_t>(line.model)]);
+    if (labels.size() > 1) name.push_back(line.label);
+    if (by_index) name.push_back(line.index);
+    for (const std::string& part : name) series.name += (series.name.empty() ? "" : ", ") + part;
+    const std::size_t model = place_in(drawn_models, line.model),
+                      index = place_in(drawn_indices, line.index),
+                      label = place_in(labels, line.label);
+    series.colour = static_cast<int>(by_index ? index : by_model ? model : label);
+    series.dashed = (by_index || by_model) && label % 2 == 1;
+    series.in_table_only = model == drawn_models.size() || index == drawn_indices.size();
+    chart.series.push_back(std::move(series));
+  }
+  const auto drawn = std::count_if(chart.series.begin(), chart.series.end(),
+                                   [](const Series& series) { return !series.in_table_only; });
+  if (static_cast<std::size_t>(drawn) < chart.series.size())
+    chart.note += str(chart.note.empty() ? "" : "; ", drawn, " of ", chart.series.size(),
+                      " lines are drawn, the numbers are of all");
 }
 
 struct MetricReader {
@@ -64,42 +148,53 @@ struct MetricReader {
   void read() {
     const ordered_json all = member(metric, "series");
     if (!all.is_array()) return leave_out("it has no series");
-    std::map<std::string, Chart> charts;  // by part and x axis
-    std::map<std::string, std::set<int>> models_in;
+    // By part, encoder before decoder, and x axis.
+    std::map<std::tuple<bool, std::string, std::string>, std::vector<Line>> groups;
     for (const ordered_json& series : all) {
       const std::string axis = text_of(series, "x").empty() ? "layer" : text_of(series, "x");
       std::vector<double> x = numbers(series, "at");
       if (x.empty()) x = numbers(series, axis);
-      std::vector<double> y = numbers(series, "values");
       const ordered_json model = member(series, "model");
       const bool known = model.is_number_integer() && model.get<std::int64_t>() >= 0 &&
                          model.get<std::size_t>() < into.models.size();
-      if (x.empty() || x.size() != y.size() || !known) {
+      if (x.empty() || x.size() != numbers(series, "values").size() || !known) {
         leave_out("a series needs a model, and values as many as points");
         continue;
       }
-      const std::string part = text_of(series, "part"), group = part + "/" + axis;
-      Chart& chart = charts[group];
-      if (chart.title.empty()) chart = empty_chart(part, axis);
-      const int index = model.get<int>();
-      Series line{.name = into.models[static_cast<std::size_t>(index)] + variant(series),
-                  .x = std::move(x),
-                  .y = std::move(y),
-                  .spread = numbers(series, "spread"),
-                  .colour = index};
-      line.dashed = !models_in[group].insert(index).second;  // a second line of the same model
-      chart.series.push_back(std::move(line));
+      const std::string part = text_of(series, "part");
+      groups[{part == "decoder", part, axis}].push_back(line_of(series, x));
     }
-    for (auto& [group, chart] : charts)
-      if (has_points(chart)) into.charts.push_back(std::move(chart));
+    for (const auto& [key, lines] : groups) add_charts(std::get<1>(key), std::get<2>(key), lines);
+  }
+
+  // One chart; where heads or blocks are told apart, one for each of a few models.
+  void add_charts(const std::string& part, const std::string& axis,
+                  const std::vector<Line>& lines) {
+    constexpr std::size_t kModels = 3;
+    const bool detailed = values_of<std::string>(lines, index_of).size() > 1;
+    const auto models = values_of<int>(lines, model_of);
+    std::vector<Chart>& charts = detailed && axis != "epoch" ? into.detailed_charts : into.charts;
+    if (!detailed) {
+      charts.push_back(empty_chart(part, axis));
+      fill(charts.back(), lines, into.models);
+      return;
+    }
+    for (const int model : some_of(models, kModels)) {
+      std::vector<Line> own;
+      std::copy_if(lines.begin(), lines.end(), std::back_inserter(own),
+                   [&](const Line& line) { return line.model == model; });
+      charts.push_back(empty_chart(part, axis));
+      if (models.size() > 1)
+        charts.back().title += ", " + into.models[static_cast<std::size_t>(model)];
+      fill(charts.back(), own, into.models);
+    }
   }
 
   Chart empty_chart(const std::string& part, const std::string& axis) const {
     Chart chart;
     chart.title = text_of(metric, "title").empty() ? name : text_of(metric, "title");
     if (!part.empty()) chart.title += ", " + part;
-    if (const std::string paper = text_of(metric, "paper"); !paper.empty())
-      chart.note = "as in the paper's " + paper;
+    chart.note = text_of(metric, "paper");
     chart.x_label = axis;
     chart.y_label = text_of(metric, "unit");
     chart.names_lone_line = true;

@@ -18,8 +18,9 @@ struct MeasuredFigure {
 struct Measurements {
   std::string data;  // what was measured on; "" where the file does not say
   std::int64_t images = 0;
-  std::vector<std::string> models;  // names that tell them apart
-  std::vector<Chart> charts;        // one per metric and part of the model
+  std::vector<std::string> models;     // names that tell them apart
+  std::vector<Chart> charts;           // one per metric and part of the model
+  std::vector<Chart> detailed_charts;  // by head or block
   std::vector<MeasuredFigure> figures;
   std::vector<std::string> notes;  // what was left out, and why
 };

@@ -360,15 +360,18 @@ std::string analysis(const Runs& runs, std::set<fs::path>& measured, PictureBox&
       std::string text = m.images > 0 ? str(m.images, " images") : "";
       if (!m.data.empty()) text = joined({text, "of " + m.data}, " ");
       text = joined({run.name, file.lexically_relative(run.folder).string(), text}, ", ");
-      out += text_element("p", text, {{"class", "quiet"}});
+      out += text_element("p", text + "; figures and tables named are the paper's",
+                          {{"class", "quiet"}});
       for (const std::string& note : m.notes)
         out += text_element("p", note, {{"class", "warning"}});
       out += cards(m.charts);
+      if (const std::string more = cards(m.detailed_charts); !more.empty())
+        out += fold("By head and block", more);
       std::string shown;
       for (const MeasuredFigure& figure : m.figures) {
         measured.insert(figure.file.lexically_normal());
-        const std::string paper = figure.paper.empty() ? "" : "as in the paper's " + figure.paper;
-        shown += box.picture(figure.file, figure.title, joined({figure.caption, paper}, " – "));
+        const std::string paper = figure.paper.empty() ? "" : "(" + figure.paper + ")";
+        shown += box.picture(figure.file, figure.title, joined({figure.caption, paper}, " "));
       }
       if (!shown.empty()) out += element("div", {{"class", "grid pictures"}}, shown);
     }

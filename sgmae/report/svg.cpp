@@ -279,7 +279,9 @@ bool has_points(const Chart& chart) {
   });
 }
 
-std::string chart_svg(const Chart& chart) {
+std::string chart_svg(const Chart& whole) {
+  Chart chart = whole;
+  std::erase_if(chart.series, [](const Series& series) { return series.in_table_only; });
   Frame frame;
   for (const Series& series : chart.series)
     for (std::size_t i = 0; i < series.y.size(); ++i) {

@@ -14,6 +14,7 @@ struct Series {
   std::vector<double> spread = {};     // empty, or y ± spread is shaded and tabled
   int colour = 0;                      // of series_colours in style.h, taken modulo their number
   bool dashed = false;
+  bool in_table_only = false;  // one of too many to be drawn
 };
 
 // A vertical line, e.g. where guidance begins.

@@ -26,10 +26,12 @@ TEST_F(MeasurementsFile, BecomesChartsByPart) {
   EXPECT_EQ(m.images, 64);
   EXPECT_EQ(m.models, (std::vector<std::string>{"mae epoch 3", "mae epoch 9"}));
   ASSERT_EQ(m.charts.size(), 2u);
-  EXPECT_EQ(m.charts[0].title, "NMI, decoder");
-  EXPECT_EQ(m.charts[0].x_label, "frequency");
-  const Chart& encoder = m.charts[1];
+  EXPECT_EQ(m.charts[1].title, "NMI, decoder");
+  EXPECT_EQ(m.charts[1].x_label, "frequency");
+  EXPECT_EQ(m.charts[1].series[0].name, "mae epoch 9");
+  const Chart& encoder = m.charts[0];
   EXPECT_EQ(encoder.title, "NMI, encoder");
+  EXPECT_EQ(encoder.note, "Fig. 6");
   EXPECT_EQ(encoder.y_label, "nats");
   ASSERT_EQ(encoder.series.size(), 2u);
   EXPECT_EQ(encoder.series[0].y[0], 1);
@@ -38,6 +40,38 @@ TEST_F(MeasurementsFile, BecomesChartsByPart) {
   EXPECT_EQ(encoder.series[1].x, (std::vector<double>{0, 1}));
   ASSERT_EQ(m.figures.size(), 1u);
   EXPECT_EQ(m.figures[0].file, root_ / "figures/a.png");
+}
+
+// 20 checkpoints by label, and 2 by head: what is drawn is told apart, and nothing is lost.
+TEST_F(MeasurementsFile, ManyLinesAreDrawnInPart) {
+  std::string models, labels, heads;
+  for (int m = 0; m < 20; ++m) {
+    models += str(m ? "," : "", R"({"name":"m)", m, "\"}");
+    for (const char* label : {"within", "between"})
+      labels += str(labels.empty() ? "" : ",", R"({"model":)", m,
+                    R"(,"x":"layer","at":[0,1],"label":")", label, R"(","values":[1,2]})");
+  }
+  for (int head = 0; head < 9; ++head)
+    for (int m = 0; m < 2; ++m)
+      heads += str(heads.empty() ? "" : ",", R"({"model":)", m, R"(,"head":)", head,
+                   R"(,"at":[0,1],"values":[1,2]})");
+  write("metrics.json", R"({"schema":1,"models":[)" + models + R"(],"metrics":{"a":{"series":[)" +
+                            labels + R"(]},"b":{"series":[)" + heads + "]}}}");
+  const Measurements m = read_measurements(root_ / "metrics.json");
+  ASSERT_EQ(m.charts.size(), 1u);
+  const Chart& chart = m.charts[0];
+  EXPECT_EQ(chart.series.size(), 40u);
+  EXPECT_EQ(chart.note, "12 of 40 lines are drawn, the numbers are of all");
+  EXPECT_EQ(chart.series[0].name, "m0, within");
+  EXPECT_FALSE(chart.series[0].dashed);
+  EXPECT_TRUE(chart.series[1].dashed);
+  EXPECT_EQ(chart.series[0].colour, chart.series[1].colour);
+  EXPECT_TRUE(chart.series[2].in_table_only);
+  EXPECT_EQ(chart.series[39].colour, 5);  // the last of six
+  ASSERT_EQ(m.detailed_charts.size(), 2u);
+  EXPECT_EQ(m.detailed_charts[1].title, "b, m1");
+  EXPECT_EQ(m.detailed_charts[1].series.size(), 9u);
+  EXPECT_EQ(m.detailed_charts[1].series[8].name, "head 8");
 }
 
 TEST_F(MeasurementsFile, WhatDoesNotFitIsLeftOut) {
