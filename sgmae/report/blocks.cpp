@@ -17,15 +17,20 @@ constexpr std::size_t kMostRows = 400;
 constexpr int kTableDigits = 6;
 
 std::string legend(const Chart& chart) {
+  std::vector<LegendEntry> entries = chart.legend;
+  if (entries.empty())
+    for (const Series& series : chart.series)
+      if (!series.in_table_only) entries.push_back({series.name, series.colour, series.dashed});
   std::string items;
-  for (const Series& series : chart.series) {
-    if (series.in_table_only) continue;
+  for (const LegendEntry& entry : entries) {
     const std::string colour =
-        "c" + std::to_string(series.colour % static_cast<int>(series_colours));
+        entry.colour == LegendEntry::text_colour
+            ? ""
+            : "c" + std::to_string(entry.colour % static_cast<int>(series_colours));
     const std::string swatch = element(
         "svg", {{"viewBox", "0 0 26 10"}, {"class", colour}, {"aria-hidden", "true"}},
-        element("path", {{"d", "M0 5L26 5"}, {"class", series.dashed ? "curve dashed" : "curve"}}));
-    items += element("li", {}, swatch + escape(series.name));
+        element("path", {{"d", "M0 5L26 5"}, {"class", entry.dashed ? "curve dashed" : "curve"}}));
+    items += element("li", {}, swatch + escape(entry.name));
   }
   return element("ul", {{"class", "legend"}}, items);
 }

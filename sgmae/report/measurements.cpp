@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <tuple>
 
 #include "sgmae/base/file.h"
@@ -27,6 +28,13 @@ std::vector<double> numbers(const ordered_json& object, const std::string& key) 
   for (const ordered_json& value : *found)
     values.push_back(value.is_number() ? value.get<double>()
                                        : std::numeric_limits<double>::quiet_NaN());
+  return values;
+}
+
+// 0, 1, 2 …: layers that are not said are all of them.
+std::vector<double> counted(std::size_t count) {
+  std::vector<double> values(count);
+  std::iota(values.begin(), values.end(), 0.0);
   return values;
 }
 
@@ -133,6 +141,15 @@ void fill(Chart& chart, const std::vector<Line>& lines, const std::vector<std::s
     series.in_table_only = model == drawn_models.size() || index == drawn_indices.size();
     chart.series.push_back(std::move(series));
   }
+  if (labels.size() > 1 && (by_index || by_model)) {
+    for (std::size_t i = 0; by_index && i < drawn_indices.size(); ++i)
+      chart.legend.push_back({drawn_indices[i], static_cast<int>(i)});
+    for (std::size_t m = 0; by_model && m < drawn_models.size(); ++m)
+      chart.legend.push_back(
+          {models[static_cast<std::size_t>(drawn_models[m])], static_cast<int>(m)});
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      chart.legend.push_back({labels[i], LegendEntry::text_colour, i % 2 == 1});
+  }
   const auto drawn = std::count_if(chart.series.begin(), chart.series.end(),
                                    [](const Series& series) { return !series.in_table_only; });
   if (static_cast<std::size_t>(drawn) < chart.series.size())
@@ -154,6 +171,7 @@ struct MetricReader {
       const std::string axis = text_of(series, "x").empty() ? "layer" : text_of(series, "x");
       std::vector<double> x = numbers(series, "at");
       if (x.empty()) x = numbers(series, axis);
+      if (x.empty() && axis == "layer") x = counted(numbers(series, "values").size());
       const ordered_json model = member(series, "model");
       const bool known = model.is_number_integer() && model.get<std::int64_t>() >= 0 &&
                          model.get<std::size_t>() < into.models.size();

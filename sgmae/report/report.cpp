@@ -270,10 +270,17 @@ void flatten(const ordered_json& object, const std::string& prefix, int depth, F
   }
 }
 
+// What a reader looks for first: how right the model is, and which model it was.
+bool is_headline(const std::string& name) {
+  const bool quality = is_share(name) || name.starts_with("AP") || name.starts_with("mIoU");
+  return (quality && !name.starts_with("test ")) || name == "checkpoint" || name == "protocol";
+}
+
 std::string results(const Runs& runs) {
-  Table table;
-  table.head = {""};
-  for (const RunRecord& run : runs) table.head.push_back(run.name);
+  Table headlines, further;
+  headlines.head = {""};
+  for (const RunRecord& run : runs) headlines.head.push_back(run.name);
+  further.head = headlines.head;
   std::map<std::string, std::size_t> row_of;
   std::string tables;
   for (std::size_t r = 0; r < runs.size(); ++r)
@@ -283,6 +290,7 @@ std::string results(const Runs& runs) {
       const std::string folder = fs::path(result.file).parent_path().string();
       for (const auto& [name, value] : flat.values) {
         const std::string label = folder.empty() ? name : folder + ": " + name;
+        Table& table = is_headline(name) ? headlines : further;
         const auto [at, is_new] = row_of.emplace(label, table.rows.size());
         if (is_new) {
           table.rows.emplace_back(runs.size() + 1);
@@ -294,7 +302,9 @@ std::string results(const Runs& runs) {
         tables += text_element("h3", runs[r].name + ", " + result.file) + flat.tables;
     }
   const std::string charts = cards(result_charts(runs));
-  return (table.rows.empty() ? "" : table_html(table)) + charts + tables;
+  std::string out = headlines.rows.empty() ? "" : table_html(headlines);
+  if (!further.rows.empty()) out += fold("Further values", table_html(further));
+  return out + charts + tables;
 }
 
 // ---- pictures and measurements ------------------------------------------------------------------

@@ -35,7 +35,9 @@ body{margin:0;background:var(--page);color:var(--text);
 header,main,footer{max-width:1400px;margin:0 auto;padding:0 16px}
 h1{font-size:1.7em;margin:.8em 0 .2em}
 h2{font-size:1.3em;margin:1.8em 0 .6em;padding-top:.4em;border-top:1px solid var(--line)}
-h3{font-size:1em;margin:0 0 .2em}
+h3{font-size:1em;margin:1em 0 .2em}
+figure h3{margin-top:0}
+figure.card{align-self:start}
 a{color:var(--link)}
 nav{display:flex;flex-wrap:wrap;gap:4px 16px;margin:12px 0}
 .quiet,figcaption,footer{color:var(--quiet)}

@@ -100,7 +100,7 @@ bool shades_spread(const Chart& chart) {
 }
 
 bool labels_lines(const Chart& chart) {
-  return chart.series.size() > 1 && chart.series.size() <= kDirectLabels;
+  return chart.legend.empty() && chart.series.size() > 1 && chart.series.size() <= kDirectLabels;
 }
 
 std::string axes(const Chart& chart, const Frame& frame, const Ticks& x, const Ticks& y) {

@@ -24,14 +24,23 @@ struct Marker {
   int colour = 0;
 };
 
+// What a colour or a kind of line means, where one entry per line would be too many.
+struct LegendEntry {
+  static constexpr int text_colour = -1;
+  std::string name;
+  int colour = text_colour;
+  bool dashed = false;
+};
+
 struct Chart {
   std::string title, x_label, y_label;  // labels with units
   std::string note = {};                // one sentence under the title
   std::vector<Series> series = {};
   std::vector<Marker> markers = {};
-  bool whole_x = true;           // x counts something: ticks at whole numbers only
-  bool from_zero = false;        // the y axis begins at 0
-  bool names_lone_line = false;  // a legend even for one line alone
+  std::vector<LegendEntry> legend = {};  // empty: one entry per line, and names beside few lines
+  bool whole_x = true;                   // x counts something: ticks at whole numbers only
+  bool from_zero = false;                // the y axis begins at 0
+  bool names_lone_line = false;          // a legend even for one line alone
 };
 
 // Round numbers that cover [low, high]: first, first + step … last, at most `most` intervals, step

@@ -68,6 +68,9 @@ TEST_F(MeasurementsFile, ManyLinesAreDrawnInPart) {
   EXPECT_EQ(chart.series[0].colour, chart.series[1].colour);
   EXPECT_TRUE(chart.series[2].in_table_only);
   EXPECT_EQ(chart.series[39].colour, 5);  // the last of six
+  ASSERT_EQ(chart.legend.size(), 8u);     // six models by colour, two labels by dash
+  EXPECT_EQ(chart.legend[5].name, "m19");
+  EXPECT_TRUE(chart.legend[7].dashed);
   ASSERT_EQ(m.detailed_charts.size(), 2u);
   EXPECT_EQ(m.detailed_charts[1].title, "b, m1");
   EXPECT_EQ(m.detailed_charts[1].series.size(), 9u);
@@ -79,7 +82,7 @@ TEST_F(MeasurementsFile, WhatDoesNotFitIsLeftOut) {
     "schema": 1, "models": [{"name": "m"}, 3],
     "metrics": {"a": {"series": [{"model": 7, "at": [0], "values": [1]}, {"model": 0, "at": [0, 1], "values": [1]},
                                  {"model": -1, "at": [0], "values": [1]}, {"model": 0.5, "at": [0], "values": [1]},
-                                 {"model": 0, "at": "x", "values": 3}, 5]},
+                                 {"model": 0, "at": "x", "values": 3}, {"model": 0, "x": "epoch", "values": [1]}, 5]},
                 "b": 3, "c": {"series": [{"model": 0, "at": [0], "values": [1]}]}},
     "figures": [{"file": "../secret.png"}, {"file": "/secret.png"}, {"file": 3}, "x"]})");
   const Measurements m = read_measurements(root_ / "metrics.json");
@@ -88,6 +91,14 @@ TEST_F(MeasurementsFile, WhatDoesNotFitIsLeftOut) {
   EXPECT_EQ(m.charts[0].title, "c");
   EXPECT_TRUE(m.figures.empty());
   EXPECT_EQ(m.notes.size(), 6u);  // one for a, one for b, four figures
+}
+
+TEST_F(MeasurementsFile, LayersThatAreNotSaidAreAllOfThem) {
+  write("metrics.json", R"({"schema":1,"models":[{"name":"m"}],
+    "metrics":{"a":{"series":[{"model":0,"x":"layer","at":null,"values":[5,6,7]}]}}})");
+  const Measurements m = read_measurements(root_ / "metrics.json");
+  ASSERT_EQ(m.charts.size(), 1u);
+  EXPECT_EQ(m.charts[0].series[0].x, (std::vector<double>{0, 1, 2}));
 }
 
 TEST_F(MeasurementsFile, OtherFilesAreNamed) {
