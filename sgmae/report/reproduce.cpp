@@ -16,30 +16,46 @@ std::string shell_word(const std::string& text) {
   return out + "'";
 }
 
+namespace {
+
+// The command whose options the run has, by an option that only it has; "" for others.
+std::string command_of(const RunRecord& run) {
+  const auto has = [&](std::string_view name) {
+    return std::any_of(run.settings.begin(), run.settings.end(),
+                       [&](const Setting& setting) { return setting.name == name; });
+  };
+  if (has("mask_strategy")) return "pretrain";
+  if (has("layer_decay")) return "finetune";
+  return has("cached_features") ? "linprobe" : "";
+}
+
+}  // namespace
+
 std::string reproducing_command(const RunRecord& run) {
-  if (run.settings.empty()) return "";
-  PretrainOptions defaults;
-  Options options;
-  defaults.declare(options);
-  std::string command = "sgmae pretrain";
+  const std::string name = command_of(run);
+  if (name.empty()) return "";
+  PretrainOptions options;
+  Options defaults;
+  if (name == "pretrain") options.declare(defaults);
+  std::string command = "sgmae " + name;
   for (const Setting& setting : run.settings) {
     const auto known =
-        std::find_if(options.all().begin(), options.all().end(),
+        std::find_if(defaults.all().begin(), defaults.all().end(),
                      [&](const OptionInfo& option) { return option.name == setting.name; });
-    if (known == options.all().end())
-      return "sgmae COMMAND --config config.toml  # saved from below";
-    const std::string before = known->print();
-    const std::string value = run.setting(setting.name);
-    try {
-      known->assign(value);
-    } catch (const Error&) {
-      return "sgmae COMMAND --config config.toml  # saved from below";
+    if (known != defaults.all().end()) {
+      const std::string before = known->print();
+      try {
+        known->assign(setting.value);
+        if (known->print() == before) continue;
+      } catch (const Error&) {  // of another version; written as it stands
+      }
+    } else if (setting.value.empty()) {
+      continue;
     }
-    if (known->print() == before) continue;
-    if (known->is_flag) {
-      command += " --" + std::string(value == "true" ? "" : "no_") + setting.name;
+    if (setting.value == "true" || setting.value == "false") {
+      command += std::string(setting.value == "true" ? " --" : " --no_") + setting.name;
     } else {
-      command += " --" + setting.name + " " + shell_word(value);
+      command += " --" + setting.name + " " + shell_word(setting.value);
     }
   }
   return command;

@@ -7,9 +7,9 @@
 
 namespace sgmae {
 
-// `sgmae pretrain` with every option that differs from its default, written for a shell. For the
-// folder of another command, or options that this version does not know, a command that reads the
-// run's config.toml. "" for a run without options.
+// The run's command, for a shell: of `sgmae pretrain` with every option that differs from its
+// default, of other commands with every option that has a value. "" where the options do not say
+// which command it was.
 std::string reproducing_command(const RunRecord& run);
 
 // `text` as one word of a shell command: in single quotes unless it is plain.
