@@ -46,6 +46,7 @@ Command reconstruct_command();
 Command forward_command();
 Command data_command();
 Command analyze_command();
+Command report_command();
 Command recipes_command();
 Command options_command();
 

@@ -19,6 +19,7 @@ const std::vector<CommandEntry>& commands() {
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"analyze", "measure and draw what checkpoints have learned", analyze_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"report", "write an HTML page about one run or several", report_command},
       {"data", "pack a data set into one file, describe one, check one", data_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},

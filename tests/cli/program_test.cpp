@@ -185,6 +185,18 @@ TEST_F(Program, BadCheckpointIsExitFour) {
   expect("reconstruct images/0.png --checkpoint none.safetensors", 4, "none.safetensors");
 }
 
+TEST_F(Program, ReportNeedsARun) {
+  expect("report", 2, "name one or more run folders");
+  expect("report nowhere", 3, "nowhere: no such folder");
+  fs::create_directories(root_ / "empty");
+  expect("report empty", 3, "holds no run");
+  write_file(root_ / "empty/log.txt", "{\"epoch\":0,\"train_loss\":1}\n{\"epo");
+  expect("report empty --figures 0", 2, "figures");
+  expect("report empty --output missing/r.html", 2, "missing/r.html");
+  EXPECT_FALSE(fs::exists(root_ / "report.html"));
+  expect("report empty", 0, "report.html");
+}
+
 // The golden model of transformers as a checkpoint of ours.
 struct Reference {
   TensorFile golden = read_safetensors(SGMAE_TEST_DATA "/nn/mae_square.safetensors");
@@ -298,7 +310,15 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_NE(outcome.err.find("broken.png"), std::string::npos);
   for (const char* file : {"run/config.toml", "run/env.json", "run/log.txt", "run/maps"})
     EXPECT_TRUE(fs::exists(root_ / file)) << file;
-  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_4.png"));
+  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_0004.png"));
+
+  // The page that pretrain wrote is the page that report writes.
+  expect("report run --output again.html", 0, "again.html");
+  const std::string page = read_text(root_ / "run/report.html");
+  EXPECT_NE(page.find("began at epoch T = 2"), std::string::npos);
+  EXPECT_NE(page.find("Time in training steps"), std::string::npos);  // train.log is understood
+  EXPECT_NE(page.find("data:image/png;base64,"), std::string::npos);
+  EXPECT_EQ(page, read_text(root_ / "again.html"));
 
   // A finished run does nothing more; another one is refused its folder.
   EXPECT_EQ(run(kTiny).code, 0);
