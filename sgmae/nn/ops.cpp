@@ -25,6 +25,13 @@ extern "C" void sgemm_(const char* trans_a, const char* trans_b, const int* m, c
                        const int* k, const float* alpha, const float* a, const int* lda,
                        const float* b, const int* ldb, const float* beta, float* c, const int* ldc);
 
+// The same for bf16 operands and fp32 result; only the x86 LibTorch brings it.
+extern "C" __attribute__((weak)) void cblas_gemm_bf16bf16f32(int layout, int trans_a, int trans_b,
+                                                             int m, int n, int k, float alpha,
+                                                             const void* a, int lda, const void* b,
+                                                             int ldb, float beta, float* c,
+                                                             int ldc);
+
 namespace sgmae {
 namespace {
 
@@ -167,6 +174,13 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
   if (dy.scalar_type() == at::kFloat) {
     weight_grad.addmm_(dy.t(), x);
+  } else if (cblas_gemm_bf16bf16f32) {
+    // Sums in fp32 right where they belong; LibTorch's own product would round them to bf16 first.
+    constexpr int row_major = 101, as_it_is = 111, transposed = 112;
+    const int m = static_cast<int>(dy.size(0)), n = static_cast<int>(dy.size(1)),
+              k = static_cast<int>(x.size(1));
+    cblas_gemm_bf16bf16f32(row_major, transposed, as_it_is, n, k, m, 1, dy.data_ptr(), n,
+                           x.data_ptr(), k, 1, weight_grad.data_ptr<float>(), k);
   } else {
     weight_grad.add_(at::mm(dy.t(), x));
   }

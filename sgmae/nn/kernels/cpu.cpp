@@ -60,6 +60,21 @@ inline float error_function(float x, float gauss) {
   return std::copysign(1.0f - p * gauss, x);
 }
 
+// The largest of n > 0 values, in lanes, since the rules kept for NaN stop the compiler from
+// splitting a maximum.
+inline float maximum(const float* x, std::int64_t n) {
+  constexpr std::int64_t lanes = 16;
+  float best[lanes];
+  for (float& lane : best) lane = x[0];
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (std::int64_t j = 0; j < lanes; ++j) best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
+  float largest = best[0];
+  for (const float lane : best) largest = lane > largest ? lane : largest;
+  for (; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
 template <class T>
 void add_layer_norm(std::int64_t rows, std::int64_t dim, const float* x, const T* delta,
                     const float* weight, const float* bias, float eps, float* sum, T* y,
@@ -162,8 +177,7 @@ void from_float(std::int64_t rows, std::int64_t dim, const float* from, std::int
 void softmax(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp) {
   for (std::int64_t r = 0; r < rows; ++r) {
     float* row = logits + r * n;
-    float largest = row[0];
-    for (std::int64_t i = 1; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
+    const float largest = maximum(row, n);
     float total = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       row[i] = exponential(row[i] - largest);
@@ -252,8 +266,7 @@ void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logit
   for (std::int64_t r = 0; r < n; ++r) {
     float* row = logits + r * padded;
     Bf16* out = weights + r * padded;
-    float largest = row[0];
-    for (std::int64_t i = 1; i < n; ++i) largest = row[i] > largest ? row[i] : largest;
+    const float largest = maximum(row, n);
     float total = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       row[i] = exponential(scale * (row[i] - largest));
