@@ -83,9 +83,20 @@ class Program : public testing::Test {
 TEST_F(Program, SaysWhatItCanDo) {
   const Outcome outcome = run("--help");
   EXPECT_EQ(outcome.code, 0);
-  for (const char* command : {"pretrain", "knn", "mask", "reconstruct", "forward", "recipes"})
+  for (const char* command :
+       {"pretrain", "finetune", "knn", "mask", "reconstruct", "forward", "recipes"})
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
   EXPECT_NE(run("pretrain --help").out.find("--mask_ratio"), std::string::npos);
+}
+
+TEST_F(Program, FinetuningRecipesFitTheCommand) {
+  int recipes = 0;
+  for (const auto& [name, summary] : nlohmann::json::parse(run("recipes list --json").out).items())
+    if (name.starts_with("finetune_")) {
+      expect("finetune --config " + name + " --data_path absent", 3, "absent");
+      ++recipes;
+    }
+  EXPECT_GE(recipes, 6);
 }
 
 TEST_F(Program, WrongUsageIsExitTwoAndTeaches) {
