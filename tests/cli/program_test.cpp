@@ -89,6 +89,14 @@ TEST_F(Program, SaysWhatItCanDo) {
   EXPECT_NE(run("pretrain --help").out.find("--mask_ratio"), std::string::npos);
 }
 
+TEST_F(Program, UnderstandsMaesFinetuningLine) {
+  expect(
+      "finetune --job_dir run --nodes 4 --use_volta32 --batch_size 32 --model vit_base_patch16 "
+      "--finetune absent.pth --epochs 100 --blr 5e-4 --layer_decay 0.65 --weight_decay 0.05 "
+      "--drop_path 0.1 --reprob 0.25 --mixup 0.8 --cutmix 1.0 --dist_eval --data_path images",
+      4, "absent.pth");
+}
+
 TEST_F(Program, FinetuningRecipesFitTheCommand) {
   int recipes = 0;
   for (const auto& [name, summary] : nlohmann::json::parse(run("recipes list --json").out).items())
