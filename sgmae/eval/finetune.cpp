@@ -88,6 +88,9 @@ void check_options(const FinetuneOptions& o) {
   need(o.data.num_workers >= 0,
        str("num_workers must not be negative, but is ", o.data.num_workers));
   parse_rand_augment(o.aa);
+  if (o.nodes * o.ngpus > 1)
+    warn("this program trains in one process: for the effective batch of ", o.nodes, " nodes with ",
+         o.ngpus, " GPUs set --accum_iter ", o.accum_iter * o.nodes * o.ngpus);
 }
 
 LabelledSources load_data(const FinetuneOptions& o) {
@@ -132,8 +135,9 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
 // The options that say where a run lives and how fast it goes, not what comes out.
 bool may_change(const OptionInfo& option) {
   for (const char* name :
-       {"checkpoint", "finetune", "data_path", "data_root", "num_workers", "output_dir", "log_dir",
-        "resume", "device", "precision", "threads", "log_every", "pin_mem", "dist_eval"})
+       {"checkpoint", "finetune", "data_path", "data_root", "num_workers", "output_dir", "job_dir",
+        "log_dir", "resume", "device", "precision", "threads", "log_every", "pin_mem", "dist_eval",
+        "use_volta32", "nodes", "ngpus"})
     if (option.name == name) return true;
   return false;
 }
@@ -638,6 +642,7 @@ void FinetuneOptions::declare(Options& o) {
   o.add("flip", flip, "mirror half of the training images");
   o.section("run");
   o.add("output_dir", output_dir, "run folder: configuration, logs, checkpoints, result");
+  o.add("job_dir", job_dir, "output_dir, as MAE's submitit script calls it");
   o.add("log_dir", log_dir, "folder of TensorBoard events; empty: output_dir");
   o.add("resume", resume,
         "auto: go on where output_dir stopped; none: only start anew; with eval: the checkpoint");
@@ -649,10 +654,14 @@ void FinetuneOptions::declare(Options& o) {
   o.add("log_every", log_every, "steps between console lines");
   o.add("pin_mem", pin_mem, "accepted for MAE's command lines; there is nothing to pin on a CPU");
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
+  o.add("nodes", nodes, "accepted for MAE's command lines; this program trains in one process");
+  o.add("ngpus", ngpus, "likewise");
+  o.add("use_volta32", use_volta32, "likewise");
 }
 
 nlohmann::ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   if (!options.finetune.empty()) options.checkpoint = std::exchange(options.finetune, "");
+  if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
   if (options.eval && options.checkpoint.empty() && options.resume != "auto")  // as MAE's script
     options.checkpoint = std::exchange(options.resume, "auto");
   check_options(options);

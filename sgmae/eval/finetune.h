@@ -62,6 +62,7 @@ struct FinetuneOptions {
 
   // [run]
   std::string output_dir = "./output_dir";
+  std::string job_dir;          // what MAE's submitit script calls output_dir
   std::string log_dir;          // TensorBoard events; "": output_dir
   std::string resume = "auto";  // auto: go on if output_dir holds this run; none
   bool eval = false;            // only test the classifier of `checkpoint`
@@ -71,7 +72,10 @@ struct FinetuneOptions {
   PrecisionChoice precision = PrecisionChoice::automatic;
   int threads = 0;
   std::int64_t log_every = 20;
-  bool pin_mem = true, dist_eval = false;  // accepted for MAE's sake
+
+  // For pasting MAE's lines.
+  bool pin_mem = true, dist_eval = false, use_volta32 = false;
+  int nodes = 1, ngpus = 1;
 
   void declare(Options& options);
 };

@@ -124,9 +124,28 @@ TEST_F(Program, SaysWhatItCanDo) {
   const Outcome outcome = run("--help");
   EXPECT_EQ(outcome.code, 0);
   for (const char* command :
-       {"pretrain", "knn", "linprobe", "study", "mask", "reconstruct", "forward", "recipes"})
+       {"pretrain", "knn", "linprobe", "finetune", "study", "mask", "reconstruct", "analyze", "report",
+        "data", "forward", "recipes"})
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
   EXPECT_NE(run("pretrain --help").out.find("--mask_ratio"), std::string::npos);
+}
+
+TEST_F(Program, UnderstandsMaesFinetuningLine) {
+  expect(
+      "finetune --job_dir run --nodes 4 --use_volta32 --batch_size 32 --model vit_base_patch16 "
+      "--finetune absent.pth --epochs 100 --blr 5e-4 --layer_decay 0.65 --weight_decay 0.05 "
+      "--drop_path 0.1 --reprob 0.25 --mixup 0.8 --cutmix 1.0 --dist_eval --data_path images",
+      4, "absent.pth");
+}
+
+TEST_F(Program, FinetuningRecipesFitTheCommand) {
+  int recipes = 0;
+  for (const auto& [name, summary] : nlohmann::json::parse(run("recipes list --json").out).items())
+    if (name.starts_with("finetune_")) {
+      expect("finetune --config " + name + " --data_path absent", 3, "absent");
+      ++recipes;
+    }
+  EXPECT_GE(recipes, 6);
 }
 
 TEST_F(Program, WrongUsageIsExitTwoAndTeaches) {

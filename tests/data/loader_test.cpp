@@ -134,6 +134,42 @@ TEST(Loader, AugmentsByTheBook) {
   EXPECT_GT(boxes, 16);
 }
 
+TEST(Loader, RandAugmentAndErasingFollowCropAndFlip) {
+  Folder folder;
+  fill_folder(folder, 14);
+  const auto source = open_source(folder.path());
+  LoaderOptions options = small_options();
+  options.normalisation = {{0.5f, 0.25f, 0.5f}, {0.5f, 0.5f, 0.25f}};
+  Loader plain(*source, options);
+  options.rand_augment.count = 2;
+  options.random_erase.probability = 0.5;
+  Loader augmented(*source, options);
+  plain.start_epoch(1);
+  augmented.start_epoch(1);
+  int changed = 0;
+  for (Batch before, after; plain.next(before) && augmented.next(after);) {
+    ASSERT_EQ(before.index, after.index);
+    EXPECT_EQ(before.crop, after.crop);
+    for (std::int64_t i = 0; i < before.size(); ++i) {
+      // The pixels again, by hand: the values are whole numbers of 255ths, so nothing is lost.
+      const auto index = static_cast<std::uint64_t>(before.index[static_cast<std::size_t>(i)]);
+      const ImageSize size{options.width, options.height};
+      Image image =
+          denormalise(before.pixels[i].const_data_ptr<float>(), 3, size, options.normalisation);
+      Rng draws(options.seed, 1, index, Purpose::rand_augment);
+      for (const AugmentStep& step : draw_rand_augment(draws, options.rand_augment))
+        apply(step, {128, 64, 128}, image);
+      std::vector<float> want(image.pixels.size());
+      normalise(image, options.normalisation, want.data());
+      Rng erasing(options.seed, 1, index, Purpose::random_erase);
+      random_erase(erasing, options.random_erase, 3, size, want.data());
+      EXPECT_EQ(values(after.pixels[i].contiguous()), want);
+      changed += values(before.pixels[i].contiguous()) != want;
+    }
+  }
+  EXPECT_GT(changed, 6);
+}
+
 TEST(Loader, SquashTakesTheWholeImage) {
   Folder folder;
   fill_folder(folder, 4);

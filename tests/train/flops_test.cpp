@@ -20,5 +20,15 @@ TEST(Flops, EncoderOnAWholeImageMatchesThePublishedCount) {
   EXPECT_NEAR(training_flop_per_image(all, 196) / 6e9, 17.58, 0.05);
 }
 
+TEST(Flops, AClassifierIsTheEncoderAndItsHead) {
+  VitConfig base;
+  base.classes = 1000;
+  EXPECT_NEAR(training_flop_per_image(base) / 6e9, 17.58, 0.05);
+  VitConfig plain = base;
+  plain.classes = 0;
+  EXPECT_DOUBLE_EQ(training_flop_per_image(base) - training_flop_per_image(plain),
+                   6.0 * 768 * 1000);
+}
+
 }  // namespace
 }  // namespace sgmae
