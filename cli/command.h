@@ -4,6 +4,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sgmae/base/options.h"
@@ -19,6 +20,13 @@ struct Command {
   std::function<nlohmann::ordered_json(const std::vector<std::string>&)> run;
 };
 
+// A command that fails and has something to report nevertheless: --json prints `report`.
+struct ReportedFailure : Error {
+  ReportedFailure(ExitCode code, const std::string& message, nlohmann::ordered_json json)
+      : Error(code, message), report(std::move(json)) {}
+  nlohmann::ordered_json report;
+};
+
 struct CommandEntry {
   const char* name;
   const char* summary;
@@ -31,10 +39,14 @@ const std::vector<CommandEntry>& commands();
 Command pretrain_command();
 Command knn_command();
 Command linprobe_command();
+Command finetune_command();
 Command study_command();
 Command mask_command();
 Command reconstruct_command();
 Command forward_command();
+Command data_command();
+Command analyze_command();
+Command report_command();
 Command recipes_command();
 Command options_command();
 

@@ -13,10 +13,14 @@ const std::vector<CommandEntry>& commands() {
       {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
+      {"finetune", "train a whole vision transformer to classify", finetune_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
+      {"analyze", "measure and draw what checkpoints have learned", analyze_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"report", "write an HTML page about one run or several", report_command},
+      {"data", "pack a data set into one file, describe one, check one", data_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };
@@ -43,9 +47,17 @@ int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
     std::cout << help_text(entry, command);
     return 0;
   }
-  const nlohmann::ordered_json result = command.run(parsed.positional);
-  if (parsed.json)  // paths need not be UTF-8, JSON must be
-    std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  const auto print = [&](const nlohmann::ordered_json& result) {
+    if (parsed.json)  // paths need not be UTF-8, JSON must be
+      std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                << std::endl;
+  };
+  try {
+    print(command.run(parsed.positional));
+  } catch (const ReportedFailure& failure) {
+    print(failure.report);
+    throw;
+  }
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/report/report.h"
 #include "sgmae/report/sheet.h"
 
 namespace sgmae {
@@ -19,6 +20,7 @@ namespace {
 nlohmann::ordered_json test_neighbours(const ModelView& view) {
   KnnTask task;
   task.data.data_path = view.options.data_path;
+  task.data.data_format = view.options.data_format;
   task.data.data_root = view.options.data_root;
   task.data.num_workers = view.options.num_workers;
   task.plain_k = "";  // the weighted vote alone, on the mean and then on the class token
@@ -56,12 +58,23 @@ void draw_masks(const ModelView& view) {
   const std::int64_t n = view.model.config().n_patches();
   const std::int64_t n_hints = hint_count(view.options.hints, n, 0, 0, view.options.epochs);
   const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask_ratio), n_hints);
-  const auto path =
-      view.folder.root / "figures" / str("masks_after_epoch_", view.info.epoch, ".png");
+  std::string epoch = std::to_string(view.info.epoch);
+  if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
+  const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");
   std::filesystem::create_directories(path.parent_path());
   write_png(path,
             mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation));
   info("picture: ", path.string());
+}
+
+// A page that cannot be written does not make the finished training a failure.
+void report_on(const std::filesystem::path& folder) {
+  try {
+    write_report({folder}, folder / "report.html", {});
+    info("report: ", (folder / "report.html").string());
+  } catch (const Error& error) {
+    warn("no report: ", error.what());
+  }
 }
 
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
@@ -76,6 +89,7 @@ nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   info("pictures: ", (result.folder / "figures").string());
+  report_on(result.folder);
   nlohmann::ordered_json json = to_json(result);
   if (!first.is_null()) json["knn_acc1_before"] = first["knn_acc1"];
   if (!last.is_null()) json["knn_acc1"] = last["knn_acc1"];

@@ -112,6 +112,30 @@ void write_file(const std::filesystem::path& path, std::string_view contents) {
   file.commit();
 }
 
+RandomAccessFile::RandomAccessFile(const std::filesystem::path& path, ExitCode code)
+    : path_(path), code_(code), descriptor_(open_to_read(path, code)) {
+  struct stat status {};
+  ::fstat(descriptor_, &status);
+  size_ = static_cast<std::uint64_t>(status.st_size);
+}
+
+RandomAccessFile::~RandomAccessFile() {
+  ::close(descriptor_);
+}
+
+void RandomAccessFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
+  check(offset <= size_ && out.size() <= size_ - offset, code_, path_.string(),
+        " is truncated: ", out.size(), " bytes are wanted at ", offset, " and it has ", size_);
+  while (!out.empty()) {
+    const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    check(count >= 0, code_, "cannot read ", path_.string(), ": ", reason());
+    check(count > 0, code_, path_.string(), " has become shorter while it was read");
+    out = out.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path, ExitCode code) {
   const int descriptor = open_to_read(path, code);
   struct stat status {};

@@ -42,6 +42,25 @@ class AtomicFile {
 
 void write_file(const std::filesystem::path& path, std::string_view contents);
 
+// A file read at any place, by several threads at once. Throws Error with `code` when it cannot be
+// opened or does not hold what is read.
+class RandomAccessFile {
+ public:
+  explicit RandomAccessFile(const std::filesystem::path& path, ExitCode code = ExitCode::data);
+  ~RandomAccessFile();
+  RandomAccessFile(const RandomAccessFile&) = delete;
+  RandomAccessFile& operator=(const RandomAccessFile&) = delete;
+
+  std::uint64_t size() const { return size_; }                         // bytes, when it was opened
+  void read(std::uint64_t offset, std::span<std::uint8_t> out) const;  // fills all of `out`
+
+ private:
+  std::filesystem::path path_;
+  ExitCode code_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
 // A file mapped read-only. Throws Error with `code` when it cannot be opened.
 class MappedFile {
  public:

@@ -104,6 +104,20 @@ void Options::add(std::string name, std::string& value, std::string help) {
   add_info(std::move(info));
 }
 
+void Options::add(std::string name, std::vector<std::string>& values, std::string help) {
+  OptionInfo info;
+  info.name = std::move(name);
+  info.help = std::move(help);
+  info.type = "text";
+  info.assign = [&values](const std::string& text) { values.push_back(text); };
+  info.print = [&values] {
+    std::string all;
+    for (const std::string& value : values) all += (all.empty() ? "" : ", ") + value;
+    return quoted(all);
+  };
+  add_info(std::move(info));
+}
+
 void Options::add(std::string name, bool& value, std::string help) {
   OptionInfo info;
   info.name = std::move(name);

@@ -42,6 +42,8 @@ class Options {
   void section(std::string name) { section_ = std::move(name); }
 
   void add(std::string name, std::string& value, std::string help);
+  // A flag that may be given several times; the values collect.
+  void add(std::string name, std::vector<std::string>& values, std::string help);
   void add(std::string name, bool& value, std::string help);
   void add(std::string name, int& value, std::string help);
   void add(std::string name, std::int64_t& value, std::string help);

@@ -18,7 +18,10 @@ enum class Purpose : std::uint32_t {
   hint = 5,        // hint tokens of informed masks
   probe = 6,       // probe-set choice and its masks
   substitute = 7,  // which image stands in for an unreadable one
-  drop_path = 8
+  drop_path = 8,
+  rand_augment = 20,
+  random_erase = 21,
+  mix = 22  // mixup and cutmix
 };
 
 class Rng {

@@ -104,6 +104,7 @@ struct Slot {
 struct Loader::Impl {
   const Source& source;
   LoaderOptions options;
+  std::vector<std::uint8_t> mean_colour;            // [channels], which RandAugment fills with
   std::int64_t images = 0;                          // in an epoch
   std::unique_ptr<std::atomic<bool>[]> unreadable;  // by position in the source
   std::atomic<std::int64_t> unreadable_count{0};
@@ -133,6 +134,9 @@ struct Loader::Impl {
     check(options.normalisation.mean.size() == channels &&
               options.normalisation.std.size() == channels,
           ExitCode::usage, "mean and std need one value for each of the ", channels, " channel(s)");
+    for (const float mean : options.normalisation.mean)
+      mean_colour.push_back(
+          static_cast<std::uint8_t>(std::lround(255 * std::clamp(mean, 0.f, 1.f))));
     check(options.batch_size > 0 && options.height > 0 && options.width > 0, ExitCode::usage,
           "batch size and image size must be positive");
     check(options.num_workers >= 0 && options.prefetch > 0, ExitCode::usage,
@@ -329,10 +333,23 @@ struct Loader::Impl {
       return false;
     }
     worker.resizer.resize(pixels, geometry.scaled, geometry.window, geometry.flip, worker.scaled);
+    const auto draws = [&](Purpose purpose) {
+      return Rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
+                 static_cast<std::uint64_t>(planned), purpose);
+    };
+    if (options.rand_augment.count > 0) {
+      Rng rng = draws(Purpose::rand_augment);
+      for (const AugmentStep& step : draw_rand_augment(rng, options.rand_augment))
+        apply(step, mean_colour, worker.scaled);
+    }
     const std::int64_t values =
         static_cast<std::int64_t>(options.channels) * options.height * options.width;
-    normalise(worker.scaled, options.normalisation,
-              slot.batch.pixels.mutable_data_ptr<float>() + i * values);
+    float* out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
+    normalise(worker.scaled, options.normalisation, out);
+    if (options.random_erase.probability > 0) {
+      Rng rng = draws(Purpose::random_erase);
+      random_erase(rng, options.random_erase, options.channels, target, out);
+    }
     const auto at = static_cast<std::size_t>(i);
     slot.batch.index[at] = actual;
     slot.batch.crop[at] = geometry.seen;

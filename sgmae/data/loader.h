@@ -20,6 +20,8 @@
 #include "sgmae/data/source.h"
 #include "sgmae/image/augment.h"
 #include "sgmae/image/normalise.h"
+#include "sgmae/image/randaugment.h"
+#include "sgmae/image/random_erase.h"
 
 namespace sgmae {
 
@@ -38,6 +40,8 @@ struct LoaderOptions {
   Normalisation normalisation;  // empty: default_normalisation(channels)
   Fit fit = Fit::augment;
   AugmentOptions augment;
+  RandAugmentOptions rand_augment;   // after crop and flip
+  RandomEraseOptions random_erase;   // of the normalised pixels
   bool shuffle = true;               // a new order each epoch; else the source's own
   bool drop_last = true;             // leave out the last batch of an epoch when it is not full
   int prefetch = 3;                  // batches prepared ahead, at most

@@ -1,5 +1,5 @@
-// Where images come from: folders, list files, IDX files. A source knows names and labels and opens
-// single images; it decodes nothing until asked and is safe to use from several threads.
+// Where images come from: folders, archives, packed files. A source knows names and labels and
+// opens single images; it decodes nothing until asked and is safe to use from several threads.
 //
 //   auto source = open_source("/data/flowers");
 //   OpenedImage opened;
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "sgmae/base/options.h"
 #include "sgmae/image/decode.h"
 #include "sgmae/image/image.h"
 
@@ -42,7 +43,7 @@ class Source {
 
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::int64_t>& labels() const { return labels_; }  // -1: unlabelled
-  // Sorted names of the classes that labels count; empty where nothing is labelled.
+  // Names of the classes that labels count, in their order; empty where nothing is labelled.
   const std::vector<std::string>& class_names() const { return class_names_; }
 
   // Renumbers the labels of an evaluation set by the training set's class names. Throws Error(data)
@@ -54,22 +55,34 @@ class Source {
   std::vector<std::string> class_names_;
 };
 
-// Opens what lies at `data_path`:
-// - a folder of images (jpg, jpeg, png, webp in any case), nested or flat. Its sub-folder `split`
-// is
-//   used where there is one. The class is the first folder below that, numbered in sorted order;
-//   images beside the class folders, or in a flat folder, have label -1.
+enum class DataFormat { automatic, folder, list, idx, tar, cifar, cub, inaturalist, pack };
+
+// --data_format. Declared here once, because several commands have it.
+void declare_data_format(Options& options, DataFormat& format);
+
+// Opens what lies at `data_path`; docs/data.md describes each kind. `automatic` tells them apart by
+// their names:
+// - a packed data set, .sgpack: what `sgmae data pack` wrote, or a folder that holds train.sgpack.
+// - tar: WebDataset shards (a folder of .tar files or a pattern name-{0000..0012}.tar), ILSVRC's
+//   tar of tars, any .tar of images. Read in place through an index (tar_source.cpp).
+// - CIFAR-10 and CIFAR-100, binary or Python files: their folder, the folder above or the .tar.gz.
+// - CUB-200-2011: its folder or the one above.
+// - iNaturalist: a JSON file that gives images one category each, or the folder of train2019.json.
 // - a folder with a list file `split`.txt, or the list file itself: one image a line, `path`, or
 //   `path label` with a number or a word as label. Without a label the class is the folder named in
 //   the path. Paths are relative to `data_root`; if that is empty, to the list's folder, or to
 //   `images/` in it.
 // - IDX: a folder with train-images-idx3-ubyte (and t10k-…), or that file itself, plain or .gz,
 //   labels beside it.
+// - a folder of images (jpg, jpeg, png, webp in any case), nested or flat. Its sub-folder `split`
+//   is used where there is one. The class is the first folder below that, numbered in sorted order;
+//   images beside the class folders, or in a flat folder, have label -1.
 // `split` is "train", "val" or "test"; "val" and "test" stand in for each other where only one
 // exists. A data set that has no separate evaluation part fails for "val" and "test".
 // Throws Error(data) when nothing is there or it holds no image.
 std::unique_ptr<Source> open_source(const std::string& data_path,
                                     const std::string& split = "train",
-                                    const std::string& data_root = "");
+                                    const std::string& data_root = "",
+                                    DataFormat format = DataFormat::automatic);
 
 }  // namespace sgmae

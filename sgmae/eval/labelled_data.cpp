@@ -33,6 +33,7 @@ void LabelledData::declare(Options& o) {
   o.section("data");
   o.add("data_path", data_path,
         "labelled images: folder with train/ and test/ (or val/), or IDX files");
+  declare_data_format(o, data_format);
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("train_split", train_split, "part that is learned from: train, val or test");
@@ -54,7 +55,7 @@ LabelledSources open_labelled(const LabelledData& data) {
         "name labelled images with --data_path, or with --train_list and --test_list");
   const auto open = [&](const std::string& list, const std::string& split) {
     // With another split open_source() would look for a list beside this one.
-    return list.empty() ? open_source(data.data_path, split, data.data_root)
+    return list.empty() ? open_source(data.data_path, split, data.data_root, data.data_format)
                         : open_source(list, "train", data.data_root);
   };
   LabelledSources sources{open(data.train_list, data.train_split),

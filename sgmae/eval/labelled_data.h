@@ -16,6 +16,7 @@ enum class EvalFit { automatic, centre_crop, squash };
 
 struct LabelledData {
   std::string data_path, data_root;
+  DataFormat data_format = DataFormat::automatic;  // of data_path
   std::string train_split = "train", test_split = "test";
   std::string train_list, test_list;  // list files in place of data_path and splits
   EvalFit fit = EvalFit::automatic;

@@ -11,6 +11,7 @@ namespace sgmae {
 struct StoredInfo {
   ImageSize size;
   int orientation = 1;
+  int channels = 3;
 };
 
 StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes);

@@ -119,6 +119,7 @@ ImageInfo read_image_info(std::span<const std::uint8_t> bytes) {
         ExitCode::data, "the image claims ", stored.size.width, "x", stored.size.height,
         " pixels, more than the limit of ", max_image_pixels);
   info.orientation = stored.orientation;
+  info.channels = stored.channels;
   info.size = stored.size;
   if (Orientation(info.orientation).swap) std::swap(info.size.width, info.size.height);
   return info;

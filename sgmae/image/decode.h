@@ -1,6 +1,7 @@
-// JPEG, PNG and WebP files to pixels, equal to what Pillow's Image.open(…).convert("RGB") or
-// convert("L") gives, with EXIF orientation applied. Two steps, so that a crop box can be drawn
-// from the size before anything is decoded, and only the crop is then decoded:
+// JPEG, PNG and WebP files (of an animation the first frame) to pixels, equal to what Pillow's
+// Image.open(…).convert("RGB") or convert("L") gives, with EXIF orientation applied. Two steps, so
+// that a crop box can be drawn from the size before anything is decoded, and only the crop is then
+// decoded:
 //
 //   const ImageInfo info = read_image_info(bytes);
 //   decode_image(bytes, info, random_resized_crop(rng, info.size), 3, image);
@@ -26,6 +27,7 @@ struct ImageInfo {
   ImageFormat format = ImageFormat::jpeg;
   ImageSize size;       // after orientation
   int orientation = 1;  // EXIF, 1 to 8; 5 to 8 exchange width and height
+  int channels = 3;     // as stored: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha or CMYK
 };
 
 ImageInfo read_image_info(std::span<const std::uint8_t> bytes);

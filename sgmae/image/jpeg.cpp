@@ -1,10 +1,12 @@
-// JPEG through libjpeg-turbo.
+// JPEG through libjpeg-turbo, both ways.
 #include <algorithm>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/image/codecs.h"
+#include "sgmae/image/encode.h"
 
 namespace sgmae {
 namespace {
@@ -28,6 +31,7 @@ bool is_frame_header(std::uint8_t marker) {  // SOF0 … SOF15, without DHT, JPG
 struct Decompressor {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
   std::jmp_buf escape{};
   char message[JMSG_LENGTH_MAX] = "";
 
@@ -44,6 +48,15 @@ struct Decompressor {
     guarded([&] {
       jpeg_create_decompress(&info);
       jpeg_mem_src(&info, bytes.data(), static_cast<unsigned long>(bytes.size()));
+      // Each scan of a progressive file costs a pass over the whole image, however short it is.
+      progress.progress_monitor = [](j_common_ptr common) {
+        constexpr int most_scans = 500;  // of a usual file about 10
+        auto* self = static_cast<Decompressor*>(common->client_data);
+        if (self->info.input_scan_number <= most_scans) return;
+        std::snprintf(self->message, sizeof self->message, "more than %d scans", most_scans);
+        std::longjmp(self->escape, 1);
+      };
+      info.progress = &progress;
       // libjpeg would make up the missing rest of the file.
       info.src->fill_input_buffer = [](j_decompress_ptr decompress) -> boolean {
         ERREXIT(decompress, JERR_INPUT_EOF);
@@ -116,6 +129,7 @@ StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes) {
     if (is_frame_header(marker)) {
       check(segment.size() >= 6, ExitCode::data, "damaged JPEG: frame header too short");
       info.size = {segment[3] << 8 | segment[4], segment[1] << 8 | segment[2]};
+      info.channels = segment[5];
     } else if (marker == marker_app1 && !has_exif && segment.size() > 6 &&
                std::memcmp(segment.data(), "Exif\0\0", 6) == 0) {
       has_exif = true;
@@ -188,6 +202,34 @@ void decode_jpeg(std::span<const std::uint8_t> bytes, const CropBox& region, int
     }
     jpeg_abort_decompress(&info);
   });
+}
+
+std::vector<std::uint8_t> encode_jpeg(const ImageView& image, int quality) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  // Compressing into memory fails for want of memory alone; nothing is then left to save.
+  errors.error_exit = [](j_common_ptr) { throw std::bad_alloc(); };
+  jpeg_create_compress(&info);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &memory, &size);
+  info.image_width = static_cast<JDIMENSION>(image.width);
+  info.image_height = static_cast<JDIMENSION>(image.height);
+  info.input_components = image.channels;
+  info.in_color_space = image.channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg_set_defaults(&info);
+  jpeg_set_quality(&info, quality, TRUE);
+  jpeg_start_compress(&info, TRUE);
+  for (int y = 0; y < image.height; ++y) {
+    JSAMPROW row = const_cast<JSAMPROW>(image.row(y));
+    jpeg_write_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_compress(&info);
+  std::vector<std::uint8_t> bytes(memory, memory + size);
+  jpeg_destroy_compress(&info);
+  std::free(memory);
+  return bytes;
 }
 
 }  // namespace sgmae

@@ -2,6 +2,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
@@ -84,6 +85,9 @@ StoredInfo read_png_info(std::span<const std::uint8_t> bytes) {
         height, " pixels, more than the limit of 1000000 a side");
   StoredInfo info;
   info.size = {static_cast<int>(width), static_cast<int>(height)};
+  // By colour type: grey, -, RGB, palette, grey and alpha, -, RGB and alpha.
+  constexpr std::array<int, 7> channels_of{1, 3, 3, 3, 2, 3, 4};
+  info.channels = channels_of[std::min<std::size_t>(bytes[25], 6)];
   for (std::size_t at = signature; bytes.size() - at >= header;) {
     const std::size_t length = big_endian(&bytes[at]);
     if (length > bytes.size() - at - header) break;

@@ -1,7 +1,9 @@
 // WebP through libwebp.
 #include <webp/decode.h>
+#include <webp/demux.h>
 
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include "sgmae/base/error.h"
@@ -31,26 +33,61 @@ std::span<const std::uint8_t> exif_chunk(std::span<const std::uint8_t> bytes) {
   return {};
 }
 
+// Whole: libwebp's own cropping smooths chroma differently at the crop's edges.
+std::vector<std::uint8_t> decode_still(std::span<const std::uint8_t> bytes, ImageSize size) {
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(size.width) *
+                                   static_cast<std::size_t>(size.height) * 3);
+  check(WebPDecodeRGBInto(bytes.data(), bytes.size(), pixels.data(), pixels.size(),
+                          size.width * 3) != nullptr,
+        ExitCode::data, "damaged or truncated WebP");
+  return pixels;
+}
+
+// The first frame of an animation, on its canvas; like Pillow, without regard to transparency.
+std::vector<std::uint8_t> decode_first_frame(std::span<const std::uint8_t> bytes, ImageSize size) {
+  WebPAnimDecoderOptions options;
+  SGMAE_ASSERT(WebPAnimDecoderOptionsInit(&options));
+  options.color_mode = MODE_RGBA;
+  const WebPData data{bytes.data(), bytes.size()};
+  const std::unique_ptr<WebPAnimDecoder, void (*)(WebPAnimDecoder*)> decoder(
+      WebPAnimDecoderNew(&data, &options), WebPAnimDecoderDelete);
+  std::uint8_t* canvas = nullptr;
+  int milliseconds = 0;
+  WebPAnimInfo info;
+  check(decoder != nullptr && WebPAnimDecoderGetInfo(decoder.get(), &info) &&
+            static_cast<int>(info.canvas_width) == size.width &&
+            static_cast<int>(info.canvas_height) == size.height &&
+            WebPAnimDecoderGetNext(decoder.get(), &canvas, &milliseconds),
+        ExitCode::data, "damaged or truncated animated WebP");
+  std::vector<std::uint8_t> pixels;
+  const std::size_t count =
+      static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
+  pixels.reserve(count * 3);
+  for (std::size_t i = 0; i < count; ++i, canvas += 4)
+    pixels.insert(pixels.end(), canvas, canvas + 3);
+  return pixels;
+}
+
 }  // namespace
 
 StoredInfo read_webp_info(std::span<const std::uint8_t> bytes) {
   WebPBitstreamFeatures features;
   check(WebPGetFeatures(bytes.data(), bytes.size(), &features) == VP8_STATUS_OK, ExitCode::data,
         "damaged or truncated WebP header");
-  check(!features.has_animation, ExitCode::data,
-        "animated WebP is not supported; save its first frame as a still image");
-  return {{features.width, features.height}, exif_orientation(exif_chunk(bytes))};
+  return {{features.width, features.height},
+          exif_orientation(exif_chunk(bytes)),
+          features.has_alpha ? 4 : 3};
 }
 
 void decode_webp(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image) {
-  const ImageSize size = read_webp_info(bytes).size;
+  WebPBitstreamFeatures features;
+  check(WebPGetFeatures(bytes.data(), bytes.size(), &features) == VP8_STATUS_OK, ExitCode::data,
+        "damaged or truncated WebP header");
+  const ImageSize size{features.width, features.height};
   const std::size_t row_bytes = static_cast<std::size_t>(size.width) * 3;
-  // Whole: libwebp's own cropping smooths chroma differently at the crop's edges.
-  std::vector<std::uint8_t> stored(row_bytes * static_cast<std::size_t>(size.height));
-  check(WebPDecodeRGBInto(bytes.data(), bytes.size(), stored.data(), stored.size(),
-                          static_cast<int>(row_bytes)) != nullptr,
-        ExitCode::data, "damaged or truncated WebP");
+  const std::vector<std::uint8_t> stored =
+      features.has_animation ? decode_first_frame(bytes, size) : decode_still(bytes, size);
   reshape(image, {region.width, region.height}, channels);
   for (int y = 0; y < region.height; ++y)
     convert_pixels(stored.data() + static_cast<std::size_t>(region.y + y) * row_bytes +

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace sgmae {
@@ -38,6 +40,25 @@ constexpr std::optional<DType> find_dtype(const char* DTypeInfo::*member, std::s
   for (const DTypeInfo& entry : kDTypes)
     if (entry.*member == text && !text.empty()) return entry.type;
   return std::nullopt;
+}
+
+// Bytes of a tensor of this shape, or nothing where they are more than `limit` or a size is
+// negative. No factor is multiplied before it is checked, so that the product cannot overflow; an
+// empty tensor has no bytes that could bound its other sizes, so that their product is held below
+// 2^40.
+constexpr std::optional<std::uint64_t> tensor_bytes(std::uint64_t element_bytes,
+                                                    std::span<const std::int64_t> shape,
+                                                    std::uint64_t limit) {
+  bool empty = false;
+  for (const std::int64_t size : shape) empty = empty || size == 0;
+  if (empty) limit = std::uint64_t{1} << 40;
+  if (element_bytes > limit) return std::nullopt;
+  std::uint64_t bytes = element_bytes;
+  for (const std::int64_t size : shape) {
+    if (size < 0 || static_cast<std::uint64_t>(size) > limit / bytes) return std::nullopt;
+    if (size > 0) bytes *= static_cast<std::uint64_t>(size);
+  }
+  return empty ? 0 : bytes;
 }
 
 }  // namespace sgmae

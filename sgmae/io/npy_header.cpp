@@ -114,18 +114,9 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string
   }
   if (!has_type || !has_order || !has_shape) refuse("its header is incomplete");
 
-  // As in safetensors' headers: no factor is multiplied before it is checked.
-  const auto& shape = header.shape;
-  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
-  const std::uint64_t limit = empty ? std::uint64_t{1} << 40 : header.data.size();
-  std::uint64_t expected = info(header.type).bytes;
-  for (const std::int64_t size : shape) {
-    const auto n = static_cast<std::uint64_t>(size);
-    if (n > limit / expected) refuse("its shape is larger than the file");
-    if (n > 0) expected *= n;
-  }
-  if (empty) expected = 0;
-  if (expected != header.data.size()) refuse("its shape does not fit its bytes");
+  const auto expected = tensor_bytes(info(header.type).bytes, header.shape, header.data.size());
+  if (!expected) refuse("its shape is larger than the file");
+  if (*expected != header.data.size()) refuse("its shape does not fit its bytes");
   const auto truth = [](std::uint8_t byte) { return byte <= 1; };
   if (header.type == DType::boolean && !std::all_of(header.data.begin(), header.data.end(), truth))
     refuse("it has truth values other than 0 and 1");

@@ -110,6 +110,9 @@ const HarmlessName* find_harmless(std::string_view module, std::string_view name
   return nullptr;
 }
 
+// A pickle may have a million values, or more where it is longer than this for each.
+constexpr std::size_t kFreeValues = 1'000'000, kBytesPerValue = 16;
+
 // A foreign word in a message: printable and short.
 std::string shown(std::string_view word) {
   std::string out;
@@ -208,6 +211,9 @@ class Machine {
 
   template <class T>
   PickleValue* make(T&& value) {
+    // Nodes are larger than the instructions that make them; what is large in real files is bytes.
+    need(pickle_.values.size() < std::max(kFreeValues, bytes_.size() / kBytesPerValue),
+         "it has far more values than its size suggests");
     pickle_.values.emplace_back(PickleValue{std::forward<T>(value)});
     return &pickle_.values.back();
   }
@@ -253,7 +259,10 @@ class Machine {
     marks_.pop_back();
     return items;
   }
-  void memorise(std::uint64_t index) { memo_[index] = top(); }
+  void memorise(std::uint64_t index) {
+    memo_[index] = top();
+    need(memo_.size() <= pickle_.values.size(), "it remembers more values than it has");
+  }
   void recall(std::uint64_t index) {
     const auto found = memo_.find(index);
     need(found != memo_.end(), "it refers to a value that is not there");
@@ -422,27 +431,30 @@ class Machine {
     return out;
   }
 
+  static std::string_view text_or_bytes(const PickleValue* value) {  // "" where it is neither
+    if (const auto* text = value->as<std::string>()) return *text;
+    if (const auto* bytes = value->as<PickleBytes>()) return bytes->data;
+    return "";
+  }
+
   // numpy's descriptor out of numpy.dtype("f4", …) with state (3, "<", …).
   std::string numpy_descriptor(const PickleValue* type) const {
     const auto* object = type->as<PickleObject>();
     need(object && object->name == "numpy.dtype", "an array has no type");
     const PickleValue* code = object->arguments->as<PickleSequence>()->items[0];
-    std::string text = code->as<std::string>()   ? *code->as<std::string>()
-                       : code->as<PickleBytes>() ? code->as<PickleBytes>()->data
-                                                 : "";
+    const std::string_view text = text_or_bytes(code);
     need(text.size() >= 2 && text.size() <= 12, "an array has an unusual type");
-    std::string order = "|";
+    std::string_view order = "|";
     if (const auto* state = object->state->as<PickleSequence>()) {
       need(state->items.size() >= 2, "an array has an unusual type");
-      if (const auto* given = state->items[1]->as<std::string>()) order = *given;
-      if (const auto* given = state->items[1]->as<PickleBytes>()) order = given->data;
+      order = text_or_bytes(state->items[1]);
     }
     need(order == "<" || order == ">" || order == "|" || order == "=",
          "an array has an unusual byte order");
-    text = (order == "=" ? "<" : order) + text;
-    need(numpy_element_bytes(text) > 0,
+    const std::string descriptor = str(order == "=" ? "<" : order, text);
+    need(numpy_element_bytes(descriptor) > 0,
          "an array's type is none of numbers and characters (arrays of objects are refused)");
-    return text;
+    return descriptor;
   }
 
   PickleArray array(const PickleValue* bytes, const PickleValue* type, const PickleValue* shape,
@@ -451,13 +463,10 @@ class Machine {
     need(content != nullptr, "an array's content is no bytes (arrays of objects are refused)");
     need(is_shape(shape), "an array's shape is not made of whole numbers");
     std::string descriptor = numpy_descriptor(type);
-    std::uint64_t expected = numpy_element_bytes(descriptor);
-    for (const PickleValue* size : shape->as<PickleSequence>()->items) {
-      const auto n = static_cast<std::uint64_t>(*size->as<std::int64_t>());
-      need(n == 0 || expected <= content->data.size() / n, "an array is larger than its bytes");
-      expected *= n;
-    }
-    need(expected == content->data.size(), "an array's shape does not fit its bytes");
+    const auto expected = tensor_bytes(numpy_element_bytes(descriptor), pickle_integers(*shape),
+                                       content->data.size());
+    need(expected.has_value(), "an array is larger than its bytes");
+    need(*expected == content->data.size(), "an array's shape does not fit its bytes");
     return {std::move(descriptor), column_major, shape, content};
   }
 
@@ -499,10 +508,8 @@ class Machine {
     const auto fits = [&] {
       if (!parts || parts->items.size() < 5) return false;
       const auto& items = parts->items;
-      const auto* tag = items[0]->as<std::string>();
-      const auto* old_tag = items[0]->as<PickleBytes>();  // written by Python 2
-      return ((tag && *tag == "storage") || (old_tag && old_tag->data == "storage")) &&
-             items[1]->as<PickleName>() && role_of(items[1]) == Role::storage &&
+      return text_or_bytes(items[0]) == "storage" && items[1]->as<PickleName>() &&
+             role_of(items[1]) == Role::storage &&
              (items[2]->as<std::string>() || items[2]->as<PickleBytes>()) &&
              items[4]->as<std::int64_t>() && *items[4]->as<std::int64_t>() >= 0 &&
              (items.size() == 5 || items[5]->is_none());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <tuple>
@@ -39,19 +40,13 @@ SafetensorsEntry parse_entry(const std::string& name, const nlohmann::json& desc
   const auto whole = [](const nlohmann::json& size) { return size.is_number_unsigned(); };
   if (!shape.is_array() || !std::all_of(shape.begin(), shape.end(), whole))
     refuse("has a shape that is not made of whole numbers");
-  // Every factor is checked before it is multiplied, so that the product cannot overflow. An empty
-  // tensor has no bytes that could bound its other sizes.
-  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
-  const std::uint64_t limit = empty ? std::uint64_t{1} << 40 : data_bytes;
-  std::uint64_t bytes = info(entry.type).bytes;
   for (const nlohmann::json& size : shape) {
-    const std::uint64_t n = size;
-    if (n > limit / bytes) refuse("is larger than the file");
-    if (n > 0) bytes *= n;
-    entry.shape.push_back(static_cast<std::int64_t>(n));
+    constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
+    entry.shape.push_back(static_cast<std::int64_t>(std::min(size.get<std::uint64_t>(), kLargest)));
   }
-  if (empty) bytes = 0;
-  if (entry.end - entry.begin != bytes) refuse("has a shape that does not fit its bytes");
+  const auto bytes = tensor_bytes(info(entry.type).bytes, entry.shape, data_bytes);
+  if (!bytes) refuse("is larger than the file");
+  if (entry.end - entry.begin != *bytes) refuse("has a shape that does not fit its bytes");
   return entry;
 }
 

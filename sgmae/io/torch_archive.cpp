@@ -248,26 +248,23 @@ class Reader {
                       std::vector<std::int64_t> size, std::vector<std::int64_t> stride) {
     const std::uint64_t element_bytes = info(type).bytes;
     const std::uint64_t elements = storage.size() / element_bytes;
-    const bool empty = std::find(size.begin(), size.end(), 0) != size.end();
-    std::uint64_t number = 1, last = static_cast<std::uint64_t>(offset);
-    for (std::size_t i = 0; i < size.size(); ++i) {
-      const auto n = static_cast<std::uint64_t>(size[i]),
-                 step = static_cast<std::uint64_t>(stride[i]);
-      // An empty tensor has no bytes that could bound its other sizes.
-      need(n == 0 || number <= (std::uint64_t{1} << 40) / n, "a tensor is impossibly large");
-      if (n > 0) number *= n;
-      if (empty || n <= 1) continue;
-      need(step <= elements / (n - 1) && (n - 1) * step <= elements &&
-               last <= elements - (n - 1) * step,
+    const auto number = tensor_bytes(1, size, std::uint64_t{1} << 40);
+    need(number.has_value(), "a tensor is impossibly large");
+    auto last = static_cast<std::uint64_t>(offset);
+    for (std::size_t i = 0; *number > 0 && i < size.size(); ++i) {
+      const auto steps = static_cast<std::uint64_t>(size[i]) - 1;
+      const auto step = static_cast<std::uint64_t>(stride[i]);
+      if (steps == 0) continue;
+      need(step <= elements / steps && last <= elements - steps * step,
            "a tensor lies outside its storage");
-      last += (n - 1) * step;
+      last += steps * step;
     }
     StoredTensor tensor{"", type, std::move(size), std::move(stride), {}, swapped_};
-    if (empty) return tensor;
+    if (*number == 0) return tensor;
     need(last < elements, "a tensor lies outside its storage");
     const auto first = static_cast<std::uint64_t>(offset);
     tensor.bytes = storage.subspan(first * element_bytes, (last - first + 1) * element_bytes);
-    count_unfolded(number * element_bytes + tensor.bytes.size());
+    count_unfolded(*number * element_bytes + tensor.bytes.size());
     const auto truth = [](std::uint8_t byte) { return byte <= 1; };
     need(type != DType::boolean || std::all_of(tensor.bytes.begin(), tensor.bytes.end(), truth),
          "a tensor has truth values other than 0 and 1");

@@ -28,8 +28,32 @@ at::Tensor Linear::input_gradient(const at::Tensor& dy) const {
   return at::mm(dy, w);
 }
 
+namespace {
+
+// branch [B*n, D] times LayerScale's vector and drop path's factor per image.
+at::Tensor scaled(at::Tensor branch, const Parameter* scale, const at::Tensor& per_image,
+                  const StreamShape& shape) {
+  if (scale) branch = branch.mul(scale->value.to(shape.type));
+  if (per_image.defined())
+    branch = branch.view({shape.batch, shape.tokens, shape.dim})
+                 .mul(per_image.to(shape.type).view({shape.batch, 1, 1}))
+                 .view({shape.batch * shape.tokens, shape.dim});
+  return branch;
+}
+
+// The gradient of `branch` for d = the gradient of scaled(branch, …); adds LayerScale's own.
+at::Tensor scaled_backward(at::Tensor d, Parameter* scale, const at::Tensor& per_image,
+                           const at::Tensor& branch, const StreamShape& shape) {
+  d = scaled(d, nullptr, per_image, shape);
+  if (!scale) return d;
+  scale->grad.add_(d.mul(branch).sum(at::IntArrayRef{0}, false, at::kFloat));
+  return scaled(d, scale, {}, shape);
+}
+
+}  // namespace
+
 void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
-                   Taps* taps, const std::string& name) {
+                   Taps* taps, const std::string& name, const DropPath& drop_path) {
   const auto [batch, tokens, dim, eps, type] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
@@ -41,29 +65,42 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
   if (wants("key")) taps->put(name + "key", qkv.select(2, 1).to(at::kFloat).contiguous());
 
   const at::Tensor projected = block.proj.forward(attended.out.view({batch * tokens, dim}));
-  Normed norm2 = block.norm2.forward(norm1.sum, projected, eps, type);
+  Normed norm2 = block.norm2.forward(
+      norm1.sum, scaled(projected, block.scale1, drop_path.attention, shape), eps, type);
+  if (wants("attention_add"))
+    taps->put(name + "attention_add", norm2.sum.view({batch, tokens, dim}));
   const at::Tensor h = block.fc1.forward(norm2.y);
   const at::Tensor a = gelu(h);
   stream.x = norm2.sum;
-  stream.delta = block.fc2.forward(a);
+  const at::Tensor mlp = block.fc2.forward(a);
+  stream.delta = scaled(mlp, block.scale2, drop_path.mlp, shape);
   if (wants("block_out"))
     taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
 
-  if (trace) *trace = {std::move(norm1), qkv, std::move(attended), std::move(norm2), h, a};
+  if (trace)
+    *trace = {std::move(norm1),
+              qkv,
+              std::move(attended),
+              std::move(norm2),
+              h,
+              a,
+              block.scale1 ? projected : at::Tensor(),
+              block.scale2 ? mlp : at::Tensor(),
+              drop_path};
 }
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
                     at::Tensor& dx) {
   const auto [batch, tokens, dim, eps, type] = shape;
 
-  at::Tensor d = dx.to(type);
+  at::Tensor d = scaled_backward(dx.to(type), block.scale2, trace.drop_path.mlp, trace.mlp, shape);
   block.fc2.add_gradients(d, trace.a);
   at::Tensor dh = block.fc2.input_gradient(d);
   gelu_backward(trace.h, dh, block.fc1.bias->grad);
   linear_weight_grad(dh, trace.norm2.y, block.fc1.weight->grad);
   block.norm2.backward(block.fc1.input_gradient(dh), trace.norm2, dx);
 
-  d = dx.to(type);
+  d = scaled_backward(dx.to(type), block.scale1, trace.drop_path.attention, trace.projected, shape);
   block.proj.add_gradients(d, trace.attended.out.view({batch * tokens, dim}));
   const at::Tensor dattended = block.proj.input_gradient(d).view({batch, tokens, dim});
   const at::Tensor dqkv = attention_backward(dattended, trace.qkv, trace.attended, block.heads)

@@ -1,4 +1,6 @@
 // One pre-norm transformer block: x += proj(attention(norm1(x))); x += fc2(gelu(fc1(norm2(x)))).
+// With LayerScale each branch is multiplied by a learned vector before it is added, with drop path
+// by a factor per image.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -49,9 +51,21 @@ struct Stream {
 struct Block {
   LayerNorm norm1;
   Linear qkv, proj;
+  Parameter* scale1 = nullptr;  // [D] LayerScale of the attention branch; null for none
   LayerNorm norm2;
   Linear fc1, fc2;
+  Parameter* scale2 = nullptr;  // [D] of the MLP branch
   std::int64_t heads = 1;
+
+  void prepare(at::ScalarType type) {
+    for (Linear* layer : {&qkv, &proj, &fc1, &fc2}) layer->prepare(type);
+  }
+};
+
+// Drop path: what each image's branch is multiplied by, 0 or 1 / keep probability. [B] fp32, or
+// undefined for 1.
+struct DropPath {
+  at::Tensor attention, mlp;
 };
 
 // What the backward pass needs of a forward pass.
@@ -60,7 +74,9 @@ struct BlockTrace {
   at::Tensor qkv;  // [B, n, 3, D]
   Attended attended;
   Normed norm2;
-  at::Tensor h, a;  // [B*n, mlp] before and after GELU
+  at::Tensor h, a;            // [B*n, mlp] before and after GELU
+  at::Tensor projected, mlp;  // [B*n, D] branches before LayerScale; undefined without it
+  DropPath drop_path;
 };
 
 struct StreamShape {
@@ -71,7 +87,7 @@ struct StreamShape {
 
 // `trace` and `taps` may be null; `name` is the taps' prefix, e.g. "encoder.3.".
 void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
-                   Taps* taps, const std::string& name);
+                   Taps* taps, const std::string& name, const DropPath& drop_path = {});
 
 // dx [B*n, D] fp32: gradient of the block's output on entry, of its input on return.
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

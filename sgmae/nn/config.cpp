@@ -23,6 +23,31 @@ const std::map<std::string, NamedSize>& named_sizes() {
   return sizes;
 }
 
+void check_positive(std::int64_t value, const std::string& what) {
+  check(value > 0, ExitCode::usage, what, " is ", value, "; it must be positive");
+}
+
+void check_image(std::int64_t height, std::int64_t width, std::int64_t channels,
+                 std::int64_t patch_size) {
+  check_positive(height, "input height");
+  check_positive(width, "input width");
+  check_positive(channels, "channels");
+  check_positive(patch_size, "patch_size");
+  check(height % patch_size == 0 && width % patch_size == 0, ExitCode::usage, "patch_size ",
+        patch_size, " does not divide the input of ", height, "x", width,
+        " (height x width); choose an input_size that is a multiple");
+}
+
+void check_size(const VitSize& size, const std::string& part) {
+  check_positive(size.dim, part + "dim");
+  check_positive(size.depth, part + "depth");
+  check_positive(size.heads, part + "heads");
+  check(size.dim % size.heads == 0, ExitCode::usage, part, "heads ", size.heads, " do not divide ",
+        part, "dim ", size.dim);
+  check(size.dim % 4 == 0, ExitCode::usage, part, "dim ", size.dim,
+        " is not a multiple of 4, which the 2-D sine-cosine position embedding needs");
+}
+
 }  // namespace
 
 // [mae_]vit_<size>[_patch<P>][_<input>][.mae]
@@ -59,28 +84,28 @@ MaeConfig named_config(const std::string& name) {
   return config;
 }
 
+VitConfig encoder_config(const MaeConfig& config) {
+  VitConfig vit;
+  vit.height = config.height;
+  vit.width = config.width;
+  vit.channels = config.channels;
+  vit.patch_size = config.patch_size;
+  vit.size = config.encoder;
+  vit.mlp_hidden = config.mlp_ratio * config.encoder.dim;
+  vit.layer_norm_eps = config.layer_norm_eps;
+  return vit;
+}
+
+void check_config(const VitConfig& config) {
+  check_image(config.height, config.width, config.channels, config.patch_size);
+  check_size(config.size, "");
+  check_positive(config.mlp_hidden, "mlp_hidden");
+  SGMAE_ASSERT(config.registers >= 0 && config.classes >= 0);
+}
+
 void check_config(const MaeConfig& config) {
-  const auto positive = [](std::int64_t value, const char* what) {
-    check(value > 0, ExitCode::usage, what, " is ", value, "; it must be positive");
-  };
-  positive(config.height, "input height");
-  positive(config.width, "input width");
-  positive(config.channels, "channels");
-  positive(config.patch_size, "patch_size");
-  positive(config.mlp_ratio, "mlp_ratio");
-  check(config.height % config.patch_size == 0 && config.width % config.patch_size == 0,
-        ExitCode::usage, "patch_size ", config.patch_size, " does not divide the input of ",
-        config.height, "x", config.width,
-        " (height x width); choose an input_size that is a multiple");
-  const auto check_size = [&](const VitSize& size, const std::string& part) {
-    positive(size.dim, (part + "dim").c_str());
-    positive(size.depth, (part + "depth").c_str());
-    positive(size.heads, (part + "heads").c_str());
-    check(size.dim % size.heads == 0, ExitCode::usage, part, "heads ", size.heads,
-          " do not divide ", part, "dim ", size.dim);
-    check(size.dim % 4 == 0, ExitCode::usage, part, "dim ", size.dim,
-          " is not a multiple of 4, which the 2-D sine-cosine position embedding needs");
-  };
+  check_image(config.height, config.width, config.channels, config.patch_size);
+  check_positive(config.mlp_ratio, "mlp_ratio");
   check_size(config.encoder, "");
   check_size(config.decoder, "decoder_");
 }

@@ -1,4 +1,5 @@
-// Sizes of a masked autoencoder (method: MAE, He et al. 2022, section 3 and appendix A.1).
+// Sizes of a vision transformer and of a masked autoencoder (MAE, He et al. 2022, section 3 and
+// appendix A.1).
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,31 @@ namespace sgmae {
 
 struct VitSize {
   std::int64_t dim = 768, depth = 12, heads = 12;
+};
+
+enum class Precision { fp32, bf16 };
+
+// What a classifier looks at: the class token after the final norm, or the mean of the patch tokens
+// followed by a norm of its own (`fc_norm`; there is then no final norm; MAE's global_pool).
+enum class Pooling { cls, mean };
+
+struct VitConfig {
+  std::int64_t height = 224, width = 224, channels = 3;
+  std::int64_t patch_size = 16;
+  VitSize size;
+  std::int64_t mlp_hidden = 4 * 768;
+  double layer_norm_eps = 1e-6;
+  bool layer_scale = false;    // DINOv2: each branch is multiplied by a learned vector
+  std::int64_t registers = 0;  // DINOv2: tokens between CLS and patches without a position
+  Pooling pooling = Pooling::cls;
+  std::int64_t classes = 0;      // 0: no head
+  bool batch_norm_head = false;  // MAE's linear probe: BatchNorm without affine before the head
+
+  std::int64_t grid_height() const { return height / patch_size; }
+  std::int64_t grid_width() const { return width / patch_size; }
+  std::int64_t n_patches() const { return grid_height() * grid_width(); }
+  std::int64_t patch_values() const { return patch_size * patch_size * channels; }
+  std::int64_t prefix_tokens() const { return 1 + registers; }
 };
 
 struct MaeConfig {
@@ -30,7 +56,11 @@ struct MaeConfig {
 // `patchN` may be any size. Throws Error(usage) for other names.
 MaeConfig named_config(const std::string& name);
 
+// The encoder of an autoencoder, as a ViT without head.
+VitConfig encoder_config(const MaeConfig& config);
+
 // Throws Error(usage) unless the sizes fit together (patch divides the image, heads divide dims …).
 void check_config(const MaeConfig& config);
+void check_config(const VitConfig& config);
 
 }  // namespace sgmae

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sgmae/nn/config.h"
+#include "sgmae/nn/encoder.h"
 #include "sgmae/nn/mask_plan.h"
 #include "sgmae/nn/parameter.h"
 #include "sgmae/nn/taps.h"
@@ -22,8 +23,6 @@ struct MaeOutput {
   double loss = 0;    // mean over masked patches and pixels
 };
 
-enum class Precision { fp32, bf16 };
-
 class Mae {
  public:
   // Weights drawn as in MAE (method.md 2.1) from `seed`.
@@ -33,14 +32,16 @@ class Mae {
   Mae& operator=(Mae&&) noexcept;
 
   const MaeConfig& config() const;
+  const Encoder& encoder() const;
   std::vector<Parameter>& parameters();  // registration order of the published files
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
   void parameters_changed();  // call after writing to parameter values from outside
 
-  // Encoder on all patches (nothing masked) -> [B, 1+N, D] after the final norm. Runs no further
-  // than the taps need when `taps_only` (then returns an undefined tensor).
-  at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
+  // Encoder::encode.
+  at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const {
+    return encoder().encode(pixels, taps, taps_only);
+  }
 
   // Whole forward pass without gradients.
   MaeOutput forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* taps = nullptr) const;

@@ -2,10 +2,11 @@
 // `sgmae forward`:
 //   encoder.<i>.attention      [B, heads, n, n]  softmax weights
 //   encoder.<i>.attention_out  [B, n, D]         heads concatenated, before `proj` (X' of Eq. 2)
+//   encoder.<i>.attention_add  [B, n, D]         residual stream after block i's attention
 //   encoder.<i>.block_out      [B, n, D]         residual stream after block i
 //   encoder.<i>.key            [B, n, D]         keys, heads concatenated
-// and the same under decoder.; i counts from 0 and n includes CLS (row 0).
-// Nothing is computed that was not asked for.
+// and the same under decoder.; encoder.embed [B, n, D] is the stream before block 0. i counts from
+// 0 and n includes CLS (row 0). Nothing is computed that was not asked for.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -12,11 +12,17 @@
 
 namespace sgmae {
 
-AdamW::AdamW(std::vector<Parameter>& parameters, AdamWOptions options) : options_(options) {
-  for (Parameter& parameter : parameters)
-    if (parameter.trained())
-      moments_.push_back({&parameter, is_decayed(parameter), at::zeros_like(parameter.value),
-                          at::zeros_like(parameter.value)});
+AdamW::AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
+             const std::vector<ParameterRule>& rules)
+    : options_(options) {
+  SGMAE_ASSERT(rules.empty() || rules.size() == parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    Parameter& parameter = parameters[i];
+    if (!parameter.trained()) continue;
+    const ParameterRule rule = rules.empty() ? ParameterRule{1, is_decayed(parameter)} : rules[i];
+    moments_.push_back(
+        {&parameter, rule, at::zeros_like(parameter.value), at::zeros_like(parameter.value)});
+  }
 }
 
 void AdamW::step(double lr, double grad_scale) {
@@ -26,11 +32,12 @@ void AdamW::step(double lr, double grad_scale) {
   step.beta1 = static_cast<float>(options_.beta1);
   step.beta2 = static_cast<float>(options_.beta2);
   step.eps = static_cast<float>(options_.eps);
-  step.step_size = static_cast<float>(lr / (1.0 - std::pow(options_.beta1, t)));
   step.bias_correction2 = static_cast<float>(std::sqrt(1.0 - std::pow(options_.beta2, t)));
   step.grad_scale = static_cast<float>(grad_scale);
   for (Moments& m : moments_) {
-    step.decay = m.decayed ? static_cast<float>(1.0 - lr * options_.weight_decay) : 1.0f;
+    const double own_lr = lr * m.rule.lr_scale;
+    step.step_size = static_cast<float>(own_lr / (1.0 - std::pow(options_.beta1, t)));
+    step.decay = m.rule.decayed ? static_cast<float>(1.0 - own_lr * options_.weight_decay) : 1.0f;
     const float* grad = m.parameter->grad.data_ptr<float>();
     float* value = m.parameter->value.data_ptr<float>();
     float *first = m.exp_avg.data_ptr<float>(), *second = m.exp_avg_sq.data_ptr<float>();

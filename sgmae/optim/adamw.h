@@ -12,13 +12,21 @@ namespace sgmae {
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.95;  // MAE's pre-training values
   double eps = 1e-8;
-  double weight_decay = 0.05;  // on parameters that is_decayed() (optim/groups.h)
+  double weight_decay = 0.05;
+};
+
+// How one parameter is treated.
+struct ParameterRule {
+  double lr_scale = 1;  // times the learning rate, which weight decay is scaled by too
+  bool decayed = true;
 };
 
 class AdamW {
  public:
-  // `parameters` must outlive the optimizer and keep its tensors.
-  AdamW(std::vector<Parameter>& parameters, AdamWOptions options);
+  // `parameters` must outlive the optimizer and keep its tensors. `rules` has one entry for each;
+  // empty: all learn alike, and weight decay touches those that is_decayed() (optim/groups.h).
+  AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
+        const std::vector<ParameterRule>& rules = {});
 
   // One step with gradients times `grad_scale`.
   void step(double lr, double grad_scale = 1.0);
@@ -33,7 +41,7 @@ class AdamW {
  private:
   struct Moments {
     Parameter* parameter;
-    bool decayed;
+    ParameterRule rule;
     at::Tensor exp_avg, exp_avg_sq;  // fp32, the parameter's shape
   };
 

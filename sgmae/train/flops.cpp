@@ -25,4 +25,15 @@ double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible) {
   return 3 * 2 * macs;
 }
 
+double training_flop_per_image(const VitConfig& c) {
+  const double patches = static_cast<double>(c.n_patches());
+  const double tokens = patches + static_cast<double>(c.prefix_tokens());
+  const double dim = static_cast<double>(c.size.dim);
+  const double mlp_ratio = static_cast<double>(c.mlp_hidden) / dim;
+  const double macs = patches * static_cast<double>(c.patch_values()) * dim +
+                      transformer_macs(c.size, mlp_ratio, tokens) +
+                      dim * static_cast<double>(c.classes);
+  return 3 * 2 * macs;
+}
+
 }  // namespace sgmae

@@ -11,4 +11,7 @@ namespace sgmae {
 // visible patches: two per multiply-add, backward counted as twice forward, matrix products only.
 double training_flop_per_image(const MaeConfig& config, std::int64_t n_visible);
 
+// The same for a classifier on whole images.
+double training_flop_per_image(const VitConfig& config);
+
 }  // namespace sgmae

@@ -28,7 +28,8 @@ void PretrainOptions::declare(Options& o) {
 
   o.section("data");
   o.add("data_path", data_path,
-        "folder of images (class folders or flat, train/ is found), list file, or IDX files");
+        "folder of images, list file, tar archives, packed data set … (docs/data.md)");
+  declare_data_format(o, data_format);
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("num_workers", num_workers, "threads that decode images; 0: decode in the training thread");
@@ -159,10 +160,10 @@ GuideStart guide_start(const PretrainOptions& o) {
 
 bool may_change_on_resume(const std::string& name) {
   static const std::set<std::string> names{
-      "data_path", "data_root",  "num_workers", "pin_mem",         "output_dir",
-      "job_dir",   "log_dir",    "resume",      "device",          "precision",
-      "threads",   "save_every", "log_every",   "knn_every",       "online_knn_every",
-      "nodes",     "ngpus",      "use_volta32", "keep_checkpoints"};
+      "data_path",  "data_format", "data_root",   "num_workers",     "pin_mem",
+      "output_dir", "job_dir",     "log_dir",     "resume",          "device",
+      "precision",  "threads",     "save_every",  "log_every",       "knn_every", "online_knn_every",
+      "nodes",      "ngpus",       "use_volta32", "keep_checkpoints"};
   return names.count(name) > 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sgmae/base/options.h"
+#include "sgmae/data/source.h"
 #include "sgmae/mask/options.h"
 #include "sgmae/nn/config.h"
 #include "sgmae/train/compute.h"
@@ -26,7 +27,8 @@ struct PretrainOptions {
   bool norm_pix_loss = false;
 
   // [data]
-  std::string data_path;  // ImageFolder, flat folder, list file, or IDX
+  DataFormat data_format = DataFormat::automatic;
+  std::string data_path;  // a folder, file or archive that open_source() knows
   std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
   int num_workers = 10;   // decoding threads
   bool pin_mem = true;    // accepted for MAE's sake: there is nothing to pin on a CPU

@@ -151,7 +151,7 @@ std::int64_t whole_steps(const Source& source, const PretrainOptions& o) {
 Trainer::Trainer(const PretrainOptions& options, const PretrainHooks& hooks)
     : options_(options),
       hooks_(hooks),
-      source_(open_source(options_.data_path, "train", options_.data_root)),
+      source_(open_source(options_.data_path, "train", options_.data_root, options_.data_format)),
       model_(model_config(options_, source_->native_channels()), options_.seed),
       loader_options_(loader_options(options_, model_.config())),
       steps_per_epoch_(whole_steps(*source_, options_)),

@@ -48,5 +48,25 @@ TEST_F(FileTest, MapsWhatWasWritten) {
   EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
 }
 
+TEST_F(FileTest, ReadsAnywhere) {
+  write_file(folder_ / "a", "abcdef");
+  const RandomAccessFile file(folder_ / "a", ExitCode::checkpoint);
+  EXPECT_EQ(file.size(), 6u);
+  std::vector<std::uint8_t> bytes(3);
+  file.read(3, bytes);
+  EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "def");
+  file.read(6, {});
+  for (const std::uint64_t outside : {std::uint64_t{4}, std::uint64_t{7}, ~std::uint64_t{0}}) {
+    try {
+      file.read(outside, bytes);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::checkpoint);
+    }
+  }
+  fs::resize_file(folder_ / "a", 4);  // behind its back
+  EXPECT_THROW(file.read(3, bytes), Error);
+}
+
 }  // namespace
 }  // namespace sgmae

@@ -79,6 +79,17 @@ TEST(Options, MalformedTomlIsRefused) {
     EXPECT_NE(message_of([&] { options.load_toml(text, "bad.toml"); }), "nothing thrown") << text;
 }
 
+TEST(Options, CollectsWhatIsGivenSeveralTimes) {
+  std::vector<std::string> values;
+  Options options;
+  options.section("one");
+  options.add("file", values, "files");
+  options.set("file", "a", "--file");
+  options.set("file", "b c", "--file");
+  EXPECT_EQ(values, (std::vector<std::string>{"a", "b c"}));
+  EXPECT_EQ(options.to_toml(), "[one]\nfile = \"a, b c\"\n");
+}
+
 TEST(Options, KnowsWhatWasSet) {
   Example example;
   Options options;

@@ -82,6 +82,46 @@ class Program : public testing::Test {
   fs::path root_;
 };
 
+TEST_F(Program, DataPackStatsVerify) {
+  make_images(5);
+  const Outcome stats = run("data stats images --json");
+  ASSERT_EQ(stats.code, 0) << stats.err;
+  const auto said = nlohmann::json::parse(stats.out);
+  EXPECT_EQ(said["images"], 5);
+  EXPECT_EQ(said["width"]["median"], 40);
+  EXPECT_EQ(said["formats"]["png"], 5);
+
+  write_file(root_ / "images" / "bad.jpg", "no image");
+  const Outcome verify = run("data verify images --json");
+  EXPECT_EQ(verify.code, 3);  // and the report is printed all the same
+  EXPECT_EQ(nlohmann::json::parse(verify.out)["unreadable_count"], 1);
+  EXPECT_NE(verify.err.find("1 of the 6 images of images cannot be read"), std::string::npos);
+
+  const Outcome pack = run("data pack images train.sgpack --max-side 24 --verify --json");
+  ASSERT_EQ(pack.code, 0) << pack.err;
+  const auto packed = nlohmann::json::parse(pack.out);
+  EXPECT_EQ(packed["images"], 5);
+  EXPECT_EQ(packed["verified"], 5);
+  EXPECT_EQ(packed["left_out"].size(), 1u);
+  expect("data pack images train.sgpack", 2, "exists already");
+  expect("data pack images train.zip", 2, ".sgpack");
+  expect("data pack images", 2, "say pack SRC DST.sgpack");
+  expect("data stats images --data_format zip", 2, "data_format");
+  expect("data verify images --data_format webdataset", 3, "no .tar file");
+
+  // Training reads the pack.
+  const Outcome train = run(std::string(kTiny) +
+                            "--data_path train.sgpack --batch_size 4 "
+                            "--epochs 1 --warmup_epochs 0 --mask_strategy random");
+  EXPECT_EQ(train.code, 0) << train.err;
+  std::string bytes = read_text(root_ / "train.sgpack");
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  write_file(root_ / "train.sgpack", bytes);
+  expect("data verify train.sgpack", 3, "its checksum does not fit");
+  write_file(root_ / "train.sgpack", bytes.substr(0, 200));
+  expect("data verify train.sgpack", 3, "truncated");
+}
+
 TEST_F(Program, SaysWhatItCanDo) {
   const Outcome outcome = run("--help");
   EXPECT_EQ(outcome.code, 0);
@@ -148,6 +188,18 @@ TEST_F(Program, BadCheckpointIsExitFour) {
   write_file(root_ / "x.safetensors", "garbage");
   expect("reconstruct images/0.png --checkpoint x.safetensors", 4, "x.safetensors");
   expect("reconstruct images/0.png --checkpoint none.safetensors", 4, "none.safetensors");
+}
+
+TEST_F(Program, ReportNeedsARun) {
+  expect("report", 2, "name one or more run folders");
+  expect("report nowhere", 3, "nowhere: no such folder");
+  fs::create_directories(root_ / "empty");
+  expect("report empty", 3, "holds no run");
+  write_file(root_ / "empty/log.txt", "{\"epoch\":0,\"train_loss\":1}\n{\"epo");
+  expect("report empty --figures 0", 2, "figures");
+  expect("report empty --output missing/r.html", 2, "missing/r.html");
+  EXPECT_FALSE(fs::exists(root_ / "report.html"));
+  expect("report empty", 0, "report.html");
 }
 
 // The golden model of transformers as a checkpoint of ours.
@@ -303,7 +355,15 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_NE(outcome.err.find("broken.png"), std::string::npos);
   for (const char* file : {"run/config.toml", "run/env.json", "run/log.txt", "run/maps"})
     EXPECT_TRUE(fs::exists(root_ / file)) << file;
-  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_4.png"));
+  EXPECT_TRUE(fs::exists(root_ / "run/figures/masks_after_epoch_0004.png"));
+
+  // The page that pretrain wrote is the page that report writes.
+  expect("report run --output again.html", 0, "again.html");
+  const std::string page = read_text(root_ / "run/report.html");
+  EXPECT_NE(page.find("began at epoch T = 2"), std::string::npos);
+  EXPECT_NE(page.find("Time in training steps"), std::string::npos);  // train.log is understood
+  EXPECT_NE(page.find("data:image/png;base64,"), std::string::npos);
+  EXPECT_EQ(page, read_text(root_ / "again.html"));
 
   // A finished run does nothing more; another one is refused its folder.
   EXPECT_EQ(run(kTiny).code, 0);

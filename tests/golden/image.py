@@ -145,6 +145,13 @@ exif = Image.Exif()
 exif[0x0112] = 3
 add("exif.webp", encoded(small, "WEBP", quality=80, exif=exif))
 
+# Animations: the first frame counts. In the second it does not fill its canvas.
+frames = [small, cat.crop((0, 0, 33, 29)), cup.crop((0, 0, 33, 29))]
+add("animated.webp", encoded(frames[0], "WEBP", quality=80, save_all=True, append_images=frames[1:], duration=50))
+partial = Image.new("RGBA", (40, 36))
+partial.paste(alpha, (4, 6))
+add("animated_alpha.webp", encoded(partial, "WEBP", lossless=True, save_all=True, append_images=[alpha.resize((40, 36))]))
+
 # Resizes: Pillow's crop, then its bicubic resize.
 resizes = []
 for number, (source, box, size) in enumerate(

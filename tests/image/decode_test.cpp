@@ -140,6 +140,35 @@ TEST(Decode, SaysWhatIsWrong) {
             std::string::npos);
 }
 
+// Each further scan of a progressive file costs time in proportion to the image, not to its bytes.
+TEST(Decode, TooManyScansAreAnError) {
+  const auto bytes = bytes_of("progressive.jpg");
+  const std::uint8_t start[] = {0xff, 0xda};
+  const auto last = std::find_end(bytes.begin(), bytes.end(), std::begin(start), std::end(start));
+  ASSERT_NE(last, bytes.end());
+  const auto with_scans = [&](int more) {
+    std::vector<std::uint8_t> file(bytes.begin(), bytes.end() - 2);  // without its end marker
+    for (int i = 0; i < more; ++i) file.insert(file.end(), last, bytes.end() - 2);
+    file.insert(file.end(), bytes.end() - 2, bytes.end());
+    return file;
+  };
+  EXPECT_EQ(error_of(with_scans(100)), "");
+  EXPECT_EQ(error_of(with_scans(600)), "damaged JPEG: more than 500 scans");
+}
+
+TEST(Decode, ChannelsAsStored) {
+  const auto channels_of = [](const std::string& file) {
+    return read_image_info(bytes_of(file)).channels;
+  };
+  for (const std::string file : {"grey.jpg", "grey.png", "bilevel.png", "grey_2bit.png"})
+    EXPECT_EQ(channels_of(file), 1) << file;
+  EXPECT_EQ(channels_of("grey_alpha.png"), 2);
+  for (const std::string file : {"420.jpg", "rgb.png", "palette.png", "lossy.webp"})
+    EXPECT_EQ(channels_of(file), 3) << file;
+  for (const std::string file : {"cmyk.jpg", "rgba.png", "alpha.webp"})
+    EXPECT_EQ(channels_of(file), 4) << file;
+}
+
 // Rejected by its header, before any memory is asked for.
 TEST(Decode, HugeDimensionsAreAnError) {
   auto jpeg = bytes_of("420.jpg");

@@ -235,9 +235,14 @@ TEST(PickleTest, UnfoldingIsBounded) {
   expect_refused(bytes + "e.", "unfolds");
 }
 
+TEST(PickleTest, MemoryIsInProportionToTheFile) {
+  expect_refused(std::string(1'100'000, ']') + ".", "far more values");
+  expect_refused("]" + std::string(10, '\x94') + ".", "remembers more");
+}
+
 // The machine does not recurse, nor does freeing what it made.
 TEST(PickleTest, DeepNestingAndCyclesAreHarmless) {
-  const int depth = 1'000'000;
+  const int depth = 100'000;
   EXPECT_TRUE(read(std::string(depth, ']') + std::string(depth - 1, 'a') + ".").root);
   const Pickle cycle = read(
       "]q\x01h\x01"

@@ -21,6 +21,20 @@ TEST(Tensors, TypesAgreeWithTorchs) {
   EXPECT_THROW(dtype_of(at::zeros({1}, at::kComplexFloat)), std::logic_error);
 }
 
+TEST(Tensors, BytesAreCountedWithoutOverflow) {
+  using Shape = std::vector<std::int64_t>;
+  const auto bytes = [](const Shape& shape) { return tensor_bytes(4, shape, 1000); };
+  EXPECT_EQ(bytes({}), 4u);
+  EXPECT_EQ(bytes({10, 25}), 1000u);
+  EXPECT_FALSE(bytes({10, 26}));
+  EXPECT_EQ(bytes({10'000, 0}), 0u);
+  constexpr std::int64_t kHuge = std::int64_t{1} << 62;
+  EXPECT_FALSE(bytes({kHuge, 4}));
+  EXPECT_FALSE(bytes({kHuge, kHuge, 0}));
+  EXPECT_FALSE(bytes({-1, -1}));
+  EXPECT_FALSE(tensor_bytes(8, Shape{}, 7));
+}
+
 TEST(Tensors, AreFoundByName) {
   const NamedTensors tensors{{"a", at::zeros({1})}, {"b", at::zeros({2})}};
   ASSERT_TRUE(find_tensor(tensors, "b"));

@@ -125,6 +125,23 @@ TEST(Mae, ParameterCountsOfThePublishedModels) {
   EXPECT_EQ(count("mae_vit_base_patch16"), 111'907'840);  // 111.91 M (mmpretrain's table)
 }
 
+// A branch whose last layer is zero adds nothing, which ties the stations of the stream together.
+TEST(Mae, TapsFollowTheResidualStream) {
+  const MaeConfig config = config_of("square");
+  Mae model(config, 3);
+  for (Parameter& p : model.parameters())
+    if (p.name.starts_with("blocks.0.attn.proj") || p.name.starts_with("blocks.1.mlp.fc2"))
+      p.value.zero_();
+  model.parameters_changed();
+  Taps taps({"encoder.embed", "encoder.0.attention_add", "encoder.0.block_out",
+             "encoder.1.attention_add", "encoder.1.block_out"});
+  model.encode(at::randn({2, config.channels, config.height, config.width}), &taps, true);
+  EXPECT_TRUE(taps["encoder.0.attention_add"].equal(taps["encoder.embed"]));
+  EXPECT_FALSE(taps["encoder.0.block_out"].equal(taps["encoder.embed"]));
+  EXPECT_FALSE(taps["encoder.1.attention_add"].equal(taps["encoder.0.block_out"]));
+  EXPECT_TRUE(taps["encoder.1.block_out"].equal(taps["encoder.1.attention_add"]));
+}
+
 TEST(Mae, NonSquareAndTaps) {
   MaeConfig config = config_of("square");
   config.height = 16;

@@ -1,0 +1,90 @@
+// sgmae analyze: the paper's measurements of checkpoints, as numbers and pictures.
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "cli/command.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/eval/analysis_task.h"
+#include "sgmae/image/encode.h"
+#include "sgmae/report/analysis_figures.h"
+#include "sgmae/train/compute.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct AnalyzeOptions {
+  AnalysisTask task;
+  FigureOptions figures;
+  std::string output_dir = "analysis";
+  int threads = 0;
+  PrecisionChoice precision = PrecisionChoice::fp32;
+
+  void declare(Options& o) {
+    task.declare(o);
+    o.section("figures");
+    o.add("clusters", figures.clusters, "parts an image is cut into");
+    o.add("figure_images", figures.images, "images shown; 0: no pictures");
+    o.add("figure_models", figures.models, "checkpoints shown side by side");
+    o.section("run");
+    o.add("output_dir", output_dir, "folder for metrics.json and pictures");
+    declare_compute(o, threads, precision);
+  }
+};
+
+nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
+  check(!options.task.checkpoints.empty(), ExitCode::usage,
+        "checkpoint is missing; name a run folder or model files: --checkpoint PATH");
+  check(options.figures.clusters >= 2 && options.figures.images >= 0 && options.figures.models >= 1,
+        ExitCode::usage,
+        "clusters must be at least 2, figure_models at least 1 and figure_images not negative");
+  parse_measures(options.task.metrics);  // before models are read
+  use_threads(options.threads);
+  const std::vector<AnalysedModel> models =
+      open_models(options.task.checkpoints, choose_precision(options.precision));
+  Analysis analysis = run_analysis(models, options.task, options.figures.images);
+  std::vector<Figure> figures;
+  if (analysis.examples.defined())
+    figures =
+        analysis_figures(analysis.subjects, analysis.examples, analysis.options, options.figures);
+
+  // All is computed: what follows only writes, metrics.json last.
+  const fs::path folder = options.output_dir;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ", error.message(),
+        "; choose another --output_dir");
+  analysis.json["figures"] = nlohmann::ordered_json::array();
+  for (const Figure& figure : figures) {
+    write_png(folder / figure.file, figure.image);
+    analysis.json["figures"].push_back({{"file", figure.file},
+                                        {"title", figure.title},
+                                        {"paper", figure.paper},
+                                        {"caption", figure.caption}});
+  }
+  const fs::path metrics = folder / "metrics.json";
+  write_file(metrics,
+             analysis.json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  info("wrote ", metrics.string(), " (", analysis.json["metrics"].size(), " metrics of ",
+       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(),
+       " images) and ", figures.size(), " pictures");
+  return {{"metrics", metrics.string()},
+          {"images", analysis.json["images"]},
+          {"checkpoints", models.size()},
+          {"figures", analysis.json["figures"]}};
+}
+
+}  // namespace
+
+Command analyze_command() {
+  const auto options = std::make_shared<AnalyzeOptions>();
+  Command command;
+  options->declare(command.options);
+  command.run = [options](const std::vector<std::string>&) { return run_analyze(*options); };
+  return command;
+}
+
+}  // namespace sgmae

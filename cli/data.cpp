@@ -1,0 +1,152 @@
+// sgmae data: pack a data set into one file, look through one, check one.
+#include <algorithm>
+#include <memory>
+
+#include "cli/command.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/inspect.h"
+#include "sgmae/data/pack.h"
+#include "sgmae/data/source.h"
+
+namespace sgmae {
+namespace {
+
+struct DataArguments {
+  std::string data_root, split = "train";
+  DataFormat format = DataFormat::automatic;
+  PackOptions pack;
+  bool verify = false;
+
+  void declare(Options& o) {
+    o.section("data");
+    declare_data_format(o, format);
+    o.add("data_root", data_root,
+          "what paths in a list file are relative to; empty: the list's folder");
+    o.add("split", split, "part of the data set: train, val or test");
+    o.add("num_workers", pack.num_workers, "threads that read and decode images");
+    o.section("pack");
+    o.add("max_side", pack.max_side,
+          "scale larger images to this longer side and store them as JPEG; 0: keep every file as "
+          "it is");
+    o.add("quality", pack.quality, "JPEG quality of scaled images, 1 to 100");
+    o.add("verify", verify, "after packing, read every image of the pack");
+  }
+};
+
+// A status line on a terminal; ten lines in a log.
+Progress progress_of(const std::string& what) {
+  return [what, last = std::int64_t{0}](std::int64_t done, std::int64_t total) mutable {
+    if (stderr_is_terminal()) {
+      draw_status(done < total ? str(what, ": ", done, " of ", total, " images") : "");
+    } else if (const std::int64_t tenth = 10 * done / total; tenth > last) {
+      last = tenth;
+      info(what, ": ", done, " of ", total, " images");
+    }
+  };
+}
+
+std::unique_ptr<Source> open(const DataArguments& options, const std::string& path) {
+  return open_source(path, options.split, options.data_root, options.format);
+}
+
+void warn_of_unreadable(const DataStats& stats) {
+  constexpr std::size_t most_named = 20;
+  for (std::size_t i = 0; i < stats.unreadable.size() && i < most_named; ++i)
+    warn(stats.unreadable[i].name, ": ", stats.unreadable[i].reason);
+  if (stats.unreadable.size() > most_named)
+    warn("and ", stats.unreadable.size() - most_named, " more");
+}
+
+nlohmann::ordered_json verify_data(const DataArguments& options, const std::string& path) {
+  const auto source = open(options, path);
+  const DataStats stats = inspect_data(*source, options.pack.num_workers, progress_of("checking"));
+  warn_of_unreadable(stats);
+  nlohmann::ordered_json all = to_json(stats, *source), json{{"path", path}};
+  for (const char* key : {"images", "bytes", "unreadable_count", "unreadable"})
+    json[key] = std::move(all[key]);
+  if (!stats.unreadable.empty())
+    throw ReportedFailure(ExitCode::data,
+                          str(stats.unreadable.size(), " of the ", stats.images, " images of ",
+                              path, " cannot be read; training would replace them by others"),
+                          json);
+  info(path, ": all ", stats.images, " images can be read");
+  return json;
+}
+
+nlohmann::ordered_json show_stats(const DataArguments& options, const std::string& path) {
+  const auto source = open(options, path);
+  const DataStats stats = inspect_data(*source, options.pack.num_workers, progress_of("reading"));
+  warn_of_unreadable(stats);
+  const auto range = [](const DataStats::Range& r) {
+    return str(r.smallest, " to ", r.largest, ", median ", r.median);
+  };
+  const auto triple = [](const std::array<double, 3>& v) {
+    return str(fixed(v[0], 4), " ", fixed(v[1], 4), " ", fixed(v[2], 4));
+  };
+  info("images       ", stats.images, " (", stats.unreadable.size(), " unreadable), ",
+       fixed(static_cast<double>(stats.bytes) / 1e6, 1), " MB");
+  info("width        ", range(stats.width));
+  info("height       ", range(stats.height));
+  std::string formats, channels;
+  for (const auto& [name, count] : stats.formats) formats += str(name, " ", count, "  ");
+  for (const auto& [number, count] : stats.channels) channels += str(number, ": ", count, "  ");
+  info("formats      ", formats);
+  info("channels     ", channels);
+  info("mean         ", triple(stats.mean));
+  info("std          ", triple(stats.std));
+  if (!stats.class_names.empty()) {
+    const auto [fewest, most] = std::minmax_element(stats.per_class.begin(), stats.per_class.end());
+    info("classes      ", stats.class_names.size(), ", of ", *fewest, " to ", *most,
+         " images each (--json lists them)");
+  }
+  info("unlabelled   ", stats.unlabelled);
+  info("duplicates   ", stats.duplicates.size(), " groups of images with the same pixels, ",
+       stats.conflicting, " of them with different labels");
+  nlohmann::ordered_json json{{"path", path}};
+  json.update(to_json(stats, *source));
+  return json;
+}
+
+nlohmann::ordered_json pack_data(const DataArguments& options, const std::string& from,
+                                 const std::string& to) {
+  check(to.ends_with(".sgpack"), ExitCode::usage, "'", to,
+        "' should end in .sgpack, by which packed data sets are known");
+  const auto source = open(options, from);
+  const PackReport report = write_pack(*source, to, options.pack, progress_of("packing"));
+  for (const std::string& image : report.left_out) warn("left out: ", image);
+  info(to, ": ", report.images, " images, ", fixed(static_cast<double>(report.bytes) / 1e6, 1),
+       " MB", report.resumed > 0 ? str("; ", report.resumed, " were packed by an earlier run") : "",
+       report.left_out.empty() ? "" : str("; ", report.left_out.size(), " left out"));
+  nlohmann::ordered_json json{{"path", to},
+                              {"images", report.images},
+                              {"resumed", report.resumed},
+                              {"scaled", report.scaled},
+                              {"bytes", report.bytes},
+                              {"left_out", report.left_out}};
+  if (options.verify) {
+    DataArguments pack = options;
+    pack.format = DataFormat::pack;
+    pack.split = "train";  // the file itself
+    json["verified"] = verify_data(pack, to)["images"];
+  }
+  return json;
+}
+
+}  // namespace
+
+Command data_command() {
+  const auto arguments = std::make_shared<DataArguments>();
+  Command command;
+  command.positional_help = "pack SRC DST.sgpack | stats PATH | verify PATH";
+  arguments->declare(command.options);
+  command.run = [arguments](const std::vector<std::string>& words) -> nlohmann::ordered_json {
+    check(arguments->pack.num_workers >= 1, ExitCode::usage, "num_workers must be at least 1");
+    if (words.size() == 3 && words[0] == "pack") return pack_data(*arguments, words[1], words[2]);
+    if (words.size() == 2 && words[0] == "stats") return show_stats(*arguments, words[1]);
+    if (words.size() == 2 && words[0] == "verify") return verify_data(*arguments, words[1]);
+    fail(ExitCode::usage, "say pack SRC DST.sgpack, stats PATH or verify PATH");
+  };
+  return command;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,19 @@
+// sgmae finetune: a whole vision transformer trained to classify.
+#include "sgmae/eval/finetune.h"
+
+#include <memory>
+
+#include "cli/command.h"
+
+namespace sgmae {
+
+Command finetune_command() {
+  const auto options = std::make_shared<FinetuneOptions>();
+  Command command;
+  options->declare(command.options);
+  command.takes_recipe = true;
+  command.run = [options](const std::vector<std::string>&) { return finetune(*options); };
+  return command;
+}
+
+}  // namespace sgmae

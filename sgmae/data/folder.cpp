@@ -1,0 +1,146 @@
+// Images in class folders (ImageFolder), or flat.
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <sys/stat.h>
+
+#include "sgmae/base/error.h"
+#include "sgmae/data/bytes.h"
+#include "sgmae/data/cache.h"
+#include "sgmae/data/files.h"
+#include "sgmae/data/formats.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Nanoseconds since 1970 of the last change of a folder's list of names; -1 where it has none.
+std::int64_t changed_at(const fs::path& folder) {
+  struct stat status {};
+  if (::stat(folder.c_str(), &status) != 0) return -1;
+  return static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
+
+std::int64_t now() {
+  struct timespec time {};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+// What lies below a folder. Both lists are in the order of the walk.
+struct Scan {
+  struct Visited {
+    std::string path;  // relative to the root
+    std::int64_t changed = 0;
+  };
+  std::vector<Visited> folders;
+  std::vector<std::string> images;  // relative to the root
+};
+
+// Adds the images below root/folder. Each real folder is visited once, so links cannot loop.
+void scan(const fs::path& root, const fs::path& folder, std::set<fs::path>& visited, Scan& found) {
+  std::error_code error;
+  const fs::path real = fs::canonical(root / folder, error);
+  if (error || !visited.insert(real).second) return;
+  found.folders.push_back({folder.string(), changed_at(root / folder)});
+  for (const auto& [name, is_a_folder] : list_folder(root / folder)) {
+    const fs::path path = folder / name;
+    if (is_a_folder)
+      scan(root, path, visited, found);
+    else if (has_image_extension(name))
+      found.images.push_back(path.string());
+  }
+}
+
+// A walk through a million files takes minutes on a network disk, a look at a thousand folders does
+// not. So the walk is kept and trusted while no folder has changed since.
+constexpr std::size_t images_worth_keeping = 2'000;
+
+CachePlace place_of(const fs::path& root) {
+  // Not in the folder itself: writing there would change it.
+  return {.about = root, .kind = "folder", .version = 1, .beside = false};
+}
+
+bool read_scan(const fs::path& root, Scan& found) {
+  const auto bytes = read_cache(place_of(root));
+  if (!bytes) return false;
+  try {
+    ByteReader reader(*bytes);
+    for (std::size_t left = reader.count(12); left > 0; --left) {
+      Scan::Visited folder{reader.text(), reader.number<std::int64_t>()};
+      if (changed_at(root / folder.path) != folder.changed) return false;
+      found.folders.push_back(std::move(folder));
+    }
+    for (std::size_t left = reader.count(4); left > 0; --left)
+      found.images.push_back(reader.text());
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void keep_scan(const fs::path& root, const Scan& found, std::int64_t begun) {
+  if (found.images.size() < images_worth_keeping) return;
+  // File systems stamp changes coarsely: a folder changed within moments of the walk could change
+  // again without showing it.
+  constexpr std::int64_t moments = 3'000'000'000;
+  ByteWriter writer;
+  writer.count(found.folders.size());
+  for (const auto& [path, changed] : found.folders) {
+    if (changed < 0 || changed > begun - moments) return;
+    writer.text(path);
+    writer.number(changed);
+  }
+  writer.count(found.images.size());
+  for (const std::string& path : found.images) writer.text(path);
+  write_cache(place_of(root), writer.bytes());
+}
+
+}  // namespace
+
+std::unique_ptr<Source> open_folder(const fs::path& folder) {
+  Scan found;
+  if (!read_scan(folder, found)) {
+    found = {};
+    const std::int64_t begun = now();
+    std::set<fs::path> visited;
+    scan(folder, {}, visited, found);
+    keep_scan(folder, found, begun);
+  }
+  check(!found.images.empty(), ExitCode::data, "no image in ", folder.string(),
+        " or below it; expected .jpg, .jpeg, .png or .webp files, for example ", folder.string(),
+        "/CLASS/NAME.jpg");
+  std::vector<std::string> words;
+  words.reserve(found.images.size());
+  for (const std::string& path : found.images) {
+    const std::size_t slash = path.find('/');
+    words.push_back(slash == std::string::npos ? "" : path.substr(0, slash));
+  }
+  return std::make_unique<FileSource>(folder, std::move(found.images), number_by_name(words));
+}
+
+bool holds_image(const fs::path& folder) {
+  // Unsorted, and no further than the first one: there may be a million.
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (name.front() != '.' && has_image_extension(name)) return true;
+  }
+  return false;
+}
+
+bool has_split_folders(const fs::path& folder) {
+  const std::set<std::string> splits = {"train", "val", "valid", "validation", "test"};
+  for (const auto& [name, is_a_folder] : list_folder(folder))
+    if (is_a_folder && !splits.contains(name) && holds_image(folder / name)) return false;
+  return true;
+}
+
+}  // namespace sgmae

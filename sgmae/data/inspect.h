@@ -1,0 +1,53 @@
+// A look at every image of a data set: can all be read, what do they look like, are any twice
+// there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sgmae/data/source.h"
+
+namespace sgmae {
+
+struct DataStats {
+  std::int64_t images = 0;  // in the data set, readable or not
+  std::uint64_t bytes = 0;  // of the image files, or of raw pixels
+
+  struct Unreadable {
+    std::string name, reason;
+  };
+  std::vector<Unreadable> unreadable;
+
+  // Of the readable ones:
+  struct Range {
+    int smallest = 0, median = 0, largest = 0;
+  };
+  Range width, height;
+  std::map<std::string, std::int64_t> formats;  // jpeg, png, webp, raw
+  std::map<int, std::int64_t> channels;         // as stored
+  // Over all pixels, values from 0 to 1, in red, green, blue; grey counts as all three.
+  std::array<double, 3> mean{}, std{};
+
+  std::vector<std::string> class_names;
+  std::vector<std::int64_t> per_class;  // images, by label
+  std::int64_t unlabelled = 0;
+
+  // Images whose pixels are the same, by position in the data set, each group in order.
+  std::vector<std::vector<std::int64_t>> duplicates;
+  std::int64_t conflicting = 0;  // groups whose images have different labels
+};
+
+// Opens and decodes every image, on `threads` threads. `progress(done, total)` is called now and
+// then, by one thread at a time.
+DataStats inspect_data(const Source& source, int threads,
+                       const std::function<void(std::int64_t, std::int64_t)>& progress = {});
+
+// Names at most 100 unreadable images and 100 groups of duplicates; the counts are of all.
+nlohmann::ordered_json to_json(const DataStats& stats, const Source& source);
+
+}  // namespace sgmae

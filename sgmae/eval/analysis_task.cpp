@@ -1,0 +1,271 @@
+#include "sgmae/eval/analysis_task.h"
+
+#include <ATen/ops/cat.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/loader.h"
+#include "sgmae/data/source.h"
+#include "sgmae/mask/relevance_map.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The checkpoints of a run folder (or of its checkpoints/), oldest first; none for other paths.
+std::vector<fs::path> checkpoints_of(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_directory(path, ignored)) return {};
+  const fs::path inside = path / "checkpoints";
+  const fs::path folder = fs::is_directory(inside, ignored) ? inside : path;
+  std::vector<fs::path> files;
+  for (const CheckpointName& name : list_checkpoints(folder, /*resumable=*/false))
+    files.push_back(folder / name.file());
+  return files;
+}
+
+// The folder that tells runs apart: of runs/a/checkpoints/checkpoint-9.safetensors it is runs/a.
+fs::path run_of(const fs::path& checkpoint) {
+  const fs::path folder = fs::weakly_canonical(checkpoint).parent_path();
+  return folder.filename() == "checkpoints" ? folder.parent_path() : folder;
+}
+
+bool wants_all(const std::string& metrics) {
+  return metrics == "all";
+}
+
+// Centre crop is the field's habit, but images that have the model's size are taken as they are.
+Fit fit_for(const Source& source, const MaeConfig& config, bool squash) {
+  if (squash) return Fit::squash;
+  try {
+    OpenedImage first;
+    source.open(0, first);
+    if (first.size.width == config.width && first.size.height == config.height) return Fit::squash;
+  } catch (const Error&) {  // unreadable: the loader will say so
+  }
+  return Fit::centre_crop;
+}
+
+std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count, std::uint64_t seed) {
+  if (count <= 0 || count >= images) return {};
+  std::vector<std::int64_t> chosen = Rng(seed, 0, 0, Purpose::probe).permutation(images);
+  chosen.resize(static_cast<std::size_t>(count));
+  return chosen;
+}
+
+bool cuts(const SurveyOptions& options) {
+  return std::any_of(options.measures.begin(), options.measures.end(), [](const std::string& m) {
+    return m == "separation" || m == "coverage" || m == "clusters" || m == "tsne" || m == "masks";
+  });
+}
+
+// Leaves out what these models cannot give, or says that it was asked for.
+void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
+                       std::set<std::string>& wanted) {
+  const bool all = wants_all(task.metrics);
+  if (all)
+    for (const AnalysedModel& model : models)
+      for (const Measure& measure : measures())
+        if (measure.needs_decoder && !model.has_decoder && wanted.erase(measure.name))
+          info(measure.name, " is left out: ", model.name, " has no decoder");
+  const bool has_run = std::any_of(models.begin(), models.end(), [&](const AnalysedModel& m) {
+    return &models[m.last_of_run] != &m;
+  });
+  if (!has_run && wanted.count("divergence")) {
+    check(all, ExitCode::usage,
+          "divergence compares a run's checkpoints with its last one; name a run folder with "
+          "several, or several files of one folder");
+    wanted.erase("divergence");
+  }
+}
+
+}  // namespace
+
+void AnalysisTask::declare(Options& o) {
+  o.section("model");
+  o.add("checkpoint", checkpoints,
+        "model file, or run folder for all its saved epochs; may be given several times");
+  o.section("data");
+  o.add("data_path", data_path, "images: folder, list file or IDX file");
+  o.add("data_root", data_root,
+        "what paths in a list file are relative to; empty: the list's folder");
+  o.add("split", split, "part of the data set: train, val or test");
+  o.add("images", images, "images to look at, drawn at random; 0: all");
+  o.add("squash", squash,
+        "squash whole images to the model's size in place of the centre crop (images that have "
+        "that size are taken as they are)");
+  o.add("batch_size", batch_size, "images read at a time");
+  o.add("num_workers", num_workers, "threads that decode images");
+  o.section("analysis");
+  std::string names;
+  for (const Measure& measure : measures()) names += (names.empty() ? "" : ", ") + measure.name;
+  o.add("metrics", metrics, "what to measure, separated by commas: all, or of " + names);
+  o.add("mask_ratio", survey.mask_ratio, "share of patches hidden where a mask is needed");
+  o.add("seed", survey.seed, "of the choice of images and of random masks");
+  o.add("features", survey.features,
+        {{"attention_out", GuideFeatures::attention_out},
+         {"block_out", GuideFeatures::block_out},
+         {"key", GuideFeatures::key}},
+        "tokens whose similarity is M and which are clustered");
+  o.add("guide_layer", survey.guide_layer,
+        "encoder block whose cut says what is object; negative: from the end");
+  o.add("guide_center", survey.center,
+        {{"none", GuideCenter::none},
+         {"mean", GuideCenter::mean},
+         {"position", GuideCenter::position}},
+        "what is subtracted from features before they are cut; position, as training does, reads "
+        "the images twice");
+  o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
+}
+
+std::set<std::string> parse_measures(const std::string& text) {
+  std::vector<std::string> names;
+  for (const Measure& measure : measures()) names.push_back(measure.name);
+  if (wants_all(text)) return {names.begin(), names.end()};
+  std::set<std::string> wanted;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    word.erase(std::remove(word.begin(), word.end(), ' '), word.end());
+    if (word.empty()) continue;
+    if (std::find(names.begin(), names.end(), word) == names.end()) {
+      const std::string nearest = nearest_word(word, names);
+      std::string list;
+      for (const std::string& name : names) list += ", " + name;
+      fail(ExitCode::usage, "metrics: unknown metric '", word, "'",
+           nearest.empty() ? "; there are all" + list : "; did you mean '" + nearest + "'?");
+    }
+    wanted.insert(word);
+  }
+  check(!wanted.empty(), ExitCode::usage, "metrics is empty; name measures, or all");
+  return wanted;
+}
+
+std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision) {
+  std::vector<AnalysedModel> models;
+  for (const std::string& path : paths) {
+    std::vector<fs::path> files = checkpoints_of(path);
+    if (files.empty()) files = {path};  // a single file, or load_mae says what is wrong
+    for (const fs::path& file : files) {
+      LoadedMae loaded = load_mae(file, /*need_decoder=*/false);
+      loaded.model.set_precision(precision);
+      const ModelInfo& info = loaded.info;
+      models.push_back({.name = str(run_of(loaded.path).filename().string(), " epoch ", info.epoch),
+                        .family = "mae",
+                        .checkpoint = loaded.path,
+                        .epoch = info.epoch,
+                        .last_of_run = 0,
+                        .has_decoder = info.has_decoder,
+                        .loaded = std::move(loaded)});
+    }
+  }
+  for (AnalysedModel& model : models) {
+    // The latest of the same run, the later named on ties.
+    std::size_t last = models.size();
+    for (std::size_t other = 0; other < models.size(); ++other)
+      if (run_of(models[other].checkpoint) == run_of(model.checkpoint) &&
+          (last == models.size() || models[other].epoch >= models[last].epoch))
+        last = other;
+    model.last_of_run = last;
+  }
+  return models;
+}
+
+Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
+                      std::int64_t examples) {
+  SGMAE_ASSERT(!models.empty());
+  check(!task.data_path.empty(), ExitCode::usage, "data_path is missing; name images to look at");
+  check(task.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
+  SurveyOptions options = task.survey;
+  options.measures = parse_measures(task.metrics);
+  restrict_measures(models, task, options.measures);
+
+  std::vector<Subject> subjects;
+  for (const AnalysedModel& model : models)
+    subjects.push_back({.name = model.name,
+                        .encoder = &model.loaded.model.encoder(),
+                        .mae = model.has_decoder ? &model.loaded.model : nullptr,
+                        .normalisation = {model.loaded.info.mean, model.loaded.info.std},
+                        .epoch = model.epoch,
+                        .last_of_run = model.last_of_run});
+  const auto source = open_source(task.data_path, task.split, task.data_root);
+  check(source->size() >= 2, ExitCode::data, task.data_path,
+        " holds one image; the spread over images needs at least two");
+  const MaeConfig& config = models.front().loaded.model.config();
+  LoaderOptions load;
+  load.batch_size = task.batch_size;
+  load.num_workers = task.num_workers;
+  load.height = static_cast<int>(config.height);
+  load.width = static_cast<int>(config.width);
+  load.channels = static_cast<int>(config.channels);
+  load.normalisation = subjects.front().normalisation;
+  load.fit = fit_for(*source, config, task.squash);
+  load.shuffle = false;
+  load.drop_last = false;
+  load.subset = draw(source->size(), task.images, task.survey.seed);
+  Loader loader(*source, load);
+  if (options.center == GuideCenter::position && cuts(options)) {
+    loader.start_epoch(0);
+    Batch batch;
+    learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
+      const bool more = loader.next(batch);
+      pixels = batch.pixels;
+      return more;
+    });
+  }
+  Survey survey(subjects, options);
+  loader.start_epoch(0);
+
+  Analysis analysis;
+  std::vector<at::Tensor> kept;
+  std::int64_t kept_images = 0;
+  for (Batch batch; loader.next(batch);) {
+    std::vector<std::optional<MarkedObjects>> objects;
+    if (options.measures.count("coverage"))
+      for (std::int64_t i = 0; i < batch.size(); ++i)
+        objects.push_back(
+            read_objects(source->name(batch.index[i]), batch.source_size[i], batch.crop[i]));
+    survey.add(batch.pixels, batch.index, objects);
+    const std::int64_t more = std::min(batch.size(), examples - kept_images);
+    if (more > 0) kept.push_back(batch.pixels.slice(0, 0, more).clone());
+    kept_images += more > 0 ? more : 0;
+    draw_status(str(survey.images(), " images analysed"));
+  }
+  if (options.measures.count("coverage") && survey.images_with_objects() == 0) {
+    check(wants_all(task.metrics), ExitCode::data,
+          "coverage needs marked objects, and no image of ", task.data_path,
+          " has a file of boxes (labels/…/NAME.txt) or a mask (masks/…/NAME.png)");
+    info("coverage is left out: no image has boxes or a mask beside it");
+  }
+  if (!kept.empty()) analysis.examples = at::cat(kept);
+
+  analysis.subjects = std::move(subjects);
+  analysis.options = std::move(options);
+
+  nlohmann::ordered_json& json = analysis.json;
+  json["schema"] = 1;
+  json["data"] = {{"path", task.data_path},
+                  {"split", task.split},
+                  {"fit", load.fit == Fit::squash ? "squash" : "centre_crop"},
+                  {"seed", task.survey.seed},
+                  {"mask_ratio", task.survey.mask_ratio},
+                  {"guide_layer", task.survey.guide_layer},
+                  {"guide_center", to_string(task.survey.center)},
+                  {"images_with_objects", survey.images_with_objects()}};
+  json["images"] = survey.images();
+  json["models"] = nlohmann::ordered_json::array();
+  for (const AnalysedModel& model : models)
+    json["models"].push_back(
+        {{"name", model.name},
+         {"checkpoint", model.checkpoint.string()},
+         {"epoch", model.epoch ? nlohmann::ordered_json(*model.epoch) : nullptr},
+         {"family", model.family}});
+  json["metrics"] = survey.metrics();
+  return analysis;
+}
+
+}  // namespace sgmae

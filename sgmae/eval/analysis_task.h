@@ -1,0 +1,60 @@
+// The analysis of checkpoints on a data set, from files to numbers.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sgmae/base/options.h"
+#include "sgmae/eval/survey.h"
+#include "sgmae/train/checkpoint.h"
+
+namespace sgmae {
+
+struct AnalysisTask {
+  std::vector<std::string> checkpoints;
+  std::string data_path, data_root, split = "train";
+  std::string metrics = "all";  // measures, separated by commas
+  std::int64_t images = 64;     // drawn at random; 0: all
+  std::int64_t batch_size = 16;
+  int num_workers = 2;
+  bool squash = false;
+  SurveyOptions survey;
+
+  void declare(Options& options);
+};
+
+struct AnalysedModel {
+  std::string name, family;
+  std::filesystem::path checkpoint;
+  std::optional<std::int64_t> epoch;
+  std::size_t last_of_run = 0;
+  bool has_decoder = false;
+  LoadedMae loaded;
+};
+
+// All models that paths name: a file, or a run folder with all checkpoints saved in it, oldest
+// first. Files of one folder are one run. Throws Error(checkpoint).
+std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision);
+
+// What the text names: "all", or measures separated by commas. Throws Error(usage), with "did you
+// mean".
+std::set<std::string> parse_measures(const std::string& text);
+
+struct Analysis {
+  nlohmann::ordered_json json;    // metrics.json, without figures
+  at::Tensor examples;            // [F, C, H, W] the first images, as the first model wants them
+  std::vector<Subject> subjects;  // the models, which must outlive this
+  SurveyOptions options;          // with the measures that were taken
+};
+
+// Measures all models in one pass over the data. With metrics = all, measures that a model or the
+// data do not allow are left out with a note; a measure that was named must be possible. Returns
+// at most `examples` images for figures.
+Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
+                      std::int64_t examples);
+
+}  // namespace sgmae

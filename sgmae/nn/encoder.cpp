@@ -1,0 +1,172 @@
+#include "sgmae/nn/encoder.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/patches.h"
+#include "sgmae/nn/position_embedding.h"
+
+namespace sgmae {
+namespace {
+
+void check_pixels(const VitConfig& config, const at::Tensor& pixels) {
+  check(pixels.dim() == 4 && pixels.size(1) == config.channels && pixels.size(2) == config.height &&
+            pixels.size(3) == config.width,
+        ExitCode::usage, "the model takes images of ", config.channels, "x", config.height, "x",
+        config.width, " (channels x height x width), given are ",
+        pixels.dim() == 4 ? str(pixels.size(1), "x", pixels.size(2), "x", pixels.size(3))
+                          : str(pixels.dim(), "-dimensional pixels"));
+}
+
+// How many encoder blocks must run for the taps.
+std::size_t depth_of(const Taps& taps, std::size_t depth) {
+  while (depth > 0) {
+    const std::string prefix = str("encoder.", depth - 1, ".");
+    const auto found = taps.wanted().lower_bound(prefix);
+    if (found != taps.wanted().end() && found->starts_with(prefix)) break;
+    --depth;
+  }
+  return depth;
+}
+
+// x [B*(1+n), D] with the registers [1, R, D] put behind each image's CLS.
+at::Tensor insert_registers(const at::Tensor& x, std::int64_t batch, const at::Tensor& registers) {
+  const at::Tensor tokens = x.view({batch, -1, x.size(1)});
+  return at::cat({tokens.narrow(1, 0, 1), registers.expand({batch, -1, -1}),
+                  tokens.narrow(1, 1, tokens.size(1) - 1)},
+                 1)
+      .view({-1, x.size(1)});
+}
+
+// The inverse for gradients: adds the registers' to `grad`, returns the others.
+at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, at::Tensor& grad) {
+  const std::int64_t n = grad.size(1);
+  const at::Tensor tokens = dx.view({batch, -1, dx.size(1)});
+  grad.add_(tokens.narrow(1, 1, n).sum(0, /*keepdim=*/true));
+  return at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 1 + n, tokens.size(1) - 1 - n)}, 1)
+      .view({-1, dx.size(1)});
+}
+
+}  // namespace
+
+void Encoder::add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init) {
+  config_ = config;
+  const std::int64_t dim = config.size.dim;
+  cls_token_ = init.normal("cls_token", {1, 1, dim}, 0.02);
+  if (config.registers > 0) registers_ = init.normal("reg_token", {1, config.registers, dim}, 0.02);
+  at::Tensor table = sincos_position_embedding(config.grid_height(), config.grid_width(), dim);
+  pos_embed_ = train_pos_embed ? init.trained("pos_embed", std::move(table))
+                               : init.fixed("pos_embed", std::move(table));
+}
+
+void Encoder::add_layers(Initialiser& init) {
+  const std::int64_t dim = config_.size.dim, fan_in = config_.patch_values();
+  patch_embed_.weight =
+      init.xavier("patch_embed.proj.weight",
+                  {dim, config_.channels, config_.patch_size, config_.patch_size}, fan_in, dim);
+  // MAE leaves this bias at the convolution's default, U(+-1/sqrt(fan_in)).
+  patch_embed_.bias =
+      init.uniform("patch_embed.proj.bias", {dim}, 1.0 / std::sqrt(static_cast<double>(fan_in)));
+  blocks_ = init.blocks("blocks.", config_.size, config_.mlp_hidden, config_.layer_scale);
+  if (config_.pooling == Pooling::cls) norm_ = init.layer_norm("norm", dim);
+  parameters_changed();
+}
+
+void Encoder::set_precision(Precision precision) {
+  type_ = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+  parameters_changed();
+}
+
+void Encoder::parameters_changed() {
+  patch_embed_.prepare(type_);
+  for (Block& block : blocks_) block.prepare(type_);
+}
+
+StreamShape Encoder::shape(const MaskPlan& plan) const {
+  return {plan.order.size(0), config_.prefix_tokens() + plan.n_visible, config_.size.dim,
+          config_.layer_norm_eps, type_};
+}
+
+Stream Encoder::run_blocks(const at::Tensor& pixels, const MaskPlan& plan, std::size_t depth,
+                           EncoderTrace* trace, Taps* taps) const {
+  check_pixels(config_, pixels);
+  SGMAE_ASSERT(!trace || trace->drop_path.empty() || trace->drop_path.size() == depth);
+  const at::Tensor patches =
+      gather_patches(pixels, plan.order, plan.n_visible, config_.patch_size, type_);
+  Stream stream{embed_tokens(patch_embed_.forward(patches), plan.order, plan.n_visible,
+                             cls_token_->value, pos_embed_->value),
+                {}};
+  if (registers_) stream.x = insert_registers(stream.x, pixels.size(0), registers_->value);
+  if (taps && taps->wants("encoder.embed"))
+    taps->put("encoder.embed", stream.x.view({pixels.size(0), -1, config_.size.dim}));
+  if (trace) {
+    trace->plan = plan;
+    trace->patches = patches;
+    trace->blocks.resize(depth);
+  }
+  for (std::size_t i = 0; i < depth; ++i)
+    block_forward(blocks_[i], shape(plan), stream, trace ? &trace->blocks[i] : nullptr, taps,
+                  str("encoder.", i, "."),
+                  trace && !trace->drop_path.empty() ? trace->drop_path[i] : DropPath{});
+  return stream;
+}
+
+at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
+                            Taps* taps) const {
+  const Stream stream = run_blocks(pixels, plan, blocks_.size(), trace, taps);
+  if (!norm_.weight) return stream.value();
+  Normed normed = norm_.forward(stream.x, stream.delta, config_.layer_norm_eps, type_);
+  const at::Tensor latent = normed.y;
+  if (trace) trace->norm = std::move(normed);
+  return latent;
+}
+
+at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only) const {
+  const at::NoGradGuard no_grad;
+  check_pixels(config_, pixels);
+  const std::int64_t batch = pixels.size(0);
+  const MaskPlan plan = whole_image(batch, config_.n_patches());
+  if (taps_only) {
+    SGMAE_ASSERT(taps);
+    run_blocks(pixels, plan, depth_of(*taps, blocks_.size()), nullptr, taps);
+    return {};
+  }
+  const at::Tensor tokens =
+      forward(pixels, plan, nullptr, taps).to(at::kFloat).view({batch, -1, config_.size.dim});
+  if (!registers_) return tokens;
+  return at::cat(
+      {tokens.narrow(1, 0, 1), tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())}, 1);
+}
+
+void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace) {
+  const std::int64_t batch = trace.plan.order.size(0);
+  at::Tensor dx;
+  if (norm_.weight) {
+    dx = at::zeros_like(trace.norm.sum);
+    norm_.backward(dlatent, trace.norm, dx);
+  } else {
+    dx = dlatent.to(at::kFloat).clone();
+  }
+  for (std::size_t i = blocks_.size(); i-- > 0;) {
+    block_backward(blocks_[i], shape(trace.plan), trace.blocks[i], dx);
+    trace.blocks[i] = {};  // its memory serves the next block
+  }
+  if (registers_) dx = take_registers(dx, batch, registers_->grad);
+  if (pos_embed_->trained()) {
+    SGMAE_ASSERT(trace.plan.n_visible == config_.n_patches());  // whole images, patches in place
+    pos_embed_->grad.add_(dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
+  }
+  const at::Tensor dpatches = embed_tokens_backward(dx, batch, cls_token_->grad).to(type_);
+  patch_embed_.add_gradients(dpatches, trace.patches);
+}
+
+MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches) {
+  return {at::arange(n_patches, at::kLong).expand({batch, n_patches}).contiguous(), n_patches};
+}
+
+}  // namespace sgmae

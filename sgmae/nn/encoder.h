@@ -1,0 +1,70 @@
+// The vision transformer that MAE pre-trains and every ViT checkpoint of the field holds: patches
+// embedded, class token (and registers) in front, positions added, blocks, final norm.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sgmae/nn/block.h"
+#include "sgmae/nn/config.h"
+#include "sgmae/nn/initialiser.h"
+#include "sgmae/nn/mask_plan.h"
+#include "sgmae/nn/taps.h"
+
+namespace sgmae {
+
+// What the backward pass needs of a forward pass.
+struct EncoderTrace {
+  std::vector<DropPath> drop_path;  // set by the caller before forward; empty: none
+  MaskPlan plan;
+  at::Tensor patches;  // [B*n_visible, C*p*p] activations
+  std::vector<BlockTrace> blocks;
+  Normed norm;
+};
+
+class Encoder {
+ public:
+  // Makes cls_token, registers and pos_embed; then patch_embed, blocks and norm. Two steps, since
+  // the published autoencoders list the decoder's tokens in between. A trained pos_embed gets
+  // gradients (fine-tuning); else it stays the sine-cosine table (pre-training).
+  void add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init);
+  void add_layers(Initialiser& init);
+
+  const VitConfig& config() const { return config_; }
+  void set_precision(Precision precision);
+  void parameters_changed();  // call after writing to parameter values from outside
+
+  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out. Runs
+  // no further than the taps need when `taps_only` (then returns an undefined tensor). Taps count
+  // registers: their tokens are CLS, registers, patches.
+  at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
+
+  // The visible patches -> [B*(1+registers+n_visible), D] after the final norm, as activations;
+  // without a final norm (Pooling::mean) the fp32 residual stream. `trace` and `taps` may be null.
+  // Throws Error(usage) for pixels of another size than the model's.
+  at::Tensor forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
+                     Taps* taps) const;
+  // Adds the gradients of all parameters for dlatent, the gradient of forward's result. Frees the
+  // trace's blocks as it goes.
+  void backward(const at::Tensor& dlatent, EncoderTrace& trace);
+
+ private:
+  Stream run_blocks(const at::Tensor& pixels, const MaskPlan& plan, std::size_t depth,
+                    EncoderTrace* trace, Taps* taps) const;
+  StreamShape shape(const MaskPlan& plan) const;
+
+  VitConfig config_;
+  at::ScalarType type_ = at::kFloat;
+  Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;
+  Linear patch_embed_;
+  std::vector<Block> blocks_;
+  LayerNorm norm_;  // without weight where there is none
+};
+
+// The plan that masks nothing: patches in the order of the image.
+MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches);
+
+}  // namespace sgmae

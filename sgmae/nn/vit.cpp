@@ -1,0 +1,132 @@
+#include "sgmae/nn/vit.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/initialiser.h"
+
+namespace sgmae {
+
+struct Vit::State {
+  std::vector<Parameter> parameters;
+  Encoder encoder;
+  LayerNorm fc_norm;
+  Parameter *running_mean = nullptr, *running_var = nullptr;
+  Parameter *head_weight = nullptr, *head_bias = nullptr;
+};
+
+namespace {
+
+constexpr double batch_norm_eps = 1e-6;  // MAE's linear probe
+
+}  // namespace
+
+Vit::Vit(const VitConfig& config, std::uint64_t seed) : state_(std::make_unique<State>()) {
+  check_config(config);
+  State& s = *state_;
+  const std::int64_t dim = config.size.dim;
+  s.parameters.reserve(static_cast<std::size_t>(11 + 14 * config.size.depth));
+  Initialiser init(s.parameters, seed);
+  s.encoder.add_tokens(config, /*train_pos_embed=*/true, init);
+  s.encoder.add_layers(init);
+  if (config.pooling == Pooling::mean) s.fc_norm = init.layer_norm("fc_norm", dim);
+  if (config.classes == 0) return;
+  if (config.batch_norm_head) {
+    s.running_mean = init.fixed("head.0.running_mean", at::zeros({dim}, at::kFloat));
+    s.running_var = init.fixed("head.0.running_var", at::ones({dim}, at::kFloat));
+  }
+  const std::string head = config.batch_norm_head ? "head.1" : "head";
+  s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
+  s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+}
+
+Vit::~Vit() = default;
+Vit::Vit(Vit&&) noexcept = default;
+Vit& Vit::operator=(Vit&&) noexcept = default;
+
+const VitConfig& Vit::config() const {
+  return state_->encoder.config();
+}
+const Encoder& Vit::encoder() const {
+  return state_->encoder;
+}
+Encoder& Vit::encoder() {
+  return state_->encoder;
+}
+std::vector<Parameter>& Vit::parameters() {
+  return state_->parameters;
+}
+const std::vector<Parameter>& Vit::parameters() const {
+  return state_->parameters;
+}
+
+void Vit::set_precision(Precision precision) {
+  state_->encoder.set_precision(precision);
+}
+
+void Vit::parameters_changed() {
+  state_->encoder.parameters_changed();
+}
+
+at::Tensor Vit::pooled(const at::Tensor& tokens) const {
+  const at::NoGradGuard no_grad;
+  if (config().pooling == Pooling::cls) return tokens.select(1, 0);
+  const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
+  return state_->fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat).y;
+}
+
+at::Tensor Vit::logits(const at::Tensor& pixels) const {
+  const at::NoGradGuard no_grad;
+  const State& s = *state_;
+  check(s.head_weight, ExitCode::usage,
+        "this model has no classification head; name a fine-tuned one or one with a linear probe");
+  at::Tensor x = pooled(encode(pixels));
+  if (s.running_mean)
+    x = x.sub(s.running_mean->value).div(s.running_var->value.add(batch_norm_eps).sqrt());
+  return at::linear(x, s.head_weight->value, s.head_bias->value);
+}
+
+at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
+  const at::NoGradGuard no_grad;
+  const State& s = *state_;
+  SGMAE_ASSERT(s.head_weight && !s.running_mean);
+  const std::int64_t batch = pixels.size(0), n = config().n_patches();
+  const at::Tensor tokens =
+      s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)
+          .view({batch, -1, config().size.dim});
+  if (config().pooling == Pooling::cls) {
+    trace.pooled = tokens.select(1, 0).to(at::kFloat);
+  } else {
+    const at::Tensor mean = tokens.narrow(1, config().prefix_tokens(), n).mean({1});
+    trace.fc_norm = s.fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat);
+    trace.pooled = trace.fc_norm.y;
+  }
+  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value);
+}
+
+void Vit::backward(const at::Tensor& dlogits, VitTrace& trace) {
+  const at::NoGradGuard no_grad;
+  State& s = *state_;
+  const std::int64_t batch = dlogits.size(0), n = config().n_patches(), dim = config().size.dim;
+  s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
+  s.head_bias->grad.add_(dlogits.sum(0));
+  const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
+  // Without a final norm (mean) the gradient is that of the fp32 residual stream.
+  const bool cls = config().pooling == Pooling::cls;
+  at::Tensor dtokens = at::zeros({batch, config().prefix_tokens() + n, dim},
+                                 cls ? trace.encoder.patches.scalar_type() : at::kFloat);
+  if (cls) {
+    dtokens.select(1, 0).copy_(dpooled);
+  } else {
+    at::Tensor dmean = at::zeros({batch, dim}, at::kFloat);
+    s.fc_norm.backward(dpooled, trace.fc_norm, dmean);
+    dtokens.narrow(1, config().prefix_tokens(), n)
+        .copy_(dmean.div(static_cast<double>(n)).unsqueeze(1).expand({batch, n, dim}));
+  }
+  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder);
+}
+
+}  // namespace sgmae

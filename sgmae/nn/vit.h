@@ -1,0 +1,64 @@
+// A vision transformer of any family, with or without a classification head. Parameters carry MAE's
+// and timm's names: blocks.i.attn.qkv.weight, blocks.i.ls1.gamma, reg_token, norm, fc_norm, head.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "sgmae/nn/config.h"
+#include "sgmae/nn/encoder.h"
+#include "sgmae/nn/parameter.h"
+#include "sgmae/nn/taps.h"
+
+namespace sgmae {
+
+// What the backward pass of a classifier needs of a forward pass.
+struct VitTrace {
+  EncoderTrace encoder;  // its drop_path is set by the caller before forward
+  Normed fc_norm;        // Pooling::mean
+  at::Tensor pooled;     // [B, D] fp32, what the head sees
+};
+
+class Vit {
+ public:
+  // Weights drawn as in MAE from `seed`; the head's as in its fine-tuning, N(0, 2e-5) and bias 0.
+  // All are trained, positions too, except the statistics of a batch_norm_head.
+  Vit(const VitConfig& config, std::uint64_t seed);
+  ~Vit();
+  Vit(Vit&&) noexcept;
+  Vit& operator=(Vit&&) noexcept;
+
+  const VitConfig& config() const;
+  const Encoder& encoder() const;
+  Encoder& encoder();  // its forward and backward, for training
+  std::vector<Parameter>& parameters();
+  const std::vector<Parameter>& parameters() const;
+  void set_precision(Precision precision);
+  void parameters_changed();  // call after writing to parameter values from outside
+
+  // Encoder::encode.
+  at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const {
+    return encoder().encode(pixels, taps, taps_only);
+  }
+
+  // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D]: the class token; or the patches' mean,
+  // normed by fc_norm (Pooling::mean).
+  at::Tensor pooled(const at::Tensor& tokens) const;
+
+  // Class scores [B, classes] fp32. Throws Error(usage) when there is no head.
+  at::Tensor logits(const at::Tensor& pixels) const;
+
+  // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32; then
+  // the gradients of all parameters are added for dlogits, the gradient of those scores.
+  at::Tensor forward(const at::Tensor& pixels, VitTrace& trace) const;
+  void backward(const at::Tensor& dlogits, VitTrace& trace);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,31 @@
+// metrics.json of `sgmae analyze` as charts and pictures (its schema: docs/analysis.md).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sgmae/report/svg.h"
+
+namespace sgmae {
+
+struct MeasuredFigure {
+  std::filesystem::path file;
+  std::string title, paper, caption;
+};
+
+struct Measurements {
+  std::string data;  // what was measured on; "" where the file does not say
+  std::int64_t images = 0;
+  std::vector<std::string> models;     // names that tell them apart
+  std::vector<Chart> charts;           // one per metric and part of the model
+  std::vector<Chart> detailed_charts;  // by head or block
+  std::vector<MeasuredFigure> figures;
+  std::vector<std::string> notes;  // what was left out, and why
+};
+
+// Never throws for what the file holds: what does not fit the schema is left out with a note.
+Measurements read_measurements(const std::filesystem::path& file);
+
+}  // namespace sgmae

@@ -1,0 +1,64 @@
+#include "sgmae/report/reproduce.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "sgmae/train/options.h"
+
+namespace sgmae {
+
+std::string shell_word(const std::string& text) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+namespace {
+
+// The command whose options the run has, by an option that only it has; "" for others.
+std::string command_of(const RunRecord& run) {
+  const auto has = [&](std::string_view name) {
+    return std::any_of(run.settings.begin(), run.settings.end(),
+                       [&](const Setting& setting) { return setting.name == name; });
+  };
+  if (has("mask_strategy")) return "pretrain";
+  if (has("layer_decay")) return "finetune";
+  return has("cached_features") ? "linprobe" : "";
+}
+
+}  // namespace
+
+std::string reproducing_command(const RunRecord& run) {
+  const std::string name = command_of(run);
+  if (name.empty()) return "";
+  PretrainOptions options;
+  Options defaults;
+  if (name == "pretrain") options.declare(defaults);
+  std::string command = "sgmae " + name;
+  for (const Setting& setting : run.settings) {
+    const auto known =
+        std::find_if(defaults.all().begin(), defaults.all().end(),
+                     [&](const OptionInfo& option) { return option.name == setting.name; });
+    if (known != defaults.all().end()) {
+      const std::string before = known->print();
+      try {
+        known->assign(setting.value);
+        if (known->print() == before) continue;
+      } catch (const Error&) {  // of another version; written as it stands
+      }
+    } else if (setting.value.empty()) {
+      continue;
+    }
+    if (setting.value == "true" || setting.value == "false") {
+      command += std::string(setting.value == "true" ? " --" : " --no_") + setting.name;
+    } else {
+      command += " --" + setting.name + " " + shell_word(setting.value);
+    }
+  }
+  return command;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,18 @@
+// The command line that makes a run again.
+#pragma once
+
+#include <string>
+
+#include "sgmae/report/run_reader.h"
+
+namespace sgmae {
+
+// The run's command, for a shell: of `sgmae pretrain` with every option that differs from its
+// default, of other commands with every option that has a value. "" where the options do not say
+// which command it was.
+std::string reproducing_command(const RunRecord& run);
+
+// `text` as one word of a shell command: in single quotes unless it is plain.
+std::string shell_word(const std::string& text);
+
+}  // namespace sgmae

@@ -1,0 +1,329 @@
+#include "sgmae/report/run_reader.h"
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "sgmae/base/file.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// JSON as Python writes it: NaN and Infinity outside of texts become null.
+std::string without_nan(const std::string& line) {
+  std::string out;
+  bool in_text = false;
+  for (std::size_t i = 0; i < line.size();) {
+    if (in_text && line[i] == '\\') {
+      out += line.substr(i, 2);
+      i += 2;
+      continue;
+    }
+    if (line[i] == '"') in_text = !in_text;
+    std::size_t word = 0;
+    if (!in_text)
+      for (const std::string_view name : {"NaN", "-Infinity", "Infinity"})
+        if (word == 0 && line.compare(i, name.size(), name) == 0) word = name.size();
+    if (word > 0) {
+      out += "null";
+      i += word;
+    } else {
+      out += line[i++];
+    }
+  }
+  return out;
+}
+
+ordered_json parse_line(const std::string& line) {
+  ordered_json entry = ordered_json::parse(line, nullptr, false);
+  if (entry.is_discarded()) entry = ordered_json::parse(without_nan(line), nullptr, false);
+  return entry;
+}
+
+bool is_number_or_null(const ordered_json& value) {
+  return value.is_number() || value.is_null();
+}
+
+double number_of(const ordered_json& value) {
+  return value.is_number() ? value.get<double>() : kNan;
+}
+
+// One folder down as well, since analyses and evaluations of a run are kept in it.
+std::vector<fs::path> folder_and_subfolders(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    if (at->is_directory(error)) folders.push_back(at->path());
+  std::sort(folders.begin(), folders.end());
+  folders.insert(folders.begin(), folder);
+  return folders;
+}
+
+// 9 before 10: runs of digits compare as numbers, by length without leading zeros.
+bool natural_less(const std::string& a, const std::string& b) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (digit(a[i]) && digit(b[j])) {
+      while (i < a.size() && a[i] == '0') ++i;
+      while (j < b.size() && b[j] == '0') ++j;
+      std::size_t i_end = i, j_end = j;
+      while (i_end < a.size() && digit(a[i_end])) ++i_end;
+      while (j_end < b.size() && digit(b[j_end])) ++j_end;
+      if (i_end - i != j_end - j) return i_end - i < j_end - j;
+      const int order = a.compare(i, i_end - i, b, j, j_end - j);
+      if (order != 0) return order < 0;
+      i = i_end;
+      j = j_end;
+    } else if (a[i] != b[j]) {
+      return a[i] < b[j];
+    } else {
+      ++i;
+      ++j;
+    }
+  }
+  return a.size() - i < b.size() - j;
+}
+
+std::vector<fs::path> pictures_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    if (at->path().extension() == ".png" && at->is_regular_file(error)) files.push_back(at->path());
+  std::sort(files.begin(), files.end(), [](const fs::path& a, const fs::path& b) {
+    return natural_less(a.string(), b.string());
+  });
+  return files;
+}
+
+// Numbers with the fewest digits that read back the same.
+std::string printed(const toml::node& value) {
+  if (const auto* text = value.as_string()) return text->get();
+  if (const auto* number = value.as_floating_point()) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, number->get()).ptr};
+  }
+  std::ostringstream out;
+  value.visit([&](const auto& node) { out << toml::toml_formatter(node); });
+  return out.str();
+}
+
+struct Reader {
+  RunRecord run;
+
+  // The text of a file of the run, or nothing with a note when it is there but unreadable.
+  std::optional<std::string> text_of(const fs::path& file) {
+    if (!fs::exists(file)) return std::nullopt;
+    try {
+      return read_text(file, ExitCode::data);
+    } catch (const Error& error) {
+      run.notes.emplace_back(error.what());
+      return std::nullopt;
+    }
+  }
+
+  std::optional<ordered_json> json_of(const fs::path& file) {
+    const auto text = text_of(file);
+    if (!text) return std::nullopt;
+    ordered_json content = ordered_json::parse(*text, nullptr, false);
+    if (content.is_discarded()) content = ordered_json::parse(without_nan(*text), nullptr, false);
+    if (content.is_object()) return content;
+    run.notes.push_back(relative(file) + " is left out: it is not a JSON object");
+    return std::nullopt;
+  }
+
+  std::string relative(const fs::path& file) const {
+    return file.lexically_relative(run.folder).string();
+  }
+
+  void read_settings();
+  void read_messages();
+};
+
+void Reader::read_settings() {
+  const auto text = text_of(run.folder / "config.toml");
+  if (!text) return;
+  run.config_text = *text;
+  struct Placed {
+    toml::source_index line;
+    Setting setting;
+  };
+  std::vector<Placed> placed;
+  try {
+    const toml::table document = toml::parse(*text);
+    for (const auto& [section, content] : document) {
+      const toml::table* table = content.as_table();
+      if (!table) continue;
+      for (const auto& [name, value] : *table) {
+        placed.push_back({value.source().begin.line,
+                          {std::string(section.str()), std::string(name.str()), printed(value)}});
+      }
+    }
+  } catch (const toml::parse_error& error) {
+    run.notes.push_back(str("config.toml is left out: line ", error.source().begin.line, ": ",
+                            error.description()));
+  }
+  std::stable_sort(placed.begin(), placed.end(),
+                   [](const Placed& a, const Placed& b) { return a.line < b.line; });
+  for (Placed& entry : placed) run.settings.push_back(std::move(entry.setting));
+}
+
+void Reader::read_messages() {
+  std::ifstream file(run.folder / "train.log");
+  RunMessages& m = run.messages;
+  for (std::string line; std::getline(file, line);) {
+    const auto begins = [&](std::string_view start) { return line.starts_with(start); };
+    if (begins("model: ")) m.model = line.substr(7);
+    if (begins("data: ")) {
+      m.data = line.substr(6);
+      long long images = 0, steps = 0, batch = 0;
+      if (std::sscanf(line.c_str(), "data: %lld images; %lld steps of %lld images", &images, &steps,
+                      &batch) == 3)
+        m.images_per_epoch = steps * batch;
+    }
+    const bool rolls_back = line.find("rolling back to") != std::string::npos;
+    const bool continues = begins("resumed from");
+    m.rollbacks += rolls_back;
+    m.continued += continues;
+    m.skipped += begins("warning: ") && line.find(" skipped: loss ") != std::string::npos;
+    const bool matters = begins("warning: ") || continues || begins("guidance began") ||
+                         begins("relevance maps of") || begins("k-NN accuracy");
+    if (!matters) continue;
+    if (m.events.size() < RunMessages::most_events)
+      m.events.push_back(line);
+    else
+      ++m.further_events;
+  }
+  m.continued -= std::min(m.continued, m.rollbacks);  // a roll-back resumes, but is no restart
+}
+
+}  // namespace
+
+double RunLog::last(const std::string& key) const {
+  const auto found = column.find(key);
+  if (found == column.end()) return kNan;
+  for (auto value = found->second.rbegin(); value != found->second.rend(); ++value)
+    if (!std::isnan(*value)) return *value;
+  return kNan;
+}
+
+double RunLog::largest(const std::string& key) const {
+  double largest = kNan;
+  if (const auto found = column.find(key); found != column.end())
+    for (const double value : found->second) largest = std::fmax(largest, value);
+  return largest;
+}
+
+RunLog parse_log(const std::string& text) {
+  RunLog log;
+  std::map<double, ordered_json> by_epoch;
+  std::istringstream lines(text);
+  double next = 0;  // for lines that do not say which epoch they are of
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    ordered_json entry = parse_line(line);
+    if (!entry.is_object()) {
+      ++log.unreadable;
+      continue;
+    }
+    const double said = entry.contains("epoch") ? number_of(entry["epoch"]) : next;
+    if (!std::isfinite(said)) {
+      ++log.unreadable;
+      continue;
+    }
+    next = said + 1;
+    for (const auto& [key, value] : entry.items()) {
+      if (key == "epoch" || !is_number_or_null(value) || log.column.contains(key)) continue;
+      log.keys.push_back(key);
+      log.column[key];
+    }
+    if (!by_epoch.insert_or_assign(said, std::move(entry)).second) ++log.repeated;
+  }
+  for (auto& [key, values] : log.column) values.reserve(by_epoch.size());
+  for (const auto& [epoch, entry] : by_epoch) {
+    log.epoch.push_back(epoch);
+    for (auto& [key, values] : log.column) {
+      const auto found = entry.find(key);
+      values.push_back(found == entry.end() ? kNan : number_of(*found));
+    }
+  }
+  if (by_epoch.empty()) return log;
+  for (const auto& [key, value] : by_epoch.rbegin()->second.items())
+    if (value.is_array() && std::all_of(value.begin(), value.end(), is_number_or_null))
+      for (const ordered_json& number : value) log.last_list[key].push_back(number_of(number));
+  return log;
+}
+
+std::string RunRecord::setting(const std::string& name) const {
+  for (const Setting& s : settings)
+    if (s.name == name) return s.value;
+  return "";
+}
+
+RunRecord read_run(const fs::path& folder) {
+  std::error_code error;
+  check(fs::exists(folder, error), ExitCode::data, folder.string(),
+        ": no such folder; name the --output_dir of a run");
+  check(fs::is_directory(folder, error), ExitCode::data, folder.string(),
+        " is a file; name the folder of a run");
+  Reader reader;
+  RunRecord& run = reader.run;
+  run.folder = fs::absolute(folder).lexically_normal();
+  if (!run.folder.has_filename()) run.folder = run.folder.parent_path();  // "run/"
+  run.name = run.folder.filename().string();
+  reader.read_settings();
+  run.environment = reader.json_of(run.folder / "env.json").value_or(ordered_json::object());
+  if (const auto text = reader.text_of(run.folder / "log.txt")) run.log = parse_log(*text);
+  reader.read_messages();
+  for (const fs::path& part : folder_and_subfolders(run.folder)) {
+    if (auto result = reader.json_of(part / "result.json"))
+      run.results.push_back({reader.relative(part / "result.json"), std::move(*result)});
+    if (fs::is_regular_file(part / "metrics.json", error))
+      run.measurements.push_back(part / "metrics.json");
+    const auto pictures = pictures_in(part / "figures");
+    run.figures.insert(run.figures.end(), pictures.begin(), pictures.end());
+  }
+  check(!run.settings.empty() || !run.log.epoch.empty() || !run.results.empty() ||
+            !run.measurements.empty() || !run.figures.empty(),
+        ExitCode::data, folder.string(),
+        " holds no run: neither config.toml, log.txt, result.json, metrics.json nor figures that "
+        "can be read");
+  if (run.log.unreadable > 0)
+    run.notes.push_back(str("log.txt: ", run.log.unreadable,
+                            " lines are left out, since they are not whole JSON objects"));
+  if (run.log.repeated > 0)
+    run.notes.push_back(str("log.txt: ", run.log.repeated,
+                            " epochs were run more than once; the last line of each counts"));
+  return std::move(reader.run);
+}
+
+void unique_names(std::vector<RunRecord>& runs) {
+  for (std::size_t depth = 1; depth < 16; ++depth) {
+    std::map<std::string, int> count;
+    for (const RunRecord& run : runs) ++count[run.name];
+    bool unique = true;
+    for (RunRecord& run : runs) {
+      if (count[run.name] == 1) continue;
+      unique = false;
+      fs::path name, rest = run.folder;
+      for (std::size_t i = 0; i <= depth && rest.has_filename(); ++i, rest = rest.parent_path())
+        name = name.empty() ? rest.filename() : rest.filename() / name;
+      run.name = name.string();
+    }
+    if (unique) return;
+  }
+}
+
+}  // namespace sgmae

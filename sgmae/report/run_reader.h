@@ -1,0 +1,77 @@
+// Reads the folder of a run (train/run_folder.h), whatever of it there is: pre-training, linear
+// probing, fine-tuning or a k-NN test. Nothing in it is trusted: what cannot be read is named in
+// `notes` and left out.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sgmae {
+
+struct Setting {
+  std::string section, name, value;  // texts as they are, numbers as TOML
+};
+
+// log.txt: one JSON object per epoch. In ascending order of epoch; where an epoch was run twice
+// (killed and continued), its last line counts.
+struct RunLog {
+  std::vector<double> epoch;
+  std::vector<std::string> keys;                         // of numbers, in order of appearance
+  std::map<std::string, std::vector<double>> column;     // by key, NaN where the epoch has none
+  std::map<std::string, std::vector<double>> last_list;  // lists of numbers of the last epoch
+  std::int64_t repeated = 0;                             // lines that a later one replaced
+  std::int64_t unreadable = 0;                           // lines that are no JSON object
+
+  bool has(const std::string& key) const { return column.contains(key); }
+  double last(const std::string& key) const;  // the last number there is, or NaN
+  double largest(const std::string& key) const;
+};
+
+// train.log: what was printed.
+struct RunMessages {
+  std::string model, data;  // the latest of the lines that begin with these words
+  std::optional<std::int64_t> images_per_epoch;
+  std::int64_t continued = 0, rollbacks = 0, skipped = 0;
+  std::vector<std::string> events;  // warnings, restarts, guidance, tests; the first most_events
+  std::int64_t further_events = 0;
+  static constexpr std::size_t most_events = 100;
+};
+
+struct RunResult {
+  std::string file;  // relative to the run, e.g. linprobe/result.json
+  nlohmann::ordered_json content;
+};
+
+struct RunRecord {
+  std::filesystem::path folder;
+  std::string name;                    // of the folder; made unique by unique_names
+  std::vector<Setting> settings;       // config.toml, in its order
+  std::string config_text;             // config.toml as it stands
+  nlohmann::ordered_json environment;  // env.json, or an empty object
+  RunLog log;
+  RunMessages messages;
+  std::vector<RunResult> results;                   // result.json, here and one folder down
+  std::vector<std::filesystem::path> measurements;  // metrics.json of `sgmae analyze`, likewise
+  std::vector<std::filesystem::path> figures;       // figures/*.png, likewise; 9 before 10
+  std::vector<std::string> notes;
+
+  // The value of an option, or "".
+  std::string setting(const std::string& name) const;
+};
+
+// Throws Error(data) when `folder` is no folder or holds nothing of a run.
+RunRecord read_run(const std::filesystem::path& folder);
+
+// Names that tell the runs apart: the folder's, with as many parents before it as needed.
+void unique_names(std::vector<RunRecord>& runs);
+
+// Lines of JSON objects, as above. Python's NaN and Infinity are understood.
+RunLog parse_log(const std::string& text);
+
+}  // namespace sgmae

@@ -1,0 +1,79 @@
+// Oracle: the layout itself; order and class ids as torchvision's ImageFolder documents them.
+#include <gtest/gtest.h>
+#include <cstdlib>
+
+#include "folder.h"
+
+namespace sgmae {
+namespace {
+
+TEST(OpenSource, NestedFolders) {
+  Folder folder;
+  folder.image("zebra/2.png");
+  folder.image("zebra/10.png");
+  folder.image("ant/deep/er/x.PNG");
+  folder.image("ant/b.png");
+  folder.write("ant/notes.txt", "not an image");
+  folder.write("ant/.hidden.jpg", "not an image");
+  const auto source = open_source(folder.path());
+  EXPECT_EQ(names_in(*source, folder),
+            (Names{"ant/b.png", "ant/deep/er/x.PNG", "zebra/10.png", "zebra/2.png"}));
+  EXPECT_EQ(source->labels(), (Ids{0, 0, 1, 1}));
+  EXPECT_EQ(source->class_names(), (Names{"ant", "zebra"}));
+}
+
+TEST(OpenSource, FlatFolderIsUnlabelled) {
+  Folder folder;
+  folder.image("b.png");
+  folder.image("a.png");
+  const auto source = open_source(folder.path());
+  EXPECT_EQ(names_in(*source, folder), (Names{"a.png", "b.png"}));
+  EXPECT_EQ(source->labels(), (Ids{-1, -1}));
+  EXPECT_TRUE(source->class_names().empty());
+}
+
+TEST(OpenSource, LinksDoNotLoop) {
+  Folder folder;
+  folder.image("cat/1.png");
+  std::filesystem::create_directory_symlink(folder.path(), folder.path("cat/loop"));
+  std::filesystem::create_directory_symlink(folder.path("dog"), folder.path("dog"));
+  std::filesystem::create_symlink(folder.path("cat/1.png"), folder.path("cat/2.png"));
+  EXPECT_EQ(names_in(*open_source(folder.path()), folder).size(), 2u);
+}
+
+// The scan of a large folder is kept; what it says must follow every change of the folder.
+TEST(OpenFolder, KeptScanFollowsTheFolder) {
+  Folder folder;
+  ::setenv("XDG_CACHE_HOME", folder.path("cache").c_str(), 1);
+  constexpr int images = 2'000;  // from here on a scan is worth keeping
+  for (int i = 0; i < images; ++i) folder.touch(str("data/", i % 4, "/", i, ".jpg"));
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
+  const auto age = [&] {
+    for (const char* name : {"data", "data/0", "data/1", "data/2", "data/3"})
+      std::filesystem::last_write_time(folder.path(name), long_ago);
+  };
+  const auto open = [&] { return open_source(folder.path("data")); };
+
+  const auto fresh = open();  // changed a moment ago: must not be kept
+  EXPECT_FALSE(std::filesystem::exists(folder.path("cache/sgmae")));
+  age();
+  open();
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path("cache/sgmae")), {}), 1);
+  const auto again = open();
+  EXPECT_EQ(names_in(*again, folder), names_in(*fresh, folder));
+  EXPECT_EQ(again->labels(), fresh->labels());
+
+  folder.touch("data/2/new.jpg");
+  EXPECT_EQ(open()->size(), images + 1);
+  std::filesystem::remove(folder.path("data/3/3.jpg"));
+  EXPECT_EQ(open()->size(), images);
+  // A damaged cache is as good as none.
+  age();
+  open();
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path("cache/sgmae")))
+    write_file(entry.path(), read_text(entry.path()).substr(0, 100));
+  EXPECT_EQ(open()->size(), images);
+}
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,58 @@
+// Oracle: the competition's description of its JSON, written out by hand.
+#include <gtest/gtest.h>
+
+#include "folder.h"
+
+namespace sgmae {
+namespace {
+
+TEST(INaturalist, ImagesCategoriesAndSplits) {
+  Folder folder;
+  folder.image("train_val2019/Birds/7/a.png", 5);
+  folder.write("train2019.json", R"({
+    "info": {"year": 2019}, "licenses": [{"id": 1, "name": "CC"}],
+    "images": [{"id": 11, "file_name": "train_val2019/Birds/7/a.png", "license": 1, "width": 12},
+               {"id": 12, "file_name": "train_val2019/Plants/3/b.png"},
+               {"id": 13, "file_name": "c.png"}],
+    "categories": [{"id": 7, "name": "Wren", "supercategory": "Birds"}, {"id": 3, "name": "Yew"}],
+    "annotations": [{"id": 0, "image_id": 12, "category_id": 3},
+                    {"id": 1, "image_id": 11, "category_id": 7}]})");
+  folder.write("val2019.json", R"({"images": [{"id": 1, "file_name": "v.png"}],
+    "categories": [{"id": 7, "name": "Wren"}, {"id": 3, "name": "Yew"}],
+    "annotations": [{"image_id": 1, "category_id": 7}]})");
+  for (const std::string& path : {folder.path(), folder.path("train2019.json")}) {
+    const auto train = open_source(path);
+    EXPECT_EQ(train->class_names(), (Names{"Yew", "Wren"}));  // by id
+    EXPECT_EQ(train->labels(), (Ids{1, 0, -1}));
+    EXPECT_EQ(red_of(*train, 0), 5);
+    EXPECT_EQ(open_source(path, "val")->labels(), Ids{1});
+  }
+  EXPECT_EQ(
+      names_in(*open_source(folder.path("val2019.json"), "train", folder.path("root")), folder),
+      Names{"root/v.png"});
+}
+
+TEST(INaturalist, Damaged) {
+  Folder folder;
+  const auto why = [&](const std::string& json) {
+    folder.write("x.json", json);
+    return error_of(ExitCode::data, [&] { open_source(folder.path("x.json")); });
+  };
+  EXPECT_NE(why("{\"images\": [").find("x.json is damaged"), std::string::npos);
+  EXPECT_NE(why(std::string(500'000, '[')).find("x.json is damaged"), std::string::npos);
+  EXPECT_NE(why("{}").find("no list of images"), std::string::npos);
+  EXPECT_NE(why(R"({"images": [{"id": "x"}], "categories": []})").find("no list of images"),
+            std::string::npos);
+  EXPECT_NE(why(R"({"images": [], "categories": []})").find("lists no image"), std::string::npos);
+  const std::string images = R"({"images": [{"id": 1, "file_name": "a"}],
+    "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}], "annotations": )";
+  EXPECT_NE(why(images + R"([{"image_id": 1, "category_id": 3}]})").find("category 3"),
+            std::string::npos);
+  EXPECT_NE(
+      why(images + R"([{"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 2}]})")
+          .find("for detection"),
+      std::string::npos);
+}
+
+}  // namespace
+}  // namespace sgmae

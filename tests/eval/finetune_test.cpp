@@ -1,0 +1,308 @@
+// Whole runs of a tiny model on stripes. Oracle for resuming: the unbroken run.
+#include "sgmae/eval/finetune.h"
+
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <limits>
+#include <sstream>
+
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/eval/classifier_file.h"
+#include "sgmae/train/checkpoint.h"
+#include "tests/eval/striped_data.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+class Finetune : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_quiet(true);
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    root_ = fs::path(::testing::TempDir()) /
+            ("finetune_" + std::string(test->name()) + std::to_string(::getpid()));
+    fs::create_directories(root_ / "data");
+    striped::write_part(root_ / "data", "train", 48, true);
+    striped::write_part(root_ / "data", "t10k", 18, true);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  // From scratch: two epochs of six steps.
+  FinetuneOptions options(const std::string& run) const {
+    FinetuneOptions o;
+    o.model = "vit_tiny_patch8";
+    o.input_size = 16;
+    o.dim = 16, o.depth = 2, o.heads = 2;
+    o.drop_path = 0.2;
+    o.data.data_path = (root_ / "data").string();
+    o.data.num_workers = 1;
+    o.batch_size = 8;
+    o.epochs = 2;
+    o.warmup_epochs = 0;
+    o.lr = 3e-3;
+    o.mixup = 0.8, o.cutmix = 1;
+    o.output_dir = (root_ / run).string();
+    o.threads = 1;
+    o.precision = PrecisionChoice::fp32;
+    return o;
+  }
+
+  // An autoencoder of the same encoder, untrained.
+  fs::path save_autoencoder() const {
+    MaeConfig config;
+    config.height = config.width = 16;
+    config.channels = 1;
+    config.patch_size = 8;
+    config.encoder = {16, 2, 2};
+    config.decoder = {8, 1, 2};
+    ModelInfo info;
+    info.config = config;
+    info.mean = {0.5f}, info.std = {0.25f};
+    const fs::path path = root_ / "mae.safetensors";
+    save_mae(path, Mae(config, 3), info);
+    return path;
+  }
+
+  FinetuneOptions from_checkpoint(const std::string& run) const {
+    FinetuneOptions o = options(run);
+    o.checkpoint = save_autoencoder().string();
+    o.model.clear();
+    o.input_size = o.dim = o.depth = o.heads = 0;
+    return o;
+  }
+
+  fs::path root_;
+};
+
+ExitCode exit_code(const std::function<void()>& run, std::string* message = nullptr) {
+  try {
+    run();
+  } catch (const Error& error) {
+    if (message) *message = error.what();
+    return error.code();
+  }
+  return ExitCode::done;
+}
+
+FinetuneHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void()> what) {
+  return {[=](std::int64_t e, std::int64_t s) {
+    if (e == epoch && s == step) what();
+  }};
+}
+
+std::vector<json> log_lines(const fs::path& run) {
+  std::vector<json> lines;
+  std::istringstream text(read_text(run / "log.txt"));
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+void expect_same_run(const fs::path& one, const fs::path& other) {
+  for (const char* name : {"checkpoint-best.safetensors", "checkpoint-last.safetensors"}) {
+    const Pretrained a = read_pretrained(one / name), b = read_pretrained(other / name);
+    ASSERT_EQ(a.tensors.size(), b.tensors.size());
+    for (std::size_t i = 0; i < a.tensors.size(); ++i)
+      EXPECT_TRUE(at::equal(a.tensors[i].second, b.tensors[i].second)) << a.tensors[i].first;
+  }
+  EXPECT_EQ(log_lines(one), log_lines(other));
+}
+
+TEST_F(Finetune, LearnsAndLeavesACompleteRunFolder) {
+  FinetuneOptions o = options("run");
+  o.epochs = 12;
+  o.mixup = o.cutmix = o.drop_path = o.reprob = 0;
+  o.aa = "none";
+  o.crop_min = 1;
+  o.layer_decay = 1;
+  const auto result = finetune(o);
+  EXPECT_GT(result["acc1"].get<double>(), 0.9) << "stripes tell the classes apart";
+  EXPECT_EQ(result["classes"], 3);
+  EXPECT_EQ(result["test"]["images"], 18);
+  for (const char* name : {"config.toml", "env.json", "log.txt", "train.log", "result.json",
+                           "figures/confusion.png", "checkpoint-best.safetensors",
+                           "checkpoint-last.safetensors", "checkpoint-last.state.safetensors"})
+    EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
+  const std::string text = read_text(root_ / "run/log.txt");
+  EXPECT_TRUE(text.starts_with("{\"train_lr\":")) << "MAE's keys come first: " << text;
+  const auto lines = log_lines(root_ / "run");
+  ASSERT_EQ(lines.size(), 12u);
+  for (const char* key :
+       {"train_lr", "train_loss", "test_loss", "test_acc1", "test_acc5", "epoch", "n_parameters"})
+    EXPECT_TRUE(lines.back().contains(key)) << key;
+  EXPECT_NEAR(lines.back()["test_acc1"].get<double>(), 100 * result["acc1"].get<double>(), 1e-9);
+  EXPECT_LT(lines.back()["train_loss"], lines.front()["train_loss"]);
+
+  FinetuneOptions test = options("tested");
+  test.eval = true;
+  test.resume = (root_ / "run").string();  // as MAE's script names it
+  const auto tested = finetune(test);
+  EXPECT_EQ(tested["acc1"], result["best_acc1"]);
+  EXPECT_EQ(tested["test"]["images"], 18);
+}
+
+TEST_F(Finetune, BrokenAndResumedEqualsUnbroken) {
+  const auto with_all = [&](const char* run) {
+    FinetuneOptions o = from_checkpoint(run);
+    o.accum_iter = 2;
+    return o;
+  };
+  finetune(with_all("unbroken"));
+
+  std::string message;
+  EXPECT_EQ(
+      exit_code([&] { finetune(with_all("stopped"), at_step(1, 2, [] { std::raise(SIGINT); })); },
+                &message),
+      ExitCode::interrupted);
+  EXPECT_NE(message.find("checkpoint-last.state.safetensors"), std::string::npos) << message;
+  finetune(with_all("stopped"));
+  expect_same_run(root_ / "unbroken", root_ / "stopped");
+
+  struct Crash {};
+  EXPECT_THROW(finetune(with_all("crashed"), at_step(1, 1, [] { throw Crash(); })), Crash);
+  finetune(with_all("crashed"));
+  expect_same_run(root_ / "unbroken", root_ / "crashed");
+
+  // At an epoch's last step the signal falls into the test.
+  EXPECT_EQ(
+      exit_code([&] { finetune(with_all("tested"), at_step(0, 3, [] { std::raise(SIGTERM); })); }),
+      ExitCode::interrupted);
+  finetune(with_all("tested"));
+  expect_same_run(root_ / "unbroken", root_ / "tested");
+}
+
+TEST_F(Finetune, WorkersDoNotChangeTheResult) {
+  finetune(options("one"));
+  FinetuneOptions other = options("other");
+  other.data.num_workers = 0;
+  finetune(other);
+  expect_same_run(root_ / "one", root_ / "other");
+}
+
+TEST_F(Finetune, BeginsFromAnEncoderAndFromAClassifier) {
+  FinetuneOptions o = from_checkpoint("first");
+  o.epochs = 1;
+  finetune(o);
+  EXPECT_EQ(read_pretrained(root_ / "first").config.pooling, Pooling::mean);
+  FinetuneOptions next = o;
+  next.checkpoint = (root_ / "first").string();
+  next.output_dir = (root_ / "second").string();
+  next.input_size = 32;
+  next.cls_token = true;
+  finetune(next);
+  const Pretrained second = read_pretrained(root_ / "second");
+  EXPECT_EQ(second.config.pooling, Pooling::cls);
+  EXPECT_EQ(second.find("pos_embed")->size(1), 1 + 16);
+}
+
+TEST_F(Finetune, AFinishedRunIsOnlyTestedAgain) {
+  const FinetuneOptions o = options("run");
+  const auto first = finetune(o);
+  EXPECT_EQ(finetune(o), first);
+  EXPECT_EQ(log_lines(root_ / "run").size(), 2u);
+}
+
+TEST_F(Finetune, EvalEveryLeavesEpochsUntestedButTheLast) {
+  FinetuneOptions o = options("run");
+  o.epochs = 3;
+  o.eval_every = 2;
+  finetune(o);
+  const auto lines = log_lines(root_ / "run");
+  EXPECT_FALSE(lines[0].contains("test_acc1"));
+  EXPECT_TRUE(lines[1].contains("test_acc1"));
+  EXPECT_TRUE(lines[2].contains("test_acc1"));
+}
+
+TEST_F(Finetune, GivesUpWhenItDiverges) {
+  FinetuneOptions o = options("run");
+  o.lr = 1e30;
+  o.epochs = 4;
+  std::string message;
+  EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::diverged);
+  EXPECT_NE(message.find("lower --blr"), std::string::npos) << message;
+}
+
+TEST_F(Finetune, RefusesBadStartsAndLeavesNoTrace) {
+  std::string message;
+  const auto refused = [&](ExitCode code, const std::string& said, auto change) {
+    FinetuneOptions o = options("run");
+    change(o);
+    EXPECT_EQ(exit_code([&] { finetune(o); }, &message), code) << message;
+    EXPECT_NE(message.find(said), std::string::npos) << message;
+    EXPECT_FALSE(fs::exists(root_ / "run"));
+  };
+  using O = FinetuneOptions;
+  refused(ExitCode::usage, "48 training images", [](O& o) { o.batch_size = 100; });
+  refused(ExitCode::usage, "drop_path", [](O& o) { o.drop_path = 1; });
+  refused(ExitCode::usage, "layer_decay", [](O& o) { o.layer_decay = 0; });
+  refused(ExitCode::usage, "min_lr", [](O& o) { o.lr = 1e-9; });
+  refused(ExitCode::usage, "rand-m9-mstd0.5-inc1", [](O& o) { o.aa = "v0"; });
+  refused(ExitCode::usage, "nb_classes", [](O& o) { o.nb_classes = 10; });
+  refused(ExitCode::usage, "--checkpoint", [](O& o) { o.eval = true; });
+  refused(ExitCode::usage, "--data_path", [](O& o) { o.data.data_path = ""; });
+  refused(ExitCode::data, "absent", [&](O& o) { o.data.data_path = (root_ / "absent").string(); });
+  refused(ExitCode::checkpoint, "no such file",
+          [&](O& o) { o.checkpoint = (root_ / "absent").string(); });
+  refused(ExitCode::usage, "is no vit_tiny_patch8",
+          [&](O& o) { o.checkpoint = save_autoencoder().string(); });
+
+  striped::write_part(root_ / "data", "t10k", 18, false);
+  fs::remove(root_ / "data/t10k-labels-idx1-ubyte");
+  refused(ExitCode::data, "without a class", [](O&) {});
+}
+
+TEST_F(Finetune, RefusesAClassThatTrainingLacks) {
+  striped::write_part(root_ / "data", "train", 2, true);  // classes 0 and 1 alone
+  FinetuneOptions o = options("run");
+  o.batch_size = 2;
+  std::string message;
+  EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::data);
+  EXPECT_NE(message.find("that the training images lack"), std::string::npos) << message;
+}
+
+TEST_F(Finetune, ClassesOfOneImageAreFine) {
+  striped::write_part(root_ / "data", "train", 3, true);
+  FinetuneOptions o = options("run");
+  o.batch_size = 3;
+  EXPECT_EQ(finetune(o)["classes"], 3);
+}
+
+TEST_F(Finetune, EvalRefusesWhatIsNoClassifierOfTheData) {
+  FinetuneOptions o = options("run");
+  o.eval = true;
+  o.model.clear();
+  o.checkpoint = save_autoencoder().string();
+  std::string message;
+  EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::checkpoint);
+  EXPECT_NE(message.find("holds no classifier"), std::string::npos) << message;
+
+  VitConfig config = read_pretrained(o.checkpoint).config;
+  config.classes = 7;
+  o.checkpoint = (root_ / "seven.safetensors").string();
+  save_classifier(o.checkpoint, Vit(config, 0), {{0.5f}, {0.25f}}, 1, {});
+  EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::checkpoint);
+  EXPECT_NE(message.find("tells 7 classes apart, and the data set has 3"), std::string::npos)
+      << message;
+  EXPECT_FALSE(fs::exists(root_ / "run"));
+}
+
+TEST_F(Finetune, RefusesTheFolderOfAnotherRun) {
+  finetune(options("run"));
+  FinetuneOptions o = options("run");
+  o.smoothing = 0.2;
+  std::string message;
+  EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::usage);
+  EXPECT_NE(message.find("smoothing is 0.1 there, 0.2 here"), std::string::npos) << message;
+  o = options("run");
+  o.resume = "none";
+  EXPECT_EQ(exit_code([&] { finetune(o); }), ExitCode::usage);
+}
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,182 @@
+// Oracles: the run folders written here, and the judge of XML in well_formed.h.
+#include "sgmae/report/report.h"
+
+#include "tests/report/folder.h"
+#include "tests/report/well_formed.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ReportPage = RunFolderTest;
+
+std::string page_of(const std::vector<fs::path>& folders, const ReportOptions& options = {}) {
+  std::vector<RunRecord> runs;
+  for (const fs::path& folder : folders) runs.push_back(read_run(folder));
+  const std::string html = make_report(std::move(runs), options).html;
+  expect_well_formed(html);
+  for (const char* part : {"src=\"http", "href=\"http", "<script", "<link", "@import", "url("})
+    EXPECT_FALSE(contains(html, part)) << part;
+  return html;
+}
+
+// Heading and cell of a table of one run.
+void expect_row(const std::string& html, const std::string& heading, const std::string& cell) {
+  EXPECT_TRUE(contains(html, ">" + heading + "</th><td>" + cell + "</td>"))
+      << heading << ": " << cell;
+}
+
+TEST_F(ReportPage, TellsWhatTheFolderHolds) {
+  make_run("run");
+  picture("run/figures/masks_after_epoch_0000.png");
+  const std::string html = page_of({root_ / "run"});
+  expect_row(html, "Model", "mae_vit_tiny_patch4, 28×28 pixels");
+  expect_row(html, "Masks", "self-guided, 0.75 of the patches hidden");
+  expect_row(html, "Guidance", "began at epoch T = 2");
+  expect_row(html, "Epochs", "4 of 4");
+  expect_row(html, "Training loss", "0.25");
+  // 60 images at 100, 200, 300 and 400 a second: 1.25 s; and 0.5 TFLOP/s over it.
+  expect_row(html, "Time in training steps", "0:00:01 on 2 threads");
+  expect_row(html, "Throughput", "192 images/s");
+  expect_row(html, "Arithmetic", "0.625 TFLOP");
+  expect_row(html, "Waiting for data", "25.00 %");
+  expect_row(html, "Skipped steps", "1");
+  expect_row(html, "Unreadable images", "1");
+  expect_row(html, "Restarts", "1 continued, 1 rolled back");
+  EXPECT_TRUE(contains(html, "a &lt;b&gt; &amp; &#39;c&#39;"));
+  EXPECT_TRUE(contains(html, "masks after epoch 0</h3>"));
+  EXPECT_TRUE(contains(html, "T = 2</text>"));
+  EXPECT_TRUE(contains(html, "sgmae pretrain --model mae_vit_tiny_patch4"));
+  EXPECT_TRUE(contains(html, "skipped: loss nan"));
+}
+
+// The loss of every epoch stands in a table as the log has it, to six digits.
+TEST_F(ReportPage, TablesEqualTheLog) {
+  make_run("run");
+  const std::string html = page_of({root_ / "run"});
+  for (const auto& [epoch, loss] : std::vector<std::pair<std::string, std::string>>{
+           {"0", "1"}, {"1", "0.5"}, {"2", "0.333333"}, {"3", "0.25"}})
+    EXPECT_TRUE(contains(html, ">" + epoch + "</th><td class=\"n\">" + loss + "</td>")) << epoch;
+}
+
+TEST_F(ReportPage, EveryLinkLeadsToASection) {
+  make_run("run");
+  const std::string html = page_of({root_ / "run"});
+  std::size_t links = 0;
+  for (std::size_t at = html.find("href=\"#"); at != html.npos;
+       at = html.find("href=\"#", at + 1)) {
+    const std::string id = html.substr(at + 7, html.find('"', at + 7) - at - 7);
+    EXPECT_TRUE(contains(html, "<section id=\"" + id + "\">")) << id;
+    ++links;
+  }
+  EXPECT_GE(links, 5u);
+}
+
+TEST_F(ReportPage, RunsSideBySideShowWhatDiffers) {
+  make_run("a");
+  make_run("b");
+  std::string config = read_text(root_ / "b/config.toml");
+  config.replace(config.find("0.002"), 5, "0.004");
+  write("b/config.toml", config);
+  const std::string html = page_of({root_ / "a", root_ / "b"});
+  EXPECT_EQ(count_of(html, "class=\"differs\""), 1u);
+  EXPECT_TRUE(contains(html, "optim.blr</th><td>0.002</td><td>0.004</td>"));
+  EXPECT_TRUE(contains(html, "options that are the same"));
+}
+
+TEST_F(ReportPage, ResultsOfEvaluationsStandInOneTable) {
+  make_run("a");
+  make_run("b");
+  write(
+      "a/knn/result.json",
+      R"({"knn_acc1": 0.805, "checkpoint": "x<y", "table": [{"k": 20, "acc1": 0.5}, {"k": 5, "acc1": 0.25}],
+            "test": {"acc1": 0.75, "images": 100, "per_class": {"cat": {"images": 3, "acc1": 1.0}}, "confusion": [[0, 0, 3]]}})");
+  write("b/knn/result.json", R"({"knn_acc1": 0.9})");
+  const std::string html = page_of({root_ / "a", root_ / "b"});
+  EXPECT_TRUE(contains(html, "knn: knn_acc1</th><td>80.50 %</td><td>90.00 %</td>"));
+  EXPECT_TRUE(contains(html, "knn: test acc1</th><td>75.00 %</td><td></td>"));
+  EXPECT_TRUE(contains(html, "x&lt;y"));
+  EXPECT_TRUE(contains(html, "test per_class (1 rows)"));
+  EXPECT_TRUE(contains(html, ">20</td><td class=\"n\">50.00 %</td>"));
+}
+
+TEST_F(ReportPage, MeasurementsAndTheirPicturesStandOnce) {
+  make_run("run");
+  picture("run/analysis/figures/clusters.png", 7);
+  write("run/analysis/metrics.json",
+        R"({"schema": 1, "images": 8, "models": [{"name": "m"}],
+            "metrics": {"nmi": {"title": "NMI of attention", "series": [{"model": 0, "part": "encoder", "at": [0, 1], "values": [1, 2]}]}},
+            "figures": [{"file": "figures/clusters.png", "title": "Clusters", "caption": "five", "paper": "Fig. 1"}]})");
+  const std::string html = page_of({root_ / "run"});
+  EXPECT_TRUE(contains(html, "NMI of attention, encoder</h3>"));
+  EXPECT_TRUE(contains(html, "five (Fig. 1)"));
+  EXPECT_EQ(count_of(html, "width=\"7\""), 1u);
+}
+
+TEST_F(ReportPage, ShowsTheFirstAndTheLastOfManyPictures) {
+  make_run("run");
+  for (int epoch = 0; epoch < 12; ++epoch)
+    picture(str("run/figures/masks_after_epoch_", epoch, ".png"));
+  const std::string html = page_of({root_ / "run"}, {.title = "", .figures = 3});
+  EXPECT_EQ(count_of(html, "<img"), 3u);
+  for (const char* shown : {"epoch 0<", "epoch 5<", "epoch 11<"})
+    EXPECT_TRUE(contains(html, shown)) << shown;
+  EXPECT_TRUE(contains(html, "9 more in run/figures"));
+}
+
+TEST_F(ReportPage, HostileFoldersGiveAPageOfWhatIsThere) {
+  const std::string attack = "</title><script>alert(1)</script>\" onload=\"x";
+  write("run <i>&/log.txt",
+        "{\"epoch\":0,\"train_loss\":null,\""
+        "<img src=x onerror=y>\":1}\n"
+        "{\"epoch\":1e300,\"train_loss\":1e308,\"img_per_s\":-5}\n{\"epoch\":2,\"tr");
+  write("run <i>&/config.toml",
+        "[model]\nmodel = \""
+        "</style><b>\"\n[run]\nlist = [1, 2]\n");
+  write("run <i>&/env.json", R"({"threads": {"a": "<b>"}, "host": null})");
+  write("run <i>&/train.log", "warning: <script>\xFF\x01\nmodel: <b>\ndata: 99 images; x steps\n");
+  write("run <i>&/result.json",
+        R"({"<k>": "<v>", "deep": {"deep": {"deep": {"deep": {}}}}, "list": [[1], 2]})");
+  write("run <i>&/metrics.json", "{\"schema\": 1, \"metrics\": []}");
+  write("run <i>&/figures/x.png", "not a picture");
+  const std::string html = page_of({root_ / "run <i>&"}, {.title = attack});
+  EXPECT_FALSE(contains(html, "<script>"));
+  EXPECT_TRUE(contains(html, "1 lines are left out"));
+  EXPECT_TRUE(contains(html, "x.png is not shown"));
+}
+
+// The page of a run of a hundred thousand epochs stays small.
+TEST_F(ReportPage, HugeLogsAreThinned) {
+  std::string log;
+  for (int i = 0; i < 100000; ++i) log += str("{\"epoch\":", i, ",\"train_loss\":", i % 997, "}\n");
+  write("run/log.txt", log);
+  const std::string html = page_of({root_ / "run"});
+  EXPECT_LT(html.size(), 200000u);
+  EXPECT_TRUE(contains(html, "Numbers (401 rows of 100000)"));
+}
+
+TEST_F(ReportPage, WritesTheFileOrSaysWhyNot) {
+  make_run("run");
+  const auto written = write_report({root_ / "run"}, root_ / "r.html", {});
+  EXPECT_EQ(written["runs"][0]["epochs"], 4);
+  EXPECT_EQ(written["runs"][0]["train_loss"], 0.25);
+  EXPECT_EQ(fs::file_size(root_ / "r.html"), written["bytes"]);
+  const auto refused = [&](const std::vector<fs::path>& folders, const fs::path& output,
+                           ExitCode code) {
+    try {
+      write_report(folders, output, {});
+      ADD_FAILURE() << output;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), code) << error.what();
+    }
+  };
+  refused({}, root_ / "x.html", ExitCode::usage);
+  refused({root_ / "run", root_ / "run/"}, root_ / "x.html", ExitCode::usage);
+  refused({root_ / "run"}, root_ / "nowhere/x.html", ExitCode::usage);
+  refused({root_ / "run", root_ / "none"}, root_ / "x.html", ExitCode::data);
+  EXPECT_FALSE(fs::exists(root_ / "x.html"));
+}
+
+}  // namespace
+}  // namespace sgmae

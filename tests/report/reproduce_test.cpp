@@ -1,0 +1,52 @@
+// Oracles: a shell, for quoting; the options read back, for the command.
+#include "sgmae/report/reproduce.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+namespace sgmae {
+namespace {
+
+TEST(ShellWord, IsWhatTheShellReads) {
+  for (const std::string text :
+       {"plain", "", "two words", "it's", "$HOME `x` \\ \"q\" *;&", "-2", "é"}) {
+    FILE* pipe = popen(("printf %s " + shell_word(text)).c_str(), "r");
+    char read[64] = "";
+    const std::size_t count = fread(read, 1, sizeof read - 1, pipe);
+    pclose(pipe);
+    EXPECT_EQ(std::string(read, count), text);
+  }
+  EXPECT_EQ(shell_word("runs/a-1.5"), "runs/a-1.5");
+}
+
+TEST(ReproducingCommand, NamesWhatDiffersFromTheDefaults) {
+  RunRecord run;
+  run.settings = {{"model", "model", "mae_vit_tiny_patch4"},
+                  {"model", "norm_pix_loss", "true"},
+                  {"data", "data_path", "my images"},
+                  {"data", "pin_mem", "false"},
+                  {"optim", "epochs", "400"},
+                  {"optim", "blr", "0.002"},
+                  {"mask", "mask_strategy", "random"},
+                  {"run", "of_another_version", "5"}};
+  EXPECT_EQ(reproducing_command(run),
+            "sgmae pretrain --model mae_vit_tiny_patch4 --norm_pix_loss --data_path 'my images' "
+            "--no_pin_mem --blr 0.002 --of_another_version 5");
+  run.settings = {{"mask", "mask_strategy", "new"}, {"optim", "epochs", "many"}};
+  EXPECT_EQ(reproducing_command(run), "sgmae pretrain --mask_strategy new --epochs many");
+}
+
+TEST(ReproducingCommand, NamesEveryOptionOfOtherCommands) {
+  RunRecord run;
+  run.settings = {
+      {"model", "finetune", ""}, {"model", "global_pool", "true"}, {"head", "layer_decay", "0.75"}};
+  EXPECT_EQ(reproducing_command(run), "sgmae finetune --global_pool --layer_decay 0.75");
+  run.settings.back() = {"probe", "cached_features", "false"};
+  EXPECT_EQ(reproducing_command(run), "sgmae linprobe --global_pool --no_cached_features");
+  run.settings = {{"a", "b", "c"}};
+  EXPECT_EQ(reproducing_command(run), "");
+}
+
+}  // namespace
+}  // namespace sgmae

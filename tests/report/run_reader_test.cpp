@@ -1,0 +1,150 @@
+// Oracle: the values written into the folders here.
+#include "sgmae/report/run_reader.h"
+
+#include <cmath>
+
+#include "tests/report/folder.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+using RunReader = RunFolderTest;
+
+TEST_F(RunReader, ReadsARun) {
+  make_run("run");
+  const RunRecord run = read_run(root_ / "run/");
+  EXPECT_EQ(run.name, "run");
+  EXPECT_EQ(run.setting("mask_strategy"), "self_guided");
+  EXPECT_EQ(run.setting("mask_ratio"), "0.75");
+  EXPECT_EQ(run.setting("data_path"), "a <b> & 'c'");
+  EXPECT_EQ(run.setting("none"), "");
+  EXPECT_EQ(run.settings.front().section, "model");  // the file's order
+  EXPECT_EQ(run.settings.back().name, "seed");
+  EXPECT_EQ(run.environment["threads"], 2);
+  EXPECT_EQ(run.log.epoch, (std::vector<double>{0, 1, 2, 3}));
+  EXPECT_EQ(run.log.column.at("train_loss")[3], 0.25);
+  EXPECT_TRUE(std::isnan(run.log.column.at("guide_start")[1]));
+  EXPECT_EQ(run.log.last("guide_start"), 2);
+  EXPECT_EQ(run.log.last_list.at("mask_R_M_layers"), (std::vector<double>{0.7, 0.75}));
+  EXPECT_EQ(run.messages.images_per_epoch, 60);
+  EXPECT_EQ(run.messages.continued, 1);
+  EXPECT_EQ(run.messages.rollbacks, 1);
+  EXPECT_EQ(run.messages.events.size(), 5u);
+  EXPECT_TRUE(run.notes.empty());
+}
+
+TEST_F(RunReader, SettingsAreReadAsTomlMeansThem) {
+  write("run/config.toml", "[a]\nb = \"q\\\"\\u00e4\"\nc = 1e-3\nd = true\ne = 5\nf = [1, 2]\n");
+  const RunRecord run = read_run(root_ / "run");
+  EXPECT_EQ(run.setting("b"), "q\"ä");
+  EXPECT_EQ(run.setting("c"), "0.001");
+  EXPECT_EQ(run.setting("d"), "true");
+  EXPECT_EQ(run.setting("e"), "5");
+}
+
+TEST_F(RunReader, LinesThatAreNotWholeAreCounted) {
+  const RunLog log = parse_log(
+      "{\"epoch\":0,\"train_loss\":1}\n\nnot json\n[1]\n{\"epoch\":\"one\"}\n"
+      "{\"epoch\":1,\"train_loss\":0.5}\n{\"epoch\":2,\"train_lo");
+  EXPECT_EQ(log.epoch, (std::vector<double>{0, 1}));
+  EXPECT_EQ(log.unreadable, 4);
+}
+
+TEST_F(RunReader, NanIsReadAsPythonWritesIt) {
+  const RunLog log = parse_log(
+      "{\"train_loss\": NaN, \"note\": \"NaN \\\" Infinity\", \"test_loss\": -Infinity, \"epoch\": "
+      "0}\n"
+      "{\"train_loss\": null, \"test_loss\": 2, \"epoch\": 1}\n");
+  EXPECT_EQ(log.unreadable, 0);
+  EXPECT_EQ(log.keys, (std::vector<std::string>{"train_loss", "test_loss"}));
+  EXPECT_TRUE(std::isnan(log.column.at("train_loss")[0]));
+  EXPECT_TRUE(std::isnan(log.last("train_loss")));
+  EXPECT_EQ(log.last("test_loss"), 2);
+}
+
+TEST_F(RunReader, TheLastLineOfAnEpochCounts) {
+  const RunLog log = parse_log(
+      "{\"epoch\":0,\"train_loss\":3}\n{\"epoch\":1,\"train_loss\":2}\n"
+      "{\"epoch\":1,\"train_loss\":1}\n{\"epoch\":0,\"train_loss\":4}\n");
+  EXPECT_EQ(log.repeated, 2);
+  EXPECT_EQ(log.column.at("train_loss"), (std::vector<double>{4, 1}));
+}
+
+TEST_F(RunReader, AHundredThousandLines) {
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += str("{\"epoch\":", i, ",\"train_loss\":", i % 7, "}\n");
+  const RunLog log = parse_log(text);
+  EXPECT_EQ(log.epoch.size(), 100000u);
+  EXPECT_EQ(log.last("train_loss"), 99999 % 7);
+}
+
+TEST_F(RunReader, DamagedPartsAreNamedAndLeftOut) {
+  make_run("run");
+  write("run/config.toml", "[model\nmodel = 1\n");
+  write("run/env.json", "[]");
+  write("run/result.json", "{\"acc1\": 0.5");
+  fs::remove(root_ / "run/train.log");
+  const RunRecord run = read_run(root_ / "run");
+  EXPECT_TRUE(run.settings.empty());
+  EXPECT_EQ(run.log.epoch.size(), 4u);
+  ASSERT_EQ(run.notes.size(), 3u);
+  EXPECT_NE(run.notes[0].find("config.toml is left out: line 1"), std::string::npos);
+}
+
+TEST_F(RunReader, WithoutALogThereIsStillTheRest) {
+  make_run("run");
+  fs::remove(root_ / "run/log.txt");
+  EXPECT_TRUE(read_run(root_ / "run").log.epoch.empty());
+}
+
+TEST_F(RunReader, FindsResultsMeasurementsAndPicturesOneFolderDown) {
+  write("run/result.json", "{\"acc1\": 0.5}");
+  write("run/linprobe/result.json", "{\"acc1\": 0.6}");
+  write("run/analysis/metrics.json", "{}");
+  for (const char* epoch : {"10", "9", "0"})
+    picture(str("run/figures/masks_after_epoch_", epoch, ".png"));
+  picture("run/knn/figures/confusion.png");
+  write("run/figures/notes.txt", "no picture");
+  const RunRecord run = read_run(root_ / "run");
+  ASSERT_EQ(run.results.size(), 2u);
+  EXPECT_EQ(run.results[1].file, "linprobe/result.json");
+  EXPECT_EQ(run.measurements.size(), 1u);
+  ASSERT_EQ(run.figures.size(), 4u);
+  EXPECT_EQ(run.figures[1].filename(), "masks_after_epoch_9.png");
+  EXPECT_EQ(run.figures[2].filename(), "masks_after_epoch_10.png");
+}
+
+TEST_F(RunReader, WhatIsNoRunIsRefused) {
+  const auto refused = [&](const fs::path& folder, const std::string& why) {
+    try {
+      read_run(folder);
+      ADD_FAILURE() << folder;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::data);
+      EXPECT_NE(std::string(error.what()).find(why), std::string::npos) << error.what();
+    }
+  };
+  refused(root_ / "nowhere", "no such folder");
+  refused(root_, "holds no run");
+  write("file", "");
+  refused(root_ / "file", "is a file");
+  write("log.txt", "half a l");
+  refused(root_, "holds no run");
+}
+
+TEST_F(RunReader, NamesTellRunsApart) {
+  std::vector<RunRecord> runs(3);
+  runs[0].folder = "/a/x/run";
+  runs[1].folder = "/a/y/run";
+  runs[2].folder = "/a/other";
+  for (RunRecord& run : runs) run.name = run.folder.filename().string();
+  unique_names(runs);
+  EXPECT_EQ(runs[0].name, "x/run");
+  EXPECT_EQ(runs[1].name, "y/run");
+  EXPECT_EQ(runs[2].name, "other");
+}
+
+}  // namespace
+}  // namespace sgmae
