@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 
 #include "sgmae/base/error.h"
-
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
+#include "sgmae/base/toml.h"
 
 namespace sgmae {
 namespace {
@@ -120,6 +119,8 @@ StudyFile parse_study(const std::string& text, const std::string& where) {
     document = toml::parse(text, where);
   } catch (const toml::parse_error& error) {
     fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
+  } catch (const std::runtime_error& error) {
+    fail(ExitCode::usage, where, ": ", error.what());
   }
   for (const auto& [key, value] : document) {
     const toml::table* table = value.as_table();

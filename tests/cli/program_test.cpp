@@ -12,9 +12,11 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/image/draw.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/train/checkpoint.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
@@ -177,7 +179,10 @@ TEST_F(Program, EveryRecipeFitsTheOptionsAndCanBeCopied) {
   const auto recipes = nlohmann::json::parse(list.out);
   EXPECT_GE(recipes.size(), 10u);
   for (const auto& [name, summary] : recipes.items()) {
-    expect("pretrain --data_path nowhere --config " + name, 3, "nowhere");
+    if (name.starts_with("linprobe_"))
+      expect("linprobe --checkpoint nowhere --config " + name, 4, "nowhere");
+    else
+      expect("pretrain --data_path nowhere --config " + name, 3, "nowhere");
     EXPECT_FALSE(summary.get<std::string>().empty()) << name;
   }
   expect("recipes copy fashion_mnist_mae mine.toml", 0, "mine.toml");
@@ -236,6 +241,46 @@ struct Reference {
 };
 
 // 1e-5: both sides sum in fp32, in different orders.
+// An untrained encoder on two classes that colour tells apart.
+TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
+  for (const std::string part : {"train", "test"})
+    for (int i = 0; i < 24; ++i) {
+      const fs::path folder = root_ / "data" / part / (i % 2 ? "dark" : "bright");
+      fs::create_directories(folder);
+      const auto grey = static_cast<std::uint8_t>((i % 2 ? 20 : 180) + i);
+      write_png(folder / (std::to_string(i) + ".png"), blank_image({16, 16}, {grey, grey, grey}));
+    }
+  MaeConfig config = tiny();
+  config.channels = 3;
+  ModelInfo model_info;
+  model_info.config = config;
+  model_info.mean = {0.5f, 0.5f, 0.5f};
+  model_info.std = {0.25f, 0.25f, 0.25f};
+  save_mae(root_ / "model.safetensors", Mae(config, 1), model_info);
+
+  const std::string rest = " --checkpoint model.safetensors --data_path data --threads 1 --json";
+  const auto knn = nlohmann::json::parse(run("knn --k 3 --output_dir knn" + rest).out);
+  EXPECT_EQ(knn["knn_acc1"], 1.0);
+  EXPECT_EQ(nlohmann::json::parse(read_text(root_ / "knn/result.json")), knn);
+  EXPECT_TRUE(fs::exists(root_ / "knn/figures/confusion.png"));
+  const auto probe =
+      nlohmann::json::parse(run("linprobe --cached_features --output_dir probe" + rest).out);
+  EXPECT_EQ(probe["acc1"], 1.0);
+  EXPECT_EQ(nlohmann::json::parse(read_text(root_ / "probe/result.json")), probe);
+
+  expect("knn --k 25" + rest, 2, "1 .. 24");
+  expect("knn --checkpoint nowhere --data_path data", 4, "nowhere");
+  expect("linprobe --data_path data", 2, "--checkpoint");
+  expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different probe");
+  fs::create_directories(root_ / "data/test/unseen");
+  write_png(root_ / "data/test/unseen/1.png", blank_image({16, 16}, {9, 9, 9}));
+  for (const char* command : {"knn", "linprobe"})
+    expect(command + (" --output_dir none" + rest), 3, "unseen");
+  EXPECT_FALSE(fs::exists(root_ / "none"));
+  expect("study", 2, "STUDY.toml");
+  expect("study nowhere.toml", 2, "nowhere.toml");
+}
+
 TEST_F(Program, ForwardEqualsTransformers) {
   const Reference reference(root_ / "model.safetensors");
   write_safetensors(root_ / "in.safetensors",

@@ -305,7 +305,7 @@ TEST_F(PretrainTest, KeepsOnlyTheNewestCheckpoints) {
 
 TEST_F(PretrainTest, EvaluatesBeforeAndAfter) {
   PretrainOptions o = options("run");
-  o.knn_every = 3;
+  o.online_knn_every = 3;  // knn_every by its other name
   std::vector<std::int64_t> epochs;
   PretrainHooks hooks;
   hooks.evaluate = [&](const ModelView& view) {
