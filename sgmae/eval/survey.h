@@ -55,8 +55,8 @@ struct SurveyOptions {
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
   GuideFeatures features = GuideFeatures::attention_out;  // whose cosine is M (Eq. 2)
-  std::int64_t guide_layer = -2;           // encoder block whose cut says object and background
-  GuideCenter center = GuideCenter::mean;  // of the features that are cut; not of M
+  std::int64_t guide_layer = -2;               // encoder block whose cut says object and background
+  GuideCenter center = GuideCenter::position;  // of the features that are cut; not of M
   double hint_ratio = 0.05;
 };
 
