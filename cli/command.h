@@ -30,6 +30,7 @@ const std::vector<CommandEntry>& commands();
 
 Command pretrain_command();
 Command knn_command();
+Command linprobe_command();
 Command mask_command();
 Command reconstruct_command();
 Command forward_command();

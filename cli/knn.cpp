@@ -11,7 +11,7 @@ namespace sgmae {
 namespace {
 
 struct KnnArguments {
-  std::string checkpoint;
+  std::string checkpoint, output_dir;
   KnnTask task;
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
@@ -21,6 +21,7 @@ struct KnnArguments {
     o.add("checkpoint", checkpoint, "run folder or .safetensors file; the decoder is not needed");
     task.declare(o);
     o.section("run");
+    o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
     declare_compute(o, threads, precision);
   }
 };
@@ -32,11 +33,17 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/false);
   loaded.model.set_precision(choose_precision(options.precision));
   const KnnScore score = run_knn(loaded.model, {loaded.info.mean, loaded.info.std}, options.task);
-  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.result.accuracy, 2),
-       " %, mean over classes ", fixed(100 * score.result.class_mean, 2), " % (", score.test_images,
-       " images against ", score.train_images, ", k ", options.task.knn.k, ")");
+  for (const KnnRow& row : score.rows)
+    info(row.features == FeatureKind::cls ? "class token" : "mean of patches", ", k ", row.votes.k,
+         row.votes.temperature > 0 ? str(", temperature ", row.votes.temperature) : ", plain",
+         ": top-1 ", fixed(100 * row.counts.top1(), 2), " %, top-5 ",
+         fixed(100 * row.counts.top5(), 2), " %, mean over classes ",
+         fixed(100 * row.counts.class_mean(), 2), " %");
+  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % (",
+       score.test_images, " images against ", score.train_images, ")");
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
+  if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());
   return json;
 }
 

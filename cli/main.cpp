@@ -12,6 +12,7 @@ const std::vector<CommandEntry>& commands() {
   static const std::vector<CommandEntry> all{
       {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
+      {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"analyze", "measure and draw what checkpoints have learned", analyze_command},

@@ -18,13 +18,13 @@ namespace {
 // The k-NN test of --knn_every, on the data set's own test part.
 nlohmann::ordered_json test_neighbours(const ModelView& view) {
   KnnTask task;
-  task.data_path = view.options.data_path;
-  task.data_root = view.options.data_root;
-  task.num_workers = view.options.num_workers;
+  task.data.data_path = view.options.data_path;
+  task.data.data_root = view.options.data_root;
+  task.data.num_workers = view.options.num_workers;
   const KnnScore score = run_knn(view.model, view.loader.normalisation, task);
-  info("k-NN accuracy after ", view.info.epoch, " epochs: ", fixed(100 * score.result.accuracy, 2),
+  info("k-NN accuracy after ", view.info.epoch, " epochs: ", fixed(100 * score.counts().top1(), 2),
        " % (", score.test_images, " test images against ", score.train_images, ")");
-  return {{"knn_acc1", score.result.accuracy}, {"knn_class_mean", score.result.class_mean}};
+  return {{"knn_acc1", score.counts().top1()}, {"knn_class_mean", score.counts().class_mean()}};
 }
 
 // Some images from all over the data set, as the model of a checkpoint clusters, masks and rebuilds

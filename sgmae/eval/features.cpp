@@ -1,20 +1,34 @@
 #include "sgmae/eval/features.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/isfinite.h>
 
 #include "sgmae/base/error.h"
 
 namespace sgmae {
 
+const at::Tensor& features_of(const Features& features, FeatureKind kind) {
+  return kind == FeatureKind::cls ? features.cls : features.mean;
+}
+
+Features encode_batch(const Mae& model, const Batch& batch) {
+  const at::Tensor tokens = model.encode(batch.pixels);  // [B, 1+N, D]
+  check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,
+        "the encoder's features are not all finite numbers; use an earlier checkpoint, or "
+        "--precision fp32");
+  return {.cls = tokens.select(1, 0).contiguous(),
+          .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}),
+          .label = batch.label};
+}
+
 Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next) {
   std::vector<at::Tensor> cls, mean;
   Features features;
-  Batch batch;
-  while (next(batch)) {
-    const at::Tensor tokens = model.encode(batch.pixels);  // [B, 1+N, D]
-    cls.push_back(tokens.select(1, 0).contiguous());
-    mean.push_back(tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}));
-    features.label.insert(features.label.end(), batch.label.begin(), batch.label.end());
+  for (Batch batch; next(batch);) {
+    const Features part = encode_batch(model, batch);
+    cls.push_back(part.cls);
+    mean.push_back(part.mean);
+    features.label.insert(features.label.end(), part.label.begin(), part.label.end());
   }
   check(!cls.empty(), ExitCode::data, "no images to take features of");
   features.cls = at::cat(cls);

@@ -12,13 +12,19 @@
 
 namespace sgmae {
 
-struct Features {
+struct Features {                   // fp32
   at::Tensor cls;                   // [M, D] class token after the final norm
   at::Tensor mean;                  // [M, D] mean of the patch tokens after the final norm
   std::vector<std::int64_t> label;  // [M] -1 where unlabelled
 };
 
-// Encodes every batch that `next` yields, nothing masked. Throws Error(data) when there is none.
+enum class FeatureKind { cls, mean };
+const at::Tensor& features_of(const Features& features, FeatureKind kind);
+
+// Encodes one batch, nothing masked. Throws Error(checkpoint) when a feature is not finite.
+Features encode_batch(const Mae& model, const Batch& batch);
+
+// Encodes every batch that `next` yields. Throws Error(data) when there is none.
 Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next);
 
 }  // namespace sgmae

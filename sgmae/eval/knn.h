@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "sgmae/eval/metrics.h"
+
 namespace sgmae {
 
 struct KnnOptions {
@@ -14,18 +16,14 @@ struct KnnOptions {
   double temperature = 0.07;  // each neighbour votes exp(cosine / temperature); 0: one vote each
 };
 
-struct KnnResult {
-  double accuracy = 0;                  // share of test images that are right
-  double class_mean = 0;                // mean of the classes' own shares (for unbalanced sets)
-  std::vector<double> per_class;        // NaN for classes without test images
-  std::vector<std::int64_t> predicted;  // [test]
-};
-
-// Exact search by cosine similarity, in batches. `train` [M, D] and `test` [Q, D] fp32, labels 0 …
-// . Ties go to the lower class. Throws Error(data) for unlabelled images (label < 0), Error(usage)
-// for a k that is not in 1 .. M.
-KnnResult knn_classify(const at::Tensor& train, const std::vector<std::int64_t>& train_labels,
-                       const at::Tensor& test, const std::vector<std::int64_t>& test_labels,
-                       const KnnOptions& options = {});
+// Exact search by cosine similarity, in batches. `train` [M, D] and `test` [Q, D] fp32, labels 0 ..
+// classes-1. One count for each of `votes`, all from one search. Equal votes go to the lower class.
+// Throws Error(data) for unlabelled images (label < 0), Error(usage) for a k that is not in 1 .. M.
+std::vector<ClassificationCounts> knn_classify(const at::Tensor& train,
+                                               const std::vector<std::int64_t>& train_labels,
+                                               const at::Tensor& test,
+                                               const std::vector<std::int64_t>& test_labels,
+                                               std::int64_t classes,
+                                               const std::vector<KnnOptions>& votes);
 
 }  // namespace sgmae

@@ -1,24 +1,11 @@
 #include "sgmae/eval/knn_task.h"
 
 #include <algorithm>
-#include <cmath>
-
-#include "sgmae/eval/features.h"
+#include <charconv>
+#include <sstream>
 
 namespace sgmae {
 namespace {
-
-Fit choose_fit(EvalFit fit, const Source& source, const MaeConfig& config) {
-  if (fit != EvalFit::automatic) return fit == EvalFit::squash ? Fit::squash : Fit::centre_crop;
-  OpenedImage first;
-  try {
-    source.open(0, first);
-  } catch (const Error&) {  // unreadable: the loader will say so
-    return Fit::centre_crop;
-  }
-  const bool same = first.size.height == config.height && first.size.width == config.width;
-  return same ? Fit::squash : Fit::centre_crop;
-}
 
 std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count) {
   if (count <= 0 || count >= images) return {};
@@ -29,21 +16,23 @@ std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count) {
   return chosen;
 }
 
-Features features_of(const Mae& model, const Source& source, const Normalisation& normalisation,
-                     const KnnTask& task, std::vector<std::int64_t> subset) {
-  const MaeConfig& config = model.config();
-  LoaderOptions options;
-  options.batch_size = task.batch_size;
-  options.num_workers = task.num_workers;
-  options.height = static_cast<int>(config.height);
-  options.width = static_cast<int>(config.width);
-  options.channels = static_cast<int>(config.channels);
-  options.normalisation = normalisation;
-  options.fit = choose_fit(task.fit, source, config);
-  options.shuffle = false;
-  options.drop_last = false;
-  options.subset = std::move(subset);
-  Loader loader(source, options);
+// "1,5,20" as votes without weights.
+std::vector<KnnOptions> plain_votes(const std::string& list) {
+  std::vector<KnnOptions> votes;
+  std::istringstream words(list);
+  for (std::string word; std::getline(words, word, ',');) {
+    KnnOptions plain{.k = 0, .temperature = 0};
+    const char* end = word.data() + word.size();
+    const auto [stop, error] = std::from_chars(word.data(), end, plain.k);
+    check(error == std::errc() && stop == end, ExitCode::usage, "plain_k: '", word,
+          "' is not a number; write e.g. 1,5,20");
+    votes.push_back(plain);
+  }
+  return votes;
+}
+
+Features encode(const Mae& model, const Source& source, LoaderOptions options) {
+  Loader loader(source, std::move(options));
   loader.start_epoch(0);
   return extract_features(model, [&](Batch& batch) { return loader.next(batch); });
 }
@@ -51,69 +40,71 @@ Features features_of(const Mae& model, const Source& source, const Normalisation
 }  // namespace
 
 void KnnTask::declare(Options& o) {
-  o.section("data");
-  o.add("data_path", data_path,
-        "labelled images: folder with train/ and test/ (or val/), or IDX files");
-  o.add("data_root", data_root,
-        "what paths in a list file are relative to; empty: the list's folder");
-  o.add("train_split", train_split, "part that the neighbours come from: train, val or test");
-  o.add("test_split", test_split, "part that is classified");
-  o.add("train_list", train_list, "list file in place of data_path and train_split");
-  o.add("test_list", test_list, "list file in place of data_path and test_split");
+  data.declare(o);
   o.add("batch_size", batch_size, "images per forward pass");
-  o.add("num_workers", num_workers, "threads that decode images");
   o.add("max_train", max_train, "training images to use, drawn at random; 0: all");
-  o.add("fit", fit,
-        {{"auto", EvalFit::automatic},
-         {"centre_crop", EvalFit::centre_crop},
-         {"squash", EvalFit::squash}},
-        "how images are brought to the model's size; auto: not at all where they have it, else "
-        "centre_crop");
   o.section("knn");
-  o.add("features", features, {{"mean", FeatureKind::mean}, {"cls", FeatureKind::cls}},
-        "mean of the patch tokens, or the class token");
   o.add("k", knn.k, "neighbours that vote");
   o.add("temperature", knn.temperature,
         "a vote weighs exp(cosine / temperature); 0: all weigh the same");
+  o.add("plain_k", plain_k, "further tests with so many neighbours, all votes alike, e.g. 1,5,20");
+  o.add("features", features, {{"mean", FeatureKind::mean}, {"cls", FeatureKind::cls}},
+        "of the score reported first: mean of the patch tokens, or the class token; both are "
+        "measured");
+}
+
+KnnScore score_knn(const Features& train, const Features& test, std::int64_t classes,
+                   const KnnTask& task) {
+  std::vector<KnnOptions> votes{task.knn};
+  for (const KnnOptions& plain : plain_votes(task.plain_k))
+    if (plain.k <= train.cls.size(0)) votes.push_back(plain);
+  KnnScore score;
+  score.train_images = static_cast<std::int64_t>(train.label.size());
+  score.test_images = static_cast<std::int64_t>(test.label.size());
+  for (const FeatureKind kind : {FeatureKind::mean, FeatureKind::cls}) {
+    if (kind == task.features) score.chosen = score.rows.size();
+    const auto counts = knn_classify(features_of(train, kind), train.label, features_of(test, kind),
+                                     test.label, classes, votes);
+    for (std::size_t i = 0; i < votes.size(); ++i)
+      score.rows.push_back({kind, votes[i], counts[i]});
+  }
+  return score;
 }
 
 KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const KnnTask& task) {
-  check(!task.data_path.empty() || (!task.train_list.empty() && !task.test_list.empty()),
-        ExitCode::usage,
-        "name labelled images with --data_path, or with --train_list and --test_list");
-  check(task.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
-  const auto open = [&](const std::string& list, const std::string& split) {
-    return open_source(list.empty() ? task.data_path : list, split, task.data_root);
+  plain_votes(task.plain_k);  // refused before the work, not after
+  const LabelledSources sources = open_labelled(task.data);
+  const auto loader = [&](const Source& source) {
+    return evaluation_loader(task.data, source, model.config(), normalisation, task.batch_size);
   };
-  const auto train = open(task.train_list, task.train_split);
-  const auto test = open(task.test_list, task.test_split);
-  if (!train->class_names().empty()) test->use_classes_of(*train);
-
-  const Features keys =
-      features_of(model, *train, normalisation, task, draw(train->size(), task.max_train));
-  const Features queries = features_of(model, *test, normalisation, task, {});
-  const auto pick = [&](const Features& f) {
-    return task.features == FeatureKind::cls ? f.cls : f.mean;
-  };
-  return {.result = knn_classify(pick(keys), keys.label, pick(queries), queries.label, task.knn),
-          .class_names = train->class_names(),
-          .train_images = static_cast<std::int64_t>(keys.label.size()),
-          .test_images = static_cast<std::int64_t>(queries.label.size())};
+  LoaderOptions train = loader(*sources.train);
+  train.subset = draw(sources.train->size(), task.max_train);
+  const std::int64_t keys =
+      train.subset.empty() ? sources.train->size() : static_cast<std::int64_t>(train.subset.size());
+  check(task.knn.k >= 1 && task.knn.k <= keys, ExitCode::usage, "k must lie in 1 .. ", keys,
+        " (the training images), not be ", task.knn.k);
+  KnnScore score =
+      score_knn(encode(model, *sources.train, std::move(train)),
+                encode(model, *sources.test, loader(*sources.test)), sources.classes, task);
+  score.class_names = sources.train->class_names();
+  return score;
 }
 
 nlohmann::ordered_json to_json(const KnnScore& score) {
-  nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
-  for (std::size_t c = 0; c < score.result.per_class.size(); ++c) {
-    const double accuracy = score.result.per_class[c];
-    const std::string name =
-        c < score.class_names.size() ? score.class_names[c] : std::to_string(c);
-    if (!std::isnan(accuracy)) per_class[name] = accuracy;
-  }
-  return {{"knn_acc1", score.result.accuracy},
-          {"knn_class_mean", score.result.class_mean},
+  nlohmann::ordered_json table = nlohmann::ordered_json::array();
+  for (const KnnRow& row : score.rows)
+    table.push_back({{"features", row.features == FeatureKind::cls ? "cls" : "mean"},
+                     {"k", row.votes.k},
+                     {"temperature", row.votes.temperature},
+                     {"acc1", row.counts.top1()},
+                     {"acc5", row.counts.top5()},
+                     {"class_mean", row.counts.class_mean()}});
+  return {{"knn_acc1", score.counts().top1()},
+          {"knn_class_mean", score.counts().class_mean()},
           {"train_images", score.train_images},
           {"test_images", score.test_images},
-          {"per_class", per_class}};
+          {"table", table},
+          {"test", to_json(score.counts(), score.class_names)}};
 }
 
 }  // namespace sgmae

@@ -3,42 +3,55 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "sgmae/base/options.h"
-#include "sgmae/data/loader.h"
+#include "sgmae/eval/features.h"
 #include "sgmae/eval/knn.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/nn/mae.h"
 
 namespace sgmae {
 
-enum class FeatureKind { cls, mean };
-// automatic: squash where images have the model's size already, else the field's centre crop.
-enum class EvalFit { automatic, centre_crop, squash };
-
 struct KnnTask {
-  std::string data_path, data_root;
-  std::string train_split = "train", test_split = "test";
-  std::string train_list, test_list;  // list files in place of data_path and splits
-  FeatureKind features = FeatureKind::mean;
-  KnnOptions knn;
-  EvalFit fit = EvalFit::automatic;
+  LabelledData data;
   std::int64_t batch_size = 256;
-  int num_workers = 2;
-  std::int64_t max_train = 0;  // training images used, drawn at random; 0: all
+  std::int64_t max_train = 0;                // training images used, drawn at random; 0: all
+  FeatureKind features = FeatureKind::mean;  // of the score that stands for the others
+  KnnOptions knn;
+  // Neighbours of further tests in which all votes weigh alike; more than there are images: left
+  // out.
+  std::string plain_k = "1,5,10,20";
 
   void declare(Options& options);
 };
 
+// One row of the table: the features and votes, and what came out.
+struct KnnRow {
+  FeatureKind features;
+  KnnOptions votes;
+  ClassificationCounts counts;
+};
+
 struct KnnScore {
-  KnnResult result;
+  std::vector<KnnRow> rows;  // by features: the weighted vote, then the plain ones
+  std::size_t chosen = 0;    // the row with the task's features and weighted vote
   std::vector<std::string> class_names;
   std::int64_t train_images = 0, test_images = 0;
+
+  const ClassificationCounts& counts() const { return rows[chosen].counts; }
 };
+
+// From features that exist already; `task.data` is not looked at.
+KnnScore score_knn(const Features& train, const Features& test, std::int64_t classes,
+                   const KnnTask& task);
 
 // `normalisation` is the one of the model's training. Throws Error(data) where there is no separate
 // test part or no labels.
 KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const KnnTask& task);
 
+// {"knn_acc1", "knn_class_mean", "train_images", "test_images", "table": [{"features", "k",
+// "temperature", "acc1", "acc5", "class_mean"}, …], "test": to_json of the chosen counts}
 nlohmann::ordered_json to_json(const KnnScore& score);
 
 }  // namespace sgmae

@@ -1,8 +1,21 @@
 #include "sgmae/image/augment.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace sgmae {
+
+namespace {
+
+// A box of this size anywhere in the image.
+CropBox place(Rng& rng, ImageSize size, double width, double height) {
+  CropBox box{0, 0, static_cast<int>(width), static_cast<int>(height)};
+  box.y = static_cast<int>(rng.below(size.height - box.height + 1));
+  box.x = static_cast<int>(rng.below(size.width - box.width + 1));
+  return box;
+}
+
+}  // namespace
 
 CropBox random_resized_crop(Rng& rng, ImageSize size, const AugmentOptions& options) {
   constexpr int tries = 10;
@@ -14,11 +27,11 @@ CropBox random_resized_crop(Rng& rng, ImageSize size, const AugmentOptions& opti
     // nearbyint rounds halves to even, as Python's round() does.
     const double width = std::nearbyint(std::sqrt(area * share * ratio));
     const double height = std::nearbyint(std::sqrt(area * share / ratio));
+    if (options.single_draw)
+      return place(rng, size, std::clamp<double>(width, 1, size.width),
+                   std::clamp<double>(height, 1, size.height));
     if (width < 1 || height < 1 || width > size.width || height > size.height) continue;
-    CropBox box{0, 0, static_cast<int>(width), static_cast<int>(height)};
-    box.y = static_cast<int>(rng.below(size.height - box.height + 1));
-    box.x = static_cast<int>(rng.below(size.width - box.width + 1));
-    return box;
+    return place(rng, size, width, height);
   }
   CropBox box = whole(size);
   const double ratio = static_cast<double>(size.width) / size.height;

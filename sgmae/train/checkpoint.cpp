@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* position_mean_name = "guide.position_mean";
 constexpr const char* mask_token_name = "mask_token";
+constexpr const char* head_prefix = "head.";  // of a classifier, which an encoder can do without
 
 std::string shape_text(const at::Tensor& tensor) {
   std::string text;
@@ -89,8 +90,8 @@ void copy_weights(const TensorFile& file, const fs::path& path, bool need_decode
     parameter.value.copy_(*stored);
   }
   for (const auto& [name, tensor] : file.tensors)
-    check(known.count(name) > 0 || name == position_mean_name, ExitCode::checkpoint, path.string(),
-          ": tensor '", name,
+    check(known.count(name) > 0 || name == position_mean_name || name.starts_with(head_prefix),
+          ExitCode::checkpoint, path.string(), ": tensor '", name,
           "' has no place in the model; use the options with which it was trained");
   model.parameters_changed();
 }

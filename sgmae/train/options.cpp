@@ -116,6 +116,7 @@ void PretrainOptions::declare(Options& o) {
   o.add("knn_every", knn_every,
         "epochs between k-NN tests on the data set's own test part, and one before training; 0: "
         "never");
+  o.add("online_knn_every", online_knn_every, "knn_every by its longer name");
   o.add("nodes", nodes, "accepted for MAE's command lines; this program trains in one process");
   o.add("ngpus", ngpus, "likewise");
   o.add("use_volta32", use_volta32, "likewise");
@@ -158,9 +159,10 @@ GuideStart guide_start(const PretrainOptions& o) {
 
 bool may_change_on_resume(const std::string& name) {
   static const std::set<std::string> names{
-      "data_path", "data_root", "num_workers", "pin_mem",   "output_dir",  "job_dir",
-      "log_dir",   "resume",    "device",      "precision", "threads",     "save_every",
-      "log_every", "knn_every", "nodes",       "ngpus",     "use_volta32", "keep_checkpoints"};
+      "data_path", "data_root",  "num_workers", "pin_mem",         "output_dir",
+      "job_dir",   "log_dir",    "resume",      "device",          "precision",
+      "threads",   "save_every", "log_every",   "knn_every",       "online_knn_every",
+      "nodes",     "ngpus",      "use_volta32", "keep_checkpoints"};
   return names.count(name) > 0;
 }
 

@@ -68,6 +68,7 @@ struct PretrainOptions {
   std::int64_t probe_images = 256;    // for the exploitation rate; 0: not measured
   double outlier_z = 6;               // steps this far outside are skipped; 0: only non-finite ones
   std::int64_t knn_every = 0;         // epochs between k-NN tests; 0: never
+  std::int64_t online_knn_every = 0;  // knn_every by its longer name
 
   // For pasting MAE's submitit lines.
   int nodes = 1, ngpus = 1;

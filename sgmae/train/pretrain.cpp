@@ -474,6 +474,7 @@ void Trainer::stop() {
 
 PretrainResult pretrain(PretrainOptions options, const PretrainHooks& hooks) {
   if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
+  if (options.online_knn_every > 0) options.knn_every = std::exchange(options.online_knn_every, 0);
   check_options(options);
   check(options.device == "cpu", ExitCode::usage, "device: '", options.device,
         "' is not available in this build; use --device cpu");

@@ -23,22 +23,6 @@ std::string printed(const Options& options, const std::string& name) {
   return "";
 }
 
-// The first option that makes the stored run another run, as "epochs is 100 there, 200 here"; or
-// "".
-std::string difference(const fs::path& config, PretrainOptions here) {
-  PretrainOptions there;
-  Options stored, given;
-  there.declare(stored);
-  here.declare(given);
-  stored.load_toml(read_text(config), config.string());
-  for (const OptionInfo& info : given.all()) {
-    if (may_change_on_resume(info.name)) continue;
-    const std::string before = printed(stored, info.name), now = info.print();
-    if (before != now) return str(info.name, " is ", before, " there, ", now, " here");
-  }
-  return "";
-}
-
 bool holds_files(const fs::path& folder) {
   return fs::is_directory(folder) && !fs::is_empty(folder);
 }
@@ -94,7 +78,13 @@ RunFolder open_run_folder(const PretrainOptions& options) {
   if (folder.existed) {
     check(options.resume != "none", ExitCode::usage, folder.root.string(),
           " holds a run already and resume is none; choose another --output_dir");
-    const std::string other = difference(folder.config(), options);
+    PretrainOptions there, here = options;
+    Options stored, given;
+    there.declare(stored);
+    here.declare(given);
+    const std::string other = config_difference(
+        folder.config(), stored, given,
+        [](const OptionInfo& option) { return may_change_on_resume(option.name); });
     check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different run: ", other,
           "; choose another --output_dir, or give the options of ", folder.config().string());
   } else {
@@ -108,12 +98,28 @@ RunFolder open_run_folder(const PretrainOptions& options) {
   return folder;
 }
 
+std::string config_difference(const fs::path& config, Options& stored, const Options& given,
+                              const std::function<bool(const OptionInfo&)>& may_differ) {
+  stored.load_toml(read_text(config), config.string());
+  for (const OptionInfo& option : given.all()) {
+    if (may_differ(option)) continue;
+    const std::string before = printed(stored, option.name), now = option.print();
+    if (before != now) return str(option.name, " is ", before, " there, ", now, " here");
+  }
+  return "";
+}
+
 void describe_run(const RunFolder& folder, const PretrainOptions& options,
                   const nlohmann::json& more_environment) {
   PretrainOptions copy = options;
   Options declared;
   copy.declare(declared);
-  write_file(folder.config(), declared.to_toml());
+  describe_run(folder, declared, options.seed, more_environment);
+}
+
+void describe_run(const RunFolder& folder, const Options& options, std::uint64_t seed,
+                  const nlohmann::json& more_environment) {
+  write_file(folder.config(), options.to_toml());
 
   ordered_json environment{{"sgmae", version},
                            {"torch", TORCH_VERSION},
@@ -121,7 +127,7 @@ void describe_run(const RunFolder& folder, const PretrainOptions& options,
                            {"host", host_name()},
                            {"processor", processor_name()},
                            {"processors", std::thread::hardware_concurrency()},
-                           {"seed", options.seed},
+                           {"seed", seed},
                            {"started", utc_now()}};
   if (const std::string commit = git_commit(); !commit.empty()) environment["git"] = commit;
   for (const auto& [key, value] : more_environment.items()) environment[key] = value;

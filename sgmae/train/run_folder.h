@@ -7,6 +7,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -32,9 +33,18 @@ struct RunFolder {
 // written, and with resume = none for any folder that holds a run.
 RunFolder open_run_folder(const PretrainOptions& options);
 
+// The first option whose value in the TOML file `config` differs from the given one, as "epochs is
+// 100 there, 200 here"; "" when there is none. `stored` declares the same options, at their
+// defaults, which stand for what the file lacks. Names that `may_differ` accepts are not compared.
+std::string config_difference(const std::filesystem::path& config, Options& stored,
+                              const Options& given,
+                              const std::function<bool(const OptionInfo&)>& may_differ);
+
 // Writes config.toml and env.json. Separate from opening so that a refused or failed start (bad
 // data, bad checkpoint) leaves no trace that would stop the next one.
 void describe_run(const RunFolder& folder, const PretrainOptions& options,
+                  const nlohmann::json& more_environment);
+void describe_run(const RunFolder& folder, const Options& options, std::uint64_t seed,
                   const nlohmann::json& more_environment);
 
 // Drops the lines of log.txt from `epoch` on: they are about to be made again.

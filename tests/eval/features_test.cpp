@@ -4,6 +4,9 @@
 #include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <utility>
+
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "tests/tiny_mae.h"
@@ -40,6 +43,22 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
     // Four fp32 terms: a few units in the last place of values about 1.
     EXPECT_NEAR(features.mean[3][d].item<double>(), sum / 4, 1e-6);
     EXPECT_EQ(features.cls[3][d].item<float>(), tokens[0][0][d].item<float>());
+  }
+}
+
+TEST(Features, MustBeFinite) {
+  const Mae model(tiny(), 1);
+  bool first = true;
+  const auto next = [&](Batch& batch) {
+    batch = batch_of(2, 0);
+    batch.pixels.data_ptr<float>()[7] = std::nanf("");
+    return std::exchange(first, false);
+  };
+  try {
+    extract_features(model, next);
+    ADD_FAILURE() << "NaN passed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::checkpoint);
   }
 }
 

@@ -7,36 +7,14 @@
 
 #include <filesystem>
 
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "tests/eval/striped_data.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-
-void append_number(std::string& bytes, std::int64_t value) {
-  for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(value >> shift & 255);
-}
-
-// IDX images and labels: class 0 horizontal stripes, 1 vertical ones, 2 plain; brightness varies.
-void write_part(const fs::path& folder, const std::string& part, int count, bool labels) {
-  std::string images{'\0', '\0', '\x08', '\x03'}, classes{'\0', '\0', '\x08', '\x01'};
-  for (const int size : {count, 16, 16}) append_number(images, size);
-  append_number(classes, count);
-  for (int i = 0; i < count; ++i) {
-    const int label = i % 3;
-    classes += static_cast<char>(label);
-    for (int row = 0; row < 16; ++row)
-      for (int column = 0; column < 16; ++column) {
-        const bool bright = label == 0 ? row % 4 < 2 : label == 1 ? column % 4 < 2 : true;
-        images += static_cast<char>(bright ? 150 + i % 100 : 20);
-      }
-  }
-  write_file(folder / (part + "-images-idx3-ubyte"), images);
-  if (labels) write_file(folder / (part + "-labels-idx1-ubyte"), classes);
-}
 
 class KnnTaskTest : public ::testing::Test {
  protected:
@@ -45,9 +23,9 @@ class KnnTaskTest : public ::testing::Test {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     root_ = fs::temp_directory_path() / str("sgmae-", test->name(), "-", ::getpid());
     fs::create_directories(root_);
-    write_part(root_, "train", 60, true);
-    write_part(root_, "t10k", 30, true);
-    task_.data_path = root_.string();
+    striped::write_part(root_, "train", 60, true);
+    striped::write_part(root_, "t10k", 30, true);
+    task_.data.data_path = root_.string();
     task_.batch_size = 7;  // does not divide the sets
     task_.knn.k = 5;
   }
@@ -69,12 +47,41 @@ class KnnTaskTest : public ::testing::Test {
 
 TEST_F(KnnTaskTest, SolvesWhatPixelsDecide) {
   const KnnScore score = run();
-  EXPECT_EQ(score.result.accuracy, 1.0);
+  EXPECT_EQ(score.counts().top1(), 1.0);
   EXPECT_EQ(score.train_images, 60);
   EXPECT_EQ(score.test_images, 30);
   const auto json = to_json(score);
   EXPECT_EQ(json["knn_acc1"], 1.0);
-  EXPECT_EQ(json["per_class"].size(), 3u);
+  EXPECT_EQ(json["test"]["per_class"].size(), 3u);
+  // Both features, each with the weighted vote of 5 and plain ones of 1, 5, 10, 20.
+  ASSERT_EQ(json["table"].size(), 10u);
+  EXPECT_EQ(json["table"][0]["features"], "mean");
+  EXPECT_EQ(json["table"][0]["k"], 5);
+  EXPECT_EQ(json["table"][1]["temperature"], 0.0);
+  EXPECT_EQ(json["table"][9]["features"], "cls");
+  EXPECT_EQ(json["table"][9]["k"], 20);
+}
+
+TEST_F(KnnTaskTest, ChoosesTheFeaturesOfTheScore) {
+  const KnnScore mean = run();
+  task_.features = FeatureKind::cls;
+  const KnnScore cls = run();
+  EXPECT_EQ(mean.chosen, 0u);
+  EXPECT_EQ(cls.chosen, 5u);
+  EXPECT_EQ(cls.counts(), mean.rows[5].counts);
+}
+
+TEST_F(KnnTaskTest, LeavesOutPlainVotesOfMoreThanThereAre) {
+  task_.max_train = 10;
+  EXPECT_EQ(run().rows.size(), 2u * 4);
+}
+
+TEST_F(KnnTaskTest, RefusesUnusableK) {
+  task_.plain_k = "1,many";
+  EXPECT_EQ(refusal(), ExitCode::usage);
+  task_.plain_k = "";
+  task_.knn.k = 61;
+  EXPECT_EQ(refusal(), ExitCode::usage);
 }
 
 TEST_F(KnnTaskTest, CanUseFewerTrainingImages) {
@@ -83,11 +90,11 @@ TEST_F(KnnTaskTest, CanUseFewerTrainingImages) {
 }
 
 TEST_F(KnnTaskTest, NeedsDataLabelsAndATestPart) {
-  task_.data_path.clear();
+  task_.data.data_path.clear();
   EXPECT_EQ(refusal(), ExitCode::usage);
-  task_.data_path = (root_ / "absent").string();
+  task_.data.data_path = (root_ / "absent").string();
   EXPECT_EQ(refusal(), ExitCode::data);
-  task_.data_path = root_.string();
+  task_.data.data_path = root_.string();
   fs::remove(root_ / "t10k-labels-idx1-ubyte");
   EXPECT_EQ(refusal(), ExitCode::data);
   fs::remove(root_ / "t10k-images-idx3-ubyte");

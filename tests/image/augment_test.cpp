@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace sgmae {
 namespace {
@@ -62,6 +64,71 @@ TEST(RandomResizedCrop, DistributedAsTorchvision) {
     EXPECT_NEAR(log_ratio.deviation(), expected.log_ratio_deviation, tolerance);
     EXPECT_NEAR(left.deviation(), expected.left_deviation, tolerance);
     EXPECT_NEAR(top.deviation(), expected.top_deviation, tolerance);
+  }
+}
+
+// Largest distance between the distribution of `values` and the one with cumulative function `cdf`
+// (Kolmogorov and Smirnov), leaving out the jump at 1, where sides are cut.
+template <class Cdf>
+double distance(std::vector<double> values, const Cdf& cdf) {
+  std::sort(values.begin(), values.end());
+  double largest = 0;
+  for (std::size_t i = 0; i < values.size() && values[i] < 1; ++i) {
+    const double below = static_cast<double>(i) / static_cast<double>(values.size());
+    largest = std::max(largest, std::abs(cdf(values[i]) - below));
+  }
+  return largest;
+}
+
+// Oracle: the law itself. Of share s ~ U(0.08, 1) and log ratio r ~ U(-log 4/3, log 4/3), the width
+// of a box in a W x H image is sqrt(s e^r H / W) of W, cut at 1; the corner is uniform over what is
+// left. 20,000 draws: a distance above 2.69 / sqrt(20,000) = 0.019 has probability 1e-6.
+TEST(RandomResizedCrop, SingleDrawFollowsItsLaw) {
+  constexpr int draws = 20'000;
+  const AugmentOptions options{.min_scale = 0.08, .single_draw = true};
+  const double a = std::log(4.0 / 3.0);
+  for (const ImageSize size : {ImageSize{20'000, 20'000}, {30'000, 10'000}, {10'000, 25'000}}) {
+    SCOPED_TRACE(testing::Message() << size.width << "x" << size.height);
+    // P(side <= x) for a side sqrt(s e^r f): the mean over r of P(s <= x^2 e^-r / f).
+    const auto side_cdf = [&](double f) {
+      return [f, a](double x) {
+        constexpr int steps = 400;
+        double sum = 0;
+        for (int i = 0; i < steps; ++i) {
+          const double r = a * (2 * (i + 0.5) / steps - 1);
+          sum += std::clamp((x * x * std::exp(-r) / f - 0.08) / 0.92, 0.0, 1.0);
+        }
+        return sum / steps;
+      };
+    };
+    std::vector<double> widths, heights, corners;
+    for (std::uint64_t i = 0; i < draws; ++i) {
+      Rng rng(0, 0, i, Purpose::augment);
+      const CropBox box = random_resized_crop(rng, size, options);
+      widths.push_back(static_cast<double>(box.width) / size.width);
+      heights.push_back(static_cast<double>(box.height) / size.height);
+      if (box.width < size.width) corners.push_back((box.x + 0.5) / (size.width - box.width + 1));
+    }
+    const double wide = static_cast<double>(size.width) / size.height;
+    EXPECT_LT(distance(widths, side_cdf(1 / wide)), 0.019);
+    EXPECT_LT(distance(heights, side_cdf(wide)), 0.019);
+    // As many as are left of 20,000, at the same probability.
+    EXPECT_LT(distance(corners, [](double x) { return x; }),
+              2.69 / std::sqrt(static_cast<double>(corners.size())));
+    // The jump: the share of boxes that are as wide as the image.
+    EXPECT_NEAR(1.0 - static_cast<double>(corners.size()) / draws, 1 - side_cdf(1 / wide)(1.0),
+                0.019);
+  }
+}
+
+TEST(RandomResizedCrop, SingleDrawKeepsInsideTinyImages) {
+  const AugmentOptions options{.min_scale = 0.08, .single_draw = true};
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Rng rng(0, 0, i, Purpose::augment);
+    const CropBox box = random_resized_crop(rng, {3, 1}, options);
+    EXPECT_EQ(box.height, 1);
+    EXPECT_GE(box.width, 1);
+    EXPECT_LE(box.x + box.width, 3);
   }
 }
 

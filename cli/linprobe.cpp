@@ -1,0 +1,19 @@
+// sgmae linprobe: what a linear classifier reads from a frozen encoder.
+#include "sgmae/eval/linprobe.h"
+
+#include <memory>
+
+#include "cli/command.h"
+
+namespace sgmae {
+
+Command linprobe_command() {
+  const auto options = std::make_shared<LinprobeOptions>();
+  Command command;
+  options->declare(command.options);
+  command.takes_recipe = true;
+  command.run = [options](const std::vector<std::string>&) { return linprobe(*options); };
+  return command;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,41 @@
+// The two labelled parts of a data set that a classifier is trained and tested on.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "sgmae/base/options.h"
+#include "sgmae/data/loader.h"
+#include "sgmae/nn/config.h"
+
+namespace sgmae {
+
+// automatic: squash where images have the model's size already, else the field's centre crop.
+enum class EvalFit { automatic, centre_crop, squash };
+
+struct LabelledData {
+  std::string data_path, data_root;
+  std::string train_split = "train", test_split = "test";
+  std::string train_list, test_list;  // list files in place of data_path and splits
+  EvalFit fit = EvalFit::automatic;
+  int num_workers = 2;
+
+  void declare(Options& options);  // section [data]
+};
+
+struct LabelledSources {
+  std::unique_ptr<Source> train, test;
+  std::int64_t classes = 0;  // labels are 0 .. classes-1 in both parts
+};
+
+// Throws Error: usage where nothing is named; data where a part is missing, an image has no class,
+// there are fewer than two classes, or the test part has a class that the training part lacks.
+LabelledSources open_labelled(const LabelledData& data);
+
+// A loader's options for looking at whole images, in the source's order, none left out.
+LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
+                                const MaeConfig& config, const Normalisation& normalisation,
+                                std::int64_t batch_size);
+
+}  // namespace sgmae

@@ -1,0 +1,574 @@
+#include "sgmae/eval/linprobe.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/log_softmax.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/base/version.h"
+#include "sgmae/eval/linear_head.h"
+#include "sgmae/eval/logistic.h"
+#include "sgmae/eval/metrics.h"
+#include "sgmae/io/tensorboard.h"
+#include "sgmae/optim/groups.h"
+#include "sgmae/optim/lars.h"
+#include "sgmae/optim/schedule.h"
+#include "sgmae/train/checkpoint.h"
+#include "sgmae/train/console.h"
+#include "sgmae/train/flops.h"
+#include "sgmae/train/run_folder.h"
+#include "sgmae/train/signals.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr const char* best_name = "checkpoint-best.safetensors";
+constexpr const char* last_name = "checkpoint-last.safetensors";
+constexpr const char* state_name = "checkpoint-last.state.safetensors";
+
+double seconds_now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+double peak_lr(const LinprobeOptions& o) {
+  if (o.lr > 0) return o.lr;
+  return o.blr * static_cast<double>(o.batch_size * o.accum_iter) / 256.0;
+}
+
+void check_options(const LinprobeOptions& o) {
+  const auto need = [](bool fits, const std::string& message) {
+    check(fits, ExitCode::usage, message);
+  };
+  need(!o.checkpoint.empty(),
+       "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
+  need(!(o.global_pool && o.cls_token), "global_pool and cls_token exclude each other; give one");
+  need(!o.output_dir.empty(), "output_dir is empty; name a folder: --output_dir FOLDER");
+  need(o.resume == "auto" || o.resume == "none",
+       str("resume must be auto or none, not '", o.resume,
+           "'; to go on with a probe give its --output_dir again"));
+  need(o.device == "cpu",
+       str("device: '", o.device, "' is not available in this build; use --device cpu"));
+  need(o.batch_size >= 2, str("batch_size must be at least 2, not ", o.batch_size));
+  need(o.accum_iter >= 1, str("accum_iter must be at least 1, not ", o.accum_iter));
+  need(o.epochs >= 1, str("epochs must be at least 1, not ", o.epochs));
+  need(o.warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", o.warmup_epochs));
+  need(std::isfinite(peak_lr(o)) && peak_lr(o) > 0,
+       str("the learning rate must be positive, but is ", peak_lr(o), "; set --blr or --lr"));
+  need(o.min_lr >= 0 && o.min_lr <= peak_lr(o),
+       str("min_lr must lie in 0 .. ", peak_lr(o), " (the peak), not be ", o.min_lr));
+  need(o.weight_decay >= 0, str("weight_decay must not be negative, but is ", o.weight_decay));
+  need(o.log_every >= 1, str("log_every must be at least 1, not ", o.log_every));
+}
+
+LoadedMae load_encoder(const LinprobeOptions& o) {
+  LoadedMae loaded = load_mae(o.checkpoint, /*need_decoder=*/false);
+  loaded.model.set_precision(choose_precision(o.precision));
+  if (o.model.empty()) return loaded;
+  const MaeConfig wanted = named_config(o.model), &found = loaded.info.config;
+  check(wanted.encoder.dim == found.encoder.dim && wanted.encoder.depth == found.encoder.depth &&
+            wanted.patch_size == found.patch_size,
+        ExitCode::usage, loaded.path.string(), " is no ", o.model, ": its encoder is ",
+        found.encoder.dim, " x ", found.encoder.depth, " with patch ", found.patch_size,
+        "; leave --model out");
+  return loaded;
+}
+
+LabelledSources load_data(const LinprobeOptions& o) {
+  LabelledSources sources = open_labelled(o.data);
+  check(o.nb_classes == 0 || o.nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
+        o.nb_classes, ", and the training images have ", sources.classes,
+        " classes; leave --nb_classes out");
+  return sources;
+}
+
+// The options that say where a probe lives and how fast it goes, not what comes out. That the
+// encoder is the same is told by its weights.
+bool may_change(const OptionInfo& option) {
+  for (const char* name : {"checkpoint", "finetune", "model", "nb_classes", "data_path",
+                           "data_root", "num_workers", "output_dir", "log_dir", "resume", "device",
+                           "precision", "threads", "log_every", "pin_mem", "dist_eval"})
+    if (option.name == name) return true;
+  return false;
+}
+
+// Opens output_dir for this probe. Throws Error(usage) where it holds another.
+RunFolder open_folder(const LinprobeOptions& options) {
+  RunFolder folder{options.output_dir};
+  LinprobeOptions there, here = options;
+  Options stored, given;
+  there.declare(stored);
+  here.declare(given);
+  folder.existed = fs::exists(folder.config());
+  if (folder.existed) {
+    check(options.resume != "none", ExitCode::usage, folder.root.string(),
+          " holds a run already and resume is none; choose another --output_dir");
+    const std::string text = read_text(folder.config());
+    check(text.find("[probe]") != std::string::npos, ExitCode::usage, folder.root.string(),
+          " holds a run that is no linear probe; choose another --output_dir");
+    const std::string other = config_difference(folder.config(), stored, given, may_change);
+    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different probe: ", other,
+          "; choose another --output_dir, or give the options of ", folder.config().string());
+  }
+  std::error_code error;
+  fs::create_directories(folder.figures(), error);
+  check(!error, ExitCode::usage, "cannot write to the folder ", folder.root.string(), ": ",
+        error.message(), "; choose another with --output_dir");
+  return folder;
+}
+
+void describe(const RunFolder& folder, const LinprobeOptions& options, const LoadedMae& encoder) {
+  LinprobeOptions copy = options;
+  Options declared;
+  copy.declare(declared);
+  describe_run(folder, declared, options.seed,
+               {{"threads", at::get_num_threads()}, {"encoder", model_hash(encoder.model)}});
+}
+
+// What a test of a head finds.
+struct TestResult {
+  ClassificationCounts counts;
+  double loss = 0;  // mean cross-entropy
+};
+
+double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels) {
+  const at::Tensor log_share = at::log_softmax(scores, 1).contiguous();
+  double loss = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    loss -= log_share
+                .const_data_ptr<float>()[static_cast<std::int64_t>(i) * scores.size(1) + labels[i]];
+  return loss;
+}
+
+TestResult test_head(const LoadedMae& encoder, const LinearHead& head, FeatureKind kind,
+                     const LinprobeOptions& options, const Source& test) {
+  Loader loader(test, evaluation_loader(options.data, test, encoder.info.config,
+                                        {encoder.info.mean, encoder.info.std}, options.batch_size));
+  loader.start_epoch(0);
+  TestResult result{ClassificationCounts(head.classes())};
+  for (Batch batch; loader.next(batch);) {
+    if (stop_requested()) throw StopRequested();
+    const at::Tensor scores = head.scores(features_of(encode_batch(encoder.model, batch), kind));
+    result.counts.add(scores, batch.label);
+    result.loss += cross_entropy(scores, batch.label);
+  }
+  result.loss /= static_cast<double>(result.counts.images());
+  return result;
+}
+
+// A classifier that is whole in itself: encoder and head under MAE's names.
+void save_classifier(const fs::path& path, const LoadedMae& encoder, const LinearHead& head,
+                     FeatureKind kind, const std::vector<std::string>& class_names) {
+  NamedTensors tensors;
+  for (const Parameter& parameter : encoder.model.parameters())
+    if (!parameter.name.starts_with("decoder_") && parameter.name != "mask_token")
+      tensors.emplace_back(parameter.name, parameter.value);
+  for (const auto& [name, tensor] : head.tensors()) tensors.emplace_back(name, tensor);
+  const json metadata{{"version", version},
+                      {"config", to_json(encoder.info.config)},
+                      {"mean", encoder.info.mean},
+                      {"std", encoder.info.std},
+                      {"epoch", encoder.info.epoch},
+                      {"step", encoder.info.step},
+                      {"features", kind == FeatureKind::cls ? "cls" : "mean"},
+                      {"classes", class_names}};
+  write_safetensors(
+      path, tensors,
+      {{"format", "pt"}, {"sgmae", metadata.dump(-1, ' ', false, json::error_handler_t::replace)}});
+}
+
+ordered_json summary(const LoadedMae& encoder, const LinprobeOptions& options,
+                     const LabelledSources& sources, const ClassificationCounts& counts) {
+  return {{"checkpoint", encoder.path.string()},
+          {"checkpoint_epoch", encoder.info.epoch},
+          {"protocol", options.cached_features ? "cached features, L-BFGS" : "augmented, LARS"},
+          {"features", options.global_pool ? "mean" : "cls"},
+          {"classes", sources.classes},
+          {"train_images", sources.train->size()},
+          {"test_images", sources.test->size()},
+          {"acc1", counts.top1()},
+          {"acc5", counts.top5()},
+          {"class_mean", counts.class_mean()}};
+}
+
+ordered_json finish(const fs::path& folder, ordered_json result, const TestResult& test,
+                    const LabelledSources& sources) {
+  result["test"] = to_json(test.counts, sources.train->class_names());
+  write_result(folder, result, test.counts);
+  info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
+       fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
+       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images; ",
+       (folder / "result.json").string());
+  return result;
+}
+
+// Copies messages to the run's train.log while it lives.
+struct OpenLog {
+  explicit OpenLog(const fs::path& path) { set_log_file(path.string()); }
+  ~OpenLog() { set_log_file(""); }
+};
+
+// Where a probe stands: everything here is saved, so that a resumed one goes on exactly.
+struct Position {
+  std::int64_t epoch = 0, step = 0;  // epochs finished and tested; steps finished of the next one
+  double loss_sum = 0, lr_sum = 0;   // over the present epoch's steps
+  double best = -1;                  // share of test images right
+  std::int64_t best_epoch = -1;
+
+  json to_json() const {
+    return {{"epoch", epoch},   {"step", step}, {"loss_sum", loss_sum},
+            {"lr_sum", lr_sum}, {"best", best}, {"best_epoch", best_epoch}};
+  }
+  static Position from_json(const json& j) {
+    return {.epoch = j.at("epoch"),
+            .step = j.at("step"),
+            .loss_sum = j.at("loss_sum"),
+            .lr_sum = j.at("lr_sum"),
+            .best = j.at("best"),
+            .best_epoch = j.at("best_epoch")};
+  }
+};
+
+// MAE's protocol.
+class ProbeTrainer {
+ public:
+  ProbeTrainer(const LinprobeOptions& options, const LoadedMae& encoder,
+               const LabelledSources& sources)
+      : options_(options),
+        encoder_(encoder),
+        sources_(sources),
+        steps_per_epoch_(sources.train->size() / options.batch_size / options.accum_iter),
+        head_(encoder.info.config.encoder.dim, sources.classes, options.seed),
+        optimizer_(head_.parameters(), LarsOptions{.weight_decay = options.weight_decay}) {
+    check(steps_per_epoch_ >= 1, ExitCode::usage, "there are ", sources.train->size(),
+          " training images, fewer than one step takes (batch_size ", options.batch_size,
+          " x accum_iter ", options.accum_iter, "); lower --batch_size or --accum_iter");
+  }
+
+  ordered_json run() {
+    folder_ = open_folder(options_);
+    const OpenLog log(folder_.messages());
+    restore();
+    describe(folder_, options_, encoder_);
+    trim_log(folder_.log(), position_.epoch);
+    EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
+    info("encoder: ", encoder_.path.string(), "; ", sources_.train->size(), " training and ",
+         sources_.test->size(), " test images of ", sources_.classes, " classes; lr ",
+         peak_lr(options_));
+    Loader loader(*sources_.train, training_loader());
+    std::optional<TestResult> last;
+    try {
+      while (position_.epoch < options_.epochs) {
+        train_epoch(loader);
+        last = test();
+        finish_epoch(*last, events);
+      }
+      if (!last) last = test();  // a finished probe, called again
+    } catch (const StopRequested&) {
+      save_state();
+      fail(ExitCode::interrupted, "interrupted; ", (folder_.root / state_name).string(),
+           " is written, and the same command goes on from there");
+    }
+    ordered_json result = summary(encoder_, options_, sources_, last->counts);
+    result["epochs"] = options_.epochs;
+    result["best_acc1"] = position_.best;
+    result["best_epoch"] = position_.best_epoch;
+    return finish(folder_.root, result, *last, sources_);
+  }
+
+ private:
+  LoaderOptions training_loader() const {
+    const MaeConfig& config = encoder_.info.config;
+    LoaderOptions loader;
+    loader.batch_size = options_.batch_size;
+    loader.num_workers = options_.data.num_workers;
+    loader.seed = options_.seed;
+    loader.height = static_cast<int>(config.height);
+    loader.width = static_cast<int>(config.width);
+    loader.channels = static_cast<int>(config.channels);
+    loader.normalisation = {encoder_.info.mean, encoder_.info.std};
+    loader.augment.min_scale = 0.08;
+    loader.augment.single_draw = true;
+    return loader;
+  }
+
+  EpochConsole console() const {
+    // The encoder on whole images, forward only.
+    MaeConfig encoder = encoder_.info.config;
+    encoder.decoder = {0, 0, 1};
+    return {.epoch = position_.epoch,
+            .epochs = options_.epochs,
+            .batches = steps_per_epoch_ * options_.accum_iter,
+            .log_every = options_.log_every,
+            .images_per_batch = options_.batch_size,
+            .flop_per_image = training_flop_per_image(encoder, encoder.n_patches()) / 3};
+  }
+
+  void train_epoch(Loader& loader) {
+    loader.start_epoch(position_.epoch, position_.step * options_.accum_iter);
+    EpochConsole console = this->console();
+    while (position_.step < steps_per_epoch_) {
+      if (stop_requested()) throw StopRequested();
+      take_step(loader, console);
+    }
+  }
+
+  void take_step(Loader& loader, EpochConsole& console) {
+    const double epoch =
+        static_cast<double>(position_.epoch) +
+        static_cast<double>(position_.step) / static_cast<double>(steps_per_epoch_);
+    console.lr = learning_rate({.peak_lr = peak_lr(options_),
+                                .min_lr = options_.min_lr,
+                                .warmup_epochs = options_.warmup_epochs,
+                                .epochs = static_cast<double>(options_.epochs)},
+                               epoch);
+    double sum = 0;
+    for (std::int64_t i = 0; i < options_.accum_iter; ++i) {
+      const double begun = seconds_now();
+      Batch batch;
+      const bool more = loader.next(batch);
+      SGMAE_ASSERT(more);
+      const double loaded = seconds_now();
+      const Features features = encode_batch(encoder_.model, batch);
+      const double loss =
+          head_.forward_backward(features_of(features, options_.features()), features.label,
+                                 1.0 / static_cast<double>(options_.accum_iter));
+      sum += loss;
+      console.loss.add(loss);
+      console.data.add(loaded - begun);
+      console.time.add(seconds_now() - begun);
+      console.show(position_.step * options_.accum_iter + i + 1);
+    }
+    check(std::isfinite(sum), ExitCode::diverged, "the probe's loss is not finite in epoch ",
+          position_.epoch, "; lower --blr");
+    optimizer_.step(console.lr);
+    zero_gradients(head_.parameters());
+    position_.loss_sum += sum / static_cast<double>(options_.accum_iter);
+    position_.lr_sum += console.lr;
+    ++position_.step;
+  }
+
+  TestResult test() const {
+    return test_head(encoder_, head_, options_.features(), options_, *sources_.test);
+  }
+
+  void finish_epoch(const TestResult& test, EventWriter& events) {
+    const double steps = static_cast<double>(steps_per_epoch_);
+    std::int64_t parameters = 0;
+    for (const Parameter& p : head_.parameters()) parameters += p.value.numel();
+    const ordered_json entries{{"train_lr", position_.lr_sum / steps},
+                               {"train_loss", position_.loss_sum / steps},
+                               {"test_loss", test.loss},
+                               {"test_acc1", 100 * test.counts.top1()},
+                               {"test_acc5", 100 * test.counts.top5()},
+                               {"test_class_mean", 100 * test.counts.class_mean()},
+                               {"epoch", position_.epoch},
+                               {"n_parameters", parameters}};
+    std::ofstream(folder_.log(), std::ios::app) << entries.dump() << std::endl;
+    const std::int64_t x = 1000 * (position_.epoch + 1);
+    for (const char* key : {"train_loss", "test_loss", "test_acc1", "test_acc5"})
+      events.scalar(std::string(key).starts_with("train") ? key : str("perf/", key),
+                    entries[key].get<double>(), x);
+    events.flush();
+
+    const bool best = test.counts.top1() > position_.best;
+    if (best) {
+      position_.best = test.counts.top1();
+      position_.best_epoch = position_.epoch;
+    }
+    info("epoch ", position_.epoch, ": top-1 ", fixed(100 * test.counts.top1(), 2), " %, best ",
+         fixed(100 * position_.best, 2), " %");
+    ++position_.epoch;
+    position_.step = 0;
+    position_.loss_sum = position_.lr_sum = 0;
+    if (best) save_model(best_name);
+    save_model(last_name);
+    save_state();
+  }
+
+  void save_model(const char* name) const {
+    save_classifier(folder_.root / name, encoder_, head_, options_.features(),
+                    sources_.train->class_names());
+  }
+
+  // The state holds the head too, so that it alone says where to go on.
+  void save_state() const {
+    NamedTensors tensors = head_.tensors();
+    for (const auto& [name, tensor] : optimizer_.state()) tensors.emplace_back(name, tensor);
+    const json state{{"position", position_.to_json()},
+                     {"encoder", model_hash(encoder_.model)},
+                     {"images", sources_.train->size()}};
+    write_safetensors(folder_.root / state_name, tensors, {{"probe", state.dump()}});
+  }
+
+  void restore() {
+    const fs::path path = folder_.root / state_name;
+    if (!folder_.existed || !fs::exists(path)) return;
+    const TensorFile file = read_safetensors(path);
+    try {
+      const auto text = file.metadata.find("probe");
+      const json state = json::parse(text == file.metadata.end() ? "" : text->second);
+      check(state.at("encoder") == model_hash(encoder_.model), ExitCode::usage,
+            folder_.root.string(),
+            " holds a probe of another encoder; choose another --output_dir");
+      check(state.at("images") == sources_.train->size(), ExitCode::usage, folder_.root.string(),
+            " holds a probe on ", state.at("images").dump(), " training images, and there are ",
+            sources_.train->size(), " now; choose another --output_dir");
+      position_ = Position::from_json(state.at("position"));
+    } catch (const json::exception&) {
+      fail(ExitCode::checkpoint, path.string(), ": damaged; delete it to begin the probe anew");
+    }
+    head_.load(file);
+    optimizer_.load(file);
+    info("resumed from ", path.string(), ": epoch ", position_.epoch, ", step ", position_.step);
+  }
+
+  const LinprobeOptions& options_;
+  const LoadedMae& encoder_;
+  const LabelledSources& sources_;
+  std::int64_t steps_per_epoch_;
+  LinearHead head_;
+  Lars optimizer_;
+  RunFolder folder_;
+  Position position_;
+};
+
+Features encode_all(const LoadedMae& encoder, const LinprobeOptions& options,
+                    const Source& source) {
+  Loader loader(source,
+                evaluation_loader(options.data, source, encoder.info.config,
+                                  {encoder.info.mean, encoder.info.std}, options.batch_size));
+  loader.start_epoch(0);
+  return extract_features(encoder.model, [&](Batch& batch) {
+    if (stop_requested())
+      fail(ExitCode::interrupted,
+           "interrupted; nothing is written, and the same command begins "
+           "anew");
+    return loader.next(batch);
+  });
+}
+
+// Features once, then the exact solution.
+ordered_json probe_cached(const LinprobeOptions& options, const LoadedMae& encoder,
+                          const LabelledSources& sources) {
+  const double begun = seconds_now();
+  const Features train = encode_all(encoder, options, *sources.train);
+  const Features test = encode_all(encoder, options, *sources.test);
+  const double encoded = seconds_now();
+  const LogisticFit fit = fit_logistic(features_of(train, options.features()), train.label,
+                                       sources.classes, {.l2 = options.l2, .seed = options.seed});
+  const double solved = seconds_now();
+  const at::Tensor scores = fit.head.scores(features_of(test, options.features()));
+  TestResult result{ClassificationCounts(sources.classes)};
+  result.counts.add(scores, test.label);
+  result.loss = cross_entropy(scores, test.label) / static_cast<double>(test.label.size());
+
+  const RunFolder folder = open_folder(options);
+  const OpenLog log(folder.messages());
+  describe(folder, options, encoder);
+  if (!fit.solver.converged)
+    warn("the solver stopped at a slope of ", fit.solver.gradient, " after ", fit.solver.iterations,
+         " iterations");
+  info("features in ", fixed(encoded - begun, 1), " s, solution in ", fixed(solved - encoded, 1),
+       " s, l2 ", fit.l2);
+  save_classifier(folder.root / best_name, encoder, fit.head, options.features(),
+                  sources.train->class_names());
+  ordered_json json = summary(encoder, options, sources, result.counts);
+  json["test_loss"] = result.loss;
+  json["l2"] = fit.l2;
+  json["trials"] = json::array();
+  for (const LogisticTrial& trial : fit.trials)
+    json["trials"].push_back(
+        {{"l2", trial.l2}, {"held_out_acc1", trial.accuracy}, {"held_out_loss", trial.loss}});
+  json["solver"] = {{"iterations", fit.solver.iterations},
+                    {"gradient", fit.solver.gradient},
+                    {"converged", fit.solver.converged}};
+  json["seconds"] = {{"features", encoded - begun}, {"solution", solved - encoded}};
+  return finish(folder.root, json, result, sources);
+}
+
+// The classifier that `checkpoint` holds, tested.
+ordered_json evaluate_only(const LinprobeOptions& options, const LoadedMae& encoder,
+                           const LabelledSources& sources) {
+  const TensorFile file = read_safetensors(encoder.path);
+  check(file.find("head.1.weight"), ExitCode::checkpoint, encoder.path.string(),
+        ": holds no classifier (no 'head.1.weight'); name a probe's checkpoint-best.safetensors");
+  const std::int64_t classes = file.find("head.1.weight")->size(0);
+  check(classes == sources.classes, ExitCode::checkpoint, encoder.path.string(), ": tells ",
+        classes, " classes apart, and the data set has ", sources.classes,
+        "; use the data set it was trained on");
+  LinearHead head(encoder.info.config.encoder.dim, classes, 0);
+  head.load(file);
+  const json metadata = json::parse(file.metadata.at("sgmae"));
+  LinprobeOptions as_trained = options;
+  as_trained.global_pool = metadata.value("features", "cls") == "mean";
+  const TestResult test = test_head(encoder, head, as_trained.features(), options, *sources.test);
+  ordered_json result = summary(encoder, as_trained, sources, test.counts);
+  result.erase("protocol");
+  result["test_loss"] = test.loss;
+  return finish(options.output_dir, result, test, sources);
+}
+
+}  // namespace
+
+void LinprobeOptions::declare(Options& o) {
+  o.section("model");
+  o.add("checkpoint", checkpoint, "run folder or .safetensors file; the decoder is not needed");
+  o.add("finetune", finetune, "checkpoint, as MAE's script calls it");
+  o.add("model", model, "name that the checkpoint's sizes must fit; empty: any");
+  o.add("nb_classes", nb_classes, "classes that the data must have; 0: any number");
+  data.declare(o);
+  o.section("optim");
+  o.add("batch_size", batch_size, "images per forward pass");
+  o.add("accum_iter", accum_iter, "forward passes per step; the effective batch is the product");
+  o.add("epochs", epochs, "passes over the training images");
+  o.add("warmup_epochs", warmup_epochs, "epochs of linearly rising learning rate");
+  o.add("blr", blr, "base learning rate: lr = blr * effective batch / 256");
+  o.add("lr", lr, "learning rate after the warm-up; 0: from blr");
+  o.add("min_lr", min_lr, "learning rate at the end");
+  o.add("weight_decay", weight_decay, "of LARS");
+  o.section("probe");
+  o.add("global_pool", global_pool, "probe the mean of the patch tokens, not the class token");
+  o.add("cls_token", cls_token, "probe the class token: the default, by MAE's flag");
+  o.add("cached_features", cached_features,
+        "features of whole images, computed once, and the exact solution by L-BFGS, in place of "
+        "training on augmented images");
+  o.add("l2", l2,
+        "with cached_features: regularisation, in units of mean cross-entropy; negative: chosen on "
+        "a held-out tenth of the training images");
+  o.section("run");
+  o.add("output_dir", output_dir, "folder of the probe: configuration, logs, checkpoints, result");
+  o.add("log_dir", log_dir, "folder of TensorBoard events; empty: output_dir");
+  o.add("resume", resume, "auto: go on where output_dir stopped; none: only start anew");
+  o.add("eval", eval, "only test the classifier that the checkpoint holds");
+  o.add("seed", seed, "of every random draw");
+  o.add("device", device, "cpu or cuda");
+  declare_compute(o, threads, precision);
+  o.add("log_every", log_every, "steps between console lines");
+  o.add("pin_mem", pin_mem, "accepted for MAE's command lines; there is nothing to pin on a CPU");
+  o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
+}
+
+nlohmann::ordered_json linprobe(LinprobeOptions options) {
+  if (!options.finetune.empty()) options.checkpoint = std::exchange(options.finetune, "");
+  check_options(options);
+  use_threads(options.threads);
+  const StopSignals signals;
+  const LoadedMae encoder = load_encoder(options);
+  const LabelledSources sources = load_data(options);
+  if (options.eval) return evaluate_only(options, encoder, sources);
+  if (options.cached_features) return probe_cached(options, encoder, sources);
+  return ProbeTrainer(options, encoder, sources).run();
+}
+
+}  // namespace sgmae
