@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   const Mae model(named_config("mae_vit_base_patch16"), 1);
   const std::int64_t n = model.config().n_patches();
   SurveyOptions options;
+  options.center = GuideCenter::mean;
   for (const Measure& measure : measures()) options.measures.insert(measure.name);
   const Subject subject{.name = "ViT-B/16",
                         .encoder = &model.encoder(),

@@ -17,6 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t kPositionImages = 64;  // from which position means are learned
+
 // The checkpoints of a run folder (or of its checkpoints/), oldest first; none for other paths.
 std::vector<fs::path> checkpoints_of(const fs::path& path) {
   std::error_code ignored;
@@ -118,8 +120,9 @@ void AnalysisTask::declare(Options& o) {
         {{"none", GuideCenter::none},
          {"mean", GuideCenter::mean},
          {"position", GuideCenter::position}},
-        "what is subtracted from features before they are cut; position, as training does, reads "
-        "the images twice");
+        "what is subtracted from features before they are cut; position: the mean feature of each "
+        "grid "
+        "position over 64 images, as training does");
   o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
 }
 
@@ -207,8 +210,10 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   load.shuffle = false;
   load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);
-  Loader loader(*source, load);
   if (options.center == GuideCenter::position && cuts(options)) {
+    LoaderOptions some = load;
+    some.subset = draw(source->size(), kPositionImages, task.survey.seed);
+    Loader loader(*source, some);
     loader.start_epoch(0);
     Batch batch;
     learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
@@ -218,6 +223,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     });
   }
   Survey survey(subjects, options);
+  Loader loader(*source, load);
   loader.start_epoch(0);
 
   Analysis analysis;

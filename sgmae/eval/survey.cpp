@@ -1,11 +1,9 @@
 #include "sgmae/eval/survey.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "sgmae/analysis/attention_shape.h"
@@ -26,9 +24,11 @@ namespace {
 
 constexpr std::int64_t kTapBytes = std::int64_t{96} << 20;  // internals held at a time, per model
 
+// One chart of metrics.json. Its axes: model, part, `more`, x.
 struct MetricInfo {
   const char *name, *title, *paper, *unit;
-  std::vector<std::string> axes = {"model", "part", "layer"};
+  const char* x = "layer";
+  std::vector<std::string> more = {};
   bool along_training = false;  // also drawn over the epochs of a run
 };
 
@@ -36,106 +36,103 @@ struct MetricInfo {
 const std::vector<MetricInfo>& metric_infos() {
   static const std::vector<MetricInfo> all{
       {"similarity_to_mean", "Similarity of patches to the mean patch", "Fig. 2", "cosine"},
-      {"feature_variance", "Feature variance", "Table 1", "", {"model", "part", "layer"}, true},
+      {"feature_variance", "Feature variance", "Table 1", "", "layer", {}, true},
       {"similarity_variance", "Similarity variance", "Table 1", ""},
       {"similarity_variance_normalised", "Similarity variance, M scaled to 0 … 1", "Table 1", ""},
       {"separation_similarity",
        "Similarity within and between the two sides of the last checkpoint's cut",
        "Fig. 3a",
        "cosine",
-       {"model", "part", "layer", "label"},
+       "layer",
+       {"label"},
        true},
       {"separation_attention",
        "Attention within and between the two sides of the last checkpoint's cut",
        "Fig. 3a",
        "attention per patch",
-       {"model", "part", "layer", "label"},
+       "layer",
+       {"label"},
        true},
       {"divergence_similarity",
        "KL divergence of similarity to the last epoch's",
        "Fig. 3b",
        "nats",
-       {"model", "part", "layer"},
+       "layer",
+       {},
        true},
       {"divergence_attention",
        "KL divergence of attention to the last epoch's",
        "Fig. 3b",
        "nats",
-       {"model", "part", "layer"},
+       "layer",
+       {},
        true},
       {"exploitation",
        "Exploitation rate",
        "Fig. 4",
        "share of all outputs",
-       {"model", "part", "layer", "label"},
+       "layer",
+       {"label"},
        true},
       {"exploitation_literal",
        "Exploitation rate, Eq. 6 as printed",
        "Fig. 4",
        "",
-       {"model", "part", "layer", "label"},
+       "layer",
+       {"label"},
        true},
       {"nmi", "Mutual information of query and key", "Fig. 6", "of 1"},
       {"nmi_heads",
        "Mutual information of query and key, by head",
        "Fig. 6",
        "of 1",
-       {"model", "part", "layer", "head"}},
+       "layer",
+       {"head"}},
       {"attention_distance", "Attention distance", "Fig. 7a", "pixels"},
       {"attention_distance_heads",
        "Attention distance, by head",
        "Fig. 7a",
        "pixels",
-       {"model", "part", "layer", "head"}},
+       "layer",
+       {"head"}},
       {"fourier_depth",
        "Relative log amplitude of the highest frequency",
        "Fig. 7b",
        "log amplitude",
-       {"model", "part", "depth", "label"}},
+       "depth",
+       {"label"}},
       {"fourier_spectrum",
        "Relative log amplitude",
        "Fig. 7b",
        "log amplitude",
-       {"model", "part", "block", "frequency"}},
+       "frequency",
+       {"block"}},
       {"mask_token_variance", "Feature variance of mask tokens", "Fig. 7c", ""},
       {"mask_token_variance_raw", "Mean variance of mask tokens per dimension", "Fig. 7c", ""},
       {"object_iou",
        "Overlap of the object side with the marked objects",
        "Fig. II",
        "IoU",
-       {"model", "part", "layer"},
+       "layer",
+       {},
        true},
       {"corloc",
        "Images whose seed component's box meets an object's with IoU > 0.5",
        "Fig. II",
        "share of images",
-       {"model", "part", "layer"},
+       "layer",
+       {},
        true},
       {"hidden_share",
        "Share of the objects' area that the mask hides",
        "Fig. VIII",
        "share",
-       {"model", "part", "layer", "label"},
+       "layer",
+       {"label"},
        true},
-      {"reconstruction_error",
-       "Reconstruction error",
-       "section 2",
-       "mean square",
-       {"model", "epoch", "label"}},
+      {"reconstruction_error", "Reconstruction error", "", "mean square", "epoch", {"label"}},
   };
   return all;
-}
-
-const char* feature_name(GuideFeatures features) {
-  switch (features) {
-    case GuideFeatures::attention_out:
-      return "attention_out";
-    case GuideFeatures::block_out:
-      return "block_out";
-    case GuideFeatures::key:
-      return "key";
-  }
-  return "";
 }
 
 // One part of a model: which blocks it has and what stands before the patches.
@@ -149,6 +146,10 @@ std::vector<Part> parts_of(const Subject& subject) {
   std::vector<Part> parts{{"encoder", config.size.depth, config.prefix_tokens()}};
   if (subject.mae) parts.push_back({"decoder", subject.mae->config().decoder.depth, 1});
   return parts;
+}
+
+std::string block_of(const Part& part, std::int64_t layer) {
+  return str(part.name, ".", layer);
 }
 
 // All patches through encoder and, where there is one, decoder.
@@ -209,15 +210,18 @@ class Look {
     return {.metric = metric, .model = model_, .part = part, .label = std::move(label)};
   }
   std::string tap(const Part& part, std::int64_t layer, const char* what) const {
-    return str(part.name, ".", layer, ".", what);
+    return str(block_of(part, layer), ".", what);
   }
   at::Tensor patches(const Part& part, std::int64_t layer, const char* what) const {
     return taps_[tap(part, layer, what)].slice(1, part.prefix);
   }
 
+  at::Tensor guide_features(const Part& part, std::int64_t layer) const {
+    return taps_[feature_tap(block_of(part, layer), options_.features)].slice(1, part.prefix);
+  }
+
   Guide cut_at(const Part& part, std::int64_t layer) const {
-    return cut_of(subject_, str(part.name, ".", layer),
-                  patches(part, layer, feature_name(options_.features)), options_.center);
+    return cut_of(subject_, block_of(part, layer), guide_features(part, layer), options_.center);
   }
 
   void check_finite(const Taps& taps) const {
@@ -234,7 +238,7 @@ class Look {
       for (std::int64_t layer = 0; layer < part.depth; ++layer) {
         if (wants_relations() || wants("attention")) names.push_back(tap(part, layer, "attention"));
         if (wants_relations() || covers())
-          names.push_back(tap(part, layer, feature_name(options_.features)));
+          names.push_back(feature_tap(block_of(part, layer), options_.features));
         if (wants("relations") || wants("variance") || wants("fourier"))
           names.push_back(tap(part, layer, "block_out"));
         if (wants("fourier")) names.push_back(tap(part, layer, "attention_add"));
@@ -271,7 +275,7 @@ class Look {
     }
     if (wants("attention")) measure_heads(part, layer);
     if (!wants_relations()) return;
-    const at::Tensor m = similarity(patches(part, layer, feature_name(options_.features)));
+    const at::Tensor m = similarity(guide_features(part, layer));
     const at::Tensor a = attention_relation(taps_[tap(part, layer, "attention")], part.prefix);
     if (wants("separation")) {
       for (const auto& [metric, relation] :
@@ -282,7 +286,7 @@ class Look {
       }
     }
     if (wants("divergence")) {
-      const std::string key = str(part.name, ".", layer);
+      const std::string key = block_of(part, layer);
       const at::Tensor rows = m.softmax(-1);
       if (is_reference) {
         reference.similarity[key] = rows;
@@ -545,6 +549,18 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
   return (pixels * channels(from.std) + channels(from.mean) - channels(to.mean)) / channels(to.std);
 }
 
+std::string feature_tap(const std::string& block, GuideFeatures features) {
+  switch (features) {
+    case GuideFeatures::attention_out:
+      return block + ".attention_out";
+    case GuideFeatures::block_out:
+      return block + ".block_out";
+    case GuideFeatures::key:
+      return block + ".key";
+  }
+  return {};
+}
+
 Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
              GuideCenter center) {
   GuideOptions options;
@@ -563,15 +579,14 @@ void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features
       std::vector<std::string> names;
       for (const Part& part : parts_of(subject))
         for (std::int64_t layer = 0; layer < part.depth; ++layer)
-          names.push_back(str(part.name, ".", layer, ".", feature_name(features)));
+          names.push_back(feature_tap(block_of(part, layer), features));
       Taps taps(names);
       run_whole(subject,
                 renormalised(pixels, subjects.front().normalisation, subject.normalisation), taps);
       for (const Part& part : parts_of(subject))
         for (std::int64_t layer = 0; layer < part.depth; ++layer) {
-          const std::string block = str(part.name, ".", layer);
-          const at::Tensor sum =
-              taps[str(block, ".", feature_name(features))].slice(1, part.prefix).sum(0);
+          const std::string block = block_of(part, layer);
+          const at::Tensor sum = taps[feature_tap(block, features)].slice(1, part.prefix).sum(0);
           at::Tensor& total = subject.position_mean[block];
           total = total.defined() ? total + sum : sum;
         }
@@ -651,43 +666,39 @@ void Survey::add_chunk(const at::Tensor& pixels, const std::vector<std::int64_t>
 nlohmann::ordered_json Survey::metrics() const {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const MetricInfo& info : metric_infos()) {
-    const auto describe = [&](const std::string& title, const nlohmann::json& axes) {
-      return nlohmann::ordered_json{{"title", title},
+    const auto chart = [&](const std::string& title, std::vector<std::string> more,
+                           const std::string& x, const std::map<SeriesId, MetricTable::Curve>& in) {
+      std::vector<std::string> axes{"model", "part"};
+      axes.insert(axes.end(), more.begin(), more.end());
+      axes.push_back(x);
+      nlohmann::ordered_json metric{{"title", title},
                                     {"paper", info.paper},
                                     {"unit", info.unit},
                                     {"axes", axes},
                                     {"series", nlohmann::ordered_json::array()}};
+      for (const auto& [id, curve] : in) metric["series"].push_back(curve_json(id, curve, x));
+      return metric;
     };
-    const std::string x = info.axes.back() == "frequency" ? "frequency"
-                          : info.axes[1] == "epoch"       ? "epoch"
-                          : info.axes[2] == "depth"       ? "depth"
-                                                          : "layer";
-    nlohmann::ordered_json metric = describe(info.title, info.axes);
-    // The same numbers over the epochs of a run: [run, part, label, layer] -> epoch -> value.
-    std::map<SeriesId, MetricTable::Curve> by_epoch;
+    std::map<SeriesId, MetricTable::Curve> curves, over_training;
     for (const auto& [id, curve] : table_.curves()) {
       if (id.metric != info.name) continue;
-      metric["series"].push_back(curve_json(id, curve, x));
+      curves[id] = curve;
       const Subject& subject = subjects_[id.model];
       if (!info.along_training || !subject.epoch) continue;
-      for (const auto& [layer, moments] : curve) {
-        SeriesId over_epochs = id;
-        over_epochs.model = subject.last_of_run;
-        over_epochs.block = static_cast<std::int64_t>(layer);
-        by_epoch[over_epochs][static_cast<double>(*subject.epoch)] = moments;
+      for (const auto& [layer, moments] : curve) {  // the same numbers, a curve for each block
+        SeriesId by_epoch = id;
+        by_epoch.model = subject.last_of_run;
+        by_epoch.block = static_cast<std::int64_t>(layer);
+        over_training[by_epoch][static_cast<double>(*subject.epoch)] = moments;
       }
     }
-    if (metric["series"].empty()) continue;
-    json[info.name] = std::move(metric);
-    std::erase_if(by_epoch, [](const auto& entry) { return entry.second.size() < 2; });
-    if (by_epoch.empty()) continue;
-    std::vector<std::string> axes = info.axes;
-    axes[2] = "block";
-    axes.push_back("epoch");
-    nlohmann::ordered_json over = describe(str(info.title, ", over training"), axes);
-    for (const auto& [id, curve] : by_epoch)
-      over["series"].push_back(curve_json(id, curve, "epoch"));
-    json[str(info.name, "_by_epoch")] = std::move(over);
+    if (!curves.empty()) json[info.name] = chart(info.title, info.more, info.x, curves);
+    std::erase_if(over_training, [](const auto& entry) { return entry.second.size() < 2; });
+    if (over_training.empty()) continue;
+    std::vector<std::string> more = info.more;
+    more.insert(more.begin(), "block");
+    json[str(info.name, "_by_epoch")] =
+        chart(str(info.title, ", over training"), more, "epoch", over_training);
   }
   return json;
 }

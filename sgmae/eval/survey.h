@@ -55,10 +55,13 @@ struct SurveyOptions {
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
   GuideFeatures features = GuideFeatures::attention_out;  // whose cosine is M (Eq. 2)
-  std::int64_t guide_layer = -2;           // encoder block whose cut says object and background
-  GuideCenter center = GuideCenter::mean;  // of the features that are cut; not of M
+  std::int64_t guide_layer = -2;               // encoder block whose cut says object and background
+  GuideCenter center = GuideCenter::position;  // of the features that are cut; not of M
   double hint_ratio = 0.05;
 };
+
+// The tap of a block's ("encoder.3") features, e.g. encoder.3.attention_out.
+std::string feature_tap(const std::string& block, GuideFeatures features);
 
 // Fills position_mean of every block of every subject with the mean over all images of `next`,
 // which sets pixels as the first subject wants them and returns false at the end.

@@ -39,13 +39,6 @@ Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& no
                      {static_cast<int>(one.size(2)), static_cast<int>(one.size(1))}, normalisation);
 }
 
-std::string feature_tap(std::int64_t layer, GuideFeatures features) {
-  const char* const what = features == GuideFeatures::attention_out ? "attention_out"
-                           : features == GuideFeatures::block_out   ? "block_out"
-                                                                    : "key";
-  return str("encoder.", layer, ".", what);
-}
-
 Shown show(const Subject& subject, const at::Tensor& pixels, const SurveyOptions& options) {
   const VitConfig& config = subject.encoder->config();
   Shown shown{.subject = &subject,
@@ -60,7 +53,7 @@ Shown show(const Subject& subject, const at::Tensor& pixels, const SurveyOptions
   std::vector<std::string> names;
   for (std::int64_t layer = 0; layer < config.size.depth; ++layer) {
     names.push_back(str("encoder.", layer, ".attention"));
-    names.push_back(feature_tap(layer, options.features));
+    names.push_back(feature_tap(str("encoder.", layer), options.features));
   }
   Taps taps(names);
   subject.encoder->encode(pixels, &taps, /*taps_only=*/true);

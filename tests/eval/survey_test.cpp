@@ -46,6 +46,7 @@ Subject subject(const Mae& model, std::int64_t epoch = 1, std::size_t last = 0) 
 
 SurveyOptions everything() {
   SurveyOptions options;
+  options.center = GuideCenter::mean;
   for (const Measure& measure : measures()) options.measures.insert(measure.name);
   return options;
 }
@@ -167,6 +168,7 @@ TEST(Survey, MeasuresHowMasksMeetObjects) {
   const Mae model(small(), 1);
   SurveyOptions options;
   options.measures = {"coverage"};
+  options.center = GuideCenter::mean;
   Survey survey({subject(model)}, options);
   // Everything is object: its hidden share is that of the mask, and nothing lies outside of it.
   std::vector<std::optional<MarkedObjects>> objects(3);

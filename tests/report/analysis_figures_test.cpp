@@ -30,6 +30,7 @@ Subject subject(const Mae& model, const std::string& name) {
 TEST(AnalysisFigures, ThereIsOneForEveryMeasureThatHasOne) {
   const Mae a(small(), 1), b(small(), 2);
   SurveyOptions options;
+  options.center = GuideCenter::mean;
   for (const Measure& measure : measures()) options.measures.insert(measure.name);
   const std::vector<Figure> figures = analysis_figures(
       {subject(a, "a"), subject(b, "b")}, at::randn({3, 3, 16, 24}), options, {.images = 2});
@@ -54,6 +55,7 @@ TEST(AnalysisFigures, ThereIsOneForEveryMeasureThatHasOne) {
 TEST(AnalysisFigures, OnlyWhatWasAskedFor) {
   const Mae model(small(), 1);
   SurveyOptions options;
+  options.center = GuideCenter::mean;
   options.measures = {"clusters", "variance"};
   EXPECT_EQ(analysis_figures({subject(model, "a")}, at::randn({1, 3, 16, 24}), options, {}).size(),
             1u);
