@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <numeric>
 #include <sstream>
+#include <stdexcept>
 
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
+#include "sgmae/base/toml.h"
 
 namespace sgmae {
 namespace {
@@ -16,6 +17,12 @@ namespace {
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
+    if (const auto code = static_cast<unsigned char>(c); code < 0x20 || code == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04X", code);
+      out += escape;
+      continue;
+    }
     if (c == '"' || c == '\\') out += '\\';
     out += c;
   }
@@ -185,6 +192,8 @@ void Options::load_toml(const std::string& text, const std::string& where) {
     document = toml::parse(text, where);
   } catch (const toml::parse_error& error) {
     fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
+  } catch (const std::runtime_error& error) {
+    fail(ExitCode::usage, where, ": ", error.what());
   }
   for (const auto& [section, content] : document) {
     const toml::table* table = content.as_table();

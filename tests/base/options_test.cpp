@@ -40,7 +40,7 @@ TEST(Options, PrintedTomlReadsBackTheSame) {
   Options first, second;
   a.declare(first);
   b.declare(second);
-  first.set("name", "say \"hi\" \\ there", "test");
+  first.set("name", "say \"hi\" \\ there\n\x01", "test");
   first.set("two.fruit", "pear", "test");
   first.set("ratio", "1e-7", "test");
   first.set("loud", "true", "test");
@@ -68,6 +68,15 @@ TEST(Options, ErrorsNameThePlaceAndTheNearestWord) {
             "r.toml: 'count' stands outside a [section]");
   EXPECT_NE(message_of([&] { options.load_toml("[two\n", "r.toml"); }).find("r.toml:1"),
             std::string::npos);
+}
+
+TEST(Options, MalformedTomlIsRefused) {
+  Example example;
+  Options options;
+  example.declare(options);
+  for (const char* text :
+       {"[=]", "[", "[one", "[[one]]", "[one]\nname =", "name = \"x\"", "[one]\nname = é", "\x01"})
+    EXPECT_NE(message_of([&] { options.load_toml(text, "bad.toml"); }), "nothing thrown") << text;
 }
 
 TEST(Options, KnowsWhatWasSet) {
