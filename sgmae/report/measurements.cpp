@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "sgmae/base/file.h"
+#include "sgmae/report/json_text.h"
 
 namespace sgmae {
 namespace {
@@ -38,9 +39,11 @@ std::vector<double> counted(std::size_t count) {
   return values;
 }
 
-ordered_json member(const ordered_json& object, const char* key) {
+// null where there is none.
+const ordered_json& member(const ordered_json& object, const char* key) {
+  static const ordered_json none;
   const auto found = object.find(key);
-  return found == object.end() ? ordered_json() : *found;
+  return found == object.end() ? none : *found;
 }
 
 // The name of each model; with the epoch where one name stands for several.
@@ -50,7 +53,7 @@ std::vector<std::string> model_names(const ordered_json& models) {
   std::vector<std::string> names;
   for (const ordered_json& model : models) {
     std::string name = text_of(model, "name");
-    const ordered_json epoch = member(model, "epoch");
+    const ordered_json& epoch = member(model, "epoch");
     if (count[name] > 1 && epoch.is_number()) name += str(" epoch ", epoch.get<double>());
     names.push_back(name.empty() ? str("model ", names.size()) : name);
   }
@@ -163,7 +166,7 @@ struct MetricReader {
   const ordered_json& metric;
 
   void read() {
-    const ordered_json all = member(metric, "series");
+    const ordered_json& all = member(metric, "series");
     if (!all.is_array()) return leave_out("it has no series");
     // By part, encoder before decoder, and x axis.
     std::map<std::tuple<bool, std::string, std::string>, std::vector<Line>> groups;
@@ -172,7 +175,7 @@ struct MetricReader {
       std::vector<double> x = numbers(series, "at");
       if (x.empty()) x = numbers(series, axis);
       if (x.empty() && axis == "layer") x = counted(numbers(series, "values").size());
-      const ordered_json model = member(series, "model");
+      const ordered_json& model = member(series, "model");
       const bool known = model.is_number_integer() && model.get<std::int64_t>() >= 0 &&
                          model.get<std::size_t>() < into.models.size();
       if (x.empty() || x.size() != numbers(series, "values").size() || !known) {
@@ -254,7 +257,7 @@ Measurements read_measurements(const fs::path& file) {
   Measurements into;
   ordered_json content;
   try {
-    content = ordered_json::parse(read_text(file, ExitCode::data), nullptr, false);
+    content = parse_json(read_text(file, ExitCode::data));
   } catch (const Error& error) {
     into.notes.emplace_back(error.what());
     return into;
@@ -264,15 +267,15 @@ Measurements read_measurements(const fs::path& file) {
                          " is left out: it is not a JSON object of schema 1");
     return into;
   }
-  const ordered_json data = member(content, "data");
+  const ordered_json& data = member(content, "data");
   into.data = data.is_string()   ? data.get<std::string>()
               : data.is_object() ? text_of(data, "path")
                                  : "";
-  if (const ordered_json images = member(content, "images"); images.is_number_integer())
+  if (const ordered_json& images = member(content, "images"); images.is_number_integer())
     into.images = images.get<std::int64_t>();
-  if (const ordered_json models = member(content, "models"); models.is_array())
+  if (const ordered_json& models = member(content, "models"); models.is_array())
     into.models = model_names(models);
-  const ordered_json metrics = member(content, "metrics");
+  const ordered_json& metrics = member(content, "metrics");
   if (metrics.is_object())
     for (const auto& [name, metric] : metrics.items()) MetricReader{into, name, metric}.read();
   read_figures(member(content, "figures"), file.parent_path(), into);

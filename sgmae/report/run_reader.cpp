@@ -1,8 +1,5 @@
 #include "sgmae/report/run_reader.h"
 
-#define TOML_EXCEPTIONS 1
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -12,6 +9,8 @@
 #include <sstream>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/toml.h"
+#include "sgmae/report/json_text.h"
 
 namespace sgmae {
 namespace {
@@ -20,37 +19,6 @@ using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-// JSON as Python writes it: NaN and Infinity outside of texts become null.
-std::string without_nan(const std::string& line) {
-  std::string out;
-  bool in_text = false;
-  for (std::size_t i = 0; i < line.size();) {
-    if (in_text && line[i] == '\\') {
-      out += line.substr(i, 2);
-      i += 2;
-      continue;
-    }
-    if (line[i] == '"') in_text = !in_text;
-    std::size_t word = 0;
-    if (!in_text)
-      for (const std::string_view name : {"NaN", "-Infinity", "Infinity"})
-        if (word == 0 && line.compare(i, name.size(), name) == 0) word = name.size();
-    if (word > 0) {
-      out += "null";
-      i += word;
-    } else {
-      out += line[i++];
-    }
-  }
-  return out;
-}
-
-ordered_json parse_line(const std::string& line) {
-  ordered_json entry = ordered_json::parse(line, nullptr, false);
-  if (entry.is_discarded()) entry = ordered_json::parse(without_nan(line), nullptr, false);
-  return entry;
-}
 
 bool is_number_or_null(const ordered_json& value) {
   return value.is_number() || value.is_null();
@@ -137,8 +105,7 @@ struct Reader {
   std::optional<ordered_json> json_of(const fs::path& file) {
     const auto text = text_of(file);
     if (!text) return std::nullopt;
-    ordered_json content = ordered_json::parse(*text, nullptr, false);
-    if (content.is_discarded()) content = ordered_json::parse(without_nan(*text), nullptr, false);
+    ordered_json content = parse_json(*text);
     if (content.is_object()) return content;
     run.notes.push_back(relative(file) + " is left out: it is not a JSON object");
     return std::nullopt;
@@ -174,6 +141,8 @@ void Reader::read_settings() {
   } catch (const toml::parse_error& error) {
     run.notes.push_back(str("config.toml is left out: line ", error.source().begin.line, ": ",
                             error.description()));
+  } catch (const std::runtime_error& error) {
+    run.notes.push_back(str("config.toml is left out: ", error.what()));
   }
   std::stable_sort(placed.begin(), placed.end(),
                    [](const Placed& a, const Placed& b) { return a.line < b.line; });
@@ -233,7 +202,7 @@ RunLog parse_log(const std::string& text) {
   double next = 0;  // for lines that do not say which epoch they are of
   for (std::string line; std::getline(lines, line);) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    ordered_json entry = parse_line(line);
+    ordered_json entry = parse_json(line);
     if (!entry.is_object()) {
       ++log.unreadable;
       continue;

@@ -146,6 +146,18 @@ TEST_F(ReportPage, HostileFoldersGiveAPageOfWhatIsThere) {
   EXPECT_TRUE(contains(html, "x.png is not shown"));
 }
 
+TEST_F(ReportPage, DeeplyNestedFilesAreLeftOut) {
+  const std::string deep = std::string(300000, '[') + std::string(300000, ']');
+  write("run/log.txt", "{\"epoch\":0,\"train_loss\":1}\n{\"deep\":" + deep + "}\n");
+  for (const char* file : {"env.json", "result.json", "a/metrics.json"})
+    write(str("run/", file), "{\"schema\":1,\"deep\":" + deep + "}");
+  const std::string html = page_of({root_ / "run"});
+  expect_row(html, "Training loss", "1");
+  for (const char* note : {"log.txt: 1 lines are left out", "env.json is left out",
+                           "result.json is left out", "metrics.json is left out"})
+    EXPECT_TRUE(contains(html, note)) << note;
+}
+
 // The page of a run of a hundred thousand epochs stays small.
 TEST_F(ReportPage, HugeLogsAreThinned) {
   std::string log;

@@ -93,6 +93,16 @@ TEST_F(RunReader, DamagedPartsAreNamedAndLeftOut) {
   EXPECT_NE(run.notes[0].find("config.toml is left out: line 1"), std::string::npos);
 }
 
+TEST_F(RunReader, MalformedTomlIsNamed) {
+  for (const char* text : {"[=]", "a\x81 = 1", "ü = 1", "[a", "[a]\nb = 1\nb = 2", "x = 1"}) {
+    write("run/config.toml", text);
+    write("run/log.txt", "{\"epoch\":0}");
+    const RunRecord run = read_run(root_ / "run");
+    EXPECT_TRUE(run.settings.empty()) << text;
+    EXPECT_EQ(run.notes.size(), text == std::string("x = 1") ? 0u : 1u) << text;
+  }
+}
+
 TEST_F(RunReader, WithoutALogThereIsStillTheRest) {
   make_run("run");
   fs::remove(root_ / "run/log.txt");
