@@ -42,7 +42,6 @@ class Reader {
   void read_zip() {
     archive_.layout = TorchArchive::Layout::zip;
     const ZipArchive zip = read_zip_directory(file_, where_);
-    std::string folder;
     std::unordered_map<std::string_view, const ZipEntry*> entries;
     const ZipEntry* data = nullptr;
     for (const ZipEntry& entry : zip.entries) {
@@ -54,7 +53,7 @@ class Reader {
     }
     check(data != nullptr, ExitCode::checkpoint, where_,
           " is a zip archive, but none of torch.save: it has no data.pkl");
-    folder = data->name.substr(0, data->name.size() - std::strlen("data.pkl"));
+    const std::string folder = data->name.substr(0, data->name.size() - std::strlen("data.pkl"));
     check(!entries.contains(folder + "constants.pkl"), ExitCode::checkpoint, where_,
           " is a TorchScript program: open it in Python and torch.save its state_dict()");
 
