@@ -28,11 +28,16 @@ int open_to_read(const std::filesystem::path& path, ExitCode code) {
 }
 
 template <class Bytes>
-Bytes read_all(const std::filesystem::path& path, ExitCode code) {
+Bytes read_all(const std::filesystem::path& path, ExitCode code, std::uint64_t most) {
   const int descriptor = open_to_read(path, code);
   Bytes bytes;
   struct stat status {};
   ::fstat(descriptor, &status);
+  if (static_cast<std::uint64_t>(status.st_size) > most) {
+    ::close(descriptor);
+    fail(code, "cannot read ", path.string(), ": it has ", status.st_size,
+         " bytes, more than a file of its kind can have (", most, ")");
+  }
   bytes.resize(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
   while (done < bytes.size()) {
@@ -53,12 +58,13 @@ Bytes read_all(const std::filesystem::path& path, ExitCode code) {
 
 }  // namespace
 
-std::vector<std::uint8_t> read_file(const std::filesystem::path& path, ExitCode code) {
-  return read_all<std::vector<std::uint8_t>>(path, code);
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, ExitCode code,
+                                    std::uint64_t most) {
+  return read_all<std::vector<std::uint8_t>>(path, code, most);
 }
 
 std::string read_text(const std::filesystem::path& path, ExitCode code) {
-  return read_all<std::string>(path, code);
+  return read_all<std::string>(path, code, largest_whole_file);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path)

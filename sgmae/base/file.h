@@ -14,9 +14,12 @@
 
 namespace sgmae {
 
-// The whole file. Throws Error with `code` when it cannot be read.
+// The whole file. Throws Error with `code` when it cannot be read or has more than `most` bytes,
+// which no such file has: a sparse file may claim any size.
+inline constexpr std::uint64_t largest_whole_file = std::uint64_t{1} << 32;
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
-                                    ExitCode code = ExitCode::data);
+                                    ExitCode code = ExitCode::data,
+                                    std::uint64_t most = largest_whole_file);
 std::string read_text(const std::filesystem::path& path, ExitCode code = ExitCode::usage);
 
 // A file being written beside its final name: commit() syncs it to disk and renames it over `path`;

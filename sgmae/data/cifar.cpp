@@ -30,12 +30,12 @@ class Files {
   explicit Files(const fs::path& place) : place_(place) {
     if (is_folder(place)) return;
     // The archives hold 160 MiB; one of gigabytes is something else.
-    constexpr std::size_t most = std::size_t{1} << 30, step = std::size_t{1} << 20;
+    constexpr std::size_t most = std::size_t{1} << 28, step = std::size_t{1} << 20;
     GzFile file(place);
     for (std::size_t count = step; count == step;) {
       const std::size_t done = archive_.size();
       check(done < most, ExitCode::data, place.string(),
-            " unpacks to more than 1 GiB; it is no CIFAR archive, unpack it first");
+            " unpacks to more than 256 MiB; it is no CIFAR archive, unpack it first");
       archive_.resize(done + step);
       count = file.read(std::span(archive_).subspan(done));
       archive_.resize(done + count);

@@ -107,7 +107,8 @@ std::string FileSource::name(std::int64_t index) const {
 
 void FileSource::open(std::int64_t index, OpenedImage& opened) const {
   opened.raw = {};
-  opened.bytes = read_file(root_ / paths_[static_cast<std::size_t>(index)], ExitCode::data);
+  opened.bytes =
+      read_file(root_ / paths_[static_cast<std::size_t>(index)], ExitCode::data, max_image_bytes);
   opened.info = read_image_info(opened.bytes);
   opened.size = opened.info.size;
 }

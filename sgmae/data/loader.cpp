@@ -399,7 +399,7 @@ LoadedImage load_image(const std::string& path, int height, int width, int chann
   SGMAE_ASSERT(fit != Fit::augment);
   LoadedImage loaded;
   try {
-    loaded.image = decode_image(read_file(path, ExitCode::data), channels);
+    loaded.image = decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
   } catch (const Error& error) {
     const std::string why = error.what();
     if (why.find(path) != std::string::npos) throw;

@@ -274,8 +274,7 @@ class TarSource : public Source {
   int native_channels() const override { return 3; }
   void open(std::int64_t index, OpenedImage& opened) const override {
     const Entry& entry = entries_[static_cast<std::size_t>(index)];
-    constexpr std::uint64_t largest = std::uint64_t{1} << 30;
-    check(entry.size <= largest, ExitCode::data, "an image file of ", entry.size, " bytes");
+    check(entry.size <= max_image_bytes, ExitCode::data, "an image file of ", entry.size, " bytes");
     opened.raw = {};
     opened.bytes.resize(static_cast<std::size_t>(entry.size));
     files_.get(entry.shard, paths_[entry.shard])->read(entry.offset, opened.bytes);

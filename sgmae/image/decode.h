@@ -23,6 +23,9 @@ enum class ImageFormat { jpeg, png, webp };
 // Pillow's limit against decompression bombs.
 inline constexpr std::int64_t max_image_pixels = 178'956'970;
 
+// No encoded image is larger; a file that is need not be read.
+inline constexpr std::uint64_t max_image_bytes = std::uint64_t{1} << 30;
+
 struct ImageInfo {
   ImageFormat format = ImageFormat::jpeg;
   ImageSize size;       // after orientation

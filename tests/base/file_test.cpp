@@ -48,6 +48,17 @@ TEST_F(FileTest, MapsWhatWasWritten) {
   EXPECT_TRUE(MappedFile(folder_ / "empty").bytes().empty());
 }
 
+// A sparse file costs nothing to make and would cost all memory to read.
+TEST_F(FileTest, FilesThatClaimTooMuch) {
+  write_file(folder_ / "a", "abc");
+  fs::resize_file(folder_ / "a", std::uintmax_t{1} << 40);
+  EXPECT_THROW(read_file(folder_ / "a"), Error);
+  EXPECT_THROW(read_text(folder_ / "a"), Error);
+  write_file(folder_ / "b", "abc");
+  EXPECT_EQ(read_file(folder_ / "b", ExitCode::data, 3).size(), 3u);
+  EXPECT_THROW(read_file(folder_ / "b", ExitCode::data, 2), Error);
+}
+
 TEST_F(FileTest, ReadsAnywhere) {
   write_file(folder_ / "a", "abcdef");
   const RandomAccessFile file(folder_ / "a", ExitCode::checkpoint);
