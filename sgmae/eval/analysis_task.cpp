@@ -94,6 +94,7 @@ void AnalysisTask::declare(Options& o) {
         "model file, or run folder for all its saved epochs; may be given several times");
   o.section("data");
   o.add("data_path", data_path, "images: folder, list file or IDX file");
+  declare_data_format(o, data_format);
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("split", split, "part of the data set: train, val or test");
@@ -195,7 +196,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                         .normalisation = {model.loaded.info.mean, model.loaded.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
-  const auto source = open_source(task.data_path, task.split, task.data_root);
+  const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");
   const MaeConfig& config = models.front().loaded.model.config();

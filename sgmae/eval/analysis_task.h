@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sgmae/base/options.h"
+#include "sgmae/data/source.h"
 #include "sgmae/eval/survey.h"
 #include "sgmae/train/checkpoint.h"
 
@@ -17,8 +18,9 @@ namespace sgmae {
 struct AnalysisTask {
   std::vector<std::string> checkpoints;
   std::string data_path, data_root, split = "train";
-  std::string metrics = "all";  // measures, separated by commas
-  std::int64_t images = 64;     // drawn at random; 0: all
+  DataFormat data_format = DataFormat::automatic;  // of data_path
+  std::string metrics = "all";                     // measures, separated by commas
+  std::int64_t images = 64;                        // drawn at random; 0: all
   std::int64_t batch_size = 16;
   int num_workers = 2;
   bool squash = false;
