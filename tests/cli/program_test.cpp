@@ -141,8 +141,9 @@ TEST_F(Program, UnderstandsMaesFinetuningLine) {
 }
 
 TEST_F(Program, FinetuningRecipesFitTheCommand) {
+  const auto listed = nlohmann::json::parse(run("recipes list --json").out);
   int recipes = 0;
-  for (const auto& [name, summary] : nlohmann::json::parse(run("recipes list --json").out).items())
+  for (const auto& [name, summary] : listed.items())
     if (name.starts_with("finetune_")) {
       expect("finetune --config " + name + " --data_path absent", 3, "absent");
       ++recipes;
