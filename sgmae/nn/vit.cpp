@@ -75,6 +75,7 @@ at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
   const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
+  if (config().pooling == Pooling::normed_mean) return mean;
   return state_->fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat).y;
 }
 

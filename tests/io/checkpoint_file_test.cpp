@@ -58,6 +58,15 @@ TEST_F(CheckpointFile, FormatsAreToldApartByContent) {
   EXPECT_TRUE(content.extra.empty());
 }
 
+// A safetensors file begins with a length, whose first byte may be a pickle's or an archive's.
+TEST_F(CheckpointFile, HeadersOfAnyLengthAreSafetensors) {
+  for (std::size_t more = 0; more < 260; more += 8) {
+    write_safetensors(folder_ / "file", {{"x", at::ones({1})}},
+                      {{"note", std::string(more + 1, '.')}});
+    EXPECT_EQ(read_checkpoint_file(folder_ / "file").tensors.size(), 1u) << more;
+  }
+}
+
 TEST_F(CheckpointFile, FoldersComeWithTheirConfiguration) {
   write_file(folder_ / "config.json", R"({"layer_norm_eps": 1e-12})");
   write_file(folder_ / "preprocessor_config.json", R"({"image_mean": [0.5]})");
