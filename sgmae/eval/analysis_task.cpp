@@ -42,7 +42,7 @@ bool wants_all(const std::string& metrics) {
 }
 
 // Centre crop is the field's habit, but images that have the model's size are taken as they are.
-Fit fit_for(const Source& source, const MaeConfig& config, bool squash) {
+Fit fit_for(const Source& source, const VitConfig& config, bool squash) {
   if (squash) return Fit::squash;
   try {
     OpenedImage first;
@@ -73,7 +73,7 @@ void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisT
   if (all)
     for (const AnalysedModel& model : models)
       for (const Measure& measure : measures())
-        if (measure.needs_decoder && !model.has_decoder && wanted.erase(measure.name))
+        if (measure.needs_decoder && !model.mae() && wanted.erase(measure.name))
           info(measure.name, " is left out: ", model.name, " has no decoder");
   const bool has_run = std::any_of(models.begin(), models.end(), [&](const AnalysedModel& m) {
     return &models[m.last_of_run] != &m;
@@ -163,7 +163,6 @@ std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Pr
                         .checkpoint = loaded.path,
                         .epoch = info.epoch,
                         .last_of_run = 0,
-                        .has_decoder = info.has_decoder,
                         .loaded = std::move(loaded)});
     }
   }
@@ -191,15 +190,15 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   std::vector<Subject> subjects;
   for (const AnalysedModel& model : models)
     subjects.push_back({.name = model.name,
-                        .encoder = &model.loaded.model.encoder(),
-                        .mae = model.has_decoder ? &model.loaded.model : nullptr,
+                        .encoder = &model.encoder(),
+                        .mae = model.mae(),
                         .normalisation = {model.loaded.info.mean, model.loaded.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
   const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");
-  const MaeConfig& config = models.front().loaded.model.config();
+  const VitConfig& config = models.front().encoder().config();
   LoaderOptions load;
   load.batch_size = task.batch_size;
   load.num_workers = task.num_workers;

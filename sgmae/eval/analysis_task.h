@@ -34,8 +34,10 @@ struct AnalysedModel {
   std::filesystem::path checkpoint;
   std::optional<std::int64_t> epoch;
   std::size_t last_of_run = 0;
-  bool has_decoder = false;
   LoadedMae loaded;
+
+  const Encoder& encoder() const { return loaded.model.encoder(); }
+  const Mae* mae() const { return loaded.info.has_decoder ? &loaded.model : nullptr; }
 };
 
 // All models that paths name: a file, or a run folder with all checkpoints saved in it, oldest
