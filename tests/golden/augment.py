@@ -74,7 +74,7 @@ def operations():
                 results = {n: apply(op, arguments, i, FILL) for n, i in images.items()}
                 cases.append({
                     "op": name, "magnitude": magnitude, "negate": negate, "argument": (list(arguments) or [0])[0],
-                    "rgb": {n: fnv(i.tobytes()) for n, i in results.items()},
+                    "rgb": fnv(b"".join(results[n].tobytes() for n in sorted(results))),
                     "grey": fnv(apply(op, arguments, images["noisy"].convert("L"), 128).tobytes()),
                 })  # fmt: skip
     return {

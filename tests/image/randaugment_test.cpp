@@ -44,19 +44,21 @@ TEST(RandAugment, EveryOperationEqualsPillow) {
     const double argument = augment_argument(op, c["magnitude"], c["negate"]);
     EXPECT_NEAR(argument, c["argument"].get<double>(), 1e-12) << c["op"] << " " << c["magnitude"];
     const AugmentStep step{op, argument};
+    std::vector<std::uint8_t> results;  // of all pictures, in the order of their names
     for (const auto& [name, picture] : golden["images"].items()) {
       Image image{picture["size"][0], picture["size"][1], 3, from_hex(picture["rgb"])};
       apply(step, fill, image);
-      EXPECT_EQ(fingerprint(image.pixels), c["rgb"][name])
-          << name << " " << c["op"] << " " << c["magnitude"] << " " << c["negate"];
-      ++compared;
+      results.insert(results.end(), image.pixels.begin(), image.pixels.end());
     }
+    EXPECT_EQ(fingerprint(results), c["rgb"])
+        << c["op"] << " " << c["magnitude"] << " " << c["negate"];
+    ++compared;
     const json& size = golden["images"]["noisy"]["size"];
     Image grey{size[0], size[1], 1, from_hex(golden["grey"])};
     apply(step, {golden["grey_fill"]}, grey);
     EXPECT_EQ(fingerprint(grey.pixels), c["grey"]) << "grey " << c["op"] << " " << c["magnitude"];
   }
-  EXPECT_EQ(compared, 6 * 8 * (6 + 2 * 9));
+  EXPECT_EQ(compared, 8 * (6 + 2 * 9));
 }
 
 TEST(RandAugment, ReadsThePolicyOfTheField) {
