@@ -188,7 +188,7 @@ class StudyRun {
     check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
           " is not there to be tested; take epoch ", epoch,
           " out of evaluate_epochs, or move the run folder away to have it trained anew");
-    LoadedMae loaded = load_mae(checkpoint, /*need_decoder=*/false);
+    LoadedMae loaded = load_mae(checkpoint);
     loaded.model.set_precision(choose_precision(cell.options.precision));
     const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
 
@@ -223,10 +223,11 @@ class StudyRun {
   }
 
   Features encode(const LoadedMae& loaded, const Source& source) const {
-    Loader loader(source, evaluation_loader(data_, source, loaded.info.config,
+    Loader loader(source, evaluation_loader(data_, source, loaded.model.encoder().config(),
                                             {loaded.info.mean, loaded.info.std}, test_batch));
     loader.start_epoch(0);
-    return extract_features(loaded.model, [&](Batch& batch) { return loader.next(batch); });
+    return extract_features(loaded.model.encoder(),
+                            [&](Batch& batch) { return loader.next(batch); });
   }
 
   // Seconds of training steps by log.txt, the shared epochs counted in; 0 where there is no log.
