@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sstream>
 #include <system_error>
@@ -10,6 +11,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/features.h"
+#include "sgmae/eval/finetune.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/logistic.h"
 #include "sgmae/study/table.h"
@@ -46,6 +48,21 @@ fs::path evaluation_file(const StudyCell& cell, std::int64_t epoch) {
 
 fs::path model_file(const StudyCell& cell, std::int64_t epoch) {
   return RunFolder{cell.options.output_dir}.checkpoints() / CheckpointName{epoch, 0}.file();
+}
+
+fs::path finetune_file(const StudyCell& cell, std::int64_t epoch) {
+  return fs::path(cell.options.output_dir) / "evaluation" / str("finetune-", epoch, ".json");
+}
+
+// Adds the metrics of a test to the others; nothing where it has not been done yet.
+void add_metrics(const fs::path& file, std::map<std::string, double>& metrics) {
+  if (!fs::exists(file)) return;
+  try {
+    const json entry = json::parse(read_text(file, ExitCode::data));
+    metrics.merge(entry.at("metrics").get<std::map<std::string, double>>());
+  } catch (const json::exception&) {
+    fail(ExitCode::data, file.string(), ": damaged; delete it to have the test done again");
+  }
 }
 
 bool is_trained(const StudyCell& cell) {
@@ -117,6 +134,7 @@ class StudyRun {
         hooks_(hooks),
         cells_(plan_study(study, recipe_text)),
         sources_(open_labelled(data)) {
+    finetune_options(study_);  // refused before the work, not after
     for (const StudyCell& cell : cells_) {
       check_options(cell.options);
       check_folder(cell);
@@ -128,6 +146,7 @@ class StudyRun {
       train(cell);
       use_threads(cell.options.threads);
       for (const std::int64_t epoch : epochs_of(cell)) test(cell, epoch);
+      if (study_.finetune) finetune_last(cell);
     }
     const ordered_json table = write_table();
     info("table: ", (fs::path(study_.output_dir) / "table.md").string());
@@ -222,6 +241,28 @@ class StudyRun {
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
 
+  // The last tested checkpoint. The run has a folder of its own and goes on when interrupted.
+  void finetune_last(const StudyCell& cell) {
+    const std::int64_t epoch = epochs_of(cell).back();
+    const fs::path file = finetune_file(cell, epoch);
+    if (fs::exists(file)) return;
+    info("study: fine-tuning ", cell.variant, ", seed ", cell.seed);
+    FinetuneOptions options = finetune_options(study_);
+    options.checkpoint = model_file(cell, epoch).string();
+    options.data = data_;
+    options.output_dir = (fs::path(cell.options.output_dir) / "finetune").string();
+    options.seed = cell.seed;
+    options.threads = cell.options.threads;
+    const ordered_json result = finetune(options);
+    write_file(file, ordered_json{{"epoch", epoch},
+                                  {"metrics",
+                                   {{"finetune", result.at("acc1")},
+                                    {"finetune_class_mean", result.at("class_mean")}}}}
+                             .dump(1) +
+                         "\n");
+    write_table();
+  }
+
   Features encode(const LoadedMae& loaded, const Source& source) const {
     Loader loader(source, evaluation_loader(data_, source, loaded.model.encoder().config(),
                                             {loaded.info.mean, loaded.info.std}, test_batch));
@@ -259,15 +300,11 @@ class StudyRun {
     std::vector<CellResult> results;
     for (const StudyCell& cell : cells_)
       for (const std::int64_t epoch : epochs_of(cell)) {
-        const fs::path file = evaluation_file(cell, epoch);
-        if (!fs::exists(file)) continue;
-        CellResult result{cell.variant, cell.seed, epoch, {}, training_seconds(cell)};
-        try {
-          const json entry = json::parse(read_text(file, ExitCode::data));
-          result.metrics = entry.at("metrics").get<std::map<std::string, double>>();
-        } catch (const json::exception&) {
-          fail(ExitCode::data, file.string(), ": damaged; delete it to have the test done again");
-        }
+        CellResult result{cell.variant, cell.seed, epoch, {}, 0};
+        add_metrics(evaluation_file(cell, epoch), result.metrics);
+        add_metrics(finetune_file(cell, epoch), result.metrics);
+        if (result.metrics.empty()) continue;
+        result.train_seconds = training_seconds(cell);
         results.push_back(std::move(result));
       }
     std::vector<std::string> variants;

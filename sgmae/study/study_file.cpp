@@ -128,10 +128,13 @@ StudyFile parse_study(const std::string& text, const std::string& where) {
       read_study_table(*table, study);
     } else if (key.str() == "options" && table) {
       study.options = options_of(*table, where);
+    } else if (key.str() == "finetune" && table) {
+      study.finetune = options_of(*table, where);
     } else if (key.str() == "variant") {
       read_variants(value, study);
     } else {
-      refuse(where, value, str("'", key.str(), "' is none of [study], [options] and [[variant]]"));
+      refuse(where, value,
+             str("'", key.str(), "' is none of [study], [options], [finetune] and [[variant]]"));
     }
   }
   check_study(study);
@@ -151,6 +154,16 @@ PretrainOptions cell_options(const StudyFile& study, const StudyVariant& variant
     declared.set(name, value, study.where + ", variant " + variant.name);
   options.seed = seed;
   options.output_dir = study.output_dir + "/cells/" + variant.name + "-s" + std::to_string(seed);
+  return options;
+}
+
+FinetuneOptions finetune_options(const StudyFile& study) {
+  FinetuneOptions options;
+  Options declared;
+  options.declare(declared);
+  if (study.finetune)
+    for (const auto& [name, value] : *study.finetune)
+      declared.set(name, value, study.where + ", [finetune]");
   return options;
 }
 

@@ -11,6 +11,9 @@
 //   [options]                              # of `sgmae pretrain`, for every variant
 //   epochs = 120
 //
+//   [finetune]                             # of `sgmae finetune`; without it nothing is fine-tuned
+//   epochs = 50
+//
 //   [[variant]]
 //   name = "mae"
 //   mask_strategy = "random"
@@ -22,11 +25,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "sgmae/eval/finetune.h"
 #include "sgmae/train/options.h"
 
 namespace sgmae {
@@ -44,6 +48,7 @@ struct StudyFile {
   std::vector<std::uint64_t> seeds;
   std::vector<std::int64_t> evaluate_epochs;  // rising; empty: the last of the run
   OptionTexts options;
+  std::optional<OptionTexts> finetune;  // there: the last tested checkpoint is fine-tuned so
   std::vector<StudyVariant> variants;
   std::string where;  // the file, for messages
 };
@@ -56,5 +61,9 @@ StudyFile parse_study(const std::string& text, const std::string& where);
 // variant's, then the seed. Throws Error(usage) for options that do not exist or do not fit.
 PretrainOptions cell_options(const StudyFile& study, const StudyVariant& variant,
                              std::uint64_t seed, const std::string& recipe_text);
+
+// The fine-tuning options of the study; what to begin from, data, folder and seed are the cell's.
+// Throws Error(usage) for options that do not exist or do not fit.
+FinetuneOptions finetune_options(const StudyFile& study);
 
 }  // namespace sgmae

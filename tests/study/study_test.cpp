@@ -197,6 +197,33 @@ TEST_F(Study, TakesAFinishedRunForACell) {
   EXPECT_EQ(done["late-s1"], 24);  // its branch point was not put aside
 }
 
+TEST_F(Study, FineTunesTheLastCheckpointWhereAsked) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.variants.resize(2);
+  std::map<std::string, int> done;
+  run(file, done);
+  file.finetune = OptionTexts{
+      {"epochs", "1"}, {"batch_size", "10"}, {"warmup_epochs", "0"}, {"num_workers", "1"}};
+  std::map<std::string, int> again;
+  const auto table = run(file, again);
+  EXPECT_TRUE(again.empty());
+  int rows = 0;
+  for (const auto& row : table["rows"])
+    if (row["metric"] == "finetune") {
+      EXPECT_EQ(row["epoch"], 4);
+      EXPECT_GE(row["mean"], 0.0);
+      ++rows;
+    }
+  EXPECT_EQ(rows, 2);
+  const std::string log = read_text(folder_.path("s/cells/early-s1/finetune/log.txt"));
+  EXPECT_EQ(run(file, again), table);
+  EXPECT_EQ(read_text(folder_.path("s/cells/early-s1/finetune/log.txt")), log);
+  file.finetune = OptionTexts{{"epoch", "1"}};
+  EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("did you mean 'epochs'"),
+            std::string::npos);
+}
+
 TEST_F(Study, RefusesFoldersOfOtherRunsAndMissingCheckpoints) {
   StudyFile file = study("s");
   file.seeds = {1};
