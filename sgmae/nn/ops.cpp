@@ -75,8 +75,9 @@ class PartialSums {
   std::vector<float> sums_;
 };
 
-// Row-major c [m, n] = op(a) op(b); a is [m, k] (or [k, m] when `ta`), b [k, n] (or [n, k] when
-// `tb`).
+// Row-major c [m, n] = op(a) op(b). Its last bits depend on where operands lie within a cache line,
+// so scratch memory for them is a tensor, which begins with one. a is [m, k] (or [k, m] when `ta`),
+// b [k, n] (or [n, k] when `tb`).
 void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) {
   const float one = 1, zero = 0;
   const int lda = ta ? m : k, ldb = tb ? k : n;
@@ -276,8 +277,8 @@ Attended attention(const at::Tensor& qkv, std::int64_t heads) {
     const auto& rows = row_kernels<T>();
     const CpuKernels& kernels = cpu_kernels();
     for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch(3 * n * d + n * n);
-      float *q = scratch.data(), *k = q + n * d, *v = k + n * d, *weights = v + n * d;
+      const at::Tensor scratch = at::empty({3 * n * d + n * n}, at::kFloat);
+      float *q = data<float>(scratch), *k = q + n * d, *v = k + n * d, *weights = v + n * d;
       for (std::int64_t job = begin; job < end; ++job) {
         const std::int64_t b = job / heads, h = job % heads;
         const T* base = data<T>(qkv) + b * n * 3 * dim + h * d;
@@ -308,8 +309,9 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
     const auto& rows = row_kernels<T>();
     const CpuKernels& kernels = cpu_kernels();
     for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch(5 * n * d + 2 * n * n);
-      float *q = scratch.data(), *k = q + n * d, *v = k + n * d, *g = v + n * d, *out = g + n * d;
+      const at::Tensor scratch = at::empty({5 * n * d + 2 * n * n}, at::kFloat);
+      float *q = data<float>(scratch), *k = q + n * d, *v = k + n * d, *g = v + n * d,
+            *out = g + n * d;
       float *weights = out + n * d, *dweights = weights + n * n;
       for (std::int64_t job = begin; job < end; ++job) {
         const std::int64_t b = job / heads, h = job % heads;
