@@ -272,10 +272,11 @@ MaeConfig Reader::mae_config() {
 
 // Our metadata against what the tensors show.
 void Reader::compare(const json& told, const json& found) const {
-  for (const auto& [key, number] : found.items())
-    check(!told.contains(key) || told[key] == number, ExitCode::checkpoint, "its header says ", key,
-          " ", told[key].dump(), ", its tensors ", number.dump(),
-          "; the file is damaged, use another checkpoint");
+  for (const auto& [key, number] : found.items()) {
+    if (!told.contains(key) || told[key] == number) continue;
+    fail(ExitCode::checkpoint, "its header says ", key, " ", told[key].dump(), ", its tensors ",
+         number.dump(), "; the file is damaged, use another checkpoint");
+  }
 }
 
 void Reader::read(const CheckpointContent& content) {

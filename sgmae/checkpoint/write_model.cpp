@@ -41,6 +41,19 @@ NamedTensors without_decoder(NamedTensors tensors) {
   return tensors;
 }
 
+// timm gives the class token of a model with registers no position: it is added to the token.
+NamedTensors without_class_position(NamedTensors tensors) {
+  at::Tensor position;
+  for (auto& [name, tensor] : tensors)
+    if (name == "pos_embed") {
+      position = tensor.narrow(1, 0, 1);
+      tensor = tensor.narrow(1, 1, tensor.size(1) - 1);
+    }
+  for (auto& [name, tensor] : tensors)
+    if (name == "cls_token") tensor = tensor.add(position);
+  return tensors;
+}
+
 json image_size(const VitConfig& config) {
   if (config.height == config.width) return config.height;
   return {config.height, config.width};
@@ -199,11 +212,14 @@ void write_model(const fs::path& path, const ModelFile& file, Family family) {
     case Family::hf_dinov2:
       write_hf(path, file, without_decoder(file.tensors), family);
       return;
-    case Family::timm:
+    case Family::timm: {
+      const NamedTensors tensors = file.vit.registers > 0 ? without_class_position(file.tensors)
+                                                          : without_decoder(file.tensors);
       write_safetensors(
-          path, from_native(without_decoder(file.tensors), family),
+          path, from_native(tensors, family),
           {{"format", "pt"}, {"sgmae", our_metadata(to_json(file.vit), file.info, family)}});
       return;
+    }
     default:
       write_torch_file(path, {{family == Family::mae ? "model" : "state_dict",
                                {torch_dict(from_native(file.tensors, family))}},
