@@ -10,8 +10,8 @@
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/io/safetensors.h"
-#include "sgmae/train/checkpoint.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -25,7 +25,7 @@ struct ForwardOptions {
 
   void declare(Options& o) {
     o.section("model");
-    o.add("checkpoint", checkpoint, "run folder or .safetensors file");
+    o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` and perhaps `noise`");
     o.add("output", output, "safetensors file to write");
@@ -40,7 +40,8 @@ struct ForwardOptions {
 };
 
 // "encoder.*.attention,…" as the names of taps.
-std::vector<std::string> tap_names(const std::string& list, const MaeConfig& config, bool decoder) {
+std::vector<std::string> tap_names(const std::string& list, std::int64_t encoder_depth,
+                                   std::int64_t decoder_depth) {
   std::vector<std::string> names;
   std::istringstream words(list);
   for (std::string word; std::getline(words, word, ',');) {
@@ -51,12 +52,12 @@ std::vector<std::string> tap_names(const std::string& list, const MaeConfig& con
                       block = word.substr(first + 1, last - first - 1),
                       what = word.substr(last + 1);
     check(part == "encoder" || part == "decoder", ExitCode::usage, "--taps: no part '", part, "'");
-    check(part == "encoder" || decoder, ExitCode::usage,
+    check(part == "encoder" || decoder_depth > 0, ExitCode::usage,
           "--taps: the decoder only runs when the input has `noise`");
     check(what == "attention" || what == "attention_out" || what == "block_out" || what == "key",
           ExitCode::usage, "--taps: '", what,
           "' is not attention, attention_out, block_out or key");
-    const std::int64_t depth = (part == "encoder" ? config.encoder : config.decoder).depth;
+    const std::int64_t depth = part == "encoder" ? encoder_depth : decoder_depth;
     bool found = false;
     for (std::int64_t i = 0; i < depth; ++i)
       if (block == "*" || block == std::to_string(i)) {
@@ -80,11 +81,14 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   const at::Tensor* noise = file.find("noise");
   check(pixels && pixels->scalar_type() == at::kFloat && pixels->dim() == 4 && pixels->size(0) > 0,
         ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
-  LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/noise != nullptr);
-  loaded.model.set_precision(choose_precision(options.precision));
-  const MaeConfig& config = loaded.model.config();
+  OpenedModel opened = open_model(options.checkpoint);
+  check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
+        ": holds an encoder only, and `noise` asks for the decoder too; use a full checkpoint");
+  opened.set_precision(choose_precision(options.precision));
+  const VitConfig& config = opened.encoder().config();
 
-  Taps taps(tap_names(options.taps, config, noise != nullptr));
+  Taps taps(
+      tap_names(options.taps, config.size.depth, noise ? opened.mae()->config().decoder.depth : 0));
   NamedTensors out;
   if (noise) {
     check(noise->dim() == 2 && noise->size(0) == pixels->size(0) &&
@@ -98,14 +102,16 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
           options.mask_ratio, " would leave ", n_visible, " of ", config.n_patches(),
           " patches visible; choose one that leaves at least one visible and one masked");
     const MaskPlan plan{at::argsort(*noise, /*stable=*/true, 1).contiguous(), n_visible};
-    const MaeOutput result = loaded.model.forward(*pixels, plan, &taps);
+    const MaeOutput result = opened.mae()->forward(*pixels, plan, &taps);
     out = {{"latent", result.latent},
            {"pred", result.pred},
            {"mask", mask_of(plan)},
            {"ids_restore", at::argsort(plan.order, /*stable=*/true, 1)},
            {"loss", at::full({1}, result.loss, at::kFloat)}};
   } else {
-    out = {{"latent", loaded.model.encode(*pixels, &taps)}};
+    out = {{"latent", opened.encoder().encode(*pixels, &taps)}};
+    if (opened.vit() && config.classes > 0)
+      out.emplace_back("logits", opened.vit()->logits(*pixels));
   }
   out.insert(out.end(), taps.values().begin(), taps.values().end());
   write_safetensors(options.output, out);

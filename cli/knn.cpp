@@ -3,8 +3,8 @@
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/eval/knn_task.h"
-#include "sgmae/train/checkpoint.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -18,7 +18,7 @@ struct KnnArguments {
 
   void declare(Options& o) {
     o.section("model");
-    o.add("checkpoint", checkpoint, "run folder or .safetensors file; the decoder is not needed");
+    o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
@@ -30,9 +30,10 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   use_threads(options.threads);
-  LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/false);
-  loaded.model.set_precision(choose_precision(options.precision));
-  const KnnScore score = run_knn(loaded.model, {loaded.info.mean, loaded.info.std}, options.task);
+  OpenedModel loaded = open_model(options.checkpoint);
+  loaded.set_precision(choose_precision(options.precision));
+  const KnnScore score =
+      run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);
   for (const KnnRow& row : score.rows)
     info(row.features == FeatureKind::cls ? "class token" : "mean of patches", ", k ", row.votes.k,
          row.votes.temperature > 0 ? str(", temperature ", row.votes.temperature) : ", plain",

@@ -17,6 +17,9 @@ const std::vector<CommandEntry>& commands() {
       {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"extract", "features of images as NumPy or safetensors files", extract_command},
+      {"inspect", "say what a checkpoint of any family is", inspect_command},
+      {"convert", "turn a checkpoint into another family's", convert_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };

@@ -5,12 +5,12 @@
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/report/sheet.h"
-#include "sgmae/train/checkpoint.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -27,7 +27,8 @@ struct MaskOptions {
 
   void declare(Options& o) {
     o.section("model");
-    o.add("checkpoint", checkpoint, "run folder or .safetensors file, with decoder");
+    o.add("checkpoint", checkpoint,
+          "run folder or checkpoint of any family; without a decoder nothing is reconstructed");
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` [B, C, H, W] in place of image files");
     o.add("output", output, "folder for the sheet and tensors; with --input the file of tensors");
@@ -55,9 +56,9 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   check(files.empty() == !options.input.empty(), ExitCode::usage,
         "name image files, or --input FILE.safetensors, and not both");
   use_threads(options.threads);
-  LoadedMae loaded = load_mae(options.checkpoint, /*need_decoder=*/options.input.empty());
-  loaded.model.set_precision(choose_precision(options.precision));
-  const MaeConfig& config = loaded.model.config();
+  OpenedModel loaded = open_model(options.checkpoint);
+  loaded.set_precision(choose_precision(options.precision));
+  const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
   if (options.guide.center == GuideCenter::position && !loaded.info.position_mean.defined()) {
     warn(
@@ -78,7 +79,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
                          static_cast<int>(config.channels), normalisation);
   }
 
-  const Guide guide = make_guide(loaded.model, pixels, options.guide, loaded.info.position_mean);
+  const Guide guide =
+      make_guide(loaded.encoder(), pixels, options.guide, loaded.info.position_mean);
   const HintOptions hints{.ratio = options.hint_ratio};
   const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
   check_hints(hints, config.n_patches(), n_visible);
@@ -94,7 +96,9 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ",
           error.message(), "; choose another --output");
     write_png(folder / "masks.png",
-              mask_sheet(loaded.model, pixels, guide, plan, n_hints, normalisation));
+              loaded.mae()
+                  ? mask_sheet(*loaded.mae(), pixels, guide, plan, n_hints, normalisation)
+                  : mask_sheet(loaded.encoder(), pixels, guide, plan, n_hints, normalisation));
     info("wrote ", (folder / "masks.png").string());
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";

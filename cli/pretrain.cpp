@@ -21,7 +21,7 @@ nlohmann::ordered_json test_neighbours(const ModelView& view) {
   task.data.data_path = view.options.data_path;
   task.data.data_root = view.options.data_root;
   task.data.num_workers = view.options.num_workers;
-  const KnnScore score = run_knn(view.model, view.loader.normalisation, task);
+  const KnnScore score = run_knn(view.model.encoder(), view.loader.normalisation, task);
   info("k-NN accuracy after ", view.info.epoch, " epochs: ", fixed(100 * score.counts().top1(), 2),
        " % (", score.test_images, " test images against ", score.train_images, ")");
   return {{"knn_acc1", score.counts().top1()}, {"knn_class_mean", score.counts().class_mean()}};

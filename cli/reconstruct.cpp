@@ -20,7 +20,7 @@ struct ReconstructOptions {
 
   void declare(Options& o) {
     o.section("model");
-    o.add("checkpoint", checkpoint, "run folder or .safetensors file, with decoder");
+    o.add("checkpoint", checkpoint, "run folder or checkpoint of any family, with decoder");
     o.section("data");
     o.add("output", output, "PNG file to write");
     o.section("mask");

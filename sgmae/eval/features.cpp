@@ -11,8 +11,8 @@ const at::Tensor& features_of(const Features& features, FeatureKind kind) {
   return kind == FeatureKind::cls ? features.cls : features.mean;
 }
 
-Features encode_batch(const Mae& model, const Batch& batch) {
-  const at::Tensor tokens = model.encode(batch.pixels);  // [B, 1+N, D]
+Features encode_batch(const Encoder& encoder, const Batch& batch) {
+  const at::Tensor tokens = encoder.encode(batch.pixels);  // [B, 1+N, D]
   check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,
         "the encoder's features are not all finite numbers; use an earlier checkpoint, or "
         "--precision fp32");
@@ -21,11 +21,11 @@ Features encode_batch(const Mae& model, const Batch& batch) {
           .label = batch.label};
 }
 
-Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next) {
+Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next) {
   std::vector<at::Tensor> cls, mean;
   Features features;
   for (Batch batch; next(batch);) {
-    const Features part = encode_batch(model, batch);
+    const Features part = encode_batch(encoder, batch);
     cls.push_back(part.cls);
     mean.push_back(part.mean);
     features.label.insert(features.label.end(), part.label.begin(), part.label.end());

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sgmae/data/batch.h"
-#include "sgmae/nn/mae.h"
+#include "sgmae/nn/encoder.h"
 
 namespace sgmae {
 
@@ -22,9 +22,9 @@ enum class FeatureKind { cls, mean };
 const at::Tensor& features_of(const Features& features, FeatureKind kind);
 
 // Encodes one batch, nothing masked. Throws Error(checkpoint) when a feature is not finite.
-Features encode_batch(const Mae& model, const Batch& batch);
+Features encode_batch(const Encoder& encoder, const Batch& batch);
 
 // Encodes every batch that `next` yields. Throws Error(data) when there is none.
-Features extract_features(const Mae& model, const std::function<bool(Batch&)>& next);
+Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next);
 
 }  // namespace sgmae

@@ -31,10 +31,10 @@ std::vector<KnnOptions> plain_votes(const std::string& list) {
   return votes;
 }
 
-Features encode(const Mae& model, const Source& source, LoaderOptions options) {
+Features encode(const Encoder& encoder, const Source& source, LoaderOptions options) {
   Loader loader(source, std::move(options));
   loader.start_epoch(0);
-  return extract_features(model, [&](Batch& batch) { return loader.next(batch); });
+  return extract_features(encoder, [&](Batch& batch) { return loader.next(batch); });
 }
 
 }  // namespace
@@ -71,11 +71,11 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
   return score;
 }
 
-KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const KnnTask& task) {
+KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task) {
   plain_votes(task.plain_k);  // refused before the work, not after
   const LabelledSources sources = open_labelled(task.data);
   const auto loader = [&](const Source& source) {
-    return evaluation_loader(task.data, source, model.config(), normalisation, task.batch_size);
+    return evaluation_loader(task.data, source, encoder.config(), normalisation, task.batch_size);
   };
   LoaderOptions train = loader(*sources.train);
   train.subset = draw(sources.train->size(), task.max_train);
@@ -84,8 +84,8 @@ KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const Knn
   check(task.knn.k >= 1 && task.knn.k <= keys, ExitCode::usage, "k must lie in 1 .. ", keys,
         " (the training images), not be ", task.knn.k);
   KnnScore score =
-      score_knn(encode(model, *sources.train, std::move(train)),
-                encode(model, *sources.test, loader(*sources.test)), sources.classes, task);
+      score_knn(encode(encoder, *sources.train, std::move(train)),
+                encode(encoder, *sources.test, loader(*sources.test)), sources.classes, task);
   score.class_names = sources.train->class_names();
   return score;
 }

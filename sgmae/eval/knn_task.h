@@ -9,7 +9,7 @@
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/knn.h"
 #include "sgmae/eval/labelled_data.h"
-#include "sgmae/nn/mae.h"
+#include "sgmae/nn/encoder.h"
 
 namespace sgmae {
 
@@ -48,7 +48,7 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 
 // `normalisation` is the one of the model's training. Throws Error(data) where there is no separate
 // test part or no labels.
-KnnScore run_knn(const Mae& model, const Normalisation& normalisation, const KnnTask& task);
+KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task);
 
 // {"knn_acc1", "knn_class_mean", "train_images", "test_images", "table": [{"features", "k",
 // "temperature", "acc1", "acc5", "class_mean"}, …], "test": to_json of the chosen counts}

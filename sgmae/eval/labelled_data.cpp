@@ -6,7 +6,7 @@
 namespace sgmae {
 namespace {
 
-Fit choose_fit(EvalFit fit, const Source& source, const MaeConfig& config) {
+Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
   if (fit != EvalFit::automatic) return fit == EvalFit::squash ? Fit::squash : Fit::centre_crop;
   OpenedImage first;
   try {
@@ -80,7 +80,7 @@ LabelledSources open_labelled(const LabelledData& data) {
 }
 
 LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
-                                const MaeConfig& config, const Normalisation& normalisation,
+                                const VitConfig& config, const Normalisation& normalisation,
                                 std::int64_t batch_size) {
   check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
   LoaderOptions options;

@@ -35,7 +35,7 @@ LabelledSources open_labelled(const LabelledData& data);
 
 // A loader's options for looking at whole images, in the source's order, none left out.
 LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
-                                const MaeConfig& config, const Normalisation& normalisation,
+                                const VitConfig& config, const Normalisation& normalisation,
                                 std::int64_t batch_size);
 
 }  // namespace sgmae

@@ -71,15 +71,19 @@ void check_options(const LinprobeOptions& o) {
   need(o.log_every >= 1, str("log_every must be at least 1, not ", o.log_every));
 }
 
-LoadedMae load_encoder(const LinprobeOptions& o) {
-  LoadedMae loaded = load_mae(o.checkpoint, /*need_decoder=*/false);
-  loaded.model.set_precision(choose_precision(o.precision));
+OpenedModel load_encoder(const LinprobeOptions& o) {
+  OpenedModel loaded = open_model(o.checkpoint);
+  loaded.set_precision(choose_precision(o.precision));
+  check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
+        " is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
+        "behind; probe the encoder from which it was trained");
   if (o.model.empty()) return loaded;
-  const MaeConfig wanted = named_config(o.model), &found = loaded.info.config;
-  check(wanted.encoder.dim == found.encoder.dim && wanted.encoder.depth == found.encoder.depth &&
+  const MaeConfig wanted = named_config(o.model);
+  const VitConfig& found = loaded.encoder().config();
+  check(wanted.encoder.dim == found.size.dim && wanted.encoder.depth == found.size.depth &&
             wanted.patch_size == found.patch_size,
         ExitCode::usage, loaded.path.string(), " is no ", o.model, ": its encoder is ",
-        found.encoder.dim, " x ", found.encoder.depth, " with patch ", found.patch_size,
+        found.size.dim, " x ", found.size.depth, " with patch ", found.patch_size,
         "; leave --model out");
   return loaded;
 }
@@ -127,12 +131,12 @@ RunFolder open_folder(const LinprobeOptions& options) {
   return folder;
 }
 
-void describe(const RunFolder& folder, const LinprobeOptions& options, const LoadedMae& encoder) {
+void describe(const RunFolder& folder, const LinprobeOptions& options, const OpenedModel& encoder) {
   LinprobeOptions copy = options;
   Options declared;
   copy.declare(declared);
   describe_run(folder, declared, options.seed,
-               {{"threads", at::get_num_threads()}, {"encoder", model_hash(encoder.model)}});
+               {{"threads", at::get_num_threads()}, {"encoder", model_hash(encoder.parameters())}});
 }
 
 // What a test of a head finds.
@@ -150,15 +154,16 @@ double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& 
   return loss;
 }
 
-TestResult test_head(const LoadedMae& encoder, const LinearHead& head, FeatureKind kind,
+TestResult test_head(const OpenedModel& encoder, const LinearHead& head, FeatureKind kind,
                      const LinprobeOptions& options, const Source& test) {
-  Loader loader(test, evaluation_loader(options.data, test, encoder.info.config,
+  Loader loader(test, evaluation_loader(options.data, test, encoder.encoder().config(),
                                         {encoder.info.mean, encoder.info.std}, options.batch_size));
   loader.start_epoch(0);
   TestResult result{ClassificationCounts(head.classes())};
   for (Batch batch; loader.next(batch);) {
     if (stop_requested()) throw StopRequested();
-    const at::Tensor scores = head.scores(features_of(encode_batch(encoder.model, batch), kind));
+    const at::Tensor scores =
+        head.scores(features_of(encode_batch(encoder.encoder(), batch), kind));
     result.counts.add(scores, batch.label);
     result.loss += cross_entropy(scores, batch.label);
   }
@@ -167,27 +172,24 @@ TestResult test_head(const LoadedMae& encoder, const LinearHead& head, FeatureKi
 }
 
 // A classifier that is whole in itself: encoder and head under MAE's names.
-void save_classifier(const fs::path& path, const LoadedMae& encoder, const LinearHead& head,
+void save_classifier(const fs::path& path, const OpenedModel& encoder, const LinearHead& head,
                      FeatureKind kind, const std::vector<std::string>& class_names) {
+  VitConfig config = encoder.encoder().config();
+  config.classes = head.classes();
+  config.batch_norm_head = true;
+  config.pooling = kind == FeatureKind::cls ? Pooling::cls : Pooling::normed_mean;
   NamedTensors tensors;
-  for (const Parameter& parameter : encoder.model.parameters())
-    if (!parameter.name.starts_with("decoder_") && parameter.name != "mask_token")
+  for (const Parameter& parameter : encoder.parameters())
+    if (is_encoder_tensor(parameter.name) && !parameter.name.starts_with("head."))
       tensors.emplace_back(parameter.name, parameter.value);
   for (const auto& [name, tensor] : head.tensors()) tensors.emplace_back(name, tensor);
-  const json metadata{{"version", version},
-                      {"config", to_json(encoder.info.config)},
-                      {"mean", encoder.info.mean},
-                      {"std", encoder.info.std},
-                      {"epoch", encoder.info.epoch},
-                      {"step", encoder.info.step},
-                      {"features", kind == FeatureKind::cls ? "cls" : "mean"},
-                      {"classes", class_names}};
-  write_safetensors(
-      path, tensors,
-      {{"format", "pt"}, {"sgmae", metadata.dump(-1, ' ', false, json::error_handler_t::replace)}});
+  ModelInfo info = encoder.info;
+  info.position_mean = at::Tensor();
+  info.class_names = class_names;
+  save_tensors(path, tensors, to_json(config), info);
 }
 
-ordered_json summary(const LoadedMae& encoder, const LinprobeOptions& options,
+ordered_json summary(const OpenedModel& encoder, const LinprobeOptions& options,
                      const LabelledSources& sources, const ClassificationCounts& counts) {
   return {{"checkpoint", encoder.path.string()},
           {"checkpoint_epoch", encoder.info.epoch},
@@ -242,13 +244,13 @@ struct Position {
 // MAE's protocol.
 class ProbeTrainer {
  public:
-  ProbeTrainer(const LinprobeOptions& options, const LoadedMae& encoder,
+  ProbeTrainer(const LinprobeOptions& options, const OpenedModel& encoder,
                const LabelledSources& sources)
       : options_(options),
         encoder_(encoder),
         sources_(sources),
         steps_per_epoch_(sources.train->size() / options.batch_size / options.accum_iter),
-        head_(encoder.info.config.encoder.dim, sources.classes, options.seed),
+        head_(encoder.encoder().config().size.dim, sources.classes, options.seed),
         optimizer_(head_.parameters(), LarsOptions{.weight_decay = options.weight_decay}) {
     check(steps_per_epoch_ >= 1, ExitCode::usage, "there are ", sources.train->size(),
           " training images, fewer than one step takes (batch_size ", options.batch_size,
@@ -288,7 +290,7 @@ class ProbeTrainer {
 
  private:
   LoaderOptions training_loader() const {
-    const MaeConfig& config = encoder_.info.config;
+    const VitConfig& config = encoder_.encoder().config();
     LoaderOptions loader;
     loader.batch_size = options_.batch_size;
     loader.num_workers = options_.data.num_workers;
@@ -304,7 +306,13 @@ class ProbeTrainer {
 
   EpochConsole console() const {
     // The encoder on whole images, forward only.
-    MaeConfig encoder = encoder_.info.config;
+    const VitConfig& vit = encoder_.encoder().config();
+    MaeConfig encoder;
+    encoder.height = vit.height;
+    encoder.width = vit.width;
+    encoder.channels = vit.channels;
+    encoder.patch_size = vit.patch_size;
+    encoder.encoder = vit.size;
     encoder.decoder = {0, 0, 1};
     return {.epoch = position_.epoch,
             .epochs = options_.epochs,
@@ -339,7 +347,7 @@ class ProbeTrainer {
       const bool more = loader.next(batch);
       SGMAE_ASSERT(more);
       const double loaded = seconds_now();
-      const Features features = encode_batch(encoder_.model, batch);
+      const Features features = encode_batch(encoder_.encoder(), batch);
       const double loss =
           head_.forward_backward(features_of(features, options_.features()), features.label,
                                  1.0 / static_cast<double>(options_.accum_iter));
@@ -406,7 +414,7 @@ class ProbeTrainer {
     NamedTensors tensors = head_.tensors();
     for (const auto& [name, tensor] : optimizer_.state()) tensors.emplace_back(name, tensor);
     const json state{{"position", position_.to_json()},
-                     {"encoder", model_hash(encoder_.model)},
+                     {"encoder", model_hash(encoder_.parameters())},
                      {"images", sources_.train->size()}};
     write_safetensors(folder_.root / state_name, tensors, {{"probe", state.dump()}});
   }
@@ -418,7 +426,7 @@ class ProbeTrainer {
     try {
       const auto text = file.metadata.find("probe");
       const json state = json::parse(text == file.metadata.end() ? "" : text->second);
-      check(state.at("encoder") == model_hash(encoder_.model), ExitCode::usage,
+      check(state.at("encoder") == model_hash(encoder_.parameters()), ExitCode::usage,
             folder_.root.string(),
             " holds a probe of another encoder; choose another --output_dir");
       check(state.at("images") == sources_.train->size(), ExitCode::usage, folder_.root.string(),
@@ -434,7 +442,7 @@ class ProbeTrainer {
   }
 
   const LinprobeOptions& options_;
-  const LoadedMae& encoder_;
+  const OpenedModel& encoder_;
   const LabelledSources& sources_;
   std::int64_t steps_per_epoch_;
   LinearHead head_;
@@ -443,13 +451,13 @@ class ProbeTrainer {
   Position position_;
 };
 
-Features encode_all(const LoadedMae& encoder, const LinprobeOptions& options,
+Features encode_all(const OpenedModel& encoder, const LinprobeOptions& options,
                     const Source& source) {
   Loader loader(source,
-                evaluation_loader(options.data, source, encoder.info.config,
+                evaluation_loader(options.data, source, encoder.encoder().config(),
                                   {encoder.info.mean, encoder.info.std}, options.batch_size));
   loader.start_epoch(0);
-  return extract_features(encoder.model, [&](Batch& batch) {
+  return extract_features(encoder.encoder(), [&](Batch& batch) {
     if (stop_requested())
       fail(ExitCode::interrupted,
            "interrupted; nothing is written, and the same command begins "
@@ -459,7 +467,7 @@ Features encode_all(const LoadedMae& encoder, const LinprobeOptions& options,
 }
 
 // Features once, then the exact solution.
-ordered_json probe_cached(const LinprobeOptions& options, const LoadedMae& encoder,
+ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& encoder,
                           const LabelledSources& sources) {
   const double begun = seconds_now();
   const Features train = encode_all(encoder, options, *sources.train);
@@ -498,7 +506,7 @@ ordered_json probe_cached(const LinprobeOptions& options, const LoadedMae& encod
 }
 
 // The classifier that `checkpoint` holds, tested.
-ordered_json evaluate_only(const LinprobeOptions& options, const LoadedMae& encoder,
+ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder,
                            const LabelledSources& sources) {
   const TensorFile file = read_safetensors(encoder.path);
   check(file.find("head.1.weight"), ExitCode::checkpoint, encoder.path.string(),
@@ -507,11 +515,10 @@ ordered_json evaluate_only(const LinprobeOptions& options, const LoadedMae& enco
   check(classes == sources.classes, ExitCode::checkpoint, encoder.path.string(), ": tells ",
         classes, " classes apart, and the data set has ", sources.classes,
         "; use the data set it was trained on");
-  LinearHead head(encoder.info.config.encoder.dim, classes, 0);
+  LinearHead head(encoder.encoder().config().size.dim, classes, 0);
   head.load(file);
-  const json metadata = json::parse(file.metadata.at("sgmae"));
   LinprobeOptions as_trained = options;
-  as_trained.global_pool = metadata.value("features", "cls") == "mean";
+  as_trained.global_pool = encoder.encoder().config().pooling == Pooling::normed_mean;
   const TestResult test = test_head(encoder, head, as_trained.features(), options, *sources.test);
   ordered_json result = summary(encoder, as_trained, sources, test.counts);
   result.erase("protocol");
@@ -564,7 +571,7 @@ nlohmann::ordered_json linprobe(LinprobeOptions options) {
   check_options(options);
   use_threads(options.threads);
   const StopSignals signals;
-  const LoadedMae encoder = load_encoder(options);
+  const OpenedModel encoder = load_encoder(options);
   const LabelledSources sources = load_data(options);
   if (options.eval) return evaluate_only(options, encoder, sources);
   if (options.cached_features) return probe_cached(options, encoder, sources);

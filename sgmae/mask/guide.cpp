@@ -9,10 +9,9 @@
 
 namespace sgmae {
 
-std::string guide_tap(const MaeConfig& config, const GuideOptions& options) {
-  const bool encoder = options.part == GuidePart::encoder;
-  const char* const part = encoder ? "encoder" : "decoder";
-  const std::int64_t depth = encoder ? config.encoder.depth : config.decoder.depth;
+namespace {
+
+std::string tap_name(const char* part, std::int64_t depth, const GuideOptions& options) {
   check(options.layer >= -depth && options.layer < depth, ExitCode::usage, "guide_layer is ",
         options.layer, ", but the ", part, " has ", depth, " blocks: choose 0 .. ", depth - 1,
         ", or -", depth, " .. -1 to count from the last");
@@ -32,24 +31,42 @@ std::string guide_tap(const MaeConfig& config, const GuideOptions& options) {
   return str(part, ".", layer, ".", feature);
 }
 
+}  // namespace
+
+std::string guide_tap(const MaeConfig& config, const GuideOptions& options) {
+  return options.part == GuidePart::encoder ? tap_name("encoder", config.encoder.depth, options)
+                                            : tap_name("decoder", config.decoder.depth, options);
+}
+
+std::string guide_tap(const VitConfig& config, const GuideOptions& options) {
+  check(options.part == GuidePart::encoder, ExitCode::usage,
+        "this model has no decoder to take features from; choose an encoder layer");
+  return tap_name("encoder", config.size.depth, options);
+}
+
+at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,
+                          const GuideOptions& options) {
+  const std::string tap = guide_tap(encoder.config(), options);
+  Taps taps({tap});
+  encoder.encode(pixels, &taps, /*taps_only=*/true);
+  return taps[tap].slice(1, encoder.config().prefix_tokens()).to(at::kFloat);
+}
+
 at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                           const std::vector<std::int64_t>& index) {
+  if (options.part == GuidePart::encoder) return guide_features(model.encoder(), pixels, options);
   const std::string tap = guide_tap(model.config(), options);
   Taps taps({tap});
-  if (options.part == GuidePart::encoder) {
-    model.encode(pixels, &taps, /*taps_only=*/true);
-  } else {
-    std::vector<std::int64_t> position = index;
-    if (position.empty()) {
-      position.resize(pixels.size(0));
-      std::iota(position.begin(), position.end(), std::int64_t{0});
-    }
-    SGMAE_ASSERT(static_cast<std::int64_t>(position.size()) == pixels.size(0));
-    const std::int64_t n = model.config().n_patches();
-    model.forward(pixels,
-                  random_plan(position, n, visible_count(n, options.mask_ratio), options.seed, 0),
-                  &taps);
+  std::vector<std::int64_t> position = index;
+  if (position.empty()) {
+    position.resize(pixels.size(0));
+    std::iota(position.begin(), position.end(), std::int64_t{0});
   }
+  SGMAE_ASSERT(static_cast<std::int64_t>(position.size()) == pixels.size(0));
+  const std::int64_t n = model.config().n_patches();
+  model.forward(pixels,
+                random_plan(position, n, visible_count(n, options.mask_ratio), options.seed, 0),
+                &taps);
   return taps[tap].slice(1, 1).to(at::kFloat);
 }
 
@@ -70,6 +87,11 @@ Guide guide_from_features(const at::Tensor& features, const GuideOptions& option
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean, const std::vector<std::int64_t>& index) {
   return guide_from_features(guide_features(model, pixels, options, index), options, position_mean);
+}
+
+Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,
+                 const at::Tensor& position_mean) {
+  return guide_from_features(guide_features(encoder, pixels, options), options, position_mean);
 }
 
 }  // namespace sgmae

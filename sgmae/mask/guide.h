@@ -26,12 +26,17 @@ struct Guide {
 // The tap that the options mean, e.g. "encoder.10.attention_out". Throws Error(usage) for a layer
 // that the model does not have.
 std::string guide_tap(const MaeConfig& config, const GuideOptions& options);
+std::string guide_tap(const VitConfig& config, const GuideOptions& options);  // an encoder alone
 
 // Features [B, N, D] fp32 (CLS dropped, not centred) of pixels [B, C, H, W]. `index` [B], the
 // images' positions in the data set, keys the random masks under which a decoder layer is looked
 // at; it is not read for encoder layers.
 at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                           const std::vector<std::int64_t>& index = {});
+
+// The same of an encoder alone. Throws Error(usage) for options that ask for a decoder layer.
+at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,
+                          const GuideOptions& options);
 
 // Graph, cut and relevance of features [B, N, D]. `position_mean` [N, D] for GuideCenter::position.
 Guide guide_from_features(const at::Tensor& features, const GuideOptions& options,
@@ -40,5 +45,7 @@ Guide guide_from_features(const at::Tensor& features, const GuideOptions& option
 // Both of the above.
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean = {}, const std::vector<std::int64_t>& index = {});
+Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,
+                 const at::Tensor& position_mean = {});
 
 }  // namespace sgmae

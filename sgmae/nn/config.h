@@ -13,9 +13,10 @@ struct VitSize {
 
 enum class Precision { fp32, bf16 };
 
-// What a classifier looks at: the class token after the final norm, or the mean of the patch tokens
-// followed by a norm of its own (`fc_norm`; there is then no final norm; MAE's global_pool).
-enum class Pooling { cls, mean };
+// What a classifier looks at: the class token after the final norm; the mean of the patch tokens,
+// followed by a norm of its own (`fc_norm`, there is then no final norm: MAE's global_pool); or the
+// mean of the patch tokens after the final norm.
+enum class Pooling { cls, mean, normed_mean };
 
 struct VitConfig {
   std::int64_t height = 224, width = 224, channels = 3;

@@ -73,7 +73,7 @@ void Encoder::add_layers(Initialiser& init) {
   patch_embed_.bias =
       init.uniform("patch_embed.proj.bias", {dim}, 1.0 / std::sqrt(static_cast<double>(fan_in)));
   blocks_ = init.blocks("blocks.", config_.size, config_.mlp_hidden, config_.layer_scale);
-  if (config_.pooling == Pooling::cls) norm_ = init.layer_norm("norm", dim);
+  if (config_.pooling != Pooling::mean) norm_ = init.layer_norm("norm", dim);
   parameters_changed();
 }
 

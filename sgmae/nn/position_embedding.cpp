@@ -1,8 +1,13 @@
 #include "sgmae/nn/position_embedding.h"
 
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/upsample_bicubic2d.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
+
+#include "sgmae/base/error.h"
 
 namespace sgmae {
 
@@ -21,6 +26,34 @@ at::Tensor sincos_position_embedding(std::int64_t rows, std::int64_t cols, std::
         out[3 * quarter + k] = static_cast<float>(std::cos(static_cast<double>(row) * omega));
       }
   return table;
+}
+
+at::Tensor resize_position_embedding(const at::Tensor& table, GridSize from, GridSize to,
+                                     PositionResize how) {
+  const std::int64_t dim = table.size(2);
+  SGMAE_ASSERT(table.size(1) == 1 + from.rows * from.cols);
+  if (from == to) return table.to(at::kFloat);
+  const at::Tensor all = table.to(at::kFloat);
+  const at::Tensor grid = all.narrow(1, 1, from.rows * from.cols)
+                              .reshape({1, from.rows, from.cols, dim})
+                              .permute({0, 3, 1, 2});
+  at::Tensor resized;
+  switch (how) {
+    case PositionResize::plain:
+      resized = at::upsample_bicubic2d(grid, {to.rows, to.cols}, /*align_corners=*/false);
+      break;
+    case PositionResize::offset:
+      resized = at::upsample_bicubic2d(
+          grid, {to.rows, to.cols}, /*align_corners=*/false,
+          (static_cast<double>(to.rows) + 0.1) / static_cast<double>(from.rows),
+          (static_cast<double>(to.cols) + 0.1) / static_cast<double>(from.cols));
+      break;
+    case PositionResize::antialias:
+      resized = at::_upsample_bicubic2d_aa(grid, {to.rows, to.cols}, /*align_corners=*/false);
+      break;
+  }
+  return at::cat(
+      {all.narrow(1, 0, 1), resized.permute({0, 2, 3, 1}).reshape({1, to.rows * to.cols, dim})}, 1);
 }
 
 }  // namespace sgmae

@@ -11,4 +11,20 @@ namespace sgmae {
 // position / 10000^(k / (dim/4)). Computed in double. `dim` is a multiple of 4.
 at::Tensor sincos_position_embedding(std::int64_t rows, std::int64_t cols, std::int64_t dim);
 
+// How a learned table follows another grid of patches. All are bicubic.
+enum class PositionResize {
+  plain,     // MAE, transformers: pixel centres aligned by size
+  offset,    // DINOv2: scaled by (new + 0.1) / old
+  antialias  // DINOv2 with registers: by size, smoothed where the grid shrinks
+};
+
+struct GridSize {
+  std::int64_t rows = 0, cols = 0;
+  bool operator==(const GridSize&) const = default;
+};
+
+// table [1, 1 + from.rows*from.cols, dim] -> [1, 1 + to.rows*to.cols, dim] fp32; row 0 (CLS) stays.
+at::Tensor resize_position_embedding(const at::Tensor& table, GridSize from, GridSize to,
+                                     PositionResize how = PositionResize::plain);
+
 }  // namespace sgmae

@@ -75,6 +75,7 @@ at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
   const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
+  if (config().pooling == Pooling::normed_mean) return mean;
   return state_->fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat).y;
 }
 
@@ -92,7 +93,7 @@ at::Tensor Vit::logits(const at::Tensor& pixels) const {
 at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
-  SGMAE_ASSERT(s.head_weight && !s.running_mean);
+  SGMAE_ASSERT(s.head_weight && !s.running_mean && config().pooling != Pooling::normed_mean);
   const std::int64_t batch = pixels.size(0), n = config().n_patches();
   const at::Tensor tokens =
       s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)

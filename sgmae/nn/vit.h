@@ -44,8 +44,7 @@ class Vit {
     return encoder().encode(pixels, taps, taps_only);
   }
 
-  // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D]: the class token; or the patches' mean,
-  // normed by fc_norm (Pooling::mean).
+  // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D] (Pooling).
   at::Tensor pooled(const at::Tensor& tokens) const;
 
   // Class scores [B, classes] fp32. Throws Error(usage) when there is no head.

@@ -22,7 +22,7 @@ constexpr int kMargin = 10, kHeader = 24, kSmallestPanel = 160;
 // Panels of equal size in rows and labelled columns.
 class Sheet {
  public:
-  Sheet(const MaeConfig& config, std::vector<std::string> columns, std::int64_t rows)
+  Sheet(const VitConfig& config, std::vector<std::string> columns, std::int64_t rows)
       : config_(config),
         scale_(std::max(1, (kSmallestPanel + static_cast<int>(config.width) - 1) /
                                static_cast<int>(config.width))),
@@ -57,7 +57,7 @@ class Sheet {
     return kHeader + static_cast<int>(row) * (panel_.height + kMargin);
   }
 
-  MaeConfig config_;
+  VitConfig config_;
   int scale_;
   ImageSize panel_;
   Image canvas_;
@@ -115,16 +115,20 @@ MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t 
   return plan;
 }
 
-Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
-                 const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation) {
+namespace {
+
+// `restored` [B, C, H, W] is the last column; undefined for none.
+Image draw_sheet(const VitConfig& config, const at::Tensor& pixels, const at::Tensor& restored,
+                 const Guide& guide, const MaskPlan& plan, std::int64_t n_hints,
+                 const Normalisation& normalisation) {
   const std::int64_t batch = pixels.size(0), n = plan.order.size(1);
-  Sheet sheet(model.config(),
-              {"input", "clusters", "relevance", "mask and hints", "reconstruction"}, batch);
-  const at::Tensor restored = reconstruction(model, pixels, plan);
+  std::vector<std::string> columns{"input", "clusters", "relevance", "mask and hints"};
+  if (restored.defined()) columns.push_back("reconstruction");
+  Sheet sheet(config, columns, batch);
   for (std::int64_t b = 0; b < batch; ++b) {
     const Image input = image_of(pixels, b, normalisation);
     for (std::size_t column = 0; column < 4; ++column) sheet.picture(b, column, input);
-    sheet.picture(b, 4, image_of(restored, b, normalisation));
+    if (restored.defined()) sheet.picture(b, 4, image_of(restored, b, normalisation));
     draw_mask(sheet, b, 3, plan, guide.degenerate[b] ? 0 : n_hints);
     if (guide.degenerate[b]) continue;
 
@@ -142,9 +146,22 @@ Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
   return std::move(sheet.canvas());
 }
 
+}  // namespace
+
+Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
+                 const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation) {
+  return draw_sheet(model.encoder().config(), pixels, reconstruction(model, pixels, plan), guide,
+                    plan, n_hints, normalisation);
+}
+
+Image mask_sheet(const Encoder& encoder, const at::Tensor& pixels, const Guide& guide,
+                 const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation) {
+  return draw_sheet(encoder.config(), pixels, {}, guide, plan, n_hints, normalisation);
+}
+
 Image reconstruction_sheet(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan,
                            const Normalisation& normalisation) {
-  Sheet sheet(model.config(), {"input", "mask", "reconstruction"}, pixels.size(0));
+  Sheet sheet(model.encoder().config(), {"input", "mask", "reconstruction"}, pixels.size(0));
   const at::Tensor restored = reconstruction(model, pixels, plan);
   for (std::int64_t b = 0; b < pixels.size(0); ++b) {
     const Image input = image_of(pixels, b, normalisation);

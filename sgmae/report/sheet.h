@@ -18,8 +18,11 @@ at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const Mask
 MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints);
 
 // Columns: input, clusters (object side tinted), relevance, informed mask (masked grey, hints
-// outlined), reconstruction.
+// outlined), and reconstruction where there is a decoder.
 Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
+                 const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation);
+
+Image mask_sheet(const Encoder& encoder, const at::Tensor& pixels, const Guide& guide,
                  const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation);
 
 // Columns: input, mask, reconstruction.

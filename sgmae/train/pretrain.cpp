@@ -359,8 +359,7 @@ ordered_json Trainer::evaluate() const {
 }
 
 ModelInfo Trainer::model_info() const {
-  return {.config = model_.config(),
-          .mean = loader_options_.normalisation.mean,
+  return {.mean = loader_options_.normalisation.mean,
           .std = loader_options_.normalisation.std,
           .epoch = position_.epoch,
           .step = position_.step,

@@ -169,13 +169,14 @@ struct Reference {
 
   explicit Reference(const fs::path& checkpoint) {
     ModelInfo info;
-    info.config.height = info.config.width = 32;
-    info.config.patch_size = 8;
-    info.config.encoder = {32, 2, 4};
-    info.config.decoder = {16, 2, 2};
-    info.config.norm_pix_loss = true;
+    MaeConfig config;
+    config.height = config.width = 32;
+    config.patch_size = 8;
+    config.encoder = {32, 2, 4};
+    config.decoder = {16, 2, 2};
+    config.norm_pix_loss = true;
     info.mean = info.std = {0.5f, 0.5f, 0.5f};
-    Mae model(info.config, 0);
+    Mae model(config, 0);
     for (Parameter& p : model.parameters()) p.value.copy_(*golden.find("param." + p.name));
     save_mae(checkpoint, model, info);
   }
@@ -252,6 +253,42 @@ TEST_F(Program, MaskWritesTheTensorsOfItsDecision) {
     EXPECT_LE(visible, ranked[b].narrow(0, 3, 13).min().item<double>());
   }
   expect("mask --checkpoint model.safetensors --input in.safetensors x.png", 2, "not both");
+}
+
+TEST_F(Program, InspectsConvertsAndExtracts) {
+  make_images(3);
+  const Reference reference(root_ / "model.safetensors");
+  const Outcome inspected = run("inspect model.safetensors --json");
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  EXPECT_NE(inspected.err.find("a model of sgmae"), std::string::npos);
+  const auto json = nlohmann::json::parse(inspected.out);
+  EXPECT_EQ(json.at("family"), "sgmae");
+  EXPECT_EQ(json.at("has_decoder"), true);
+  EXPECT_EQ(json.at("norm_pix_loss"), true);
+
+  // The same features whatever the family, from either kind of source.
+  expect("convert model.safetensors hf --to hf_vit_mae", 0, "");
+  expect("convert hf timm.safetensors --to timm", 0, "");
+  expect(
+      "extract --checkpoint model.safetensors --data_path images --fit squash --features cls "
+      "--output a.safetensors --precision fp32",
+      0, "");
+  expect(
+      "extract --checkpoint timm.safetensors images/0.png images/1.png images/2.png "
+      "--features cls --output b.safetensors --precision fp32",
+      0, "");
+  const at::Tensor a = *read_safetensors(root_ / "a.safetensors").find("features");
+  EXPECT_EQ(a.sizes(), (at::IntArrayRef{3, 32}));
+  EXPECT_TRUE(a.equal(*read_safetensors(root_ / "b.safetensors").find("features")));
+  expect("extract --checkpoint hf images/0.png --input_size 48 --features patches --output c.npy",
+         0, "[1, 36, 32]");
+  expect("reconstruct images/0.png --checkpoint timm.safetensors", 4, "encoder only");
+
+  expect("convert model.safetensors x --to pytorch", 2, "hf_vit_mae");
+  expect("convert model.safetensors x --to hf_dinov2", 2, "LayerScale");
+  expect("convert model.safetensors model.safetensors --to timm", 2, "the checkpoint itself");
+  expect("inspect images/0.png", 4, "image");
+  expect("extract --checkpoint hf images/0.png --output c.txt", 2, ".npy");
 }
 
 TEST_F(Program, EncoderOnlyFilesAreNotReconstructed) {

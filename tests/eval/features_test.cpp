@@ -9,6 +9,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/nn/mae.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -28,7 +29,7 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
   const Mae model(tiny(), 1);
   std::vector<Batch> batches{batch_of(3, 0), batch_of(2, 3)};
   std::size_t next = 0;
-  const Features features = extract_features(model, [&](Batch& batch) {
+  const Features features = extract_features(model.encoder(), [&](Batch& batch) {
     if (next == batches.size()) return false;
     batch = batches[next++];
     return true;
@@ -55,7 +56,7 @@ TEST(Features, MustBeFinite) {
     return std::exchange(first, false);
   };
   try {
-    extract_features(model, next);
+    extract_features(model.encoder(), next);
     ADD_FAILURE() << "NaN passed";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::checkpoint);
@@ -64,7 +65,7 @@ TEST(Features, MustBeFinite) {
 
 TEST(Features, NeedImages) {
   const Mae model(tiny(), 1);
-  EXPECT_THROW(extract_features(model, [](Batch&) { return false; }), Error);
+  EXPECT_THROW(extract_features(model.encoder(), [](Batch&) { return false; }), Error);
 }
 
 }  // namespace

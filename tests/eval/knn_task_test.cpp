@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "sgmae/base/log.h"
+#include "sgmae/nn/mae.h"
 #include "tests/eval/striped_data.h"
 #include "tests/tiny_mae.h"
 
@@ -31,7 +32,7 @@ class KnnTaskTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  KnnScore run() const { return run_knn(Mae(tiny(), 1), default_normalisation(1), task_); }
+  KnnScore run() const { return run_knn(Mae(tiny(), 1).encoder(), default_normalisation(1), task_); }
   ExitCode refusal() const {
     try {
       run();

@@ -70,7 +70,7 @@ TEST_F(LabelledDataTest, RefusesANumberThatTrainingLacks) {
 }
 
 TEST_F(LabelledDataTest, EvaluationLooksAtWholeImagesInOrder) {
-  MaeConfig config;
+  VitConfig config;
   config.height = config.width = 16;
   config.patch_size = 8;
   const LabelledSources sources = open_labelled(data_);

@@ -1,0 +1,376 @@
+#include "sgmae/checkpoint/model_file.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
+#include "sgmae/checkpoint/checkpoint_name.h"
+#include "sgmae/image/normalise.h"
+#include "sgmae/io/checkpoint_file.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+constexpr const char* position_mean_name = "guide.position_mean";
+
+const json& member(const json& object, const char* key) {
+  static const json none;
+  return object.is_object() && object.contains(key) ? object[key] : none;
+}
+
+template <class T>
+std::optional<T> value(const json& object, const char* key) {
+  const json& found = member(object, key);
+  const bool fits = std::is_same_v<T, bool>          ? found.is_boolean()
+                    : std::is_same_v<T, std::string> ? found.is_string()
+                    : std::is_integral_v<T>          ? found.is_number_integer()
+                                                     : found.is_number();
+  if (!fits) return std::nullopt;
+  return found.get<T>();
+}
+
+// A side, or [height, width], as transformers writes image_size.
+std::optional<std::pair<std::int64_t, std::int64_t>> size_value(const json& found) {
+  if (found.is_number_integer())
+    return std::pair{found.get<std::int64_t>(), found.get<std::int64_t>()};
+  if (found.is_array() && found.size() == 2 && found[0].is_number_integer() &&
+      found[1].is_number_integer())
+    return std::pair{found[0].get<std::int64_t>(), found[1].get<std::int64_t>()};
+  return std::nullopt;
+}
+
+std::vector<float> floats(const json& found) {
+  std::vector<float> values;
+  if (found.is_array())
+    for (const json& number : found)
+      if (number.is_number()) values.push_back(number.get<float>());
+  return values;
+}
+
+std::int64_t count_blocks(const NamedTensors& tensors, const std::string& prefix) {
+  std::set<std::string> numbers;
+  for (const auto& [name, unused] : tensors)
+    if (name.starts_with(prefix))
+      numbers.insert(name.substr(prefix.size(), name.find('.', prefix.size()) - prefix.size()));
+  return static_cast<std::int64_t>(numbers.size());
+}
+
+// What a file says in words and numbers about its model, from whichever place its family keeps it.
+struct Described {
+  std::optional<std::int64_t> height, width, heads, decoder_heads, epoch;
+  std::optional<double> layer_norm_eps;
+  std::optional<bool> norm_pix_loss;
+  std::vector<float> mean, std;
+};
+
+void read_hf_config(const json& config, const json& preprocessor, Described& described) {
+  if (const auto size = size_value(member(config, "image_size")))
+    std::tie(described.height, described.width) = *size;
+  described.heads = value<std::int64_t>(config, "num_attention_heads");
+  described.decoder_heads = value<std::int64_t>(config, "decoder_num_attention_heads");
+  described.layer_norm_eps = value<double>(config, "layer_norm_eps");
+  described.norm_pix_loss = value<bool>(config, "norm_pix_loss");
+  described.mean = floats(member(preprocessor, "image_mean"));
+  described.std = floats(member(preprocessor, "image_std"));
+  const json& timm = member(config, "pretrained_cfg");
+  if (timm.is_object()) {
+    described.mean = floats(member(timm, "mean"));
+    described.std = floats(member(timm, "std"));
+  }
+}
+
+// MAE's and its followers' training files: epoch, and args as its command line had them.
+void read_mae_args(const json& extra, Described& described) {
+  if (const auto epoch = value<std::int64_t>(extra, "epoch")) described.epoch = *epoch + 1;
+  const json& args = member(extra, "args");
+  described.norm_pix_loss = value<bool>(args, "norm_pix_loss");
+  if (const auto name = value<std::string>(args, "model")) {
+    try {
+      const MaeConfig config = named_config(name->substr(0, name->find("_dec")));
+      described.heads = config.encoder.heads;
+      described.decoder_heads = config.decoder.heads;
+    } catch (const Error&) {  // a name of their own says nothing
+    }
+  }
+}
+
+Family family_of(const NativeTensors& native, const CheckpointContent& content,
+                 const ModelFile& file) {
+  const auto has = [&](const char* name) { return file.find(name) != nullptr; };
+  const auto left_out = [&](const char* part) {
+    return std::any_of(file.left_out.begin(), file.left_out.end(), [&](const std::string& name) {
+      return name.find(part) != std::string::npos;
+    });
+  };
+  switch (native.map->family) {
+    case Family::hf_vit_mae:
+    case Family::hf_vit: {
+      const auto type = value<std::string>(member(content.extra, "config"), "model_type");
+      if (type == "vit_mae" || has("mask_token")) return Family::hf_vit_mae;
+      return Family::hf_vit;
+    }
+    case Family::timm:
+      break;
+    default:
+      return native.map->family;
+  }
+  if (native.prefix.ends_with("base_encoder.") || native.prefix.ends_with("momentum_encoder."))
+    return Family::moco_v3;
+  if (has("blocks.0.ls1.gamma") || has("reg_token")) return Family::dinov2;
+  if (left_out("decoder_blocks_losspred.")) return Family::hpm;
+  const json& args = member(content.extra, "args");
+  if (args.is_object())
+    for (const auto& [key, unused] : args.items())
+      if (key.find("throw") != std::string::npos) return Family::amt;
+  const bool mae = has("mask_token") || native.prefix.ends_with("model.") || has("head.1.weight");
+  return mae ? Family::mae : Family::timm;
+}
+
+class Reader {
+ public:
+  Reader(ModelFile& file, const OpenOptions& options) : file_(file), options_(options) {}
+
+  void read(const CheckpointContent& content);
+
+ private:
+  const at::Tensor& tensor(const std::string& name, std::int64_t dims) const;
+  VitConfig vit_config();
+  MaeConfig mae_config();
+  std::int64_t heads_of(std::int64_t dim, std::int64_t asked,
+                        const std::optional<std::int64_t>& told, bool decoder);
+  void read_grid(VitConfig& config);
+  void compare(const json& told, const json& found) const;
+
+  ModelFile& file_;
+  const OpenOptions& options_;
+  Described described_;
+  bool normed_mean_ = false;  // the tensors of such a head look like those on CLS
+};
+
+const at::Tensor& Reader::tensor(const std::string& name, std::int64_t dims) const {
+  const at::Tensor* found = file_.find(name);
+  check(found, ExitCode::checkpoint, "tensor '", name,
+        "' is missing; the file is not a whole model, use another checkpoint");
+  check(found->dim() == dims && found->numel() > 0, ExitCode::checkpoint, "tensor '", name, "' is ",
+        shape_text(*found), ", which does not fit a ViT");
+  return *found;
+}
+
+std::int64_t Reader::heads_of(std::int64_t dim, std::int64_t asked,
+                              const std::optional<std::int64_t>& told, bool decoder) {
+  std::int64_t heads = asked > 0 ? asked : told.value_or(0);
+  if (heads == 0) {
+    // Published sizes: 64 channels a head; but ViT-H has 80, MAE's decoder 32.
+    if (decoder && dim == 512)
+      heads = 16;
+    else if (dim == 1280)
+      heads = 16;
+    else if (dim % 64 == 0)
+      heads = dim / 64;
+    const char* const flag = decoder ? "--decoder_heads" : "--heads";
+    check(heads > 0, ExitCode::checkpoint, "does not say how many attention heads its ",
+          decoder ? "decoder" : "encoder", " of width ", dim, " has; give ", flag);
+    file_.assumptions.push_back(str(decoder ? "decoder heads " : "heads ", heads,
+                                    ", as published for width ", dim, " (", flag, ")"));
+  }
+  check(heads > 0 && dim % heads == 0, ExitCode::checkpoint, "cannot have ", heads,
+        " attention heads: they do not divide its width ", dim, decoder ? " (decoder)" : "");
+  return heads;
+}
+
+// Height and width from what is known, else from a square grid.
+void Reader::read_grid(VitConfig& config) {
+  const std::int64_t rows = tensor("pos_embed", 3).size(1);
+  const auto root = [](std::int64_t n) {
+    const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
+    return side * side == n ? side : 0;
+  };
+  config.height = described_.height.value_or(0);
+  config.width = described_.width.value_or(0);
+  const auto fits = [&](std::int64_t patches) {
+    return config.height % config.patch_size == 0 && config.width % config.patch_size == 0 &&
+           config.n_patches() == patches;
+  };
+  const bool without_cls =
+      config.registers > 0 && !fits(rows - 1) && (fits(rows) || root(rows) > 0);
+  if (without_cls) {  // timm keeps no position for CLS where there are registers
+    for (auto& [name, value] : file_.tensors)
+      if (name == "pos_embed")
+        value = at::cat({at::zeros({1, 1, value.size(2)}, value.options()), value}, 1);
+  }
+  const std::int64_t patches = without_cls ? rows : rows - 1;
+  if (fits(patches)) return;
+  check(!described_.height, ExitCode::checkpoint, "says its images are ", config.height, "x",
+        config.width, ", but tensor 'pos_embed' has ", patches, " positions of patches of ",
+        config.patch_size);
+  const std::int64_t side = root(patches);
+  check(side > 0, ExitCode::checkpoint, "has ", patches,
+        " patch positions, which is no square, and does not say the size of its images");
+  config.height = config.width = side * config.patch_size;
+}
+
+VitConfig Reader::vit_config() {
+  VitConfig config;
+  const at::Tensor& patches = tensor("patch_embed.proj.weight", 4);
+  check(patches.size(2) == patches.size(3), ExitCode::checkpoint,
+        "tensor 'patch_embed.proj.weight' is ", shape_text(patches), "; patches must be square");
+  config.channels = patches.size(1);
+  config.patch_size = patches.size(2);
+  config.size.dim = tensor("cls_token", 3).size(2);
+  config.size.depth = count_blocks(file_.tensors, "blocks.");
+  config.size.heads = heads_of(config.size.dim, options_.heads, described_.heads, false);
+  config.mlp_hidden = tensor("blocks.0.mlp.fc1.weight", 2).size(0);
+  config.layer_norm_eps = described_.layer_norm_eps.value_or(1e-6);
+  config.layer_scale = file_.find("blocks.0.ls1.gamma") != nullptr;
+  if (file_.find("reg_token")) config.registers = tensor("reg_token", 3).size(1);
+  config.pooling = file_.find("fc_norm.weight") ? Pooling::mean
+                   : normed_mean_               ? Pooling::normed_mean
+                                                : Pooling::cls;
+  config.batch_norm_head = file_.find("head.1.weight") != nullptr;
+  if (config.batch_norm_head)
+    config.classes = tensor("head.1.weight", 2).size(0);
+  else if (file_.find("head.weight"))
+    config.classes = tensor("head.weight", 2).size(0);
+  read_grid(config);
+  return config;
+}
+
+MaeConfig Reader::mae_config() {
+  MaeConfig config;
+  const VitConfig& vit = file_.vit;
+  config.height = vit.height;
+  config.width = vit.width;
+  config.channels = vit.channels;
+  config.patch_size = vit.patch_size;
+  config.encoder = vit.size;
+  config.decoder.dim = tensor("mask_token", 3).size(2);
+  config.decoder.depth = count_blocks(file_.tensors, "decoder_blocks.");
+  config.decoder.heads = heads_of(config.decoder.dim, options_.decoder_heads,
+                                  described_.decoder_heads, /*decoder=*/true);
+  config.mlp_ratio = vit.mlp_hidden / vit.size.dim;
+  const std::int64_t decoder_mlp = tensor("decoder_blocks.0.mlp.fc1.weight", 2).size(0);
+  check(vit.mlp_hidden == config.mlp_ratio * vit.size.dim &&
+            decoder_mlp == config.mlp_ratio * config.decoder.dim,
+        ExitCode::checkpoint, "has MLPs of ", vit.mlp_hidden, " and ", decoder_mlp,
+        " in encoder and decoder, widths ", vit.size.dim, " and ", config.decoder.dim,
+        "; sgmae needs the same whole ratio in both");
+  check(!vit.layer_scale && vit.registers == 0 && vit.classes == 0 && vit.pooling == Pooling::cls,
+        ExitCode::checkpoint,
+        "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
+  config.layer_norm_eps = vit.layer_norm_eps;
+  config.norm_pix_loss = file_.norm_pix_loss.value_or(false);
+  return config;
+}
+
+// Our metadata against what the tensors show.
+void Reader::compare(const json& told, const json& found) const {
+  for (const auto& [key, number] : found.items())
+    check(!told.contains(key) || told[key] == number, ExitCode::checkpoint, "its header says ", key,
+          " ", told[key].dump(), ", its tensors ", number.dump(),
+          "; the file is damaged, use another checkpoint");
+}
+
+void Reader::read(const CheckpointContent& content) {
+  NativeTensors native = to_native(content.tensors);
+  file_.tensors = std::move(native.tensors);
+  file_.left_out = std::move(native.left_out);
+  file_.extra = content.extra;
+  file_.family = family_of(native, content, file_);
+
+  const json& config = member(content.extra, "config");
+  read_mae_args(content.extra, described_);
+  if (config.is_object())
+    read_hf_config(config, member(content.extra, "preprocessor_config"), described_);
+  json ours, ours_config;
+  const auto header = content.metadata.find("sgmae");
+  const auto inside = value<std::string>(content.extra, "sgmae");
+  if (header != content.metadata.end() || inside) {
+    ours = json::parse(inside ? *inside : header->second, nullptr, false);
+    check(ours.is_object() && ours.contains("config"), ExitCode::checkpoint,
+          "the 'sgmae' entry of its header is damaged; use an earlier checkpoint");
+    ours_config = ours["config"];
+    const auto written_as = family_named(value<std::string>(ours, "family").value_or("sgmae"));
+    if (written_as) file_.family = *written_as;
+    const auto number = [&](const char* key) { return value<std::int64_t>(ours_config, key); };
+    described_.height = number("height");
+    described_.width = number("width");
+    described_.heads = number("heads");
+    described_.decoder_heads = number("decoder_heads");
+    described_.layer_norm_eps = value<double>(ours_config, "layer_norm_eps");
+    described_.norm_pix_loss = value<bool>(ours_config, "norm_pix_loss");
+    normed_mean_ = value<std::string>(ours_config, "pooling") == "normed_mean";
+  }
+  if (!described_.layer_norm_eps && native.map->family != Family::timm &&
+      native.map->family != Family::mmpretrain)
+    file_.assumptions.push_back("LayerNorm epsilon 1e-6 (no config.json beside the file)");
+
+  file_.norm_pix_loss = described_.norm_pix_loss;
+  const bool decoder = file_.find("mask_token") != nullptr;
+  file_.vit = vit_config();
+  check_config(file_.vit);
+  if (decoder) {
+    file_.mae = mae_config();
+    check_config(*file_.mae);
+  }
+  if (ours_config.is_object())
+    compare(ours_config, file_.mae ? to_json(*file_.mae) : to_json(file_.vit));
+
+  if (ours.is_object())
+    file_.info = model_info_from_json(ours);
+  else {
+    file_.info.mean = described_.mean;
+    file_.info.std = described_.std;
+    file_.info.epoch = described_.epoch.value_or(0);
+  }
+  file_.epoch_known = ours.is_object() || described_.epoch.has_value();
+  const auto channels = static_cast<std::size_t>(file_.vit.channels);
+  if (file_.info.mean.size() != channels || file_.info.std.size() != channels) {
+    check(!ours.is_object(), ExitCode::checkpoint, "mean and std in its header are not ", channels,
+          " numbers each");
+    const Normalisation standard = default_normalisation(static_cast<int>(channels));
+    file_.info.mean = standard.mean;
+    file_.info.std = standard.std;
+    file_.assumptions.push_back("pixels normalised as MAE does (the file does not say)");
+  }
+  for (const auto& [name, tensor] : content.tensors)
+    if (name == position_mean_name) file_.info.position_mean = tensor;
+}
+
+}  // namespace
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::string text;
+  for (const std::int64_t size : tensor.sizes())
+    text += (text.empty() ? "" : ", ") + std::to_string(size);
+  return "[" + text + "]";
+}
+
+const at::Tensor* ModelFile::find(const std::string& native_name) const {
+  const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                  [&](const auto& tensor) { return tensor.first == native_name; });
+  return found == tensors.end() ? nullptr : &found->second;
+}
+
+ModelFile read_model_file(const fs::path& path, const OpenOptions& options) {
+  ModelFile file;
+  file.path = find_model_file(path);
+  check(fs::exists(file.path), ExitCode::checkpoint, file.path.string(),
+        ": no such file; name a checkpoint, a folder of transformers, or a run folder");
+  const CheckpointContent content = read_checkpoint_file(file.path);
+  try {
+    Reader(file, options).read(content);
+  } catch (const Error& error) {
+    fail(ExitCode::checkpoint, file.path.string(), ": ", error.what());
+  }
+  return file;
+}
+
+}  // namespace sgmae

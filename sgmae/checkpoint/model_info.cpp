@@ -1,0 +1,124 @@
+#include "sgmae/checkpoint/model_info.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/version.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* pooling_names[] = {"cls", "mean", "normed_mean"};  // as enum Pooling
+
+std::int64_t integer(const json& object, const char* key) {
+  check(object.is_object() && object.contains(key) && object[key].is_number_integer(),
+        ExitCode::checkpoint, "the configuration in the file lacks the number '", key, "'");
+  return object[key];
+}
+
+template <class T>
+T optional(const json& object, const char* key, T otherwise) {
+  try {
+    return object.value(key, otherwise);
+  } catch (const json::exception&) {
+    fail(ExitCode::checkpoint, "the configuration in the file has an unfit '", key, "'");
+  }
+}
+
+}  // namespace
+
+json to_json(const MaeConfig& c) {
+  return {{"height", c.height},
+          {"width", c.width},
+          {"channels", c.channels},
+          {"patch_size", c.patch_size},
+          {"dim", c.encoder.dim},
+          {"depth", c.encoder.depth},
+          {"heads", c.encoder.heads},
+          {"decoder_dim", c.decoder.dim},
+          {"decoder_depth", c.decoder.depth},
+          {"decoder_heads", c.decoder.heads},
+          {"mlp_ratio", c.mlp_ratio},
+          {"layer_norm_eps", c.layer_norm_eps},
+          {"norm_pix_loss", c.norm_pix_loss}};
+}
+
+MaeConfig mae_config_from_json(const json& j) {
+  MaeConfig c;
+  c.height = integer(j, "height");
+  c.width = integer(j, "width");
+  c.channels = integer(j, "channels");
+  c.patch_size = integer(j, "patch_size");
+  c.encoder = {integer(j, "dim"), integer(j, "depth"), integer(j, "heads")};
+  c.decoder = {integer(j, "decoder_dim"), integer(j, "decoder_depth"), integer(j, "decoder_heads")};
+  c.mlp_ratio = integer(j, "mlp_ratio");
+  c.layer_norm_eps = optional(j, "layer_norm_eps", c.layer_norm_eps);
+  c.norm_pix_loss = optional(j, "norm_pix_loss", c.norm_pix_loss);
+  return c;
+}
+
+json to_json(const VitConfig& c) {
+  return {{"height", c.height},
+          {"width", c.width},
+          {"channels", c.channels},
+          {"patch_size", c.patch_size},
+          {"dim", c.size.dim},
+          {"depth", c.size.depth},
+          {"heads", c.size.heads},
+          {"mlp_hidden", c.mlp_hidden},
+          {"layer_norm_eps", c.layer_norm_eps},
+          {"layer_scale", c.layer_scale},
+          {"registers", c.registers},
+          {"pooling", pooling_names[static_cast<std::size_t>(c.pooling)]},
+          {"classes", c.classes},
+          {"batch_norm_head", c.batch_norm_head}};
+}
+
+VitConfig vit_config_from_json(const json& j) {
+  VitConfig c;
+  c.height = integer(j, "height");
+  c.width = integer(j, "width");
+  c.channels = integer(j, "channels");
+  c.patch_size = integer(j, "patch_size");
+  c.size = {integer(j, "dim"), integer(j, "depth"), integer(j, "heads")};
+  c.mlp_hidden = integer(j, "mlp_hidden");
+  c.layer_norm_eps = optional(j, "layer_norm_eps", c.layer_norm_eps);
+  c.layer_scale = optional(j, "layer_scale", c.layer_scale);
+  c.registers = optional(j, "registers", c.registers);
+  const std::string pooling = optional(j, "pooling", std::string("cls"));
+  const auto found = std::find(std::begin(pooling_names), std::end(pooling_names), pooling);
+  check(found != std::end(pooling_names), ExitCode::checkpoint,
+        "the configuration in the file has ", "an unknown pooling '", pooling, "'");
+  c.pooling = static_cast<Pooling>(found - std::begin(pooling_names));
+  c.classes = optional(j, "classes", c.classes);
+  c.batch_norm_head = optional(j, "batch_norm_head", c.batch_norm_head);
+  return c;
+}
+
+json to_json(const ModelInfo& info) {
+  json j{{"version", version},
+         {"mean", info.mean},
+         {"std", info.std},
+         {"epoch", info.epoch},
+         {"step", info.step}};
+  if (!info.guide.is_null()) j["guide"] = info.guide;
+  if (!info.class_names.empty()) j["classes"] = info.class_names;
+  return j;
+}
+
+ModelInfo model_info_from_json(const json& j) {
+  ModelInfo info;
+  info.mean = optional(j, "mean", std::vector<float>());
+  info.std = optional(j, "std", std::vector<float>());
+  info.epoch = integer(j, "epoch");
+  info.step = integer(j, "step");
+  info.version = optional(j, "version", std::string());
+  info.guide = optional(j, "guide", json());
+  info.class_names = optional(j, "classes", std::vector<std::string>());
+  return info;
+}
+
+}  // namespace sgmae

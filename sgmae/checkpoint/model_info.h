@@ -1,0 +1,35 @@
+// What a model file says about the model beside its weights.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sgmae/nn/config.h"
+
+namespace sgmae {
+
+struct ModelInfo {
+  std::vector<float> mean, std;  // [channels] with which pixels were normalised
+  std::int64_t epoch = 0;        // epochs finished; 0 where not known
+  std::int64_t step = 0;         // steps finished within the next one
+  std::string version;           // of sgmae that wrote it; empty for other programs' files
+  nlohmann::json guide;  // how masks were guided: part, layer, features, center …; or null
+  std::vector<std::string> class_names = {};  // of a classifier, where known
+  at::Tensor position_mean;  // [N, D] for guide_center = position; undefined where not made yet
+};
+
+// The metadata entry `sgmae` of our files, under which tensors have MAE's names.
+nlohmann::json to_json(const MaeConfig& config);
+nlohmann::json to_json(const VitConfig& config);
+nlohmann::json to_json(const ModelInfo& info);
+
+// Throws Error(checkpoint), without the file's name, for what is missing or no number.
+MaeConfig mae_config_from_json(const nlohmann::json& json);
+VitConfig vit_config_from_json(const nlohmann::json& json);
+ModelInfo model_info_from_json(const nlohmann::json& json);
+
+}  // namespace sgmae

@@ -1,0 +1,103 @@
+#include "sgmae/checkpoint/open_model.h"
+
+#include <ATen/ops/isfinite.h>
+
+#include <algorithm>
+#include <set>
+
+#include "sgmae/base/error.h"
+#include "sgmae/checkpoint/write_model.h"
+#include "sgmae/nn/position_embedding.h"
+
+namespace sgmae {
+namespace {
+
+PositionResize resize_of(const ModelFile& file) {
+  if (file.family != Family::dinov2) return PositionResize::plain;
+  return file.vit.registers > 0 ? PositionResize::antialias : PositionResize::offset;
+}
+
+}  // namespace
+
+void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
+  const GridSize from{file.vit.grid_height(), file.vit.grid_width()};
+  file.vit.height = height;
+  file.vit.width = width;
+  if (file.mae) {
+    file.mae->height = height;
+    file.mae->width = width;
+  }
+  check_config(file.vit);
+  const GridSize to{file.vit.grid_height(), file.vit.grid_width()};
+  if (from == to) return;
+  file.info.position_mean = at::Tensor();  // measured at the old positions
+  for (auto& [name, tensor] : file.tensors)
+    if (name == "pos_embed" || name == "decoder_pos_embed") {
+      check(tensor.dim() == 3 && tensor.size(1) == 1 + from.rows * from.cols, ExitCode::checkpoint,
+            file.path.string(), ": tensor '", name, "' is ", shape_text(tensor), ", not one of ",
+            from.rows, "x", from.cols, " patches");
+      tensor = resize_position_embedding(tensor, from, to, resize_of(file));
+    }
+}
+
+void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {
+  const std::string where = file.path.string();
+  std::set<std::string> known;
+  for (Parameter& parameter : parameters) {
+    known.insert(parameter.name);
+    const at::Tensor* stored = file.find(parameter.name);
+    check(stored, ExitCode::checkpoint, where, ": tensor '", parameter.name,
+          "' is missing; the file is not a whole model, use another checkpoint");
+    check(stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint, where, ": tensor '",
+          parameter.name, "' is ", shape_text(*stored), ", the model needs ",
+          shape_text(parameter.value), "; use the options with which it was trained");
+    check(at::isfinite(*stored).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
+          parameter.name,
+          "' holds values that are not finite; the training diverged, use an earlier checkpoint");
+    parameter.value.copy_(*stored);
+  }
+  const bool decoder = known.count("mask_token") > 0;
+  for (const auto& [name, tensor] : file.tensors)
+    check(known.count(name) > 0 || (!decoder && !is_encoder_tensor(name)), ExitCode::checkpoint,
+          where, ": tensor '", name,
+          "' has no place in the model; use the options with which it was trained");
+}
+
+Mae make_mae(const ModelFile& file) {
+  check(file.mae.has_value(), ExitCode::checkpoint, file.path.string(),
+        ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
+        "checkpoint");
+  Mae model(*file.mae, 0);
+  copy_weights(file, model.parameters());
+  model.parameters_changed();
+  return model;
+}
+
+Vit make_vit(const ModelFile& file) {
+  Vit model(file.vit, 0);
+  copy_weights(file, model.parameters());
+  model.parameters_changed();
+  return model;
+}
+
+OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& options) {
+  ModelFile file = read_model_file(path, options);
+  if (options.height > 0) resize_input(file, options.height, options.width);
+  OpenedModel opened{file.mae ? std::variant<Mae, Vit>(make_mae(file)) : make_vit(file),
+                     std::move(file.info), file.family, file.path};
+  return opened;
+}
+
+const Encoder& OpenedModel::encoder() const {
+  return mae() ? mae()->encoder() : vit()->encoder();
+}
+
+const std::vector<Parameter>& OpenedModel::parameters() const {
+  return mae() ? mae()->parameters() : vit()->parameters();
+}
+
+void OpenedModel::set_precision(Precision precision) {
+  std::visit([&](auto& m) { m.set_precision(precision); }, model);
+}
+
+}  // namespace sgmae

@@ -1,0 +1,49 @@
+// Any checkpoint as a model that runs.
+//
+//   OpenedModel opened = open_model("mae_pretrain_vit_base.pth");
+//   at::Tensor tokens = opened.encoder().encode(pixels);   // [B, 1+N, D]
+#pragma once
+
+#include <filesystem>
+#include <variant>
+#include <vector>
+
+#include "sgmae/checkpoint/model_file.h"
+#include "sgmae/nn/mae.h"
+#include "sgmae/nn/vit.h"
+
+namespace sgmae {
+
+struct OpenedModel {
+  std::variant<Mae, Vit> model;  // Mae where the file has a whole decoder
+  ModelInfo info;
+  Family family = Family::sgmae;
+  std::filesystem::path path;  // the file or folder that was read
+
+  const Encoder& encoder() const;
+  const Mae* mae() const { return std::get_if<Mae>(&model); }  // nullptr for a Vit
+  const Vit* vit() const { return std::get_if<Vit>(&model); }
+  const std::vector<Parameter>& parameters() const;
+  void set_precision(Precision precision);
+};
+
+// Opens what read_model_file reads; with options.height and width, for images of that size.
+// Throws Error(checkpoint) for a missing tensor, one of another shape, one with no place in the
+// model, or one with values that are not finite; Error(usage) for a size that the patches do not
+// divide.
+OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& options = {});
+
+// The autoencoder of a file, or Error(checkpoint) where it holds an encoder only.
+Mae make_mae(const ModelFile& file);
+// The encoder of a file, with its head where there is one.
+Vit make_vit(const ModelFile& file);
+
+// Brings a file's position embeddings to another image size: bicubic, DINOv2's own way for that
+// family.
+void resize_input(ModelFile& file, std::int64_t height, std::int64_t width);
+
+// Writes the file's tensors over the parameters of the same names and shapes. Decoder tensors and
+// the head are left where the model has none; else both must have the same names.
+void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters);
+
+}  // namespace sgmae
