@@ -11,8 +11,7 @@
 
 namespace sgmae {
 
-// An encoder, perhaps with a head, as read from a file of ours: a checkpoint of pre-training (the
-// decoder is left out) or a classifier.
+// An encoder, perhaps with a head, of any family that checkpoint/ reads; a decoder is left out.
 struct Pretrained {
   std::filesystem::path path;  // the file that was read
   VitConfig config;            // classes: 0 without a head
@@ -39,10 +38,5 @@ void load_pretrained(const Pretrained& file, Vit& model);
 void save_classifier(const std::filesystem::path& path, const Vit& model,
                      const Normalisation& normalisation, std::int64_t epoch,
                      const std::vector<std::string>& class_names);
-
-// Position embeddings [1, 1 + rows*cols, D] for another grid (MAE's fine-tuning; bicubic, pixel
-// centres aligned by size). Row 0, of the class token, stays.
-at::Tensor resize_positions(const at::Tensor& positions, std::int64_t rows, std::int64_t cols,
-                            std::int64_t new_rows, std::int64_t new_cols);
 
 }  // namespace sgmae

@@ -128,6 +128,7 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
   if (o.input_size > 0) config.height = config.width = o.input_size;
   config.pooling = o.global_pool && !o.cls_token ? Pooling::mean : Pooling::cls;
   config.classes = sources.classes;
+  config.batch_norm_head = false;  // of a linear probe, whose head is not used
   check_config(config);
   return config;
 }
@@ -179,9 +180,7 @@ double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& 
 
 LoaderOptions test_loader(const FinetuneOptions& options, const Source& source,
                           const VitConfig& config, const Normalisation& normalisation) {
-  MaeConfig images;
-  images.height = config.height, images.width = config.width, images.channels = config.channels;
-  return evaluation_loader(options.data, source, images, normalisation, options.batch_size);
+  return evaluation_loader(options.data, source, config, normalisation, options.batch_size);
 }
 
 TestResult test_classifier(const Vit& model, const FinetuneOptions& options, const Source& source,
@@ -570,7 +569,7 @@ void Trainer::restore() {
 ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file,
                            const LabelledSources& sources) {
   check(file.config.classes > 0, ExitCode::checkpoint, file.path.string(),
-        ": holds no classifier (no 'head.weight'); name a run of fine-tuning");
+        ": holds no classifier; name a run of fine-tuning");
   check(file.config.classes == sources.classes, ExitCode::checkpoint, file.path.string(),
         ": tells ", file.config.classes, " classes apart, and the data set has ", sources.classes,
         "; use the data set it was trained on");

@@ -93,7 +93,7 @@ at::Tensor Vit::logits(const at::Tensor& pixels) const {
 at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
-  SGMAE_ASSERT(s.head_weight && !s.running_mean);
+  SGMAE_ASSERT(s.head_weight && !s.running_mean && config().pooling != Pooling::normed_mean);
   const std::int64_t batch = pixels.size(0), n = config().n_patches();
   const at::Tensor tokens =
       s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)

@@ -1,6 +1,6 @@
 """Golden files for tests of fine-tuning: loss and every gradient of timm's ViT, drop path included, and AdamW's steps.
 
-Writes data/nn/classifier_{mean,cls}.safetensors, data/nn/positions.safetensors and data/layer_decay.safetensors.
+Writes data/nn/classifier_{mean,cls}.safetensors and data/layer_decay.safetensors.
 Requirements: torch==2.11.0 timm==1.0.31 safetensors==0.8.0
 """
 
@@ -81,21 +81,7 @@ def layer_decay():
     save_file(tensors, "tests/golden/data/layer_decay.safetensors")
 
 
-def positions():
-    """Position embeddings brought to other grids as MAE's fine-tuning does."""
-    torch.manual_seed(2)
-    table = torch.randn(1, 1 + 2 * 3, 4)
-    tensors = {"from_2x3": table}
-    grid = table[:, 1:].reshape(1, 2, 3, 4).permute(0, 3, 1, 2)
-    for rows, cols in [(4, 6), (3, 5), (1, 2)]:
-        new = torch.nn.functional.interpolate(grid, (rows, cols), mode="bicubic", align_corners=False)
-        new = new.permute(0, 2, 3, 1).flatten(1, 2)
-        tensors[f"to_{rows}x{cols}"] = torch.cat([table[:, :1], new], 1).contiguous()
-    save_file(tensors, "tests/golden/data/nn/positions.safetensors")
-
-
 if __name__ == "__main__":
     classifier("mean")
     classifier("cls")
     layer_decay()
-    positions()
