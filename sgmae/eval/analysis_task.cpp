@@ -8,6 +8,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
 #include "sgmae/mask/relevance_map.h"
@@ -155,15 +156,19 @@ std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Pr
     std::vector<fs::path> files = checkpoints_of(path);
     if (files.empty()) files = {path};  // a single file, or load_mae says what is wrong
     for (const fs::path& file : files) {
-      LoadedMae loaded = load_mae(file, /*need_decoder=*/false);
-      loaded.model.set_precision(precision);
-      const ModelInfo& info = loaded.info;
-      models.push_back({.name = str(run_of(loaded.path).filename().string(), " epoch ", info.epoch),
-                        .family = "mae",
-                        .checkpoint = loaded.path,
-                        .epoch = info.epoch,
+      OpenedModel opened = open_model(file);
+      opened.set_precision(precision);
+      // Only our own files say after how many epochs they were written.
+      const bool dated = !opened.info.version.empty();
+      const std::int64_t epoch = opened.info.epoch;
+      models.push_back({.name = dated
+                                    ? str(run_of(opened.path).filename().string(), " epoch ", epoch)
+                                    : opened.path.stem().string(),
+                        .family = name_of(opened.family),
+                        .checkpoint = opened.path,
+                        .epoch = dated ? std::optional(epoch) : std::nullopt,
                         .last_of_run = 0,
-                        .loaded = std::move(loaded)});
+                        .opened = std::move(opened)});
     }
   }
   for (AnalysedModel& model : models) {
@@ -192,7 +197,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     subjects.push_back({.name = model.name,
                         .encoder = &model.encoder(),
                         .mae = model.mae(),
-                        .normalisation = {model.loaded.info.mean, model.loaded.info.std},
+                        .normalisation = {model.opened.info.mean, model.opened.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
   const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);

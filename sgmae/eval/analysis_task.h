@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "sgmae/base/options.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/survey.h"
-#include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
 
@@ -34,10 +34,10 @@ struct AnalysedModel {
   std::filesystem::path checkpoint;
   std::optional<std::int64_t> epoch;
   std::size_t last_of_run = 0;
-  LoadedMae loaded;
+  OpenedModel opened;
 
-  const Encoder& encoder() const { return loaded.model.encoder(); }
-  const Mae* mae() const { return loaded.info.has_decoder ? &loaded.model : nullptr; }
+  const Encoder& encoder() const { return opened.encoder(); }
+  const Mae* mae() const { return opened.mae(); }
 };
 
 // All models that paths name: a file, or a run folder with all checkpoints saved in it, oldest

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sgmae/checkpoint/write_model.h"
 #include "tests/data/folder.h"
 
 namespace sgmae {
@@ -22,7 +23,6 @@ void save(const std::string& path, std::uint64_t seed, std::int64_t epoch,
           const MaeConfig& config = small()) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   ModelInfo info;
-  info.config = config;
   info.mean = {0.5f, 0.5f, 0.5f};
   info.std = {1, 1, 1};
   info.epoch = epoch;
