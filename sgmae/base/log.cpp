@@ -1,5 +1,6 @@
 #include "sgmae/base/log.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -19,6 +20,13 @@ struct LogState {
 LogState& state() {
   static LogState state;
   return state;
+}
+
+// A status that wraps could not be erased by going back to the start of its last row.
+std::string cut_to_terminal(const std::string& text) {
+  struct winsize size {};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? text.substr(0, size.ws_col - 1u) : text;
 }
 
 }  // namespace
@@ -57,7 +65,7 @@ void draw_status(const std::string& text) {
   if (!stderr_is_terminal()) return;
   LogState& log = state();
   std::lock_guard lock(log.mutex);
-  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fprintf(stderr, "\r\033[K%s", cut_to_terminal(text).c_str());
   std::fflush(stderr);
   log.status_drawn = !text.empty();
 }

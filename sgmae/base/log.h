@@ -28,7 +28,8 @@ void warn(const Args&... message) {
   log_line(LogLevel::warning, str(message...));
 }
 
-// A line that is redrawn in place on a terminal. An ordinary message first erases it.
+// A line that is redrawn in place on a terminal, cut to its width (one byte a letter). An ordinary
+// message first erases it.
 // Does nothing when stderr is not a terminal.
 void draw_status(const std::string& text);
 bool stderr_is_terminal();

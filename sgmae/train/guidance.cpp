@@ -207,7 +207,7 @@ std::vector<double> Guidance::masked_share() const {
 }
 
 ordered_json Guidance::log_entries() const {
-  ordered_json entries;
+  ordered_json entries = ordered_json::object();
   if (!history_.empty()) {
     const Exploitation& last = history_.back();
     entries["mask_R_V"] = last.rollout.visible.back();
