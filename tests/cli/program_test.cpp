@@ -242,7 +242,6 @@ struct Reference {
   const at::Tensor& operator[](const std::string& name) const { return *golden.find(name); }
 };
 
-// 1e-5: both sides sum in fp32, in different orders.
 // An untrained encoder on two classes that colour tells apart.
 TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   for (const std::string part : {"train", "test"})
@@ -255,7 +254,6 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   MaeConfig config = tiny();
   config.channels = 3;
   ModelInfo model_info;
-  model_info.config = config;
   model_info.mean = {0.5f, 0.5f, 0.5f};
   model_info.std = {0.25f, 0.25f, 0.25f};
   save_mae(root_ / "model.safetensors", Mae(config, 1), model_info);
@@ -283,6 +281,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   expect("study nowhere.toml", 2, "nowhere.toml");
 }
 
+// 1e-5: both sides sum in fp32, in different orders.
 TEST_F(Program, ForwardEqualsTransformers) {
   const Reference reference(root_ / "model.safetensors");
   write_safetensors(root_ / "in.safetensors",
