@@ -1,5 +1,7 @@
 // sgmae mask: what a model's patches say about images: clusters, relevance, informed masks.
+#include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <system_error>
 
@@ -20,7 +22,7 @@ namespace fs = std::filesystem;
 
 struct MaskOptions {
   std::string checkpoint, input, output = "masks";
-  GuideOptions guide;
+  std::map<std::string, std::string> guide;  // option, as text
   double mask_ratio = 0.75, hint_ratio = 0.05;
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
@@ -33,23 +35,43 @@ struct MaskOptions {
     o.add("input", input, "safetensors file with `pixels` [B, C, H, W] in place of image files");
     o.add("output", output, "folder for the sheet and tensors; with --input the file of tensors");
     o.section("mask");
-    o.add("guide_layer", guide.layer, "block whose tokens are clustered; negative: from the end");
-    o.add("guide_features", guide.features,
-          {{"attention_out", GuideFeatures::attention_out},
-           {"block_out", GuideFeatures::block_out},
-           {"key", GuideFeatures::key}},
-          "which tokens of that block");
-    o.add("guide_center", guide.center,
-          {{"none", GuideCenter::none},
-           {"mean", GuideCenter::mean},
-           {"position", GuideCenter::position}},
-          "what is subtracted from them first; position needs a checkpoint of a guided run");
+    GuideOptions defaults;
+    Options guide_options;
+    declare_guide(guide_options, defaults);
+    for (const OptionInfo& option : guide_options.all()) {
+      std::string values = option.type;
+      std::replace(values.begin(), values.end(), '|', '/');
+      o.add(option.name, guide[option.name],
+            str(option.help, " (", values, "); empty: as the model was trained"));
+    }
     o.add("mask_ratio", mask_ratio, "share of patches hidden");
     o.add("hint_ratio", hint_ratio, "share of patches shown again as hints");
     o.section("run");
     declare_compute(o, threads, precision);
   }
 };
+
+// The guide options of the model's training, under those given here.
+GuideOptions choose_guide(const MaskOptions& options, const ModelInfo& info) {
+  GuideOptions guide;
+  Options declared;
+  declare_guide(declared, guide);
+  for (const auto& [name, given] : options.guide) {
+    if (info.guide.contains(name)) {
+      const nlohmann::json& trained = info.guide[name];
+      declared.set(name, trained.is_string() ? trained.get<std::string>() : trained.dump(),
+                   "the checkpoint");
+    }
+    if (!given.empty()) declared.set(name, given, "--" + name);
+  }
+  if (guide.center == GuideCenter::position && !info.position_mean.defined()) {
+    warn(
+        "this checkpoint has no position means (guidance had not begun); using --guide_center "
+        "none");
+    guide.center = GuideCenter::none;
+  }
+  return guide;
+}
 
 nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::string>& files) {
   check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
@@ -60,12 +82,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   loaded.set_precision(choose_precision(options.precision));
   const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
-  if (options.guide.center == GuideCenter::position && !loaded.info.position_mean.defined()) {
-    warn(
-        "this checkpoint has no position means (guidance had not begun); using --guide_center "
-        "none");
-    options.guide.center = GuideCenter::none;
-  }
+  const GuideOptions guide_options = choose_guide(options, loaded.info);
 
   at::Tensor pixels;
   if (files.empty()) {
@@ -79,8 +96,10 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
                          static_cast<int>(config.channels), normalisation);
   }
 
-  const Guide guide =
-      make_guide(loaded.encoder(), pixels, options.guide, loaded.info.position_mean);
+  const at::Tensor& position_mean = loaded.info.position_mean;
+  const Guide guide = loaded.mae()
+                          ? make_guide(*loaded.mae(), pixels, guide_options, position_mean)
+                          : make_guide(loaded.encoder(), pixels, guide_options, position_mean);
   const HintOptions hints{.ratio = options.hint_ratio};
   const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
   check_hints(hints, config.n_patches(), n_visible);

@@ -197,7 +197,6 @@ void Options::set(const std::string& key, const std::string& text, const std::st
   } catch (const Error& error) {
     fail(ExitCode::usage, where, ": ", option.name, ": ", error.what());
   }
-  option.is_set = true;
 }
 
 void Options::load_toml(const std::string& text, const std::string& where) {
@@ -241,13 +240,6 @@ std::string Options::to_toml() const {
       if (option.section == section) out << option.name << " = " << option.print() << "\n";
   }
   return out.str();
-}
-
-bool Options::is_set(std::string_view name) const {
-  const auto found = std::find_if(options_.begin(), options_.end(),
-                                  [&](const OptionInfo& option) { return option.name == name; });
-  SGMAE_ASSERT(found != options_.end());
-  return found->is_set;
 }
 
 }  // namespace sgmae

@@ -32,7 +32,6 @@ struct OptionInfo {
   std::string type;           // "text", "integer", "number", "flag", or "a|b|c"
   std::string default_value;  // as TOML
   bool is_flag = false;       // bool: --name alone means true, --no_name false
-  bool is_set = false;        // assigned by the user
   std::function<void(const std::string&)> assign;  // from text; throws Error(usage)
   std::function<std::string()> print;              // as TOML
 };
@@ -76,7 +75,6 @@ class Options {
   void load_toml(const std::string& text, const std::string& where);
 
   std::string to_toml() const;  // resolved values, by section
-  bool is_set(std::string_view name) const;
   const std::vector<OptionInfo>& all() const { return options_; }
 
  private:

@@ -57,8 +57,8 @@ Content recognise(const fs::path& path) {
                                file.bytes().size());
   const std::string where = path.string();
   check(!bytes.empty(), ExitCode::checkpoint, where, " is empty");
-  // The first eight bytes are the header's length, so its brace is the surest sign. Asked before the
-  // others, since a length may begin with any byte.
+  // The first eight bytes are the header's length, so its brace is the surest sign. Asked before
+  // the others, since a length may begin with any byte.
   if (bytes.size() > 8 && bytes[8] == '{' && bytes[7] == 0) return Content::safetensors;
   if (bytes.starts_with("PK\3\4") || bytes.starts_with("PK\5\6") || bytes.starts_with("\x80"))
     return Content::torch;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "sgmae/base/options.h"
 #include "sgmae/ncut/options.h"
 
 namespace sgmae {
@@ -30,6 +31,9 @@ struct GuideOptions {
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
 };
+
+// guide_layer, guide_part, guide_features and guide_center.
+void declare_guide(Options& options, GuideOptions& guide);
 
 struct HintOptions {
   HintStrategy strategy = HintStrategy::random;

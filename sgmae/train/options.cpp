@@ -54,27 +54,12 @@ void PretrainOptions::declare(Options& o) {
   o.add(
       "guide_start", guide_start,
       "first epoch (from 0) of informed masks; auto: by the exploitation rate; empty: epochs / 8");
-  o.add("guide_layer", guide.layer,
-        "block whose tokens are clustered; negative: from the end, -2 second last");
-  o.add("guide_part", guide.part,
-        {{"encoder", GuidePart::encoder}, {"decoder", GuidePart::decoder}}, "where that block is");
+  declare_guide(o, guide);
   o.add("guide_target", guide_target,
         {{"object", GuideTarget::object},
          {"background", GuideTarget::background},
          {"alternate", GuideTarget::alternate}},
         "cluster to hide; alternate: object and background by turns, epoch by epoch");
-  o.add("guide_features", guide.features,
-        {{"attention_out", GuideFeatures::attention_out},
-         {"block_out", GuideFeatures::block_out},
-         {"key", GuideFeatures::key}},
-        "what is compared: attention output before its projection (paper, Eq. 2), block output, "
-        "keys");
-  o.add("guide_center", guide.center,
-        {{"none", GuideCenter::none},
-         {"mean", GuideCenter::mean},
-         {"position", GuideCenter::position}},
-        "what is subtracted first: nothing (paper), the image's mean, the data set's mean per "
-        "position");
   o.add("hint_ratio", hints.ratio,
         "hint patches at the start of guidance, as a share of all patches");
   o.add("hint_strategy", hints.strategy,
@@ -160,10 +145,10 @@ GuideStart guide_start(const PretrainOptions& o) {
 
 bool may_change_on_resume(const std::string& name) {
   static const std::set<std::string> names{
-      "data_path",  "data_format", "data_root",   "num_workers",     "pin_mem",
-      "output_dir", "job_dir",     "log_dir",     "resume",          "device",
-      "precision",  "threads",     "save_every",  "log_every",       "knn_every", "online_knn_every",
-      "nodes",      "ngpus",       "use_volta32", "keep_checkpoints"};
+      "data_path",        "data_format", "data_root",  "num_workers", "pin_mem",
+      "output_dir",       "job_dir",     "log_dir",    "resume",      "device",
+      "precision",        "threads",     "save_every", "log_every",   "knn_every",
+      "online_knn_every", "nodes",       "ngpus",      "use_volta32", "keep_checkpoints"};
   return names.count(name) > 0;
 }
 

@@ -90,14 +90,5 @@ TEST(Options, CollectsWhatIsGivenSeveralTimes) {
   EXPECT_EQ(options.to_toml(), "[one]\nfile = \"a, b c\"\n");
 }
 
-TEST(Options, KnowsWhatWasSet) {
-  Example example;
-  Options options;
-  example.declare(options);
-  options.set("count", "4", "test");
-  EXPECT_TRUE(options.is_set("count"));
-  EXPECT_FALSE(options.is_set("ratio"));
-}
-
 }  // namespace
 }  // namespace sgmae

@@ -125,9 +125,8 @@ TEST_F(Program, DataPackStatsVerify) {
 TEST_F(Program, SaysWhatItCanDo) {
   const Outcome outcome = run("--help");
   EXPECT_EQ(outcome.code, 0);
-  for (const char* command :
-       {"pretrain", "knn", "linprobe", "finetune", "study", "mask", "reconstruct", "analyze", "report",
-        "data", "forward", "recipes"})
+  for (const char* command : {"pretrain", "knn", "linprobe", "finetune", "study", "mask",
+                              "reconstruct", "analyze", "report", "data", "forward", "recipes"})
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
   EXPECT_NE(run("pretrain --help").out.find("--mask_ratio"), std::string::npos);
 }

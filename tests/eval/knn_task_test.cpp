@@ -32,7 +32,9 @@ class KnnTaskTest : public ::testing::Test {
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  KnnScore run() const { return run_knn(Mae(tiny(), 1).encoder(), default_normalisation(1), task_); }
+  KnnScore run() const {
+    return run_knn(Mae(tiny(), 1).encoder(), default_normalisation(1), task_);
+  }
   ExitCode refusal() const {
     try {
       run();

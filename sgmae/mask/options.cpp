@@ -1,0 +1,24 @@
+#include "sgmae/mask/options.h"
+
+namespace sgmae {
+
+void declare_guide(Options& o, GuideOptions& guide) {
+  o.add("guide_layer", guide.layer,
+        "block whose tokens are clustered; negative: from the end, -2 second last");
+  o.add("guide_part", guide.part,
+        {{"encoder", GuidePart::encoder}, {"decoder", GuidePart::decoder}}, "where that block is");
+  o.add("guide_features", guide.features,
+        {{"attention_out", GuideFeatures::attention_out},
+         {"block_out", GuideFeatures::block_out},
+         {"key", GuideFeatures::key}},
+        "what is compared: attention output before its projection (paper, Eq. 2), block output, "
+        "keys");
+  o.add("guide_center", guide.center,
+        {{"none", GuideCenter::none},
+         {"mean", GuideCenter::mean},
+         {"position", GuideCenter::position}},
+        "what is subtracted first: nothing (paper), the image's mean, the data set's mean per "
+        "position");
+}
+
+}  // namespace sgmae
