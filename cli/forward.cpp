@@ -9,6 +9,7 @@
 #include <ATen/ops/isfinite.h>
 
 #include "cli/command.h"
+#include "cli/pixels_file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/io/safetensors.h"
@@ -76,11 +77,8 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
         std::pair{"output", options.output}})
     check(!value.empty(), ExitCode::usage, "--", name, " is missing");
   use_threads(options.threads);
-  const TensorFile file = read_safetensors(options.input);
-  const at::Tensor* pixels = file.find("pixels");
+  const auto [file, pixels] = read_pixels_file(options.input);
   const at::Tensor* noise = file.find("noise");
-  check(pixels && pixels->scalar_type() == at::kFloat && pixels->dim() == 4 && pixels->size(0) > 0,
-        ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
   OpenedModel opened = open_model(options.checkpoint);
   check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
         ": holds an encoder only, and `noise` asks for the decoder too; use a full checkpoint");
@@ -91,9 +89,9 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
       tap_names(options.taps, config.size.depth, noise ? opened.mae()->config().decoder.depth : 0));
   NamedTensors out;
   if (noise) {
-    check(noise->dim() == 2 && noise->size(0) == pixels->size(0) &&
+    check(noise->dim() == 2 && noise->size(0) == pixels.size(0) &&
               noise->size(1) == config.n_patches(),
-          ExitCode::data, options.input, ": `noise` must be [", pixels->size(0), ", ",
+          ExitCode::data, options.input, ": `noise` must be [", pixels.size(0), ", ",
           config.n_patches(), "]");
     check(at::isfinite(*noise).all().item<bool>(), ExitCode::data, options.input,
           ": `noise` holds values that are not finite, which have no order");
@@ -102,16 +100,16 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
           options.mask_ratio, " would leave ", n_visible, " of ", config.n_patches(),
           " patches visible; choose one that leaves at least one visible and one masked");
     const MaskPlan plan{at::argsort(*noise, /*stable=*/true, 1).contiguous(), n_visible};
-    const MaeOutput result = opened.mae()->forward(*pixels, plan, &taps);
+    const MaeOutput result = opened.mae()->forward(pixels, plan, &taps);
     out = {{"latent", result.latent},
            {"pred", result.pred},
            {"mask", mask_of(plan)},
            {"ids_restore", at::argsort(plan.order, /*stable=*/true, 1)},
            {"loss", at::full({1}, result.loss, at::kFloat)}};
   } else {
-    out = {{"latent", opened.encoder().encode(*pixels, &taps)}};
+    out = {{"latent", opened.encoder().encode(pixels, &taps)}};
     if (opened.vit() && config.classes > 0)
-      out.emplace_back("logits", opened.vit()->logits(*pixels));
+      out.emplace_back("logits", opened.vit()->logits(pixels));
   }
   out.insert(out.end(), taps.values().begin(), taps.values().end());
   write_safetensors(options.output, out);

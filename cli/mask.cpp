@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "cli/command.h"
+#include "cli/pixels_file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/data/loader.h"
@@ -86,11 +87,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
 
   at::Tensor pixels;
   if (files.empty()) {
-    const TensorFile file = read_safetensors(options.input);
-    const at::Tensor* given = file.find("pixels");
-    check(given && given->scalar_type() == at::kFloat && given->dim() == 4 && given->size(0) > 0,
-          ExitCode::data, options.input, " has no fp32 tensor `pixels` [B, C, H, W]");
-    pixels = *given;
+    pixels = read_pixels_file(options.input).pixels;
   } else {
     pixels = load_images(files, static_cast<int>(config.height), static_cast<int>(config.width),
                          static_cast<int>(config.channels), normalisation);

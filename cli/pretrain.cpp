@@ -51,6 +51,8 @@ void draw_masks(const ModelView& view) {
   if (!loader.next(batch)) return;
 
   GuideOptions options = view.options.guide;
+  // Plain MAE trains at any depth, also at one that lacks the guide layer.
+  options.layer = std::max(options.layer, -view.model.config().encoder.depth);
   if (options.center == GuideCenter::position && !view.info.position_mean.defined())
     options.center = GuideCenter::none;  // before guidance begins there are no position means yet
   const Guide guide =

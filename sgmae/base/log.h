@@ -15,6 +15,14 @@ void log_line(LogLevel level, const std::string& text);
 // Copies every later line to this file too (appending); an empty path closes it.
 void set_log_file(const std::string& path);
 
+// The same while it lives.
+struct LogFile {
+  explicit LogFile(const std::string& path) { set_log_file(path); }
+  ~LogFile() { set_log_file(""); }
+  LogFile(const LogFile&) = delete;
+  LogFile& operator=(const LogFile&) = delete;
+};
+
 // Discards info lines on stderr; warnings and the log file stay. For tests.
 void set_log_quiet(bool quiet);
 

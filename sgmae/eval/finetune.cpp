@@ -2,12 +2,12 @@
 
 #include <ATen/Parallel.h>
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <optional>
 #include <utility>
 
+#include "sgmae/base/clock.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/mixup.h"
@@ -35,11 +35,6 @@ namespace fs = std::filesystem;
 constexpr const char* best_name = "checkpoint-best.safetensors";
 constexpr const char* last_name = "checkpoint-last.safetensors";
 constexpr const char* state_name = "checkpoint-last.state.safetensors";
-
-double seconds_now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 double peak_lr(const FinetuneOptions& o) {
   if (o.lr > 0) return o.lr;
@@ -223,12 +218,6 @@ ordered_json finish(const fs::path& folder, ordered_json result, const TestResul
   return result;
 }
 
-// Copies messages to the run's train.log while it lives.
-struct OpenLog {
-  explicit OpenLog(const fs::path& path) { set_log_file(path.string()); }
-  ~OpenLog() { set_log_file(""); }
-};
-
 // Where training stands: everything here is saved, so that a resumed run goes on exactly.
 struct Position {
   std::int64_t epoch = 0, step = 0;  // epochs finished and tested; steps finished of the next one
@@ -324,7 +313,7 @@ Trainer::Trainer(const FinetuneOptions& options, const FinetuneHooks& hooks,
 
 ordered_json Trainer::run() {
   folder_ = open_folder(options_);
-  const OpenLog log(folder_.messages());
+  const LogFile log(folder_.messages());
   restore();
   FinetuneOptions copy = options_;
   Options declared;

@@ -3,12 +3,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/log_softmax.h>
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <optional>
 #include <utility>
 
+#include "sgmae/base/clock.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/version.h"
@@ -35,11 +35,6 @@ namespace fs = std::filesystem;
 constexpr const char* best_name = "checkpoint-best.safetensors";
 constexpr const char* last_name = "checkpoint-last.safetensors";
 constexpr const char* state_name = "checkpoint-last.state.safetensors";
-
-double seconds_now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 double peak_lr(const LinprobeOptions& o) {
   if (o.lr > 0) return o.lr;
@@ -214,12 +209,6 @@ ordered_json finish(const fs::path& folder, ordered_json result, const TestResul
   return result;
 }
 
-// Copies messages to the run's train.log while it lives.
-struct OpenLog {
-  explicit OpenLog(const fs::path& path) { set_log_file(path.string()); }
-  ~OpenLog() { set_log_file(""); }
-};
-
 // Where a probe stands: everything here is saved, so that a resumed one goes on exactly.
 struct Position {
   std::int64_t epoch = 0, step = 0;  // epochs finished and tested; steps finished of the next one
@@ -260,7 +249,7 @@ class ProbeTrainer {
 
   ordered_json run() {
     folder_ = open_folder(options_);
-    const OpenLog log(folder_.messages());
+    const LogFile log(folder_.messages());
     restore();
     describe(folder_, options_, encoder_);
     trim_log(folder_.log(), position_.epoch);
@@ -485,7 +474,7 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
   result.loss = cross_entropy(scores, test.label) / static_cast<double>(test.label.size());
 
   const RunFolder folder = open_folder(options);
-  const OpenLog log(folder.messages());
+  const LogFile log(folder.messages());
   describe(folder, options, encoder);
   if (!fit.solver.converged)
     warn("the solver stopped at a slope of ", fit.solver.gradient, " after ", fit.solver.iterations,

@@ -3,9 +3,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 
+#include "sgmae/base/clock.h"
 #include "sgmae/base/log.h"
 #include "sgmae/io/tensorboard.h"
 #include "sgmae/optim/adamw.h"
@@ -26,11 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* position_mean_name = "guide.position_mean";
 constexpr std::size_t states_kept = 2;  // checkpoints from which training can go on
-
-double seconds_now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config) {
   LoaderOptions loader;
@@ -78,12 +73,6 @@ struct Position {
   double mean_of(double sum) const {
     return good_steps > 0 ? sum / static_cast<double>(good_steps) : 0;
   }
-};
-
-// Copies messages to the run's train.log while it lives.
-struct OpenLog {
-  explicit OpenLog(const fs::path& path) { set_log_file(path.string()); }
-  ~OpenLog() { set_log_file(""); }
 };
 
 // The maps of a run that is carried on in another folder come along.
@@ -165,7 +154,7 @@ Trainer::Trainer(const PretrainOptions& options, const PretrainHooks& hooks)
 }
 
 PretrainResult Trainer::run() {
-  const OpenLog log(folder_.messages());
+  const LogFile log(folder_.messages());
   begin();
   while (position_.epoch < options_.epochs) train_epoch();
   if (guidance_.self_guided() && !guidance_.start())
