@@ -109,7 +109,7 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   } else {
     out = {{"latent", opened.encoder().encode(pixels, &taps)}};
     if (opened.vit() && config.classes > 0)
-      out.emplace_back("logits", opened.vit()->logits(pixels));
+      out.emplace_back("logits", opened.vit()->scores(opened.vit()->pooled(out.front().second)));
   }
   out.insert(out.end(), taps.values().begin(), taps.values().end());
   write_safetensors(options.output, out);

@@ -11,6 +11,7 @@
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/mask/relevance_map.h"
 
 namespace sgmae {
@@ -40,18 +41,6 @@ fs::path run_of(const fs::path& checkpoint) {
 
 bool wants_all(const std::string& metrics) {
   return metrics == "all";
-}
-
-// Centre crop is the field's habit, but images that have the model's size are taken as they are.
-Fit fit_for(const Source& source, const VitConfig& config, bool squash) {
-  if (squash) return Fit::squash;
-  try {
-    OpenedImage first;
-    source.open(0, first);
-    if (first.size.width == config.width && first.size.height == config.height) return Fit::squash;
-  } catch (const Error&) {  // unreadable: the loader will say so
-  }
-  return Fit::centre_crop;
 }
 
 std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count, std::uint64_t seed) {
@@ -204,14 +193,10 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");
   const VitConfig& config = models.front().encoder().config();
-  LoaderOptions load;
+  LoaderOptions load = model_loader(config, subjects.front().normalisation);
   load.batch_size = task.batch_size;
   load.num_workers = task.num_workers;
-  load.height = static_cast<int>(config.height);
-  load.width = static_cast<int>(config.width);
-  load.channels = static_cast<int>(config.channels);
-  load.normalisation = subjects.front().normalisation;
-  load.fit = fit_for(*source, config, task.squash);
+  load.fit = choose_fit(task.squash ? EvalFit::squash : EvalFit::automatic, *source, config);
   load.shuffle = false;
   load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);

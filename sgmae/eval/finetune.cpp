@@ -3,17 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "sgmae/base/clock.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/mixup.h"
 #include "sgmae/eval/classifier_file.h"
-#include "sgmae/eval/metrics.h"
-#include "sgmae/io/tensorboard.h"
+#include "sgmae/eval/classifier_run.h"
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/optim/layer_decay.h"
@@ -22,7 +19,6 @@
 #include "sgmae/train/console.h"
 #include "sgmae/train/flops.h"
 #include "sgmae/train/guard.h"
-#include "sgmae/train/run_folder.h"
 #include "sgmae/train/signals.h"
 
 namespace sgmae {
@@ -32,13 +28,8 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr const char* best_name = "checkpoint-best.safetensors";
-constexpr const char* last_name = "checkpoint-last.safetensors";
-constexpr const char* state_name = "checkpoint-last.state.safetensors";
-
 double peak_lr(const FinetuneOptions& o) {
-  if (o.lr > 0) return o.lr;
-  return o.blr * static_cast<double>(o.batch_size * o.accum_iter) / 256.0;
+  return sgmae::peak_lr(o.lr, o.blr, o.batch_size * o.accum_iter);
 }
 
 void check_options(const FinetuneOptions& o) {
@@ -88,28 +79,13 @@ void check_options(const FinetuneOptions& o) {
          o.ngpus, " GPUs set --accum_iter ", o.accum_iter * o.nodes * o.ngpus);
 }
 
-LabelledSources load_data(const FinetuneOptions& o) {
-  LabelledSources sources = open_labelled(o.data);
-  check(o.nb_classes == 0 || o.nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
-        o.nb_classes, ", and the training images have ", sources.classes,
-        " classes; leave --nb_classes out");
-  return sources;
-}
-
 // The architecture: the checkpoint's, else what the options say.
 VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretrained>& start,
                             const LabelledSources& sources) {
   VitConfig config;
   if (start) {
     config = start->config;
-    if (!o.model.empty()) {
-      const VitConfig named = encoder_config(named_config(o.model));
-      check(named.size.dim == config.size.dim && named.size.depth == config.size.depth &&
-                named.patch_size == config.patch_size,
-            ExitCode::usage, start->path.string(), " is no ", o.model, ": its encoder is ",
-            config.size.dim, " x ", config.size.depth, " with patch ", config.patch_size,
-            "; leave --model out");
-    }
+    check_model_name(o.model, config, start->path);
     check(o.dim == 0 && o.depth == 0 && o.heads == 0 && o.patch_size == 0, ExitCode::usage,
           "dim, depth, heads and patch_size are the checkpoint's; leave them out");
   } else {
@@ -138,84 +114,30 @@ bool may_change(const OptionInfo& option) {
   return false;
 }
 
-// Opens output_dir for this run. Throws Error(usage) where it holds another.
 RunFolder open_folder(const FinetuneOptions& options) {
-  RunFolder folder{options.output_dir};
   FinetuneOptions there, here = options;
   Options stored, given;
   there.declare(stored);
   here.declare(given);
-  folder.existed = fs::exists(folder.config());
-  if (folder.existed) {
-    check(options.resume != "none", ExitCode::usage, folder.root.string(),
-          " holds a run already and resume is none; choose another --output_dir");
-    check(read_text(folder.config()).find("[augment]") != std::string::npos, ExitCode::usage,
-          folder.root.string(), " holds a run that is no fine-tuning; choose another --output_dir");
-    const std::string other = config_difference(folder.config(), stored, given, may_change);
-    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different run: ", other,
-          "; choose another --output_dir, or give the options of ", folder.config().string());
-  }
-  std::error_code error;
-  fs::create_directories(folder.figures(), error);
-  check(!error, ExitCode::usage, "cannot write to the folder ", folder.root.string(), ": ",
-        error.message(), "; choose another with --output_dir");
-  return folder;
+  return open_classifier_folder(options.output_dir, options.resume, stored, given, may_change,
+                                {"[augment]", "fine-tuning", "run"});
 }
 
-// What a test finds.
-struct TestResult {
-  ClassificationCounts counts;
-  double loss = 0;  // mean cross-entropy
-};
-
-double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels) {
-  return static_cast<double>(labels.size()) *
-         soft_cross_entropy(scores, soft_targets(labels, scores.size(1), 1, 0), 1, nullptr);
-}
-
-LoaderOptions test_loader(const FinetuneOptions& options, const Source& source,
-                          const VitConfig& config, const Normalisation& normalisation) {
-  return evaluation_loader(options.data, source, config, normalisation, options.batch_size);
-}
-
-TestResult test_classifier(const Vit& model, const FinetuneOptions& options, const Source& source,
-                           const Normalisation& normalisation) {
-  Loader loader(source, test_loader(options, source, model.config(), normalisation));
-  loader.start_epoch(0);
-  TestResult result{ClassificationCounts(model.config().classes)};
-  for (Batch batch; loader.next(batch);) {
-    if (stop_requested()) throw StopRequested();
-    const at::Tensor scores = model.logits(batch.pixels);
-    result.counts.add(scores, batch.label);
-    result.loss += cross_entropy(scores, batch.label);
-  }
-  result.loss /= static_cast<double>(result.counts.images());
-  return result;
+TestResult test_model(const Vit& model, const FinetuneOptions& options, const Source& source,
+                      const Normalisation& normalisation) {
+  return test_classifier(
+      source,
+      evaluation_loader(options.data, source, model.config(), normalisation, options.batch_size),
+      model.config().classes, [&](const Batch& batch) { return model.logits(batch.pixels); });
 }
 
 ordered_json summary(const FinetuneOptions& options, const LabelledSources& sources,
                      const TestResult& test) {
   ordered_json j{{"checkpoint", options.checkpoint}};
   if (options.checkpoint.empty()) j["checkpoint"] = nullptr;
-  j.update({{"classes", sources.classes},
-            {"train_images", sources.train->size()},
-            {"test_images", sources.test->size()},
-            {"acc1", test.counts.top1()},
-            {"acc5", test.counts.top5()},
-            {"class_mean", test.counts.class_mean()},
-            {"test_loss", test.loss}});
+  j.update(score_entries(sources, test.counts));
+  j["test_loss"] = test.loss;
   return j;
-}
-
-ordered_json finish(const fs::path& folder, ordered_json result, const TestResult& test,
-                    const LabelledSources& sources) {
-  result["test"] = to_json(test.counts, sources.train->class_names());
-  write_result(folder, result, test.counts);
-  info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
-       fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
-       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images; ",
-       (folder / "result.json").string());
-  return result;
 }
 
 // Where training stands: everything here is saved, so that a resumed run goes on exactly.
@@ -259,7 +181,7 @@ class Trainer {
   ordered_json run();
 
  private:
-  LoaderOptions training_loader() const;
+  LoaderOptions augmented_loader() const;
   void describe() const;
   void train_epoch(Loader& loader);
   void take_step(Loader& loader, EpochConsole& console);
@@ -297,14 +219,11 @@ Trainer::Trainer(const FinetuneOptions& options, const FinetuneHooks& hooks,
            .probability = options.mixup_prob,
            .switch_to_cutmix = options.mixup_switch_prob,
            .smoothing = options.smoothing},
-      steps_per_epoch_(sources.train->size() / options.batch_size / options.accum_iter),
+      steps_per_epoch_(whole_steps(*sources.train, options.batch_size, options.accum_iter)),
       model_(classifier_config(options, start, sources), options.seed),
       optimizer_(
           model_.parameters(), {.beta1 = 0.9, .beta2 = 0.999, .weight_decay = options.weight_decay},
           layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay)) {
-  check(steps_per_epoch_ >= 1, ExitCode::usage, "there are ", sources.train->size(),
-        " training images, fewer than one step takes (batch_size ", options.batch_size,
-        " x accum_iter ", options.accum_iter, "); lower --batch_size or --accum_iter");
   normalisation_ = start ? start->normalisation
                          : default_normalisation(static_cast<int>(model_.config().channels));
   if (start) load_pretrained(*start, model_);
@@ -322,7 +241,7 @@ ordered_json Trainer::run() {
   trim_log(folder_.log(), position_.epoch);
   describe();
   EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
-  Loader loader(*sources_.train, training_loader());
+  Loader loader(*sources_.train, augmented_loader());
   try {
     while (position_.epoch < options_.epochs) {
       train_epoch(loader);
@@ -331,26 +250,19 @@ ordered_json Trainer::run() {
     if (!last_test_) last_test_ = test();  // a finished run, called again
   } catch (const StopRequested&) {
     save_state();
-    fail(ExitCode::interrupted, "interrupted; ", (folder_.root / state_name).string(),
+    fail(ExitCode::interrupted, "interrupted; ", (folder_.root / last_state).string(),
          " is written, and the same command goes on from there");
   }
   ordered_json result = summary(options_, sources_, *last_test_);
   result["epochs"] = options_.epochs;
   result["best_acc1"] = position_.best;
   result["best_epoch"] = position_.best_epoch;
-  return finish(folder_.root, result, *last_test_, sources_);
+  return report_test(folder_.root, result, *last_test_, sources_);
 }
 
-LoaderOptions Trainer::training_loader() const {
-  const VitConfig& config = model_.config();
-  LoaderOptions loader;
-  loader.batch_size = options_.batch_size;
-  loader.num_workers = options_.data.num_workers;
-  loader.seed = options_.seed;
-  loader.height = static_cast<int>(config.height);
-  loader.width = static_cast<int>(config.width);
-  loader.channels = static_cast<int>(config.channels);
-  loader.normalisation = normalisation_;
+LoaderOptions Trainer::augmented_loader() const {
+  LoaderOptions loader = training_loader(options_.data, model_.config(), normalisation_,
+                                         options_.batch_size, options_.seed);
   loader.augment.min_scale = options_.crop_min;
   loader.augment.flip = options_.flip ? 0.5 : 0;
   loader.rand_augment = parse_rand_augment(options_.aa);
@@ -360,8 +272,7 @@ LoaderOptions Trainer::training_loader() const {
 
 void Trainer::describe() const {
   const VitConfig& c = model_.config();
-  std::int64_t values = 0;
-  for (const Parameter& parameter : model_.parameters()) values += parameter.value.numel();
+  const std::int64_t values = value_count(model_.parameters());
   info("model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size, ", ",
        c.size.dim, " x ", c.size.depth, ", ", c.classes, " classes from ",
        c.pooling == Pooling::mean ? "the patches' mean" : "the class token", ", ",
@@ -462,7 +373,7 @@ double Trainer::forward_backward(Batch& batch, std::int64_t batch_number) {
 
 TestResult Trainer::test() const {
   try {
-    return test_classifier(model_, options_, *sources_.test, normalisation_);
+    return test_model(model_, options_, *sources_.test, normalisation_);
   } catch (const Error& error) {
     if (error.code() == ExitCode::diverged) diverged();  // scores that are not numbers
     throw;
@@ -476,26 +387,15 @@ void Trainer::finish_epoch(EventWriter& events) {
   const bool tested = last || (position_.epoch + 1) % options_.eval_every == 0;
   if (tested) last_test_ = test();
 
-  std::int64_t parameters = 0;
-  for (const Parameter& p : model_.parameters()) parameters += p.value.numel();
   ordered_json entries{{"train_lr", position_.mean_of(position_.lr_sum)},
                        {"train_loss", position_.mean_of(position_.loss_sum)}};
-  if (tested)
-    entries.update({{"test_loss", last_test_->loss},
-                    {"test_acc1", 100 * last_test_->counts.top1()},
-                    {"test_acc5", 100 * last_test_->counts.top5()},
-                    {"test_class_mean", 100 * last_test_->counts.class_mean()}});
+  if (tested) entries.update(test_log_entries(*last_test_));
   entries.update({{"epoch", position_.epoch},
-                  {"n_parameters", parameters},
+                  {"n_parameters", value_count(model_.parameters())},
                   {"grad_norm", position_.mean_of(position_.norm_sum)},
                   {"skipped_steps", guard_.skipped()}});
-  std::ofstream(folder_.log(), std::ios::app) << entries.dump() << std::endl;
-  const std::int64_t x = 1000 * (position_.epoch + 1);  // MAE's x axis
-  for (const char* key : {"train_loss", "train_lr", "test_loss", "test_acc1", "test_acc5"})
-    if (entries.contains(key))
-      events.scalar(std::string(key).starts_with("train") ? key : str("perf/", key),
-                    entries[key].get<double>(), x);
-  events.flush();
+  log_epoch(folder_, events, position_.epoch, entries,
+            {"train_loss", "train_lr", "test_loss", "test_acc1", "test_acc5"});
 
   const bool best = tested && last_test_->counts.top1() > position_.best;
   if (best) {
@@ -506,8 +406,8 @@ void Trainer::finish_epoch(EventWriter& events) {
     info("epoch ", position_.epoch, ": top-1 ", fixed(100 * last_test_->counts.top1(), 2),
          " %, best ", fixed(100 * position_.best, 2), " %");
   position_.next_epoch();
-  if (best) save_model(best_name);
-  if (position_.epoch == options_.epochs) save_model(last_name);
+  if (best) save_model(best_classifier);
+  if (position_.epoch == options_.epochs) save_model(last_classifier);
   save_state();
 }
 
@@ -524,11 +424,11 @@ void Trainer::save_state() const {
   const json state{{"position", position_.to_json()},
                    {"guard", guard_.state()},
                    {"images", sources_.train->size()}};
-  write_safetensors(folder_.root / state_name, tensors, {{"finetune", state.dump()}});
+  write_safetensors(folder_.root / last_state, tensors, {{"finetune", state.dump()}});
 }
 
 void Trainer::restore() {
-  const fs::path path = folder_.root / state_name;
+  const fs::path path = folder_.root / last_state;
   if (!folder_.existed || !fs::exists(path)) return;
   const TensorFile file = read_safetensors(path);
   try {
@@ -573,8 +473,8 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
   load_pretrained(file, model);
   model.set_precision(choose_precision(options.precision));
   try {
-    const TestResult test = test_classifier(model, options, *sources.test, file.normalisation);
-    return finish(options.output_dir, summary(options, sources, test), test, sources);
+    const TestResult test = test_model(model, options, *sources.test, file.normalisation);
+    return report_test(options.output_dir, summary(options, sources, test), test, sources);
   } catch (const StopRequested&) {
     fail(ExitCode::interrupted,
          "interrupted; nothing is written, and the same command begins anew");
@@ -657,7 +557,7 @@ nlohmann::ordered_json finetune(FinetuneOptions options, const FinetuneHooks& ho
   const StopSignals signals;
   std::optional<Pretrained> start;
   if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint);
-  const LabelledSources sources = load_data(options);
+  const LabelledSources sources = open_classes(options.data, options.nb_classes);
   if (options.eval) return evaluate_only(options, *start, sources);
   return Trainer(options, hooks, start, sources).run();
 }

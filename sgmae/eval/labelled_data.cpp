@@ -6,6 +6,17 @@
 namespace sgmae {
 namespace {
 
+void check_labelled(const Source& source, const char* part) {
+  const auto& labels = source.labels();
+  const auto found = std::find_if(labels.begin(), labels.end(), [](auto l) { return l < 0; });
+  if (found == labels.end()) return;
+  fail(ExitCode::data, "the ", part, " images hold some without a class, e.g. ",
+       source.name(found - labels.begin()),
+       "; sort them into one folder per class, or give labels in a list file");
+}
+
+}  // namespace
+
 Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
   if (fit != EvalFit::automatic) return fit == EvalFit::squash ? Fit::squash : Fit::centre_crop;
   OpenedImage first;
@@ -17,17 +28,6 @@ Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
   const bool same = first.size.height == config.height && first.size.width == config.width;
   return same ? Fit::squash : Fit::centre_crop;
 }
-
-void check_labelled(const Source& source, const char* part) {
-  const auto& labels = source.labels();
-  const auto found = std::find_if(labels.begin(), labels.end(), [](auto l) { return l < 0; });
-  if (found == labels.end()) return;
-  fail(ExitCode::data, "the ", part, " images hold some without a class, e.g. ",
-       source.name(found - labels.begin()),
-       "; sort them into one folder per class, or give labels in a list file");
-}
-
-}  // namespace
 
 void LabelledData::declare(Options& o) {
   o.section("data");
@@ -80,17 +80,22 @@ LabelledSources open_labelled(const LabelledData& data) {
   return sources;
 }
 
-LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
-                                const VitConfig& config, const Normalisation& normalisation,
-                                std::int64_t batch_size) {
-  check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
+LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation) {
   LoaderOptions options;
-  options.batch_size = batch_size;
-  options.num_workers = data.num_workers;
   options.height = static_cast<int>(config.height);
   options.width = static_cast<int>(config.width);
   options.channels = static_cast<int>(config.channels);
   options.normalisation = normalisation;
+  return options;
+}
+
+LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
+                                const VitConfig& config, const Normalisation& normalisation,
+                                std::int64_t batch_size) {
+  check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
+  LoaderOptions options = model_loader(config, normalisation);
+  options.batch_size = batch_size;
+  options.num_workers = data.num_workers;
   options.fit = choose_fit(data.fit, source, config);
   options.shuffle = false;
   options.drop_last = false;

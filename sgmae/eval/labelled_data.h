@@ -34,6 +34,12 @@ struct LabelledSources {
 // there are fewer than two classes, or the test part has a class that the training part lacks.
 LabelledSources open_labelled(const LabelledData& data);
 
+// A loader's options for images as the model takes them.
+LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation);
+
+// How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic.
+Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config);
+
 // A loader's options for looking at whole images, in the source's order, none left out.
 LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
                                 const VitConfig& config, const Normalisation& normalisation,

@@ -1,28 +1,22 @@
 #include "sgmae/eval/linprobe.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/log_softmax.h>
 
 #include <cmath>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "sgmae/base/clock.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "sgmae/base/version.h"
+#include "sgmae/eval/classifier_run.h"
 #include "sgmae/eval/linear_head.h"
 #include "sgmae/eval/logistic.h"
-#include "sgmae/eval/metrics.h"
-#include "sgmae/io/tensorboard.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/optim/lars.h"
 #include "sgmae/optim/schedule.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/console.h"
 #include "sgmae/train/flops.h"
-#include "sgmae/train/run_folder.h"
 #include "sgmae/train/signals.h"
 
 namespace sgmae {
@@ -32,13 +26,8 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr const char* best_name = "checkpoint-best.safetensors";
-constexpr const char* last_name = "checkpoint-last.safetensors";
-constexpr const char* state_name = "checkpoint-last.state.safetensors";
-
 double peak_lr(const LinprobeOptions& o) {
-  if (o.lr > 0) return o.lr;
-  return o.blr * static_cast<double>(o.batch_size * o.accum_iter) / 256.0;
+  return sgmae::peak_lr(o.lr, o.blr, o.batch_size * o.accum_iter);
 }
 
 void check_options(const LinprobeOptions& o) {
@@ -72,23 +61,8 @@ OpenedModel load_encoder(const LinprobeOptions& o) {
   check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
         " is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
         "behind; probe the encoder from which it was trained");
-  if (o.model.empty()) return loaded;
-  const MaeConfig wanted = named_config(o.model);
-  const VitConfig& found = loaded.encoder().config();
-  check(wanted.encoder.dim == found.size.dim && wanted.encoder.depth == found.size.depth &&
-            wanted.patch_size == found.patch_size,
-        ExitCode::usage, loaded.path.string(), " is no ", o.model, ": its encoder is ",
-        found.size.dim, " x ", found.size.depth, " with patch ", found.patch_size,
-        "; leave --model out");
+  check_model_name(o.model, loaded.encoder().config(), loaded.path);
   return loaded;
-}
-
-LabelledSources load_data(const LinprobeOptions& o) {
-  LabelledSources sources = open_labelled(o.data);
-  check(o.nb_classes == 0 || o.nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
-        o.nb_classes, ", and the training images have ", sources.classes,
-        " classes; leave --nb_classes out");
-  return sources;
 }
 
 // The options that say where a probe lives and how fast it goes, not what comes out. That the
@@ -101,69 +75,28 @@ bool may_change(const OptionInfo& option) {
   return false;
 }
 
-// Opens output_dir for this probe. Throws Error(usage) where it holds another.
 RunFolder open_folder(const LinprobeOptions& options) {
-  RunFolder folder{options.output_dir};
   LinprobeOptions there, here = options;
   Options stored, given;
   there.declare(stored);
   here.declare(given);
-  folder.existed = fs::exists(folder.config());
-  if (folder.existed) {
-    check(options.resume != "none", ExitCode::usage, folder.root.string(),
-          " holds a run already and resume is none; choose another --output_dir");
-    const std::string text = read_text(folder.config());
-    check(text.find("[probe]") != std::string::npos, ExitCode::usage, folder.root.string(),
-          " holds a run that is no linear probe; choose another --output_dir");
-    const std::string other = config_difference(folder.config(), stored, given, may_change);
-    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different probe: ", other,
-          "; choose another --output_dir, or give the options of ", folder.config().string());
-  }
-  std::error_code error;
-  fs::create_directories(folder.figures(), error);
-  check(!error, ExitCode::usage, "cannot write to the folder ", folder.root.string(), ": ",
-        error.message(), "; choose another with --output_dir");
-  return folder;
+  return open_classifier_folder(options.output_dir, options.resume, stored, given, may_change,
+                                {"[probe]", "linear probe", "probe"});
 }
 
-void describe(const RunFolder& folder, const LinprobeOptions& options, const OpenedModel& encoder) {
+void describe(const RunFolder& folder, const LinprobeOptions& options,
+              const std::string& encoder_hash) {
   LinprobeOptions copy = options;
   Options declared;
   copy.declare(declared);
   describe_run(folder, declared, options.seed,
-               {{"threads", at::get_num_threads()}, {"encoder", model_hash(encoder.parameters())}});
+               {{"threads", at::get_num_threads()}, {"encoder", encoder_hash}});
 }
 
-// What a test of a head finds.
-struct TestResult {
-  ClassificationCounts counts;
-  double loss = 0;  // mean cross-entropy
-};
-
-double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels) {
-  const at::Tensor log_share = at::log_softmax(scores, 1).contiguous();
-  double loss = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i)
-    loss -= log_share
-                .const_data_ptr<float>()[static_cast<std::int64_t>(i) * scores.size(1) + labels[i]];
-  return loss;
-}
-
-TestResult test_head(const OpenedModel& encoder, const LinearHead& head, FeatureKind kind,
-                     const LinprobeOptions& options, const Source& test) {
-  Loader loader(test, evaluation_loader(options.data, test, encoder.encoder().config(),
-                                        {encoder.info.mean, encoder.info.std}, options.batch_size));
-  loader.start_epoch(0);
-  TestResult result{ClassificationCounts(head.classes())};
-  for (Batch batch; loader.next(batch);) {
-    if (stop_requested()) throw StopRequested();
-    const at::Tensor scores =
-        head.scores(features_of(encode_batch(encoder.encoder(), batch), kind));
-    result.counts.add(scores, batch.label);
-    result.loss += cross_entropy(scores, batch.label);
-  }
-  result.loss /= static_cast<double>(result.counts.images());
-  return result;
+LoaderOptions whole_images(const LinprobeOptions& options, const OpenedModel& encoder,
+                           const Source& source) {
+  return evaluation_loader(options.data, source, encoder.encoder().config(),
+                           {encoder.info.mean, encoder.info.std}, options.batch_size);
 }
 
 // A classifier that is whole in itself: encoder and head under MAE's names.
@@ -186,27 +119,13 @@ void save_classifier(const fs::path& path, const OpenedModel& encoder, const Lin
 
 ordered_json summary(const OpenedModel& encoder, const LinprobeOptions& options,
                      const LabelledSources& sources, const ClassificationCounts& counts) {
-  return {{"checkpoint", encoder.path.string()},
-          {"checkpoint_epoch", encoder.info.epoch},
-          {"protocol", options.cached_features ? "cached features, L-BFGS" : "augmented, LARS"},
-          {"features", options.global_pool ? "mean" : "cls"},
-          {"classes", sources.classes},
-          {"train_images", sources.train->size()},
-          {"test_images", sources.test->size()},
-          {"acc1", counts.top1()},
-          {"acc5", counts.top5()},
-          {"class_mean", counts.class_mean()}};
-}
-
-ordered_json finish(const fs::path& folder, ordered_json result, const TestResult& test,
-                    const LabelledSources& sources) {
-  result["test"] = to_json(test.counts, sources.train->class_names());
-  write_result(folder, result, test.counts);
-  info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
-       fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
-       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images; ",
-       (folder / "result.json").string());
-  return result;
+  ordered_json j{
+      {"checkpoint", encoder.path.string()},
+      {"checkpoint_epoch", encoder.info.epoch},
+      {"protocol", options.cached_features ? "cached features, L-BFGS" : "augmented, LARS"},
+      {"features", options.global_pool ? "mean" : "cls"}};
+  j.update(score_entries(sources, counts));
+  return j;
 }
 
 // Where a probe stands: everything here is saved, so that a resumed one goes on exactly.
@@ -239,25 +158,27 @@ class ProbeTrainer {
         hooks_(hooks),
         encoder_(encoder),
         sources_(sources),
-        steps_per_epoch_(sources.train->size() / options.batch_size / options.accum_iter),
+        steps_per_epoch_(whole_steps(*sources.train, options.batch_size, options.accum_iter)),
         head_(encoder.encoder().config().size.dim, sources.classes, options.seed),
-        optimizer_(head_.parameters(), LarsOptions{.weight_decay = options.weight_decay}) {
-    check(steps_per_epoch_ >= 1, ExitCode::usage, "there are ", sources.train->size(),
-          " training images, fewer than one step takes (batch_size ", options.batch_size,
-          " x accum_iter ", options.accum_iter, "); lower --batch_size or --accum_iter");
-  }
+        optimizer_(head_.parameters(), LarsOptions{.weight_decay = options.weight_decay}),
+        encoder_hash_(model_hash(encoder.parameters())) {}
 
   ordered_json run() {
     folder_ = open_folder(options_);
     const LogFile log(folder_.messages());
     restore();
-    describe(folder_, options_, encoder_);
+    describe(folder_, options_, encoder_hash_);
     trim_log(folder_.log(), position_.epoch);
     EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
     info("encoder: ", encoder_.path.string(), "; ", sources_.train->size(), " training and ",
          sources_.test->size(), " test images of ", sources_.classes, " classes; lr ",
          peak_lr(options_));
-    Loader loader(*sources_.train, training_loader());
+    LoaderOptions training = training_loader(options_.data, encoder_.encoder().config(),
+                                             {encoder_.info.mean, encoder_.info.std},
+                                             options_.batch_size, options_.seed);
+    training.augment.min_scale = 0.08;
+    training.augment.single_draw = true;
+    Loader loader(*sources_.train, training);
     std::optional<TestResult> last;
     try {
       while (position_.epoch < options_.epochs) {
@@ -268,48 +189,25 @@ class ProbeTrainer {
       if (!last) last = test();  // a finished probe, called again
     } catch (const StopRequested&) {
       save_state();
-      fail(ExitCode::interrupted, "interrupted; ", (folder_.root / state_name).string(),
+      fail(ExitCode::interrupted, "interrupted; ", (folder_.root / last_state).string(),
            " is written, and the same command goes on from there");
     }
     ordered_json result = summary(encoder_, options_, sources_, last->counts);
     result["epochs"] = options_.epochs;
     result["best_acc1"] = position_.best;
     result["best_epoch"] = position_.best_epoch;
-    return finish(folder_.root, result, *last, sources_);
+    return report_test(folder_.root, result, *last, sources_);
   }
 
  private:
-  LoaderOptions training_loader() const {
-    const VitConfig& config = encoder_.encoder().config();
-    LoaderOptions loader;
-    loader.batch_size = options_.batch_size;
-    loader.num_workers = options_.data.num_workers;
-    loader.seed = options_.seed;
-    loader.height = static_cast<int>(config.height);
-    loader.width = static_cast<int>(config.width);
-    loader.channels = static_cast<int>(config.channels);
-    loader.normalisation = {encoder_.info.mean, encoder_.info.std};
-    loader.augment.min_scale = 0.08;
-    loader.augment.single_draw = true;
-    return loader;
-  }
-
   EpochConsole console() const {
-    // The encoder on whole images, forward only.
-    const VitConfig& vit = encoder_.encoder().config();
-    MaeConfig encoder;
-    encoder.height = vit.height;
-    encoder.width = vit.width;
-    encoder.channels = vit.channels;
-    encoder.patch_size = vit.patch_size;
-    encoder.encoder = vit.size;
-    encoder.decoder = {0, 0, 1};
     return {.epoch = position_.epoch,
             .epochs = options_.epochs,
             .batches = steps_per_epoch_ * options_.accum_iter,
             .log_every = options_.log_every,
             .images_per_batch = options_.batch_size,
-            .flop_per_image = training_flop_per_image(encoder, encoder.n_patches()) / 3};
+            // The encoder alone, forward only.
+            .flop_per_image = training_flop_per_image(encoder_.encoder().config()) / 3};
   }
 
   void train_epoch(Loader& loader) {
@@ -358,27 +256,21 @@ class ProbeTrainer {
   }
 
   TestResult test() const {
-    return test_head(encoder_, head_, options_.features(), options_, *sources_.test);
+    return test_classifier(*sources_.test, whole_images(options_, encoder_, *sources_.test),
+                           head_.classes(), [&](const Batch& batch) {
+                             return head_.scores(features_of(
+                                 encode_batch(encoder_.encoder(), batch), options_.features()));
+                           });
   }
 
   void finish_epoch(const TestResult& test, EventWriter& events) {
     const double steps = static_cast<double>(steps_per_epoch_);
-    std::int64_t parameters = 0;
-    for (const Parameter& p : head_.parameters()) parameters += p.value.numel();
-    const ordered_json entries{{"train_lr", position_.lr_sum / steps},
-                               {"train_loss", position_.loss_sum / steps},
-                               {"test_loss", test.loss},
-                               {"test_acc1", 100 * test.counts.top1()},
-                               {"test_acc5", 100 * test.counts.top5()},
-                               {"test_class_mean", 100 * test.counts.class_mean()},
-                               {"epoch", position_.epoch},
-                               {"n_parameters", parameters}};
-    std::ofstream(folder_.log(), std::ios::app) << entries.dump() << std::endl;
-    const std::int64_t x = 1000 * (position_.epoch + 1);
-    for (const char* key : {"train_loss", "test_loss", "test_acc1", "test_acc5"})
-      events.scalar(std::string(key).starts_with("train") ? key : str("perf/", key),
-                    entries[key].get<double>(), x);
-    events.flush();
+    ordered_json entries{{"train_lr", position_.lr_sum / steps},
+                         {"train_loss", position_.loss_sum / steps}};
+    entries.update(test_log_entries(test));
+    entries.update({{"epoch", position_.epoch}, {"n_parameters", value_count(head_.parameters())}});
+    log_epoch(folder_, events, position_.epoch, entries,
+              {"train_loss", "test_loss", "test_acc1", "test_acc5"});
 
     const bool best = test.counts.top1() > position_.best;
     if (best) {
@@ -390,8 +282,8 @@ class ProbeTrainer {
     ++position_.epoch;
     position_.step = 0;
     position_.loss_sum = position_.lr_sum = 0;
-    if (best) save_model(best_name);
-    save_model(last_name);
+    if (best) save_model(best_classifier);
+    save_model(last_classifier);
     save_state();
   }
 
@@ -405,20 +297,19 @@ class ProbeTrainer {
     NamedTensors tensors = head_.tensors();
     for (const auto& [name, tensor] : optimizer_.state()) tensors.emplace_back(name, tensor);
     const json state{{"position", position_.to_json()},
-                     {"encoder", model_hash(encoder_.parameters())},
+                     {"encoder", encoder_hash_},
                      {"images", sources_.train->size()}};
-    write_safetensors(folder_.root / state_name, tensors, {{"probe", state.dump()}});
+    write_safetensors(folder_.root / last_state, tensors, {{"probe", state.dump()}});
   }
 
   void restore() {
-    const fs::path path = folder_.root / state_name;
+    const fs::path path = folder_.root / last_state;
     if (!folder_.existed || !fs::exists(path)) return;
     const TensorFile file = read_safetensors(path);
     try {
       const auto text = file.metadata.find("probe");
       const json state = json::parse(text == file.metadata.end() ? "" : text->second);
-      check(state.at("encoder") == model_hash(encoder_.parameters()), ExitCode::usage,
-            folder_.root.string(),
+      check(state.at("encoder") == encoder_hash_, ExitCode::usage, folder_.root.string(),
             " holds a probe of another encoder; choose another --output_dir");
       check(state.at("images") == sources_.train->size(), ExitCode::usage, folder_.root.string(),
             " holds a probe on ", state.at("images").dump(), " training images, and there are ",
@@ -439,15 +330,14 @@ class ProbeTrainer {
   std::int64_t steps_per_epoch_;
   LinearHead head_;
   Lars optimizer_;
+  std::string encoder_hash_;  // frozen, so computed once
   RunFolder folder_;
   Position position_;
 };
 
 Features encode_all(const OpenedModel& encoder, const LinprobeOptions& options,
                     const Source& source) {
-  Loader loader(source,
-                evaluation_loader(options.data, source, encoder.encoder().config(),
-                                  {encoder.info.mean, encoder.info.std}, options.batch_size));
+  Loader loader(source, whole_images(options, encoder, source));
   loader.start_epoch(0);
   return extract_features(encoder.encoder(), [&](Batch& batch) {
     if (stop_requested())
@@ -475,13 +365,13 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
 
   const RunFolder folder = open_folder(options);
   const LogFile log(folder.messages());
-  describe(folder, options, encoder);
+  describe(folder, options, model_hash(encoder.parameters()));
   if (!fit.solver.converged)
     warn("the solver stopped at a slope of ", fit.solver.gradient, " after ", fit.solver.iterations,
          " iterations");
   info("features in ", fixed(encoded - begun, 1), " s, solution in ", fixed(solved - encoded, 1),
        " s, l2 ", fit.l2);
-  save_classifier(folder.root / best_name, encoder, fit.head, options.features(),
+  save_classifier(folder.root / best_classifier, encoder, fit.head, options.features(),
                   sources.train->class_names());
   ordered_json json = summary(encoder, options, sources, result.counts);
   json["test_loss"] = result.loss;
@@ -494,28 +384,30 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
                     {"gradient", fit.solver.gradient},
                     {"converged", fit.solver.converged}};
   json["seconds"] = {{"features", encoded - begun}, {"solution", solved - encoded}};
-  return finish(folder.root, json, result, sources);
+  return report_test(folder.root, json, result, sources);
 }
 
 // The classifier that `checkpoint` holds, tested.
 ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder,
                            const LabelledSources& sources) {
-  const TensorFile file = read_safetensors(encoder.path);
-  check(file.find("head.1.weight"), ExitCode::checkpoint, encoder.path.string(),
+  const VitConfig& config = encoder.encoder().config();
+  check(config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
         ": holds no classifier (no 'head.1.weight'); name a probe's checkpoint-best.safetensors");
-  const std::int64_t classes = file.find("head.1.weight")->size(0);
-  check(classes == sources.classes, ExitCode::checkpoint, encoder.path.string(), ": tells ",
-        classes, " classes apart, and the data set has ", sources.classes,
+  check(config.classes == sources.classes, ExitCode::checkpoint, encoder.path.string(), ": tells ",
+        config.classes, " classes apart, and the data set has ", sources.classes,
         "; use the data set it was trained on");
-  LinearHead head(encoder.encoder().config().size.dim, classes, 0);
-  head.load(file);
   LinprobeOptions as_trained = options;
-  as_trained.global_pool = encoder.encoder().config().pooling == Pooling::normed_mean;
-  const TestResult test = test_head(encoder, head, as_trained.features(), options, *sources.test);
+  as_trained.global_pool = config.pooling == Pooling::normed_mean;
+  const TestResult test =
+      test_classifier(*sources.test, whole_images(options, encoder, *sources.test), config.classes,
+                      [&](const Batch& batch) {
+                        return encoder.vit()->scores(features_of(
+                            encode_batch(encoder.encoder(), batch), as_trained.features()));
+                      });
   ordered_json result = summary(encoder, as_trained, sources, test.counts);
   result.erase("protocol");
   result["test_loss"] = test.loss;
-  return finish(options.output_dir, result, test, sources);
+  return report_test(options.output_dir, result, test, sources);
 }
 
 }  // namespace
@@ -564,7 +456,7 @@ nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& ho
   use_threads(options.threads);
   const StopSignals signals;
   const OpenedModel encoder = load_encoder(options);
-  const LabelledSources sources = load_data(options);
+  const LabelledSources sources = open_classes(options.data, options.nb_classes);
   if (options.eval) return evaluate_only(options, encoder, sources);
   if (options.cached_features) return probe_cached(options, encoder, sources);
   return ProbeTrainer(options, hooks, encoder, sources).run();

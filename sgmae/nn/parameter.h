@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sgmae {
 
@@ -13,5 +15,12 @@ struct Parameter {
   at::Tensor grad;   // fp32, same shape; undefined for what is not trained (position embeddings)
   bool trained() const { return grad.defined(); }
 };
+
+// How many numbers they hold together.
+inline std::int64_t value_count(const std::vector<Parameter>& parameters) {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : parameters) count += parameter.value.numel();
+  return count;
+}
 
 }  // namespace sgmae

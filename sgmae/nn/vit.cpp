@@ -79,12 +79,12 @@ at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   return state_->fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat).y;
 }
 
-at::Tensor Vit::logits(const at::Tensor& pixels) const {
+at::Tensor Vit::scores(const at::Tensor& pooled) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
   check(s.head_weight, ExitCode::usage,
         "this model has no classification head; name a fine-tuned one or one with a linear probe");
-  at::Tensor x = pooled(encode(pixels));
+  at::Tensor x = pooled;
   if (s.running_mean)
     x = x.sub(s.running_mean->value).div(s.running_var->value.add(batch_norm_eps).sqrt());
   return at::linear(x, s.head_weight->value, s.head_bias->value);

@@ -47,8 +47,12 @@ class Vit {
   // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D] (Pooling).
   at::Tensor pooled(const at::Tensor& tokens) const;
 
-  // Class scores [B, classes] fp32. Throws Error(usage) when there is no head.
-  at::Tensor logits(const at::Tensor& pixels) const;
+  // What the head makes of pooled() [B, D] -> class scores [B, classes] fp32. Throws Error(usage)
+  // when there is no head.
+  at::Tensor scores(const at::Tensor& pooled) const;
+
+  // All of it: scores of pixels.
+  at::Tensor logits(const at::Tensor& pixels) const { return scores(pooled(encode(pixels))); }
 
   // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32; then
   // the gradients of all parameters are added for dlogits, the gradient of those scores.

@@ -6,6 +6,10 @@
 
 namespace sgmae {
 
+double peak_lr(double lr, double blr, std::int64_t effective_batch) {
+  return lr > 0 ? lr : blr * static_cast<double>(effective_batch) / 256.0;
+}
+
 double learning_rate(const Schedule& s, double epoch) {
   if (epoch < s.warmup_epochs) return s.peak_lr * epoch / s.warmup_epochs;
   const double span = s.epochs - s.warmup_epochs;

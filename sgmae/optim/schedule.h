@@ -1,7 +1,12 @@
 // MAE's learning-rate schedule (He et al. 2022, appendix A.1).
 #pragma once
 
+#include <cstdint>
+
 namespace sgmae {
+
+// lr where it is given (> 0), else MAE's blr * effective batch / 256.
+double peak_lr(double lr, double blr, std::int64_t effective_batch);
 
 struct Schedule {
   double peak_lr = 1e-3, min_lr = 0;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sgmae/base/log.h"
+#include "sgmae/optim/schedule.h"
 
 namespace sgmae {
 
@@ -129,8 +130,7 @@ MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels) {
 }
 
 double peak_lr(const PretrainOptions& o) {
-  if (o.lr > 0) return o.lr;
-  return o.blr * static_cast<double>(o.batch_size * o.accum_iter) / 256.0;
+  return peak_lr(o.lr, o.blr, o.batch_size * o.accum_iter);
 }
 
 GuideStart guide_start(const PretrainOptions& o) {

@@ -193,8 +193,7 @@ void Trainer::begin() {
 
 void Trainer::describe() const {
   const MaeConfig& c = model_.config();
-  std::int64_t values = 0;
-  for (const Parameter& parameter : model_.parameters()) values += parameter.value.numel();
+  const std::int64_t values = value_count(model_.parameters());
   info("model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
        ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ", c.decoder.dim, " x ",
        c.decoder.depth, ", ", fixed(static_cast<double>(values) * 1e-6, 2), " M parameters");

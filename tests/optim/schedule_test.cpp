@@ -39,5 +39,10 @@ TEST(Schedule, StaysFiniteWhenTheRunIsAllWarmUp) {
                    0.5);
 }
 
+TEST(PeakLr, IsGivenOrScaledByTheBatch) {
+  EXPECT_EQ(peak_lr(0.5, 1e-3, 4096), 0.5);
+  EXPECT_DOUBLE_EQ(peak_lr(0, 1.5e-4, 4096), 2.4e-3);  // MAE's pre-training
+}
+
 }  // namespace
 }  // namespace sgmae
