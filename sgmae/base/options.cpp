@@ -200,14 +200,7 @@ void Options::set(const std::string& key, const std::string& text, const std::st
 }
 
 void Options::load_toml(const std::string& text, const std::string& where) {
-  toml::table document;
-  try {
-    document = toml::parse(text, where);
-  } catch (const toml::parse_error& error) {
-    fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
-  } catch (const std::runtime_error& error) {
-    fail(ExitCode::usage, where, ": ", error.what());
-  }
+  const toml::table document = parse_toml(text, where);
   for (const auto& [section, content] : document) {
     const toml::table* table = content.as_table();
     check(table, ExitCode::usage, where, ": '", section.str(), "' stands outside a [section]");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdexcept>
+#include <string>
 
 namespace sgmae::detail {
 [[noreturn]] inline void toml_is_malformed() {
@@ -27,3 +28,20 @@ namespace sgmae::detail {
 #define TOML_UNREACHABLE __builtin_unreachable()
 
 #include <toml++/toml.h>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+// Throws Error(usage), with `where` and the line, for what is no TOML.
+inline toml::table parse_toml(const std::string& text, const std::string& where) {
+  try {
+    return toml::parse(text, where);
+  } catch (const toml::parse_error& error) {
+    fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
+  } catch (const std::runtime_error& error) {
+    fail(ExitCode::usage, where, ": ", error.what());
+  }
+}
+
+}  // namespace sgmae

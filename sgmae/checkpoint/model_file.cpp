@@ -19,8 +19,6 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr const char* position_mean_name = "guide.position_mean";
-
 const json& member(const json& object, const char* key) {
   static const json none;
   return object.is_object() && object.contains(key) ? object[key] : none;
@@ -355,9 +353,7 @@ std::string shape_text(const at::Tensor& tensor) {
 }
 
 const at::Tensor* ModelFile::find(const std::string& native_name) const {
-  const auto found = std::find_if(tensors.begin(), tensors.end(),
-                                  [&](const auto& tensor) { return tensor.first == native_name; });
-  return found == tensors.end() ? nullptr : &found->second;
+  return find_tensor(tensors, native_name);
 }
 
 ModelFile read_model_file(const fs::path& path, const OpenOptions& options) {

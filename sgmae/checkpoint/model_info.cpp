@@ -1,8 +1,5 @@
 #include "sgmae/checkpoint/model_info.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "sgmae/base/error.h"
 #include "sgmae/base/version.h"
 
@@ -46,20 +43,6 @@ json to_json(const MaeConfig& c) {
           {"norm_pix_loss", c.norm_pix_loss}};
 }
 
-MaeConfig mae_config_from_json(const json& j) {
-  MaeConfig c;
-  c.height = integer(j, "height");
-  c.width = integer(j, "width");
-  c.channels = integer(j, "channels");
-  c.patch_size = integer(j, "patch_size");
-  c.encoder = {integer(j, "dim"), integer(j, "depth"), integer(j, "heads")};
-  c.decoder = {integer(j, "decoder_dim"), integer(j, "decoder_depth"), integer(j, "decoder_heads")};
-  c.mlp_ratio = integer(j, "mlp_ratio");
-  c.layer_norm_eps = optional(j, "layer_norm_eps", c.layer_norm_eps);
-  c.norm_pix_loss = optional(j, "norm_pix_loss", c.norm_pix_loss);
-  return c;
-}
-
 json to_json(const VitConfig& c) {
   return {{"height", c.height},
           {"width", c.width},
@@ -75,27 +58,6 @@ json to_json(const VitConfig& c) {
           {"pooling", pooling_names[static_cast<std::size_t>(c.pooling)]},
           {"classes", c.classes},
           {"batch_norm_head", c.batch_norm_head}};
-}
-
-VitConfig vit_config_from_json(const json& j) {
-  VitConfig c;
-  c.height = integer(j, "height");
-  c.width = integer(j, "width");
-  c.channels = integer(j, "channels");
-  c.patch_size = integer(j, "patch_size");
-  c.size = {integer(j, "dim"), integer(j, "depth"), integer(j, "heads")};
-  c.mlp_hidden = integer(j, "mlp_hidden");
-  c.layer_norm_eps = optional(j, "layer_norm_eps", c.layer_norm_eps);
-  c.layer_scale = optional(j, "layer_scale", c.layer_scale);
-  c.registers = optional(j, "registers", c.registers);
-  const std::string pooling = optional(j, "pooling", std::string("cls"));
-  const auto found = std::find(std::begin(pooling_names), std::end(pooling_names), pooling);
-  check(found != std::end(pooling_names), ExitCode::checkpoint,
-        "the configuration in the file has ", "an unknown pooling '", pooling, "'");
-  c.pooling = static_cast<Pooling>(found - std::begin(pooling_names));
-  c.classes = optional(j, "classes", c.classes);
-  c.batch_norm_head = optional(j, "batch_norm_head", c.batch_norm_head);
-  return c;
 }
 
 json to_json(const ModelInfo& info) {

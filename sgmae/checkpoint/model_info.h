@@ -12,6 +12,9 @@
 
 namespace sgmae {
 
+// Beside the model's own tensors in our files: the means of guide_center = position.
+inline constexpr const char* position_mean_name = "guide.position_mean";
+
 struct ModelInfo {
   std::vector<float> mean, std;  // [channels] with which pixels were normalised
   std::int64_t epoch = 0;        // epochs finished; 0 where not known
@@ -28,8 +31,6 @@ nlohmann::json to_json(const VitConfig& config);
 nlohmann::json to_json(const ModelInfo& info);
 
 // Throws Error(checkpoint), without the file's name, for what is missing or no number.
-MaeConfig mae_config_from_json(const nlohmann::json& json);
-VitConfig vit_config_from_json(const nlohmann::json& json);
 ModelInfo model_info_from_json(const nlohmann::json& json);
 
 }  // namespace sgmae

@@ -15,8 +15,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr const char* position_mean_name = "guide.position_mean";
-
 NamedTensors values_of(const std::vector<Parameter>& parameters) {
   NamedTensors tensors;
   for (const Parameter& parameter : parameters)
@@ -29,11 +27,6 @@ std::string our_metadata(const json& config, const ModelInfo& info, Family famil
   metadata["family"] = name_of(family);
   metadata["config"] = config;
   return metadata.dump(-1, ' ', false, json::error_handler_t::replace);  // names need not be UTF-8
-}
-
-bool has_decoder(const NamedTensors& tensors) {
-  return std::any_of(tensors.begin(), tensors.end(),
-                     [](const auto& tensor) { return tensor.first == "mask_token"; });
 }
 
 NamedTensors without_decoder(NamedTensors tensors) {
@@ -199,7 +192,7 @@ void save_vit(const fs::path& path, const Vit& model, const ModelInfo& info) {
 }
 
 void write_model(const fs::path& path, const ModelFile& file, Family family) {
-  check_target(file, family, has_decoder(file.tensors));
+  check_target(file, family, file.find("mask_token") != nullptr);
   const json config = file.mae ? to_json(*file.mae) : to_json(file.vit);
   switch (family) {
     case Family::sgmae:

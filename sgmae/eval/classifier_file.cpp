@@ -20,18 +20,14 @@ fs::path best_of(const fs::path& path) {
   return fs::exists(best) ? best : path;
 }
 
-bool starts_with_any(const std::string& name, std::initializer_list<const char*> prefixes) {
-  for (const char* prefix : prefixes)
-    if (name.starts_with(prefix)) return true;
-  return false;
+bool of_pooling(const std::string& name) {
+  return name.starts_with("norm.") || name.starts_with("fc_norm.");
 }
 
 }  // namespace
 
 const at::Tensor* Pretrained::find(const std::string& name) const {
-  for (const auto& [known, tensor] : tensors)
-    if (known == name) return &tensor;
-  return nullptr;
+  return find_tensor(tensors, name);
 }
 
 Pretrained read_pretrained(const fs::path& path) {
@@ -41,11 +37,8 @@ Pretrained read_pretrained(const fs::path& path) {
                   .tensors = {},
                   .normalisation = {file.info.mean, file.info.std},
                   .class_names = file.info.class_names};
-  if (read.normalisation.mean.empty())
-    read.normalisation = default_normalisation(static_cast<int>(read.config.channels));
   for (auto& [name, tensor] : file.tensors)
-    if (!starts_with_any(name, {"mask_token", "decoder_", "guide."}))
-      read.tensors.emplace_back(name, std::move(tensor));
+    if (is_encoder_tensor(name)) read.tensors.emplace_back(name, std::move(tensor));
   return read;
 }
 
@@ -56,7 +49,7 @@ void load_pretrained(const Pretrained& file, Vit& model) {
   for (Parameter& parameter : model.parameters()) {
     const bool of_head = parameter.name.starts_with("head.");
     const at::Tensor* stored = file.find(parameter.name);
-    if (!stored && (of_head || starts_with_any(parameter.name, {"norm.", "fc_norm."})) &&
+    if (!stored && (of_head || of_pooling(parameter.name)) &&
         (of_head || from.pooling != to.pooling))
       continue;
     check(stored, ExitCode::checkpoint, where, ": tensor '", parameter.name,

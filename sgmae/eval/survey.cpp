@@ -549,18 +549,6 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
   return (pixels * channels(from.std) + channels(from.mean) - channels(to.mean)) / channels(to.std);
 }
 
-std::string feature_tap(const std::string& block, GuideFeatures features) {
-  switch (features) {
-    case GuideFeatures::attention_out:
-      return block + ".attention_out";
-    case GuideFeatures::block_out:
-      return block + ".block_out";
-    case GuideFeatures::key:
-      return block + ".key";
-  }
-  return {};
-}
-
 Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
              GuideCenter center) {
   GuideOptions options;

@@ -60,9 +60,6 @@ struct SurveyOptions {
   double hint_ratio = 0.05;
 };
 
-// The tap of a block's ("encoder.3") features, e.g. encoder.3.attention_out.
-std::string feature_tap(const std::string& block, GuideFeatures features);
-
 // Fills position_mean of every block of every subject with the mean over all images of `next`,
 // which sets pixels as the first subject wants them and returns false at the end.
 void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features,

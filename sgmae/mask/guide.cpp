@@ -16,22 +16,22 @@ std::string tap_name(const char* part, std::int64_t depth, const GuideOptions& o
         options.layer, ", but the ", part, " has ", depth, " blocks: choose 0 .. ", depth - 1,
         ", or -", depth, " .. -1 to count from the last");
   const std::int64_t layer = options.layer < 0 ? options.layer + depth : options.layer;
-  const char* feature = "";
-  switch (options.features) {
-    case GuideFeatures::attention_out:
-      feature = "attention_out";
-      break;
-    case GuideFeatures::block_out:
-      feature = "block_out";
-      break;
-    case GuideFeatures::key:
-      feature = "key";
-      break;
-  }
-  return str(part, ".", layer, ".", feature);
+  return feature_tap(str(part, ".", layer), options.features);
 }
 
 }  // namespace
+
+std::string feature_tap(const std::string& block, GuideFeatures features) {
+  switch (features) {
+    case GuideFeatures::attention_out:
+      return block + ".attention_out";
+    case GuideFeatures::block_out:
+      return block + ".block_out";
+    case GuideFeatures::key:
+      return block + ".key";
+  }
+  return {};
+}
 
 std::string guide_tap(const MaeConfig& config, const GuideOptions& options) {
   return options.part == GuidePart::encoder ? tap_name("encoder", config.encoder.depth, options)

@@ -23,6 +23,9 @@ struct Guide {
   std::int64_t exact_solves = 0;         // images that the fast solver left to the exact one
 };
 
+// The tap of a block's ("encoder.3") features, e.g. encoder.3.attention_out.
+std::string feature_tap(const std::string& block, GuideFeatures features);
+
 // The tap that the options mean, e.g. "encoder.10.attention_out". Throws Error(usage) for a layer
 // that the model does not have.
 std::string guide_tap(const MaeConfig& config, const GuideOptions& options);

@@ -114,14 +114,7 @@ void check_study(const StudyFile& study) {
 StudyFile parse_study(const std::string& text, const std::string& where) {
   StudyFile study;
   study.where = where;
-  toml::table document;
-  try {
-    document = toml::parse(text, where);
-  } catch (const toml::parse_error& error) {
-    fail(ExitCode::usage, where, ":", error.source().begin.line, ": ", error.description());
-  } catch (const std::runtime_error& error) {
-    fail(ExitCode::usage, where, ": ", error.what());
-  }
+  const toml::table document = parse_toml(text, where);
   for (const auto& [key, value] : document) {
     const toml::table* table = value.as_table();
     if (key.str() == "study" && table) {

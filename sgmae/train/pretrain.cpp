@@ -24,7 +24,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr const char* position_mean_name = "guide.position_mean";
 constexpr std::size_t states_kept = 2;  // checkpoints from which training can go on
 
 LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config) {

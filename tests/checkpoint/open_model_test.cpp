@@ -53,8 +53,9 @@ TEST_P(Peers, OurForwardEqualsTheirs) {
     return;
   }
   EXPECT_LT(relative_error(opened.encoder().encode(pixels), *expected.find("latent")), 1e-5);
-  if (const at::Tensor* logits = expected.find("logits"))
+  if (const at::Tensor* logits = expected.find("logits")) {
     EXPECT_LT(relative_error(opened.vit()->logits(pixels), *logits), 1e-5);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Peers,
