@@ -338,12 +338,7 @@ std::string prefix_difference(const PretrainOptions& there, const PretrainOption
   Options first, second;
   a.declare(first);
   b.declare(second);
-  for (std::size_t i = 0; i < first.all().size(); ++i) {
-    if (without_effect_on_prefix(first.all()[i])) continue;
-    const std::string before = first.all()[i].print(), now = second.all()[i].print();
-    if (before != now) return str(first.all()[i].name, " is ", before, " there, ", now, " here");
-  }
-  return "";
+  return options_difference(first, second, without_effect_on_prefix);
 }
 
 std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& recipe_text) {

@@ -98,15 +98,20 @@ RunFolder open_run_folder(const PretrainOptions& options) {
   return folder;
 }
 
-std::string config_difference(const fs::path& config, Options& stored, const Options& given,
-                              const std::function<bool(const OptionInfo&)>& may_differ) {
-  stored.load_toml(read_text(config), config.string());
-  for (const OptionInfo& option : given.all()) {
+std::string options_difference(const Options& there, const Options& here,
+                               const std::function<bool(const OptionInfo&)>& may_differ) {
+  for (const OptionInfo& option : here.all()) {
     if (may_differ(option)) continue;
-    const std::string before = printed(stored, option.name), now = option.print();
+    const std::string before = printed(there, option.name), now = option.print();
     if (before != now) return str(option.name, " is ", before, " there, ", now, " here");
   }
   return "";
+}
+
+std::string config_difference(const fs::path& config, Options& stored, const Options& given,
+                              const std::function<bool(const OptionInfo&)>& may_differ) {
+  stored.load_toml(read_text(config), config.string());
+  return options_difference(stored, given, may_differ);
 }
 
 void describe_run(const RunFolder& folder, const PretrainOptions& options,

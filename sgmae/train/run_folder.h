@@ -33,9 +33,13 @@ struct RunFolder {
 // written, and with resume = none for any folder that holds a run.
 RunFolder open_run_folder(const PretrainOptions& options);
 
-// The first option whose value in the TOML file `config` differs from the given one, as "epochs is
-// 100 there, 200 here"; "" when there is none. `stored` declares the same options, at their
-// defaults, which stand for what the file lacks. Names that `may_differ` accepts are not compared.
+// The first option whose value differs between two declarations of the same options, as "epochs is
+// 100 there, 200 here"; "" when there is none. What `may_differ` accepts is not compared.
+std::string options_difference(const Options& there, const Options& here,
+                               const std::function<bool(const OptionInfo&)>& may_differ);
+
+// The same where `there` is a TOML file. `stored` declares the options at their defaults, which
+// stand for what the file lacks.
 std::string config_difference(const std::filesystem::path& config, Options& stored,
                               const Options& given,
                               const std::function<bool(const OptionInfo&)>& may_differ);
