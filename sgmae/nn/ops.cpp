@@ -98,9 +98,9 @@ void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16*
                               reinterpret_cast<const at::BFloat16*>(b), c);
 }
 
-// Products need whole pairs of rows.
+// Products want whole tiles: with 198 columns in place of 224 they take ten times as long.
 std::int64_t padded_tokens(std::int64_t n) {
-  return (n + 1) / 2 * 2;
+  return (n + 31) / 32 * 32;
 }
 
 void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
@@ -108,20 +108,21 @@ void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Atte
   const std::int64_t padded = padded_tokens(n);
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(n * padded + n * d);
-    std::vector<Bf16> packed(2 * padded * d + n * padded);
-    float *logits = scratch.data(), *out = logits + n * padded;
+    std::vector<float> scratch(n * padded + n * d + n);
+    std::vector<Bf16> packed(2 * padded * d + n * padded);  // zeros, which padding stays
+    float *logits = scratch.data(), *out = logits + n * padded, *inverse_total = out + n * d;
     Bf16 *k = packed.data(), *v = k + padded * d, *weights = v + padded * d;
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
       const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
       kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k);
-      kernels.pack_pairs(n, d, padded, base + 2 * dim, 3 * dim, v);
+      kernels.pack_pairs(n, d, base + 2 * dim, 3 * dim, v);
       multiply_packed(n, padded, d, base, 3 * dim, k, logits);
-      kernels.softmax_bf16(n, padded, scale, logits, weights,
+      kernels.softmax_bf16(n, padded, scale, logits, weights, inverse_total,
                            data<float>(result.log_sum_exp) + job * n);
       multiply_packed(n, d, padded, weights, padded, v, out);
-      kernels.bf16.from_float(n, d, out, d, data<Bf16>(result.out) + b * n * dim + h * d, dim);
+      kernels.scale_rows(n, d, inverse_total, out, data<Bf16>(result.out) + b * n * dim + h * d,
+                         dim);
     }
     at::native::cpublas::brgemm_release();
   });
@@ -134,9 +135,10 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
   const std::int64_t padded = padded_tokens(n), size = padded * d, square = padded * padded;
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(2 * n * padded + size);
-    std::vector<Bf16> packed(5 * size + 3 * square);
-    float *logits = scratch.data(), *dweights = logits + n * padded, *out = dweights + n * padded;
+    std::vector<float> scratch(2 * square + size + n);
+    std::vector<Bf16> packed(5 * size + 3 * square);  // zeros, which padding stays
+    float *logits = scratch.data(), *dweights = logits + square, *out = dweights + square;
+    float* delta = out + size;
     Bf16 *k_columns = packed.data(), *v_columns = k_columns + size, *k_rows = v_columns + size;
     Bf16 *q = k_rows + size, *g = q + size;
     Bf16 *weights = g + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
@@ -147,14 +149,16 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
       Bf16* dbase = data<Bf16>(dqkv) + b * n * 3 * dim + h * d;
       kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k_columns);
       kernels.pack_transposed(n, d, padded, base + 2 * dim, 3 * dim, v_columns);
-      kernels.pack_pairs(n, d, padded, base + dim, 3 * dim, k_rows);
+      kernels.pack_pairs(n, d, base + dim, 3 * dim, k_rows);
       kernels.transpose(n, d, padded, base, 3 * dim, q);
       kernels.transpose(n, d, padded, dhead, dim, g);
       multiply_packed(n, padded, d, base, 3 * dim, k_columns, logits);
       multiply_packed(n, padded, d, dhead, dim, v_columns, dweights);  // dP = dout v^T
+      // The sum of P dP over a row is that of out dout, for out = P v.
+      kernels.row_products(n, d, dhead, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
       kernels.softmax_backward_bf16(n, padded, scale, logits, dweights,
-                                    data<float>(attended.log_sum_exp) + job * n, weights, dlogits,
-                                    dlogit_pairs);
+                                    data<float>(attended.log_sum_exp) + job * n, delta, weights,
+                                    dlogits, dlogit_pairs);
       multiply_packed(n, d, padded, dlogits, padded, k_rows, out);  // dq = dS k
       kernels.bf16.from_float(n, d, out, d, dbase, 3 * dim);
       multiply_packed(d, padded, padded, q, padded, dlogit_pairs, out);  // dk^T = q^T dS
