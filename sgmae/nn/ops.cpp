@@ -128,6 +128,8 @@ void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Atte
   });
 }
 
+// Works on the transposes of logits and weights (row: key, column: query), so that most operands of
+// the products are what already lies in memory.
 void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
                              const Attended& attended, std::int64_t heads, float scale,
                              at::Tensor& dqkv) {
@@ -135,36 +137,37 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
   const std::int64_t padded = padded_tokens(n), size = padded * d, square = padded * padded;
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(2 * square + size + n);
+    std::vector<float> scratch(2 * square + size + 2 * padded);
     std::vector<Bf16> packed(5 * size + 3 * square);  // zeros, which padding stays
     float *logits = scratch.data(), *dweights = logits + square, *out = dweights + square;
-    float* delta = out + size;
-    Bf16 *k_columns = packed.data(), *v_columns = k_columns + size, *k_rows = v_columns + size;
-    Bf16 *q = k_rows + size, *g = q + size;
-    Bf16 *weights = g + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    float *delta = out + size, *shift = delta + padded;
+    Bf16 *q_columns = packed.data(), *g_columns = q_columns + size, *q_rows = g_columns + size;
+    Bf16 *g_rows = q_rows + size, *k = g_rows + size;
+    Bf16 *weights = k + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    std::fill(shift + n, shift + padded, HUGE_VALF);  // the weights of padding are e^-infinity
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
       const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
-      const Bf16* dhead = data<Bf16>(dout) + b * n * dim + h * d;
+      const Bf16* g = data<Bf16>(dout) + b * n * dim + h * d;
       Bf16* dbase = data<Bf16>(dqkv) + b * n * 3 * dim + h * d;
-      kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k_columns);
-      kernels.pack_transposed(n, d, padded, base + 2 * dim, 3 * dim, v_columns);
-      kernels.pack_pairs(n, d, base + dim, 3 * dim, k_rows);
-      kernels.transpose(n, d, padded, base, 3 * dim, q);
-      kernels.transpose(n, d, padded, dhead, dim, g);
-      multiply_packed(n, padded, d, base, 3 * dim, k_columns, logits);
-      multiply_packed(n, padded, d, dhead, dim, v_columns, dweights);  // dP = dout v^T
-      // The sum of P dP over a row is that of out dout, for out = P v.
-      kernels.row_products(n, d, dhead, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
-      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights,
-                                    data<float>(attended.log_sum_exp) + job * n, delta, weights,
+      kernels.pack_transposed(n, d, padded, base, 3 * dim, q_columns);
+      kernels.pack_transposed(n, d, padded, g, dim, g_columns);
+      kernels.pack_pairs(n, d, base, 3 * dim, q_rows);
+      kernels.pack_pairs(n, d, g, dim, g_rows);
+      kernels.transpose(n, d, padded, base + dim, 3 * dim, k);
+      multiply_packed(n, padded, d, base + dim, 3 * dim, q_columns, logits);
+      multiply_packed(n, padded, d, base + 2 * dim, 3 * dim, g_columns, dweights);  // dP = g v^T
+      // The sum of P dP over a query's keys is that of out g, for out = P v.
+      kernels.row_products(n, d, g, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
+      std::copy_n(data<float>(attended.log_sum_exp) + job * n, n, shift);
+      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights, shift, delta, weights,
                                     dlogits, dlogit_pairs);
-      multiply_packed(n, d, padded, dlogits, padded, k_rows, out);  // dq = dS k
-      kernels.bf16.from_float(n, d, out, d, dbase, 3 * dim);
-      multiply_packed(d, padded, padded, q, padded, dlogit_pairs, out);  // dk^T = q^T dS
-      kernels.transpose_back(n, d, padded, out, dbase + dim, 3 * dim);
-      multiply_packed(d, padded, padded, g, padded, weights, out);  // dv^T = dout^T P
-      kernels.transpose_back(n, d, padded, out, dbase + 2 * dim, 3 * dim);
+      multiply_packed(padded, d, padded, weights, padded, g_rows, out);  // dv = P^T g
+      kernels.bf16.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
+      multiply_packed(padded, d, padded, dlogits, padded, q_rows, out);  // dk = dS^T q
+      kernels.bf16.from_float(n, d, out, d, dbase + dim, 3 * dim);
+      multiply_packed(d, padded, padded, k, padded, dlogit_pairs, out);  // dq^T = k^T dS^T
+      kernels.transpose_back(n, d, padded, out, dbase, 3 * dim);
     }
     at::native::cpublas::brgemm_release();
   });

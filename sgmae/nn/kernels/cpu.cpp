@@ -281,17 +281,12 @@ void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, co
   transposed(dim, rows, from, padded, to, to_stride, [](Bf16& out, float in) { store(out, in); });
 }
 
-// Takes the columns that only fill up a tile out of a softmax.
-void hide_padding(std::int64_t n, std::int64_t padded, float* logits) {
-  for (std::int64_t i = n; i < padded; ++i) logits[i] = -HUGE_VALF;
-}
-
 void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits, Bf16* weights,
                   float* inverse_total, float* log_sum_exp) {
   for (std::int64_t r = 0; r < n; ++r) {
     float* row = logits + r * padded;
     Bf16* out = weights + r * padded;
-    hide_padding(n, padded, row);
+    for (std::int64_t i = n; i < padded; ++i) row[i] = -HUGE_VALF;
     const float largest = maximum(row, padded);
     for (std::int64_t i = 0; i < padded; ++i) row[i] = exponential(scale * (row[i] - largest));
     const float total = total_of(row, padded);
@@ -318,31 +313,24 @@ void row_products(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16
   }
 }
 
-void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                           float* dweights, const float* log_sum_exp, const float* delta,
-                           Bf16* weight_pairs, Bf16* dlogits, Bf16* dlogit_pairs) {
-  // Two rows at a time, as pairs need them; beside the last of an odd number lies one of zeros.
+void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, const float* logits,
+                           const float* dweights, const float* log_sum_exp, const float* delta,
+                           Bf16* weights, Bf16* dlogits, Bf16* dlogit_pairs) {
+  // Two rows at a time, as pairs need them; an odd last one is done twice.
   for (std::int64_t r = 0; r < n; r += 2) {
-    const bool two = r + 1 < n;
-    float *first = logits + r * padded, *second = first + padded;
-    float *d_first = dweights + r * padded, *d_second = d_first + padded;
-    hide_padding(n, padded, first);
-    hide_padding(two ? n : 0, padded, second);
-    if (!two) std::memset(d_second, 0, padded * sizeof(float));
-    const float shift_first = log_sum_exp[r], shift_second = two ? log_sum_exp[r + 1] : 0.0f;
-    const float delta_first = delta[r], delta_second = two ? delta[r + 1] : 0.0f;
-    Bf16 *out_first = dlogits + r * padded, *out_second = out_first + padded;
-    auto* pairs = reinterpret_cast<std::uint32_t*>(weight_pairs + r * padded);
-    auto* d_pairs = reinterpret_cast<std::uint32_t*>(dlogit_pairs + r * padded);
+    const std::int64_t first = r * padded, second = r + 1 < n ? first + padded : first;
+    const bool two = second != first;
+    auto* pairs = reinterpret_cast<std::uint32_t*>(dlogit_pairs + first);
     for (std::int64_t i = 0; i < padded; ++i) {
-      const float p = exponential(scale * first[i] - shift_first);
-      const float q = exponential(scale * second[i] - shift_second);
-      const std::uint32_t dp = rounded_bits(scale * p * (d_first[i] - delta_first));
-      const std::uint32_t dq = rounded_bits(scale * q * (d_second[i] - delta_second));
-      pairs[i] = rounded_bits(p) >> 16 | (rounded_bits(q) & 0xFFFF0000u);
-      d_pairs[i] = dp >> 16 | (dq & 0xFFFF0000u);
-      out_first[i].bits = static_cast<std::uint16_t>(dp >> 16);
-      out_second[i].bits = static_cast<std::uint16_t>(dq >> 16);
+      const float p = exponential(scale * logits[first + i] - log_sum_exp[i]);
+      const float q = exponential(scale * logits[second + i] - log_sum_exp[i]);
+      const std::uint32_t dp = rounded_bits(scale * p * (dweights[first + i] - delta[i])) >> 16;
+      const std::uint32_t dq = rounded_bits(scale * q * (dweights[second + i] - delta[i])) >> 16;
+      store(weights[first + i], p);
+      store(weights[second + i], q);
+      dlogits[first + i].bits = static_cast<std::uint16_t>(dp);
+      dlogits[second + i].bits = static_cast<std::uint16_t>(dq);
+      pairs[i] = dp | (two ? dq << 16 : 0);
     }
   }
 }

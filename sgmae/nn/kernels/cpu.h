@@ -81,13 +81,13 @@ struct CpuKernels {
   // out [rows] = sum over columns of a * b, both [rows, dim] of one row stride.
   void (*row_products)(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16* b,
                        std::int64_t stride, float* out);
-  // From logits and dweights [n, padded], and delta [n] = sum over columns of weights * dweights:
-  // the weights again, packed in pairs, and the gradient of the unscaled logits, plain [n, padded]
-  // and packed in pairs. logits, dweights and dlogits need room for an even number of rows.
-  // Overwrites padding.
-  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                                float* dweights, const float* log_sum_exp, const float* delta,
-                                Bf16* weight_pairs, Bf16* dlogits, Bf16* dlogit_pairs);
+  // For the transposes of logits and dweights [n keys, padded queries], with each query's
+  // log_sum_exp (infinity in the padding) and delta = sum over keys of weights * dweights [padded]:
+  // the weights again, and the gradient of the unscaled logits, plain and packed in pairs of rows.
+  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale,
+                                const float* logits, const float* dweights,
+                                const float* log_sum_exp, const float* delta, Bf16* weights,
+                                Bf16* dlogits, Bf16* dlogit_pairs);
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
   void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
                 float* exp_avg, float* exp_avg_sq);
