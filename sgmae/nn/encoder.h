@@ -35,6 +35,7 @@ class Encoder {
 
   const VitConfig& config() const { return config_; }
   void set_precision(Precision precision);
+  Precision precision() const { return type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32; }
   void parameters_changed();  // call after writing to parameter values from outside
   at::Device device() const { return cls_token_->value.device(); }  // where it computes
 
