@@ -74,7 +74,8 @@ struct FinetuneOptions {
   std::int64_t log_every = 20;
 
   // For pasting MAE's lines.
-  bool pin_mem = true, dist_eval = false, use_volta32 = false;
+  bool pin_mem = true;  // batches in page-locked memory, where a GPU computes
+  bool dist_eval = false, use_volta32 = false;
   int nodes = 1, ngpus = 1;
 
   void declare(Options& options);

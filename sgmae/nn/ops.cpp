@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
 
 // Matrix product of the BLAS inside LibTorch, column-major.
@@ -180,6 +181,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
 }
 
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
+  if (!dy.is_cpu()) return aten::linear_weight_grad(dy, x, weight_grad);
   if (dy.scalar_type() == at::kFloat) {
     weight_grad.addmm_(dy.t(), x);
   } else if (cblas_gemm_bf16bf16f32) {
@@ -195,6 +197,7 @@ void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& w
 }
 
 void bias_grad(const at::Tensor& dy, at::Tensor& grad) {
+  if (!dy.is_cpu()) return aten::bias_grad(dy, grad);
   const std::int64_t dim = dy.size(-1), rows = dy.numel() / dim;
   PartialSums sums(dim);
   with_type(dy.scalar_type(), [&](auto tag) {
@@ -208,6 +211,7 @@ void bias_grad(const at::Tensor& dy, at::Tensor& grad) {
 
 Normed add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
                       const at::Tensor& bias, double eps, at::ScalarType type) {
+  if (!x.is_cpu()) return aten::add_layer_norm(x, delta, weight, bias, eps, type);
   const std::int64_t rows = x.size(0), dim = x.size(1);
   Normed out;
   out.sum = delta.defined() ? at::empty_like(x) : x;
@@ -230,6 +234,8 @@ Normed add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Te
 
 void layer_norm_backward(const at::Tensor& dy, const Normed& normed, const at::Tensor& weight,
                          at::Tensor& dx, at::Tensor& weight_grad, at::Tensor& bias_grad) {
+  if (!dy.is_cpu())
+    return aten::layer_norm_backward(dy, normed, weight, dx, weight_grad, bias_grad);
   const std::int64_t rows = dx.size(0), dim = dx.size(1);
   PartialSums weight_sums(dim), bias_sums(dim);
   with_type(dy.scalar_type(), [&](auto tag) {
@@ -247,6 +253,7 @@ void layer_norm_backward(const at::Tensor& dy, const Normed& normed, const at::T
 }
 
 at::Tensor gelu(const at::Tensor& h) {
+  if (!h.is_cpu()) return aten::gelu(h);
   at::Tensor a = at::empty_like(h);
   with_type(h.scalar_type(), [&](auto tag) {
     using T = decltype(tag);
@@ -258,6 +265,7 @@ at::Tensor gelu(const at::Tensor& h) {
 }
 
 void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
+  if (!h.is_cpu()) return aten::gelu_backward(h, d, bias_grad);
   const std::int64_t dim = d.size(-1), rows = d.numel() / dim;
   PartialSums sums(dim);
   with_type(d.scalar_type(), [&](auto tag) {
@@ -271,6 +279,7 @@ void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
 }
 
 Attended attention(const at::Tensor& qkv, std::int64_t heads) {
+  if (!qkv.is_cpu()) return aten::attention(qkv, heads);
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
@@ -304,6 +313,7 @@ Attended attention(const at::Tensor& qkv, std::int64_t heads) {
 
 at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
                               const Attended& attended, std::int64_t heads) {
+  if (!qkv.is_cpu()) return aten::attention_backward(dout, qkv, attended, heads);
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   at::Tensor dqkv = at::empty_like(qkv);
