@@ -21,7 +21,6 @@
 #include "sgmae/data/mixup.h"
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/nn/vit.h"
-#include "sgmae/optim/groups.h"
 #include "sgmae/optim/layer_decay.h"
 
 namespace {
@@ -70,7 +69,6 @@ void run(Precision precision, std::int64_t batch) {
     model.backward(dscores, trace);
     optimizer.step(1e-4);
     model.parameters_changed();
-    zero_gradients(model.parameters());
   };
   step();
   step();

@@ -24,7 +24,6 @@
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/ops.h"
 #include "sgmae/optim/adamw.h"
-#include "sgmae/optim/groups.h"
 
 namespace {
 
@@ -91,7 +90,6 @@ void run(const std::string& name, Precision precision, std::int64_t batch) {
     model.forward_backward(pixels, {at::argsort(at::rand({batch, n}), true, 1), visible});
     optimizer.step(1e-4);
     model.parameters_changed();
-    zero_gradients(model.parameters());
   };
   for (int i = 0; i < 3; ++i) step();
   const at::ScalarType type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;

@@ -330,10 +330,10 @@ void Trainer::take_step(Loader& loader, EpochConsole& console) {
     position_.norm_sum += norm;
     ++position_.good_steps;
   } else {
+    zero_gradients(model_.parameters());
     warn("epoch ", position_.epoch, ", step ", position_.step, " skipped: loss ", loss,
          ", gradient norm ", norm);
   }
-  zero_gradients(model_.parameters());
   ++position_.step;
   if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step);
 }

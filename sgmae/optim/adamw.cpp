@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -62,6 +63,7 @@ void AdamW::step_on_device(double lr, double grad_scale) {
                       lr * lr_scale, options_.beta1, options_.beta2,
                       decayed ? options_.weight_decay : 0, options_.eps, /*amsgrad=*/false,
                       /*maximize=*/false);
+    at::_foreach_zero_(group.grads);
   }
 }
 
@@ -77,7 +79,7 @@ void AdamW::step_on_cpu(double lr, double grad_scale) {
     const double own_lr = lr * m.rule.lr_scale;
     step.step_size = static_cast<float>(own_lr / (1.0 - std::pow(options_.beta1, t)));
     step.decay = m.rule.decayed ? static_cast<float>(1.0 - own_lr * options_.weight_decay) : 1.0f;
-    const float* grad = m.parameter->grad.data_ptr<float>();
+    float* grad = m.parameter->grad.data_ptr<float>();
     float* value = m.parameter->value.data_ptr<float>();
     float *first = m.exp_avg.data_ptr<float>(), *second = m.exp_avg_sq.data_ptr<float>();
     at::parallel_for(0, m.exp_avg.numel(), 1 << 14, [&](std::int64_t begin, std::int64_t end) {

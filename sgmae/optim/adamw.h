@@ -29,7 +29,8 @@ class AdamW {
   AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
         const std::vector<ParameterRule>& rules = {});
 
-  // One step with gradients times `grad_scale`. Off the CPU the gradients are left scaled.
+  // One step with gradients times `grad_scale`, which are zero afterwards: while they are at hand
+  // that costs nothing.
   void step(double lr, double grad_scale = 1.0);
 
   std::int64_t steps() const { return steps_; }

@@ -264,11 +264,11 @@ void Trainer::take_step(Loader& loader, EpochConsole& console) {
     position_.norm_sum += norm;
     ++position_.good_steps;
   } else {
+    zero_gradients(model_.parameters());
     warn("epoch ", position_.epoch, ", step ", position_.step, " skipped: loss ", loss,
          ", gradient norm ", norm,
          verdict == StepVerdict::outlier ? " far above their recent values" : "");
   }
-  zero_gradients(model_.parameters());
   ++position_.step;
   ++position_.total_steps;
   // MAE's x axis, which does not depend on the batch size.

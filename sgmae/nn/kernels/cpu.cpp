@@ -335,13 +335,14 @@ void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, con
   }
 }
 
-void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
-           float* exp_avg, float* exp_avg_sq) {
+void adamw(std::int64_t count, const AdamWStep& step, float* grad, float* value, float* exp_avg,
+           float* exp_avg_sq) {
   const AdamWStep s = step;
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = grad[i] * s.grad_scale;
     const float m = exp_avg[i] + (1.0f - s.beta1) * (g - exp_avg[i]);
     const float v = s.beta2 * exp_avg_sq[i] + (1.0f - s.beta2) * g * g;
+    grad[i] = 0;
     exp_avg[i] = m;
     exp_avg_sq[i] = v;
     value[i] = s.decay * value[i] - s.step_size * m / (std::sqrt(v) / s.bias_correction2 + s.eps);

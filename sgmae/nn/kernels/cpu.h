@@ -88,8 +88,9 @@ struct CpuKernels {
                                 const float* logits, const float* dweights,
                                 const float* log_sum_exp, const float* delta, Bf16* weights,
                                 Bf16* dlogits, Bf16* dlogit_pairs);
-  // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
-  void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
+  // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values; grad is zero
+  // after.
+  void (*adamw)(std::int64_t count, const AdamWStep& step, float* grad, float* value,
                 float* exp_avg, float* exp_avg_sq);
 };
 
