@@ -103,8 +103,9 @@ int main(int argc, char** argv) {
     return sgmae::out_of_memory(name);
   } catch (const std::exception& error) {
     const std::string message = error.what();
-    if (message.find("can't allocate memory") != std::string::npos)  // LibTorch's own bad_alloc
-      return sgmae::out_of_memory(name);
+    // LibTorch's own bad_alloc, on the CPU and on a GPU.
+    for (const char* words : {"can't allocate memory", "CUDA out of memory"})
+      if (message.find(words) != std::string::npos) return sgmae::out_of_memory(name);
     // The first line; LibTorch lists the callers behind it.
     std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),
                  message.substr(0, message.find('\n')).c_str());

@@ -279,7 +279,7 @@ void Guidance::restore(const json& state, const at::Tensor& position_mean) {
   warn(maps_path().string(), " is lost; making it again from ", made_from.string());
   const std::string hash = maps_hash_;
   LoadedMae loaded = load_mae(made_from);
-  loaded.model.move_to(model_.encoder().device());
+  place(loaded.model, options_.device, options_.precision);
   make_maps(*maps_epoch_, loaded.model);
   check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
         " is not the model that made the lost maps; restore ", maps_path().string(),

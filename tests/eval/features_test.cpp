@@ -1,6 +1,7 @@
 // Oracle: Mae::encode on the same pixels.
 #include "sgmae/eval/features.h"
 
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/nn/mae.h"
+#include "tests/pretend_device.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -45,6 +47,17 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
     EXPECT_NEAR(features.mean[3][d].item<double>(), sum / 4, 1e-6);
     EXPECT_EQ(features.cls[3][d].item<float>(), tokens[0][0][d].item<float>());
   }
+}
+
+TEST(Features, ComeToTheCpu) {
+  Mae model(tiny(), 1);
+  const Features here = encode_batch(model.encoder(), batch_of(3, 0));
+  model.move_to(pretend_device());
+  const Features there = encode_batch(model.encoder(), batch_of(3, 0));
+  ASSERT_TRUE(there.cls.is_cpu() && there.mean.is_cpu());
+  // fp32 sums in another order, of values about 1.
+  EXPECT_TRUE(at::allclose(there.cls, here.cls, 0, 1e-5));
+  EXPECT_TRUE(at::allclose(there.mean, here.mean, 0, 1e-5));
 }
 
 TEST(Features, MustBeFinite) {

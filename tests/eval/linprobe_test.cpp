@@ -12,6 +12,7 @@
 #include "sgmae/train/checkpoint.h"
 #include "tests/data/folder.h"
 #include "tests/eval/striped_data.h"
+#include "tests/pretend_device.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -113,6 +114,22 @@ TEST_F(Linprobe, GoesOnBitForBit) {
                              "/checkpoint-last.state.safetensors", "/log.txt", "/result.json"})
       EXPECT_EQ(text("whole" + std::string(file)), text(run + file)) << run << file;
   }
+}
+
+// fp32 sums of the encoder in another order: 1e-6 of the features.
+TEST_F(Linprobe, AnotherDeviceProbesAlike) {
+  pretend_device();
+  for (const bool cached : {false, true}) {
+    LinprobeOptions here = options(cached ? "here-cached" : "here");
+    here.cached_features = cached;
+    LinprobeOptions there = here;
+    there.output_dir += "-there";
+    there.device = "pretend";
+    const double expected = linprobe(here)["test"]["acc1"].get<double>();
+    EXPECT_EQ(linprobe(there)["test"]["acc1"].get<double>(), expected);
+  }
+  EXPECT_EQ(read_safetensors(folder_.path("here-there/checkpoint-last.safetensors")).tensors.size(),
+            read_safetensors(folder_.path("here/checkpoint-last.safetensors")).tensors.size());
 }
 
 TEST_F(Linprobe, CallingAFinishedProbeOnlyTestsAgain) {

@@ -38,6 +38,8 @@ TEST(Console, LineCanBeGreppedAsMaeS) {
   EXPECT_NE(line.find("img/s: 160.0"), std::string::npos) << line;
   EXPECT_NE(line.find("TFLOP/s: 0.800"), std::string::npos) << line;
   EXPECT_NE(line.find("data wait: 2.5 %"), std::string::npos) << line;
+  console.device_memory = 5 << 20;
+  EXPECT_NE(console.line(20).find("max mem: 5  "), std::string::npos);
 }
 
 TEST(Console, BarFillsUp) {
