@@ -24,6 +24,7 @@ struct ExtractOptions {
   Kind features = Kind::mean;
   std::int64_t batch_size = 64, input_size = 0;
   OpenOptions open;
+  std::string device = "cpu";
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
 
@@ -53,7 +54,7 @@ struct ExtractOptions {
           {{"mean", Kind::mean}, {"cls", Kind::cls}, {"patches", Kind::patches}},
           "mean of the patch tokens [M, D], class token [M, D], or patch tokens [M, N, D]");
     o.section("run");
-    declare_compute(o, threads, precision);
+    declare_compute(o, device, threads, precision);
   }
 };
 
@@ -84,7 +85,7 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   use_threads(options.threads);
   options.open.height = options.open.width = options.input_size;
   OpenedModel model = open_model(options.checkpoint, options.open);
-  model.set_precision(choose_precision(options.precision));
+  place(model, options.device, options.precision);
   const VitConfig& config = model.encoder().config();
   const Normalisation normalisation{model.info.mean, model.info.std};
 

@@ -21,6 +21,7 @@ namespace {
 struct ForwardOptions {
   std::string checkpoint, input, output, taps;
   double mask_ratio = 0.75;
+  std::string device = "cpu";
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::fp32;
 
@@ -36,7 +37,7 @@ struct ForwardOptions {
     o.section("mask");
     o.add("mask_ratio", mask_ratio, "share of patches hidden, those of the largest noise");
     o.section("run");
-    declare_compute(o, threads, precision);
+    declare_compute(o, device, threads, precision);
   }
 };
 
@@ -82,7 +83,7 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   OpenedModel opened = open_model(options.checkpoint);
   check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
         ": holds an encoder only, and `noise` asks for the decoder too; use a full checkpoint");
-  opened.set_precision(choose_precision(options.precision));
+  place(opened, options.device, options.precision);
   const VitConfig& config = opened.encoder().config();
 
   Taps taps(

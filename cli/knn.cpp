@@ -13,6 +13,7 @@ namespace {
 struct KnnArguments {
   std::string checkpoint, output_dir;
   KnnTask task;
+  std::string device = "cpu";
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
 
@@ -22,7 +23,7 @@ struct KnnArguments {
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
-    declare_compute(o, threads, precision);
+    declare_compute(o, device, threads, precision);
   }
 };
 
@@ -31,7 +32,7 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   use_threads(options.threads);
   OpenedModel loaded = open_model(options.checkpoint);
-  loaded.set_precision(choose_precision(options.precision));
+  place(loaded, options.device, options.precision);
   const KnnScore score =
       run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);
   for (const KnnRow& row : score.rows)

@@ -97,4 +97,8 @@ void OpenedModel::set_precision(Precision precision) {
   std::visit([&](auto& m) { m.set_precision(precision); }, model);
 }
 
+void OpenedModel::move_to(at::Device device) {
+  std::visit([&](auto& m) { m.move_to(device); }, model);
+}
+
 }  // namespace sgmae

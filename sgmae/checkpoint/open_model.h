@@ -26,6 +26,7 @@ struct OpenedModel {
   const Vit* vit() const { return std::get_if<Vit>(&model); }
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
+  void move_to(at::Device device);  // Mae::move_to
 };
 
 // Opens what read_model_file reads; with options.height and width, for images of that size.

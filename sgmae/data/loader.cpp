@@ -202,7 +202,8 @@ struct Loader::Impl {
       if (spare.back().sizes() == at::IntArrayRef(shape)) batch.pixels = std::move(spare.back());
       spare.pop_back();
     }
-    if (!batch.pixels.defined()) batch.pixels = at::empty(shape, at::kFloat);
+    if (!batch.pixels.defined())
+      batch.pixels = at::empty(shape, at::TensorOptions(at::kFloat).pinned_memory(options.pinned));
     const auto n = static_cast<std::size_t>(count);
     batch.index.resize(n);
     batch.crop.resize(n);

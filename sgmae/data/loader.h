@@ -45,6 +45,7 @@ struct LoaderOptions {
   bool shuffle = true;               // a new order each epoch; else the source's own
   bool drop_last = true;             // leave out the last batch of an epoch when it is not full
   int prefetch = 3;                  // batches prepared ahead, at most
+  bool pinned = false;               // pixels in page-locked memory, for fast copies to a GPU
   std::vector<std::int64_t> subset;  // positions of the source to use; empty: all
 };
 

@@ -12,12 +12,13 @@ const at::Tensor& features_of(const Features& features, FeatureKind kind) {
 }
 
 Features encode_batch(const Encoder& encoder, const Batch& batch) {
-  const at::Tensor tokens = encoder.encode(batch.pixels);  // [B, 1+N, D]
+  // Reduced where the encoder computes: [B, 1+N, D] would be much to bring back.
+  const at::Tensor tokens = encoder.encode(batch.pixels.to(encoder.device()));
   check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,
         "the encoder's features are not all finite numbers; use an earlier checkpoint, or "
         "--precision fp32");
-  return {.cls = tokens.select(1, 0).contiguous(),
-          .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}),
+  return {.cls = tokens.select(1, 0).contiguous().cpu(),
+          .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}).cpu(),
           .label = batch.label};
 }
 

@@ -21,7 +21,8 @@ struct Features {                   // fp32
 enum class FeatureKind { cls, mean };
 const at::Tensor& features_of(const Features& features, FeatureKind kind);
 
-// Encodes one batch, nothing masked. Throws Error(checkpoint) when a feature is not finite.
+// Encodes one batch, nothing masked; the result lies on the CPU. Throws Error(checkpoint) when a
+// feature is not finite.
 Features encode_batch(const Encoder& encoder, const Batch& batch);
 
 // Encodes every batch that `next` yields. Throws Error(data) when there is none.

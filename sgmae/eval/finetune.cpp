@@ -48,8 +48,6 @@ void check_options(const FinetuneOptions& o) {
   need(o.resume == "auto" || o.resume == "none",
        str("resume must be auto or none, not '", o.resume,
            "'; to go on with a run give its --output_dir again"));
-  need(o.device == "cpu",
-       str("device: '", o.device, "' is not available in this build; use --device cpu"));
   need(o.batch_size >= 1, str("batch_size must be at least 1, not ", o.batch_size));
   need(o.accum_iter >= 1, str("accum_iter must be at least 1, not ", o.accum_iter));
   need(o.epochs >= 1, str("epochs must be at least 1, not ", o.epochs));
@@ -177,6 +175,12 @@ struct Position {
   }
 };
 
+Vit fresh_model(const FinetuneOptions& options, const VitConfig& config) {
+  Vit model(config, options.seed);
+  place(model, options.device, options.precision);
+  return model;
+}
+
 class Trainer {
  public:
   Trainer(const FinetuneOptions& options, const FinetuneHooks& hooks,
@@ -227,14 +231,13 @@ Trainer::Trainer(const FinetuneOptions& options, const FinetuneHooks& hooks,
            .switch_to_cutmix = options.mixup_switch_prob,
            .smoothing = options.smoothing},
       steps_per_epoch_(whole_steps(*sources.train, options.batch_size, options.accum_iter)),
-      model_(classifier_config(options, start, sources), options.seed),
+      model_(fresh_model(options, classifier_config(options, start, sources))),
       optimizer_(
           model_.parameters(), {.beta1 = 0.9, .beta2 = 0.999, .weight_decay = options.weight_decay},
           layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay)) {
   normalisation_ = start ? start->normalisation
                          : default_normalisation(static_cast<int>(model_.config().channels));
   if (start) load_pretrained(*start, model_);
-  model_.set_precision(choose_precision(options.precision));
 }
 
 ordered_json Trainer::run() {
@@ -244,7 +247,8 @@ ordered_json Trainer::run() {
   FinetuneOptions copy = options_;
   Options declared;
   copy.declare(declared);
-  describe_run(folder_, declared, options_.seed, {{"threads", at::get_num_threads()}});
+  describe_run(folder_, declared, options_.seed,
+               {{"threads", at::get_num_threads()}, {"device", model_.encoder().device().str()}});
   trim_log(folder_.log(), position_.epoch);
   describe();
   EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
@@ -270,6 +274,7 @@ LoaderOptions Trainer::augmented_loader() const {
   LoaderOptions loader =
       training_loader(options_.data, model_.config(), normalisation_, options_.batch_size,
                       order_seed(options_.seed, position_.rollbacks));
+  loader.pinned = options_.pin_mem && model_.encoder().device().is_cuda();
   loader.augment.min_scale = options_.crop_min;
   loader.augment.flip = options_.flip ? 0.5 : 0;
   loader.rand_augment = parse_rand_augment(options_.aa);
@@ -289,8 +294,7 @@ void Trainer::describe() const {
        steps_per_epoch_, " steps of ", options_.batch_size * options_.accum_iter,
        " images per epoch");
   info("lr ", peak_lr(options_), ", layer decay ", options_.layer_decay, ", weight decay ",
-       options_.weight_decay, ", ", options_.epochs, " epochs, ", at::get_num_threads(),
-       " threads, ", choose_precision(options_.precision) == Precision::bf16 ? "bf16" : "fp32");
+       options_.weight_decay, ", ", options_.epochs, " epochs, ", compute_name(model_.encoder()));
   info("run folder: ", folder_.root.string());
 }
 
@@ -384,6 +388,7 @@ double Trainer::accumulate_gradients(EpochConsole& console) {
     console.loss.add(loss);
     console.data.add(loaded - begun);
     console.time.add(seconds_now() - begun);
+    console.device_memory = peak_device_memory(model_.encoder().device());
     console.show(batch_number + 1);
   }
   return sum / static_cast<double>(options_.accum_iter);
@@ -508,7 +513,7 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
   check_config(config);
   Vit model(config, 0);
   load_pretrained(file, model);
-  model.set_precision(choose_precision(options.precision));
+  place(model, options.device, options.precision);
   try {
     const TestResult test = test_model(model, options, *sources.test, file.normalisation);
     return report_test(options.output_dir, summary(options, sources, test), test, sources);
@@ -574,10 +579,9 @@ void FinetuneOptions::declare(Options& o) {
   o.add("eval", eval, "only test the classifier that the checkpoint holds");
   o.add("eval_every", eval_every, "epochs between tests; the last epoch is always tested");
   o.add("seed", seed, "of every random draw");
-  o.add("device", device, "cpu or cuda");
-  declare_compute(o, threads, precision);
+  declare_compute(o, device, threads, precision);
   o.add("log_every", log_every, "steps between console lines");
-  o.add("pin_mem", pin_mem, "accepted for MAE's command lines; there is nothing to pin on a CPU");
+  o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly");
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
   launch.declare(o);
 }
@@ -588,6 +592,7 @@ nlohmann::ordered_json finetune(FinetuneOptions options, const FinetuneHooks& ho
   if (options.eval && options.checkpoint.empty() && options.resume != "auto")  // as MAE's script
     options.checkpoint = std::exchange(options.resume, "auto");
   check_options(options);
+  open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;
   std::optional<Pretrained> start;

@@ -75,7 +75,8 @@ struct FinetuneOptions {
   int threads = 0;
   std::int64_t log_every = 20;
 
-  bool pin_mem = true, dist_eval = false;  // accepted for MAE's sake
+  bool pin_mem = true;     // batches in page-locked memory, where a GPU computes
+  bool dist_eval = false;  // accepted for MAE's sake
   LaunchOptions launch;
 
   void declare(Options& options);

@@ -43,8 +43,6 @@ void check_options(const LinprobeOptions& o) {
   need(o.resume == "auto" || o.resume == "none",
        str("resume must be auto or none, not '", o.resume,
            "'; to go on with a probe give its --output_dir again"));
-  need(o.device == "cpu",
-       str("device: '", o.device, "' is not available in this build; use --device cpu"));
   need(o.batch_size >= 2, str("batch_size must be at least 2, not ", o.batch_size));
   need(o.accum_iter >= 1, str("accum_iter must be at least 1, not ", o.accum_iter));
   need(o.epochs >= 1, str("epochs must be at least 1, not ", o.epochs));
@@ -60,7 +58,7 @@ void check_options(const LinprobeOptions& o) {
 
 OpenedModel load_encoder(const LinprobeOptions& o) {
   OpenedModel loaded = open_model(o.checkpoint);
-  loaded.set_precision(choose_precision(o.precision));
+  place(loaded, o.device, o.precision);
   check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
         " is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
         "behind; probe the encoder from which it was trained");
@@ -212,6 +210,7 @@ class ProbeTrainer {
     LoaderOptions loader = training_loader(
         options_.data, encoder_.encoder().config(), {encoder_.info.mean, encoder_.info.std},
         options_.batch_size, order_seed(options_.seed, position_.rollbacks));
+    loader.pinned = options_.pin_mem && encoder_.encoder().device().is_cuda();
     loader.augment.min_scale = 0.08;
     loader.augment.single_draw = true;
     return loader;
@@ -276,6 +275,7 @@ class ProbeTrainer {
       console.loss.add(loss);
       console.data.add(loaded - begun);
       console.time.add(seconds_now() - begun);
+      console.device_memory = peak_device_memory(encoder_.encoder().device());
       console.show(position_.step * options_.accum_iter + i + 1);
     }
     check(std::isfinite(sum), ExitCode::diverged, "the probe's loss is not finite in epoch ",
@@ -482,10 +482,9 @@ void LinprobeOptions::declare(Options& o) {
   o.add("resume", resume, "auto: go on where output_dir stopped; none: only start anew");
   o.add("eval", eval, "only test the classifier that the checkpoint holds");
   o.add("seed", seed, "of every random draw");
-  o.add("device", device, "cpu or cuda");
-  declare_compute(o, threads, precision);
+  declare_compute(o, device, threads, precision);
   o.add("log_every", log_every, "steps between console lines");
-  o.add("pin_mem", pin_mem, "accepted for MAE's command lines; there is nothing to pin on a CPU");
+  o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly");
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
   launch.declare(o);
 }
@@ -494,6 +493,7 @@ nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& ho
   if (!options.finetune.empty()) options.checkpoint = std::exchange(options.finetune, "");
   if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
   check_options(options);
+  open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;
   const OpenedModel encoder = load_encoder(options);

@@ -60,7 +60,8 @@ struct LinprobeOptions {
   PrecisionChoice precision = PrecisionChoice::automatic;
   int threads = 0;
   std::int64_t log_every = 20;
-  bool pin_mem = true, dist_eval = false;  // accepted for MAE's sake
+  bool pin_mem = true;     // batches in page-locked memory, where a GPU computes
+  bool dist_eval = false;  // accepted for MAE's sake
   LaunchOptions launch;
 
   FeatureKind features() const { return global_pool ? FeatureKind::mean : FeatureKind::cls; }

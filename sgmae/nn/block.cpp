@@ -9,7 +9,7 @@ void Linear::prepare(at::ScalarType type) {
   if (type == at::kFloat) {
     w = flat;
     b = bias->value;
-  } else if (w.defined() && w.scalar_type() == type) {
+  } else if (w.defined() && w.scalar_type() == type && w.device() == flat.device()) {
     w.copy_(flat);
     b.copy_(bias->value);
   } else {
@@ -36,7 +36,7 @@ at::Tensor scaled(at::Tensor branch, const Parameter* scale, const at::Tensor& p
   if (scale) branch = branch.mul(scale->value.to(shape.type));
   if (per_image.defined())
     branch = branch.view({shape.batch, shape.tokens, shape.dim})
-                 .mul(per_image.to(shape.type).view({shape.batch, 1, 1}))
+                 .mul(per_image.to(branch.options()).view({shape.batch, 1, 1}))
                  .view({shape.batch * shape.tokens, shape.dim});
   return branch;
 }

@@ -13,6 +13,10 @@ struct VitSize {
 
 enum class Precision { fp32, bf16 };
 
+inline const char* name_of(Precision precision) {
+  return precision == Precision::bf16 ? "bf16" : "fp32";
+}
+
 // What a classifier looks at: the class token after the final norm; the mean of the patch tokens,
 // followed by a norm of its own (`fc_norm`, there is then no final norm: MAE's global_pool); or the
 // mean of the patch tokens after the final norm.

@@ -92,9 +92,11 @@ StreamShape Encoder::shape(const MaskPlan& plan) const {
           config_.layer_norm_eps, type_};
 }
 
-Stream Encoder::run_blocks(const at::Tensor& pixels, const MaskPlan& plan, std::size_t depth,
-                           EncoderTrace* trace, Taps* taps) const {
-  check_pixels(config_, pixels);
+Stream Encoder::run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan,
+                           std::size_t depth, EncoderTrace* trace, Taps* taps) const {
+  check_pixels(config_, given_pixels);
+  const at::Tensor pixels = given_pixels.to(device(), /*non_blocking=*/true);
+  const MaskPlan plan = plan_on(device(), given_plan);
   SGMAE_ASSERT(!trace || trace->drop_path.empty() || trace->drop_path.size() == depth);
   const at::Tensor patches =
       gather_patches(pixels, plan.order, plan.n_visible, config_.patch_size, type_);
@@ -136,8 +138,9 @@ at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only)
     run_blocks(pixels, plan, depth_of(*taps, blocks_.size()), nullptr, taps);
     return {};
   }
-  const at::Tensor tokens =
-      forward(pixels, plan, nullptr, taps).to(at::kFloat).view({batch, -1, config_.size.dim});
+  const at::Tensor tokens = forward(pixels, plan, nullptr, taps)
+                                .to(pixels.device(), at::kFloat)
+                                .view({batch, -1, config_.size.dim});
   if (!registers_) return tokens;
   return at::cat(
       {tokens.narrow(1, 0, 1), tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())}, 1);

@@ -35,15 +35,20 @@ class Encoder {
 
   const VitConfig& config() const { return config_; }
   void set_precision(Precision precision);
+  Precision precision() const { return type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32; }
   void parameters_changed();  // call after writing to parameter values from outside
+  at::Device device() const { return cls_token_->value.device(); }  // where it computes
 
-  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out. Runs
-  // no further than the taps need when `taps_only` (then returns an undefined tensor). Taps count
-  // registers: their tokens are CLS, registers, patches.
+  // Pixels and plans may lie on any device, and come to the encoder's.
+
+  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out; on
+  // the device of `pixels`. Runs no further than the taps need when `taps_only` (then returns an
+  // undefined tensor). Taps count registers: their tokens are CLS, registers, patches.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
 
   // The visible patches -> [B*(1+registers+n_visible), D] after the final norm, as activations;
-  // without a final norm (Pooling::mean) the fp32 residual stream. `trace` and `taps` may be null.
+  // without a final norm (Pooling::mean) the fp32 residual stream; on the encoder's device. `trace`
+  // and `taps` may be null.
   // Throws Error(usage) for pixels of another size than the model's.
   at::Tensor forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
                      Taps* taps) const;
@@ -52,7 +57,7 @@ class Encoder {
   void backward(const at::Tensor& dlatent, EncoderTrace& trace);
 
  private:
-  Stream run_blocks(const at::Tensor& pixels, const MaskPlan& plan, std::size_t depth,
+  Stream run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan, std::size_t depth,
                     EncoderTrace* trace, Taps* taps) const;
   StreamShape shape(const MaskPlan& plan) const;
 

@@ -99,6 +99,11 @@ void Mae::parameters_changed() {
   state_->prepare_decoder();
 }
 
+void Mae::move_to(at::Device device) {
+  move_parameters(state_->parameters, device);
+  parameters_changed();
+}
+
 Stream Mae::State::decode_blocks(const at::Tensor& latent, const MaskPlan& plan,
                                  DecoderTrace* trace, Taps* taps) const {
   const std::int64_t batch = plan.order.size(0);
@@ -113,9 +118,12 @@ Stream Mae::State::decode_blocks(const at::Tensor& latent, const MaskPlan& plan,
   return stream;
 }
 
-MaeOutput Mae::forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* taps) const {
+MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_plan,
+                       Taps* taps) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
+  const at::Tensor pixels = given_pixels.to(s.encoder.device(), /*non_blocking=*/true);
+  const MaskPlan plan = plan_on(s.encoder.device(), given_plan);
   const at::Tensor latent = s.encoder.forward(pixels, plan, nullptr, taps);
   const std::int64_t batch = pixels.size(0), n = s.config.n_patches();
   const Stream stream = s.decode_blocks(latent, plan, nullptr, taps);
@@ -126,18 +134,23 @@ MaeOutput Mae::forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* tap
                               .narrow(1, 1, n)
                               .to(at::kFloat)
                               .contiguous();
-  MaeOutput out{latent.to(at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim}),
-                pred};
+  const at::Device back = given_pixels.device();
+  MaeOutput out{latent.to(back, at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim}),
+                pred.to(back)};
   const at::Tensor masked =
       masked_rows(pred.view({batch * n, -1}), plan.order, plan.n_visible, /*with_cls=*/false);
   out.loss = reconstruction_loss(pixels, masked, plan.order, plan.n_visible, s.config.patch_size,
-                                 s.config.norm_pix_loss, 0, nullptr);
+                                 s.config.norm_pix_loss, 0, nullptr)
+                 .item<double>();
   return out;
 }
 
-double Mae::forward_backward(const at::Tensor& pixels, const MaskPlan& plan, double loss_scale) {
+double Mae::forward_backward(const at::Tensor& given_pixels, const MaskPlan& given_plan,
+                             double loss_scale) {
   const at::NoGradGuard no_grad;
   State& s = *state_;
+  const at::Tensor pixels = given_pixels.to(s.encoder.device(), /*non_blocking=*/true);
+  const MaskPlan plan = plan_on(s.encoder.device(), given_plan);
   check(plan.n_visible < s.config.n_patches(), ExitCode::usage,
         "nothing is masked, so there is nothing to learn; raise mask_ratio");
   EncoderTrace encoder;
@@ -151,11 +164,11 @@ double Mae::forward_backward(const at::Tensor& pixels, const MaskPlan& plan, dou
       s.config.layer_norm_eps, s.type);
   const at::Tensor pred = s.decoder_pred.forward(decoder.norm.y);
   at::Tensor dpred;
-  const double loss =
+  const at::Tensor loss =
       reconstruction_loss(pixels, pred, plan.order, plan.n_visible, s.config.patch_size,
                           s.config.norm_pix_loss, loss_scale, &dpred);
   s.encoder.backward(s.decoder_backward(plan, dpred, latent, decoder), encoder);
-  return loss;
+  return loss.item<double>();  // last, since it waits for the device
 }
 
 at::Tensor Mae::State::decoder_backward(const MaskPlan& plan, const at::Tensor& dpred,

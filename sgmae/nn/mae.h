@@ -18,7 +18,7 @@
 
 namespace sgmae {
 
-struct MaeOutput {
+struct MaeOutput {    // on the device of the pixels
   at::Tensor latent;  // [B, 1+n_visible, D] after the final norm
   at::Tensor pred;    // [B, N, p*p*C] (pixel order row, column, channel)
   double loss = 0;    // mean over masked patches and pixels
@@ -38,6 +38,11 @@ class Mae {
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
   void parameters_changed();  // call after writing to parameter values from outside
+  // Has the model compute on `device` from now on. Its parameters' tensors are then others: move it
+  // before an optimizer is made of them.
+  void move_to(at::Device device);
+
+  // Pixels and plans may lie on any device, and come to the model's.
 
   // Encoder::encode.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const {

@@ -8,9 +8,14 @@
 namespace sgmae {
 
 struct MaskPlan {
-  at::Tensor order;            // [B, N] int64 (CPU): patch positions, visible first
+  at::Tensor order;            // [B, N] int64: patch positions, visible first; made on the CPU
   std::int64_t n_visible = 0;  // the first n_visible of `order` stay visible
 };
+
+// The same plan on another device.
+inline MaskPlan plan_on(at::Device device, const MaskPlan& plan) {
+  return {plan.order.to(device), plan.n_visible};
+}
 
 // int(N * (1 - mask_ratio)), MAE's count of visible patches.
 std::int64_t visible_count(std::int64_t n_patches, double mask_ratio);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
 
 // Matrix product of the BLAS inside LibTorch, column-major.
@@ -98,9 +99,9 @@ void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16*
                               reinterpret_cast<const at::BFloat16*>(b), c);
 }
 
-// Products need whole pairs of rows.
+// Products want whole tiles: with 198 columns in place of 224 they take ten times as long.
 std::int64_t padded_tokens(std::int64_t n) {
-  return (n + 1) / 2 * 2;
+  return (n + 31) / 32 * 32;
 }
 
 void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
@@ -108,25 +109,28 @@ void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Atte
   const std::int64_t padded = padded_tokens(n);
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(n * padded + n * d);
-    std::vector<Bf16> packed(2 * padded * d + n * padded);
-    float *logits = scratch.data(), *out = logits + n * padded;
+    std::vector<float> scratch(n * padded + n * d + n);
+    std::vector<Bf16> packed(2 * padded * d + n * padded);  // zeros, which padding stays
+    float *logits = scratch.data(), *out = logits + n * padded, *inverse_total = out + n * d;
     Bf16 *k = packed.data(), *v = k + padded * d, *weights = v + padded * d;
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
       const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
       kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k);
-      kernels.pack_pairs(n, d, padded, base + 2 * dim, 3 * dim, v);
+      kernels.pack_pairs(n, d, base + 2 * dim, 3 * dim, v);
       multiply_packed(n, padded, d, base, 3 * dim, k, logits);
-      kernels.softmax_bf16(n, padded, scale, logits, weights,
+      kernels.softmax_bf16(n, padded, scale, logits, weights, inverse_total,
                            data<float>(result.log_sum_exp) + job * n);
       multiply_packed(n, d, padded, weights, padded, v, out);
-      kernels.bf16.from_float(n, d, out, d, data<Bf16>(result.out) + b * n * dim + h * d, dim);
+      kernels.scale_rows(n, d, inverse_total, out, data<Bf16>(result.out) + b * n * dim + h * d,
+                         dim);
     }
     at::native::cpublas::brgemm_release();
   });
 }
 
+// Works on the transposes of logits and weights (row: key, column: query), so that most operands of
+// the products are what already lies in memory.
 void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
                              const Attended& attended, std::int64_t heads, float scale,
                              at::Tensor& dqkv) {
@@ -134,33 +138,37 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
   const std::int64_t padded = padded_tokens(n), size = padded * d, square = padded * padded;
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(2 * n * padded + size);
-    std::vector<Bf16> packed(5 * size + 3 * square);
-    float *logits = scratch.data(), *dweights = logits + n * padded, *out = dweights + n * padded;
-    Bf16 *k_columns = packed.data(), *v_columns = k_columns + size, *k_rows = v_columns + size;
-    Bf16 *q = k_rows + size, *g = q + size;
-    Bf16 *weights = g + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    std::vector<float> scratch(2 * square + size + 2 * padded);
+    std::vector<Bf16> packed(5 * size + 3 * square);  // zeros, which padding stays
+    float *logits = scratch.data(), *dweights = logits + square, *out = dweights + square;
+    float *delta = out + size, *shift = delta + padded;
+    Bf16 *q_columns = packed.data(), *g_columns = q_columns + size, *q_rows = g_columns + size;
+    Bf16 *g_rows = q_rows + size, *k = g_rows + size;
+    Bf16 *weights = k + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    std::fill(shift + n, shift + padded, HUGE_VALF);  // the weights of padding are e^-infinity
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
       const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
-      const Bf16* dhead = data<Bf16>(dout) + b * n * dim + h * d;
+      const Bf16* g = data<Bf16>(dout) + b * n * dim + h * d;
       Bf16* dbase = data<Bf16>(dqkv) + b * n * 3 * dim + h * d;
-      kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k_columns);
-      kernels.pack_transposed(n, d, padded, base + 2 * dim, 3 * dim, v_columns);
-      kernels.pack_pairs(n, d, padded, base + dim, 3 * dim, k_rows);
-      kernels.transpose(n, d, padded, base, 3 * dim, q);
-      kernels.transpose(n, d, padded, dhead, dim, g);
-      multiply_packed(n, padded, d, base, 3 * dim, k_columns, logits);
-      multiply_packed(n, padded, d, dhead, dim, v_columns, dweights);  // dP = dout v^T
-      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights,
-                                    data<float>(attended.log_sum_exp) + job * n, weights, dlogits,
-                                    dlogit_pairs);
-      multiply_packed(n, d, padded, dlogits, padded, k_rows, out);  // dq = dS k
-      kernels.bf16.from_float(n, d, out, d, dbase, 3 * dim);
-      multiply_packed(d, padded, padded, q, padded, dlogit_pairs, out);  // dk^T = q^T dS
-      kernels.transpose_back(n, d, padded, out, dbase + dim, 3 * dim);
-      multiply_packed(d, padded, padded, g, padded, weights, out);  // dv^T = dout^T P
-      kernels.transpose_back(n, d, padded, out, dbase + 2 * dim, 3 * dim);
+      kernels.pack_transposed(n, d, padded, base, 3 * dim, q_columns);
+      kernels.pack_transposed(n, d, padded, g, dim, g_columns);
+      kernels.pack_pairs(n, d, base, 3 * dim, q_rows);
+      kernels.pack_pairs(n, d, g, dim, g_rows);
+      kernels.transpose(n, d, padded, base + dim, 3 * dim, k);
+      multiply_packed(n, padded, d, base + dim, 3 * dim, q_columns, logits);
+      multiply_packed(n, padded, d, base + 2 * dim, 3 * dim, g_columns, dweights);  // dP = g v^T
+      // The sum of P dP over a query's keys is that of out g, for out = P v.
+      kernels.row_products(n, d, g, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
+      std::copy_n(data<float>(attended.log_sum_exp) + job * n, n, shift);
+      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights, shift, delta, weights,
+                                    dlogits, dlogit_pairs);
+      multiply_packed(padded, d, padded, weights, padded, g_rows, out);  // dv = P^T g
+      kernels.bf16.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
+      multiply_packed(padded, d, padded, dlogits, padded, q_rows, out);  // dk = dS^T q
+      kernels.bf16.from_float(n, d, out, d, dbase + dim, 3 * dim);
+      multiply_packed(d, padded, padded, k, padded, dlogit_pairs, out);  // dq^T = k^T dS^T
+      kernels.transpose_back(n, d, padded, out, dbase, 3 * dim);
     }
     at::native::cpublas::brgemm_release();
   });
@@ -173,6 +181,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
 }
 
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
+  if (!dy.is_cpu()) return aten::linear_weight_grad(dy, x, weight_grad);
   if (dy.scalar_type() == at::kFloat) {
     weight_grad.addmm_(dy.t(), x);
   } else if (cblas_gemm_bf16bf16f32) {
@@ -188,6 +197,7 @@ void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& w
 }
 
 void bias_grad(const at::Tensor& dy, at::Tensor& grad) {
+  if (!dy.is_cpu()) return aten::bias_grad(dy, grad);
   const std::int64_t dim = dy.size(-1), rows = dy.numel() / dim;
   PartialSums sums(dim);
   with_type(dy.scalar_type(), [&](auto tag) {
@@ -201,6 +211,7 @@ void bias_grad(const at::Tensor& dy, at::Tensor& grad) {
 
 Normed add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& weight,
                       const at::Tensor& bias, double eps, at::ScalarType type) {
+  if (!x.is_cpu()) return aten::add_layer_norm(x, delta, weight, bias, eps, type);
   const std::int64_t rows = x.size(0), dim = x.size(1);
   Normed out;
   out.sum = delta.defined() ? at::empty_like(x) : x;
@@ -223,6 +234,8 @@ Normed add_layer_norm(const at::Tensor& x, const at::Tensor& delta, const at::Te
 
 void layer_norm_backward(const at::Tensor& dy, const Normed& normed, const at::Tensor& weight,
                          at::Tensor& dx, at::Tensor& weight_grad, at::Tensor& bias_grad) {
+  if (!dy.is_cpu())
+    return aten::layer_norm_backward(dy, normed, weight, dx, weight_grad, bias_grad);
   const std::int64_t rows = dx.size(0), dim = dx.size(1);
   PartialSums weight_sums(dim), bias_sums(dim);
   with_type(dy.scalar_type(), [&](auto tag) {
@@ -240,6 +253,7 @@ void layer_norm_backward(const at::Tensor& dy, const Normed& normed, const at::T
 }
 
 at::Tensor gelu(const at::Tensor& h) {
+  if (!h.is_cpu()) return aten::gelu(h);
   at::Tensor a = at::empty_like(h);
   with_type(h.scalar_type(), [&](auto tag) {
     using T = decltype(tag);
@@ -251,6 +265,7 @@ at::Tensor gelu(const at::Tensor& h) {
 }
 
 void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
+  if (!h.is_cpu()) return aten::gelu_backward(h, d, bias_grad);
   const std::int64_t dim = d.size(-1), rows = d.numel() / dim;
   PartialSums sums(dim);
   with_type(d.scalar_type(), [&](auto tag) {
@@ -264,6 +279,7 @@ void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
 }
 
 Attended attention(const at::Tensor& qkv, std::int64_t heads) {
+  if (!qkv.is_cpu()) return aten::attention(qkv, heads);
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
@@ -297,6 +313,7 @@ Attended attention(const at::Tensor& qkv, std::int64_t heads) {
 
 at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
                               const Attended& attended, std::int64_t heads) {
+  if (!qkv.is_cpu()) return aten::attention_backward(dout, qkv, attended, heads);
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
   at::Tensor dqkv = at::empty_like(qkv);

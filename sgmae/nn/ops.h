@@ -1,6 +1,7 @@
-// The operations of a transformer's training step, forward and backward, on CPU tensors.
-// Activations are fp32 or bf16 (written T below); the residual stream, statistics and gradients of
-// parameters are fp32. All tensors contiguous. Backward functions add to parameter gradients.
+// The operations of a transformer's training step, forward and backward. CPU tensors go through
+// kernels/cpu.h, all others through LibTorch's operators (kernels/aten.h). Activations are fp32 or
+// bf16 (written T below); the residual stream, statistics and gradients of parameters are fp32. All
+// tensors contiguous. Backward functions add to parameter gradients.
 #pragma once
 
 #include <ATen/core/Tensor.h>

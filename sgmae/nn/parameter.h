@@ -23,4 +23,13 @@ inline std::int64_t value_count(const std::vector<Parameter>& parameters) {
   return count;
 }
 
+// Values and gradients to `device`. What keeps other tensors of them (a model's Linear, an
+// optimizer) must be told or made afterwards.
+inline void move_parameters(std::vector<Parameter>& parameters, at::Device device) {
+  for (Parameter& parameter : parameters) {
+    parameter.value = parameter.value.to(device);
+    if (parameter.trained()) parameter.grad = parameter.grad.to(device);
+  }
+}
+
 }  // namespace sgmae

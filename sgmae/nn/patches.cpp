@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/nn/kernels/aten.h"
 
 namespace sgmae {
 namespace {
@@ -53,6 +54,7 @@ void for_each_job(std::int64_t jobs, Body body) {
 
 at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std::int64_t n_visible,
                           std::int64_t patch_size, at::ScalarType type) {
+  if (!pixels.is_cpu()) return aten::gather_patches(pixels, order, n_visible, patch_size, type);
   const at::Tensor source = pixels.contiguous();
   const Grid grid(source, patch_size);
   const std::int64_t values = grid.channels * patch_size * patch_size;
@@ -74,6 +76,8 @@ at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std
 
 at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std::int64_t n_visible,
                         const at::Tensor& cls_token, const at::Tensor& pos_embed) {
+  if (!embedded.is_cpu())
+    return aten::embed_tokens(embedded, order, n_visible, cls_token, pos_embed);
   const std::int64_t batch = order.size(0), n = order.size(1), dim = embedded.size(1);
   const at::Tensor tokens = embedded.to(at::kFloat);
   at::Tensor x = at::empty({batch * (1 + n_visible), dim}, at::kFloat);
@@ -100,6 +104,8 @@ at::Tensor embed_tokens_backward(const at::Tensor& dx, std::int64_t batch, at::T
 at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
                           std::int64_t n_visible, const at::Tensor& mask_token,
                           const at::Tensor& pos_embed) {
+  if (!encoded.is_cpu())
+    return aten::restore_tokens(encoded, order, n_visible, mask_token, pos_embed);
   const std::int64_t batch = order.size(0), n = order.size(1), dim = encoded.size(1);
   const at::Tensor tokens = encoded.to(at::kFloat);
   at::Tensor x = at::empty({batch * (1 + n), dim}, at::kFloat);
@@ -118,6 +124,7 @@ at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
 
 at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order,
                                    std::int64_t n_visible, at::Tensor& mask_grad) {
+  if (!dx.is_cpu()) return aten::restore_tokens_backward(dx, order, n_visible, mask_grad);
   const std::int64_t batch = order.size(0), n = order.size(1), dim = dx.size(1);
   at::Tensor encoded = at::empty({batch * (1 + n_visible), dim}, at::kFloat);
   const float* from = dx.data_ptr<float>();
@@ -142,6 +149,7 @@ at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order
 
 at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_t n_visible,
                        bool with_cls) {
+  if (!x.is_cpu()) return aten::masked_rows(x, order, n_visible, with_cls);
   const std::int64_t batch = order.size(0), n = order.size(1), masked = n - n_visible;
   const std::int64_t bytes = x.size(1) * x.element_size();
   at::Tensor out = at::empty({batch * masked, x.size(1)}, x.scalar_type());
@@ -158,6 +166,7 @@ at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_
 
 at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
                                std::int64_t n_visible) {
+  if (!rows.is_cpu()) return aten::scatter_masked_rows(rows, order, n_visible);
   const std::int64_t batch = order.size(0), n = order.size(1), masked = n - n_visible;
   const std::int64_t dim = rows.size(1);
   at::Tensor out = at::zeros({batch * (1 + n), dim}, at::kFloat);
@@ -170,9 +179,13 @@ at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
   return out;
 }
 
-double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                           const at::Tensor& order, std::int64_t n_visible, std::int64_t patch_size,
-                           bool norm_pix_loss, double loss_scale, at::Tensor* dpred) {
+at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                               const at::Tensor& order, std::int64_t n_visible,
+                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                               at::Tensor* dpred) {
+  if (!pixels.is_cpu())
+    return aten::reconstruction_loss(pixels, pred, order, n_visible, patch_size, norm_pix_loss,
+                                     loss_scale, dpred);
   const at::Tensor source = pixels.contiguous();
   const Grid grid(source, patch_size);
   const std::int64_t values = grid.channels * patch_size * patch_size;
@@ -214,7 +227,7 @@ double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
   if (dpred) *dpred = gradient.to(pred.scalar_type());
   double total = 0;
   for (const double loss : losses) total += loss;
-  return total / static_cast<double>(rows * values);
+  return at::scalar_tensor(total / static_cast<double>(rows * values), at::kDouble);
 }
 
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size) {

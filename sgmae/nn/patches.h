@@ -1,6 +1,6 @@
 // Between images and tokens: cutting patches, placing tokens, and the reconstruction loss.
 // `order` [B, N] int64 lists patch positions, visible first (MaskPlan). Token tensors are flattened
-// to [B*n, D]; with CLS, it is row 0 of each image.
+// to [B*n, D]; with CLS, it is row 0 of each image. All tensors of a call lie on one device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -42,10 +42,11 @@ at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
 // Mean squared error over masked patches and their pixels (MAE, section 3). pred [B*n_masked,
 // p*p*C] in the order row, column, channel; with norm_pix_loss the target is each patch less its
 // mean over its deviation (unbiased variance + 1e-6). With dpred: dpred = loss_scale * d loss / d
-// pred, in pred's type.
-double reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                           const at::Tensor& order, std::int64_t n_visible, std::int64_t patch_size,
-                           bool norm_pix_loss, double loss_scale, at::Tensor* dpred);
+// pred, in pred's type. -> [] fp64, where the tensors are: reading it waits for the device.
+at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                               const at::Tensor& order, std::int64_t n_visible,
+                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                               at::Tensor* dpred);
 
 // All patches of pixels [B, C, H, W] -> [B, N, p*p*C], pixel order row, column, channel; and back.
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size);

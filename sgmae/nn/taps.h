@@ -6,7 +6,8 @@
 //   encoder.<i>.block_out      [B, n, D]         residual stream after block i
 //   encoder.<i>.key            [B, n, D]         keys, heads concatenated
 // and the same under decoder.; encoder.embed [B, n, D] is the stream before block 0. i counts from
-// 0 and n includes CLS (row 0). Nothing is computed that was not asked for.
+// 0 and n includes CLS (row 0). Nothing is computed that was not asked for. They are handed out on
+// the CPU, wherever the model computes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,7 +26,7 @@ class Taps {
 
   bool wants(const std::string& name) const { return wanted_.count(name) > 0; }
   const std::set<std::string>& wanted() const { return wanted_; }
-  void put(const std::string& name, at::Tensor value) { values_[name] = std::move(value); }
+  void put(const std::string& name, const at::Tensor& value) { values_[name] = value.cpu(); }
   // Throws std::out_of_range for a tensor that was not tapped.
   const at::Tensor& operator[](const std::string& name) const { return values_.at(name); }
   const std::map<std::string, at::Tensor>& values() const { return values_; }

@@ -4,6 +4,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/initialiser.h"
@@ -72,12 +73,19 @@ void Vit::parameters_changed() {
   state_->encoder.parameters_changed();
 }
 
+void Vit::move_to(at::Device device) {
+  move_parameters(state_->parameters, device);
+  parameters_changed();
+}
+
 at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
   const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
   if (config().pooling == Pooling::normed_mean) return mean;
-  return state_->fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat).y;
+  return state_->fc_norm
+      .forward(mean.to(encoder().device()), {}, config().layer_norm_eps, at::kFloat)
+      .y.to(tokens.device());
 }
 
 at::Tensor Vit::scores(const at::Tensor& pooled) const {
@@ -85,10 +93,15 @@ at::Tensor Vit::scores(const at::Tensor& pooled) const {
   const State& s = *state_;
   check(s.head_weight, ExitCode::usage,
         "this model has no classification head; name a fine-tuned one or one with a linear probe");
-  at::Tensor x = pooled;
+  at::Tensor x = pooled.to(encoder().device());
   if (s.running_mean)
     x = x.sub(s.running_mean->value).div(s.running_var->value.add(batch_norm_eps).sqrt());
-  return at::linear(x, s.head_weight->value, s.head_bias->value);
+  return at::linear(x, s.head_weight->value, s.head_bias->value).to(pooled.device());
+}
+
+at::Tensor Vit::logits(const at::Tensor& pixels) const {
+  const at::Tensor there = pixels.to(encoder().device(), /*non_blocking=*/true);
+  return scores(pooled(encode(there))).to(pixels.device());
 }
 
 at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
@@ -106,24 +119,26 @@ at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
     trace.fc_norm = s.fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat);
     trace.pooled = trace.fc_norm.y;
   }
-  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value);
+  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value).to(pixels.device());
 }
 
-void Vit::backward(const at::Tensor& dlogits, VitTrace& trace) {
+void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace) {
   const at::NoGradGuard no_grad;
   State& s = *state_;
+  const at::Tensor dlogits = given_dlogits.to(encoder().device());
   const std::int64_t batch = dlogits.size(0), n = config().n_patches(), dim = config().size.dim;
   s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
   s.head_bias->grad.add_(dlogits.sum(0));
   const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
   // Without a final norm (mean) the gradient is that of the fp32 residual stream.
   const bool cls = config().pooling == Pooling::cls;
-  at::Tensor dtokens = at::zeros({batch, config().prefix_tokens() + n, dim},
-                                 cls ? trace.encoder.patches.scalar_type() : at::kFloat);
+  at::Tensor dtokens =
+      at::zeros({batch, config().prefix_tokens() + n, dim},
+                dpooled.options().dtype(cls ? trace.encoder.patches.scalar_type() : at::kFloat));
   if (cls) {
     dtokens.select(1, 0).copy_(dpooled);
   } else {
-    at::Tensor dmean = at::zeros({batch, dim}, at::kFloat);
+    at::Tensor dmean = at::zeros_like(dpooled);
     s.fc_norm.backward(dpooled, trace.fc_norm, dmean);
     dtokens.narrow(1, config().prefix_tokens(), n)
         .copy_(dmean.div(static_cast<double>(n)).unsqueeze(1).expand({batch, n, dim}));

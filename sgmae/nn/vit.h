@@ -39,12 +39,15 @@ class Vit {
   std::vector<Parameter>& parameters();
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
-  void parameters_changed();  // call after writing to parameter values from outside
+  void parameters_changed();        // call after writing to parameter values from outside
+  void move_to(at::Device device);  // Mae::move_to
 
   // Encoder::encode.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const {
     return encoder().encode(pixels, taps, taps_only);
   }
+
+  // Below, results lie on the device of what is given, wherever the model computes.
 
   // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D] (Pooling).
   at::Tensor pooled(const at::Tensor& tokens) const;
@@ -54,7 +57,7 @@ class Vit {
   at::Tensor scores(const at::Tensor& pooled) const;
 
   // All of it: scores of pixels.
-  at::Tensor logits(const at::Tensor& pixels) const { return scores(pooled(encode(pixels))); }
+  at::Tensor logits(const at::Tensor& pixels) const;
 
   // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32; then
   // the gradients of all parameters are added for dlogits, the gradient of those scores.

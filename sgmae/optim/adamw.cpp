@@ -1,10 +1,15 @@
 #include "sgmae/optim/adamw.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/kernels/cpu.h"
@@ -27,6 +32,40 @@ AdamW::AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
 
 void AdamW::step(double lr, double grad_scale) {
   ++steps_;
+  if (moments_.empty()) return;
+  if (moments_.front().exp_avg.is_cpu())
+    step_on_cpu(lr, grad_scale);
+  else
+    step_on_device(lr, grad_scale);
+}
+
+// LibTorch's fused operator takes many tensors with one learning rate and decay.
+void AdamW::step_on_device(double lr, double grad_scale) {
+  struct Group {
+    std::vector<at::Tensor> values, grads, exp_avgs, exp_avg_sqs;
+  };
+  std::map<std::pair<double, bool>, Group> groups;  // by rule
+  for (const Moments& m : moments_) {
+    Group& group = groups[{m.rule.lr_scale, m.rule.decayed}];
+    group.values.push_back(m.parameter->value);
+    group.grads.push_back(m.parameter->grad);
+    group.exp_avgs.push_back(m.exp_avg);
+    group.exp_avg_sqs.push_back(m.exp_avg_sq);
+  }
+  const at::Tensor step =
+      at::full({}, static_cast<double>(steps_), moments_.front().exp_avg.options());
+  for (auto& [rule, group] : groups) {
+    const auto [lr_scale, decayed] = rule;
+    if (grad_scale != 1) at::_foreach_mul_(group.grads, grad_scale);
+    at::_fused_adamw_(group.values, group.grads, group.exp_avgs, group.exp_avg_sqs,
+                      /*max_exp_avg_sqs=*/{}, std::vector<at::Tensor>(group.values.size(), step),
+                      lr * lr_scale, options_.beta1, options_.beta2,
+                      decayed ? options_.weight_decay : 0, options_.eps, /*amsgrad=*/false,
+                      /*maximize=*/false);
+  }
+}
+
+void AdamW::step_on_cpu(double lr, double grad_scale) {
   const double t = static_cast<double>(steps_);
   AdamWStep step{};
   step.beta1 = static_cast<float>(options_.beta1);

@@ -23,12 +23,13 @@ struct ParameterRule {
 
 class AdamW {
  public:
-  // `parameters` must outlive the optimizer and keep its tensors. `rules` has one entry for each;
-  // empty: all learn alike, and weight decay touches those that is_decayed() (optim/groups.h).
+  // Moments lie on the parameters' device. `parameters` must outlive the optimizer and keep its
+  // tensors. `rules` has one entry for each; empty: all learn alike, and weight decay touches those
+  // that is_decayed() (optim/groups.h).
   AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
         const std::vector<ParameterRule>& rules = {});
 
-  // One step with gradients times `grad_scale`.
+  // One step with gradients times `grad_scale`. Off the CPU the gradients are left scaled.
   void step(double lr, double grad_scale = 1.0);
 
   std::int64_t steps() const { return steps_; }
@@ -44,6 +45,9 @@ class AdamW {
     ParameterRule rule;
     at::Tensor exp_avg, exp_avg_sq;  // fp32, the parameter's shape
   };
+
+  void step_on_cpu(double lr, double grad_scale);
+  void step_on_device(double lr, double grad_scale);
 
   AdamWOptions options_;
   std::vector<Moments> moments_;

@@ -1,6 +1,8 @@
 #include "sgmae/optim/groups.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/stack.h>
 
 #include <cmath>
 
@@ -33,6 +35,14 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
+// One value to wait for, however many tensors there are.
+double norm_on_device(const std::vector<Parameter>& parameters) {
+  std::vector<at::Tensor> gradients;
+  for (const Parameter& parameter : parameters)
+    if (parameter.trained()) gradients.push_back(parameter.grad);
+  return at::stack(at::_foreach_norm(gradients)).to(at::kDouble).norm().item<double>();
+}
+
 }  // namespace
 
 bool is_decayed(const Parameter& parameter) {
@@ -40,6 +50,7 @@ bool is_decayed(const Parameter& parameter) {
 }
 
 double gradient_norm(const std::vector<Parameter>& parameters) {
+  if (!parameters.empty() && !parameters.front().value.is_cpu()) return norm_on_device(parameters);
   double sum = 0;
   for (const Parameter& parameter : parameters)
     if (parameter.trained()) sum += sum_of_squares(parameter.grad);

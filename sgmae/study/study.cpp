@@ -208,7 +208,7 @@ class StudyRun {
           " is not there to be tested; take epoch ", epoch,
           " out of evaluate_epochs, or move the run folder away to have it trained anew");
     LoadedMae loaded = load_mae(checkpoint);
-    loaded.model.set_precision(choose_precision(cell.options.precision));
+    place(loaded.model, cell.options.device, cell.options.precision);
     const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
 
     KnnTask knn;

@@ -42,7 +42,7 @@ std::string model_hash(const std::vector<Parameter>& parameters) {
   std::uint64_t hash = 0xCBF29CE484222325ull;
   for (const Parameter& parameter : parameters) {
     mix(hash, parameter.name.data(), parameter.name.size());
-    const at::Tensor value = parameter.value.contiguous();
+    const at::Tensor value = parameter.value.cpu().contiguous();
     mix(hash, value.const_data_ptr(), value.nbytes());
   }
   char text[17];

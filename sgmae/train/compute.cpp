@@ -9,19 +9,27 @@
 
 namespace sgmae {
 
-void declare_compute(Options& o, int& threads, PrecisionChoice& precision) {
+void declare_compute(Options& o, std::string& device, int& threads, PrecisionChoice& precision) {
+  o.add("device", device, "cpu; cuda, the first NVIDIA GPU; or cuda:N");
   o.add("precision", precision,
         {{"auto", PrecisionChoice::automatic},
          {"fp32", PrecisionChoice::fp32},
          {"bf16", PrecisionChoice::bf16}},
-        "of matrix products; auto: bf16 where the processor has instructions for it");
+        "of matrix products; auto: bf16 on a GPU and where the processor has instructions for it");
   o.add("threads", threads, "threads that compute; 0: one per processor");
 }
 
-Precision choose_precision(PrecisionChoice choice) {
+Precision choose_precision(PrecisionChoice choice, at::Device device) {
+  if (choice == PrecisionChoice::automatic && !device.is_cpu()) return Precision::bf16;
   if (choice == PrecisionChoice::automatic)
     return __builtin_cpu_supports("avx512bf16") ? Precision::bf16 : Precision::fp32;
   return choice == PrecisionChoice::bf16 ? Precision::bf16 : Precision::fp32;
+}
+
+std::string compute_name(const Encoder& encoder) {
+  const at::Device device = encoder.device();
+  return str(device.is_cpu() ? str(at::get_num_threads(), " threads") : device.str(), ", ",
+             name_of(encoder.precision()));
 }
 
 void use_threads(int threads) {

@@ -1,18 +1,36 @@
-// With how many threads and in which number format a command computes.
+// Where a command computes, with how many threads and in which number format.
 #pragma once
 
+#include <string>
+
 #include "sgmae/base/options.h"
-#include "sgmae/nn/mae.h"
+#include "sgmae/nn/config.h"
+#include "sgmae/nn/device.h"
+#include "sgmae/nn/encoder.h"
 
 namespace sgmae {
 
 enum class PrecisionChoice { automatic, fp32, bf16 };
 
-// --threads and --precision.
-void declare_compute(Options& options, int& threads, PrecisionChoice& precision);
+// --device, --precision and --threads.
+void declare_compute(Options& options, std::string& device, int& threads,
+                     PrecisionChoice& precision);
 
-// bf16 where it was asked for, or left open on a processor with instructions for it (AVX512-BF16).
-Precision choose_precision(PrecisionChoice choice);
+// bf16 where it was asked for, or left open on a GPU or a processor with instructions for it
+// (AVX512-BF16).
+Precision choose_precision(PrecisionChoice choice, at::Device device = at::kCPU);
+
+// Has `model` compute as the options say: call it before an optimizer is made of its parameters.
+// Throws what open_device() throws.
+template <class Model>
+void place(Model& model, const std::string& device, PrecisionChoice precision) {
+  const at::Device where = open_device(device);
+  model.move_to(where);
+  model.set_precision(choose_precision(precision, where));
+}
+
+// "2 threads, bf16" or "cuda:0, bf16".
+std::string compute_name(const Encoder& encoder);
 
 // Sets the threads that LibTorch uses (0: one per processor), and keeps freed memory for reuse.
 void use_threads(int threads);

@@ -12,10 +12,10 @@
 namespace sgmae {
 namespace {
 
-std::int64_t peak_memory_mib() {
+std::int64_t peak_process_memory() {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss / 1024;
+  return usage.ru_maxrss * 1024;
 }
 
 template <class... Args>
@@ -61,13 +61,14 @@ double EpochConsole::data_wait() const {
 
 std::string EpochConsole::line(std::int64_t batch) const {
   const int width = static_cast<int>(std::to_string(batches).size());
+  const std::int64_t memory = device_memory > 0 ? device_memory : peak_process_memory();
   const double eta = time.mean() * static_cast<double>(batches - batch - 1);
   return format(
       "Epoch: [%lld]  [%*lld/%lld]  eta: %s  lr: %.6f  loss: %.4f (%.4f)  time: %.4f  data: %.4f  "
       "max mem: %lld  img/s: %.1f  TFLOP/s: %.3f  data wait: %.1f %%",
       static_cast<long long>(epoch), width, static_cast<long long>(batch),
       static_cast<long long>(batches), clock_text(eta).c_str(), lr, loss.median(), loss.mean(),
-      time.median(), data.median(), static_cast<long long>(peak_memory_mib()), images_per_second(),
+      time.median(), data.median(), static_cast<long long>(memory >> 20), images_per_second(),
       images_per_second() * flop_per_image * 1e-12, 100 * data_wait());
 }
 

@@ -31,7 +31,8 @@ struct EpochConsole {
   double flop_per_image = 0;
 
   double lr = 0;
-  Meter loss{}, time{}, data{};  // seconds per batch and, of those, waited for data
+  Meter loss{}, time{}, data{};    // seconds per batch and, of those, waited for data
+  std::int64_t device_memory = 0;  // most bytes held there; 0: the process's own memory is shown
 
   // After batch number `done` - 1: prints the line or redraws the bar, whichever fits.
   void show(std::int64_t done) const;

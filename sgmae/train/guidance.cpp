@@ -328,6 +328,7 @@ void Guidance::restore(const json& state, const at::Tensor& position_mean) {
   warn(maps_path().string(), " is lost; making it again from ", made_from.string());
   const std::string hash = maps_hash_;
   LoadedMae loaded = load_mae(made_from);
+  loaded.model.move_to(model_.encoder().device());
   make_maps(*maps_epoch_, loaded.model);
   check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
         " is not the model that made the lost maps; restore ", maps_path().string(),

@@ -34,7 +34,7 @@ void PretrainOptions::declare(Options& o) {
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("num_workers", num_workers, "threads that decode images; 0: decode in the training thread");
-  o.add("pin_mem", pin_mem, "accepted for MAE's command lines; there is nothing to pin on a CPU");
+  o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly");
 
   o.section("optim");
   o.add("batch_size", batch_size, "images per forward pass");
@@ -90,8 +90,7 @@ void PretrainOptions::declare(Options& o) {
         "begin from when output_dir holds none yet");
   o.add("start_epoch", start_epoch, "epoch to begin with when nothing is resumed");
   o.add("seed", seed, "of every random draw");
-  o.add("device", device, "cpu or cuda");
-  declare_compute(o, threads, precision);
+  declare_compute(o, device, threads, precision);
   o.add("save_every", save_every, "epochs between checkpoints; the last epoch is always saved");
   o.add("keep_checkpoints", keep_checkpoints, "newest checkpoints to keep; 0: all");
   o.add("log_every", log_every, "steps between console lines");

@@ -32,7 +32,7 @@ struct PretrainOptions {
   std::string data_path;  // a folder, file or archive that open_source() knows
   std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
   int num_workers = 10;   // decoding threads
-  bool pin_mem = true;    // accepted for MAE's sake: there is nothing to pin on a CPU
+  bool pin_mem = true;    // batches in page-locked memory, where a GPU trains
 
   // [optim]
   std::int64_t batch_size = 64;  // images per forward pass

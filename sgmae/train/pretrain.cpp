@@ -25,8 +25,15 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t states_kept = 2;  // checkpoints from which training can go on
 
-LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config) {
+Mae fresh_model(const PretrainOptions& o, const MaeConfig& config) {
+  Mae model(config, o.seed);
+  place(model, o.device, o.precision);
+  return model;
+}
+
+LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config, at::Device device) {
   LoaderOptions loader;
+  loader.pinned = o.pin_mem && device.is_cuda();
   loader.batch_size = o.batch_size;
   loader.num_workers = o.num_workers;
   loader.seed = o.seed;
@@ -107,6 +114,7 @@ class Trainer {
 
   PretrainOptions options_;
   const PretrainHooks& hooks_;
+  at::Device device_;
   std::unique_ptr<Source> source_;
   Mae model_;
   LoaderOptions loader_options_;
@@ -138,16 +146,16 @@ std::int64_t whole_steps(const Source& source, const PretrainOptions& o) {
 Trainer::Trainer(const PretrainOptions& options, const PretrainHooks& hooks)
     : options_(options),
       hooks_(hooks),
+      device_(open_device(options_.device)),
       source_(open_source(options_.data_path, "train", options_.data_root, options_.data_format)),
-      model_(model_config(options_, source_->native_channels()), options_.seed),
-      loader_options_(loader_options(options_, model_.config())),
+      model_(fresh_model(options_, model_config(options_, source_->native_channels()))),
+      loader_options_(loader_options(options_, model_.config(), device_)),
       steps_per_epoch_(whole_steps(*source_, options_)),
       optimizer_(model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay}),
       guidance_(options_, *source_, loader_options_, model_, RunFolder{options_.output_dir}),
       folder_(open_run_folder(options_)),  // late, so that what is refused before leaves no trace
       guard_(options_.outlier_z),
       events_(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir)) {
-  model_.set_precision(choose_precision(options_.precision));
   position_.epoch = options_.start_epoch;
 }
 
@@ -178,10 +186,10 @@ void Trainer::begin() {
   } else if (options_.resume != "auto" && options_.resume != "none") {
     restore(options_.resume);
   }
-  describe_run(
-      folder_, options_,
-      {{"threads", at::get_num_threads()},
-       {"precision", choose_precision(options_.precision) == Precision::bf16 ? "bf16" : "fp32"}});
+  describe_run(folder_, options_,
+               {{"threads", at::get_num_threads()},
+                {"device", device_.str()},
+                {"precision", name_of(model_.encoder().precision())}});
   trim_log(folder_.log(), position_.epoch);
   describe();
   if (!own.empty()) return;
@@ -198,8 +206,7 @@ void Trainer::describe() const {
   info("data: ", source_->size(), " images; ", steps_per_epoch_, " steps of ",
        options_.batch_size * options_.accum_iter, " images per epoch");
   info("lr ", peak_lr(options_), ", weight decay ", options_.weight_decay, ", ", options_.epochs,
-       " epochs, ", at::get_num_threads(), " threads, ",
-       choose_precision(options_.precision) == Precision::bf16 ? "bf16" : "fp32");
+       " epochs, ", compute_name(model_.encoder()));
   info("run folder: ", folder_.root.string());
 }
 
@@ -290,6 +297,7 @@ double Trainer::accumulate_gradients(Loader& loader, EpochConsole& console) {
     console.loss.add(loss);
     console.data.add(loaded - begun);
     console.time.add(done - begun);
+    console.device_memory = peak_device_memory(device_);
     console.show(position_.step * options_.accum_iter + i + 1);
     images_trained_ += batch.size();
     seconds_trained_ += done - begun;
@@ -464,8 +472,6 @@ PretrainResult pretrain(PretrainOptions options, const PretrainHooks& hooks) {
   if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
   if (options.online_knn_every > 0) options.knn_every = std::exchange(options.online_knn_every, 0);
   check_options(options);
-  check(options.device == "cpu", ExitCode::usage, "device: '", options.device,
-        "' is not available in this build; use --device cpu");
   use_threads(options.threads);
   const StopSignals signals;
   return Trainer(options, hooks).run();

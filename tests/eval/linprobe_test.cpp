@@ -206,7 +206,7 @@ TEST_F(Linprobe, RefusesBadInputAndWritesNothing) {
       },
       "learning rate");
   refused(
-      ExitCode::usage, [](auto& o) { o.device = "cuda"; }, "device");
+      ExitCode::usage, [](auto& o) { o.device = "gpu"; }, "device");
   refused(
       ExitCode::checkpoint, [](auto& o) { o.checkpoint += ".absent"; }, "no such file");
   refused(

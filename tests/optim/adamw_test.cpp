@@ -1,6 +1,7 @@
 // Oracle: the update of Loshchilov & Hutter 2019 (algorithm 2) in double, value by value.
 #include "sgmae/optim/adamw.h"
 
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
@@ -11,6 +12,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/optim/groups.h"
+#include "tests/pretend_device.h"
 
 namespace sgmae {
 namespace {
@@ -90,6 +92,39 @@ TEST(AdamW, GoesOnExactlyFromItsState) {
     first.step(0.01), second.step(0.01);
   }
   for (std::size_t k = 0; k < one.size(); ++k) EXPECT_TRUE(at::equal(other[k].value, one[k].value));
+}
+
+// Oracle here: the optimizer on the CPU, which is held against the formula above.
+TEST(AdamW, StepsAlikeOnAnotherDevice) {
+  std::vector<Parameter> here = some_parameters(), there = some_parameters();
+  move_parameters(there, pretend_device());
+  const std::vector<ParameterRule> rules{{1, true}, {1, true}, {0.5, false}, {0.5, true}};
+  AdamW on_cpu(here, {}, rules), on_device(there, {}, rules);
+  for (std::uint64_t t = 0; t < 5; ++t) {
+    set_gradients(here, t), set_gradients(there, t);
+    on_cpu.step(0.01, t == 2 ? 0.25 : 1), on_device.step(0.01, t == 2 ? 0.25 : 1);
+  }
+  for (std::size_t k = 0; k < here.size(); ++k) {
+    ASSERT_EQ(there[k].value.device(), pretend_device());
+    // A handful of fp32 roundings a step on values of a few units.
+    EXPECT_TRUE(at::allclose(there[k].value.cpu(), here[k].value, 0, 3e-6)) << here[k].name;
+  }
+}
+
+TEST(AdamW, GoesOnOnAnotherDeviceFromItsState) {
+  std::vector<Parameter> here = some_parameters();
+  AdamW on_cpu(here, {});
+  set_gradients(here, 1);
+  on_cpu.step(0.01);
+  std::vector<Parameter> there = here;
+  move_parameters(there, pretend_device());
+  AdamW on_device(there, {});
+  on_device.load(TensorFile{on_cpu.state(), {}});
+  set_gradients(here, 2), set_gradients(there, 2);
+  on_cpu.step(0.01), on_device.step(0.01);
+  for (std::size_t k = 0; k < here.size(); ++k)
+    EXPECT_TRUE(at::allclose(there[k].value.cpu(), here[k].value, 0, 1e-6)) << here[k].name;
+  EXPECT_EQ(on_device.steps(), 2);
 }
 
 TEST(AdamW, RefusesTheStateOfAnotherModel) {

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/pretend_device.h"
+
 namespace sgmae {
 namespace {
 
@@ -34,6 +36,8 @@ TEST(Groups, GradientNormIsEuclideanOverAllTrained) {
   const double expected = std::sqrt(4 * 4.0 + 100003 * 9.0);
   // Sixteen float partial sums of 1,024 terms each: far below 1e-6 relative.
   EXPECT_NEAR(gradient_norm(parameters), expected, 1e-6 * expected);
+  move_parameters(parameters, pretend_device());
+  EXPECT_NEAR(gradient_norm(parameters), expected, 1e-5 * expected);  // plain fp32 sums
   zero_gradients(parameters);
   EXPECT_EQ(gradient_norm(parameters), 0);
 }
@@ -43,6 +47,8 @@ TEST(Groups, GradientNormShowsASingleBadEntry) {
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
+  move_parameters(parameters, pretend_device());
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
 }
 

@@ -10,6 +10,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "tests/pretend_device.h"
 
 namespace sgmae {
 namespace {
@@ -87,6 +88,21 @@ TEST(Lars, TakesTheGradientAsItIsWhereANormIsZero) {
   parameters[0].grad.zero_();
   fresh.step(0.5);
   EXPECT_TRUE(at::equal(parameters[0].value, before));
+}
+
+TEST(Lars, StepsAlikeOnAnotherDevice) {
+  std::vector<Parameter> here = head(), there = head();
+  move_parameters(there, pretend_device());
+  Lars on_cpu(here, {}), on_device(there, {});
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    for (std::size_t i = 0; i < here.size(); ++i) {
+      here[i].grad.copy_(noise(here[i].value.sizes(), step));
+      there[i].grad.copy_(here[i].grad);
+    }
+    on_cpu.step(1.0), on_device.step(1.0);
+  }
+  for (std::size_t i = 0; i < here.size(); ++i)
+    EXPECT_TRUE(at::equal(there[i].value.cpu(), here[i].value));  // the same operators
 }
 
 TEST(Lars, GoesOnFromItsState) {

@@ -4,12 +4,34 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "sgmae/base/error.h"
+#include "sgmae/nn/mae.h"
+#include "tests/pretend_device.h"
+#include "tests/tiny_mae.h"
+
 namespace sgmae {
 namespace {
 
 TEST(Compute, PrecisionAskedForIsUsed) {
   EXPECT_EQ(choose_precision(PrecisionChoice::fp32), Precision::fp32);
   EXPECT_EQ(choose_precision(PrecisionChoice::bf16), Precision::bf16);
+  EXPECT_EQ(choose_precision(PrecisionChoice::fp32, at::kCUDA), Precision::fp32);
+}
+
+TEST(Compute, AGpuComputesInBf16) {
+  EXPECT_EQ(choose_precision(PrecisionChoice::automatic, at::kCUDA), Precision::bf16);
+}
+
+TEST(Compute, AModelIsPlacedAsTheOptionsSay) {
+  pretend_device();
+  Mae model(tiny(), 0);
+  place(model, "pretend", PrecisionChoice::automatic);
+  EXPECT_EQ(model.encoder().device(), pretend_device());
+  EXPECT_EQ(compute_name(model.encoder()), "pretend:0, bf16");
+  place(model, "cpu", PrecisionChoice::fp32);
+  use_threads(1);
+  EXPECT_EQ(compute_name(model.encoder()), "1 threads, fp32");
+  EXPECT_THROW(place(model, "gpu", PrecisionChoice::fp32), Error);
 }
 
 TEST(Compute, ThreadsAreSet) {
@@ -21,13 +43,16 @@ TEST(Compute, ThreadsAreSet) {
 }
 
 TEST(Compute, OptionsBind) {
+  std::string device = "cpu";
   int threads = 0;
   PrecisionChoice precision = PrecisionChoice::automatic;
   Options options;
   options.section("run");
-  declare_compute(options, threads, precision);
+  declare_compute(options, device, threads, precision);
+  options.set("device", "cuda:1", "--device");
   options.set("threads", "3", "--threads");
   options.set("precision", "bf16", "--precision");
+  EXPECT_EQ(device, "cuda:1");
   EXPECT_EQ(threads, 3);
   EXPECT_EQ(precision, PrecisionChoice::bf16);
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 namespace sgmae::SGMAE_ISA {
 namespace {
@@ -21,20 +22,25 @@ inline float load(Bf16 value) {
 inline void store(float& to, float value) {
   to = value;
 }
-// Round to nearest even; a NaN keeps its sign and becomes quiet.
-inline void store(Bf16& to, float value) {
+// The bits of `value` as bf16, in the upper half; the lower half is to be dropped. Rounds to
+// nearest even. A NaN that arithmetic made of bf16 or fp32 numbers has no bit set below and stays
+// one.
+inline std::uint32_t rounded_bits(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, 4);
-  const std::uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
-  const std::uint32_t nan = (bits >> 16) | 0x40u;
-  to.bits = static_cast<std::uint16_t>((bits & 0x7FFFFFFFu) > 0x7F800000u ? nan : rounded);
+  return bits + 0x7FFFu + ((bits >> 16) & 1u);
 }
 
-// e^x to 2 units in the last place: 2^n times a Taylor polynomial on |f| <= ln2/2. Branch-free, so
-// that the loops around it become vector code (the C library's is a call per value).
+inline void store(Bf16& to, float value) {
+  to.bits = static_cast<std::uint16_t>(rounded_bits(value) >> 16);
+}
+
+// e^x to 2 units in the last place, and 0 below -87.7: 2^n times a Taylor polynomial on |f| <=
+// ln2/2. Branch-free, so that the loops around it become vector code (the C library's is a call per
+// value).
 inline float exponential(float x) {
   x = x > 88.0f ? 88.0f : x;
-  x = x < -87.0f ? -87.0f : x;
+  x = x < -88.2f ? -88.2f : x;
   const float n = std::floor(x * 1.44269504f + 0.5f);
   const float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.0f / 5040;
@@ -60,19 +66,34 @@ inline float error_function(float x, float gauss) {
   return std::copysign(1.0f - p * gauss, x);
 }
 
-// The largest of n > 0 values, in lanes, since the rules kept for NaN stop the compiler from
-// splitting a maximum.
+// The largest of n > 0 values, in sixteen lanes by hand, since the rules kept for NaN stop the
+// compiler from splitting a maximum.
 inline float maximum(const float* x, std::int64_t n) {
   constexpr std::int64_t lanes = 16;
-  float best[lanes];
-  for (float& lane : best) lane = x[0];
+  using Lanes = float __attribute__((vector_size(lanes * sizeof(float))));
   std::int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (std::int64_t j = 0; j < lanes; ++j) best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
-  float largest = best[0];
-  for (const float lane : best) largest = lane > largest ? lane : largest;
+  float largest = x[0];
+  if (n >= lanes) {
+    Lanes best, next;
+    std::memcpy(&best, x, sizeof(best));
+    for (i = lanes; i + lanes <= n; i += lanes) {
+      std::memcpy(&next, x + i, sizeof(next));
+      best = next > best ? next : best;
+    }
+    for (std::int64_t half = lanes / 2; half > 0; half /= 2)
+      for (std::int64_t j = 0; j < half; ++j)
+        best[j] = best[j + half] > best[j] ? best[j + half] : best[j];
+    largest = best[0];
+  }
   for (; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
   return largest;
+}
+
+// A loop of its own: beside an exponential the compiler makes no vector code of it.
+inline float total_of(const float* x, std::int64_t n) {
+  float total = 0;
+  for (std::int64_t i = 0; i < n; ++i) total += x[i];
+  return total;
 }
 
 template <class T>
@@ -87,9 +108,7 @@ void add_layer_norm(std::int64_t rows, std::int64_t dim, const float* x, const T
       for (std::int64_t i = 0; i < dim; ++i) out[i] = row[i] + load(add[i]);
       row = out;
     }
-    float total = 0;
-    for (std::int64_t i = 0; i < dim; ++i) total += row[i];
-    const float m = total / static_cast<float>(dim);
+    const float m = total_of(row, dim) / static_cast<float>(dim);
     float squares = 0;
     for (std::int64_t i = 0; i < dim; ++i) squares += (row[i] - m) * (row[i] - m);
     const float s = 1.0f / std::sqrt(squares / static_cast<float>(dim) + eps);
@@ -128,12 +147,24 @@ void layer_norm_backward(std::int64_t rows, std::int64_t dim, const T* dy, const
 constexpr float kSqrtHalf = 0.70710678118654752440f;
 constexpr float kInvSqrt2Pi = 0.39894228040143267794f;
 
-template <class T>
-void gelu(std::int64_t count, const T* h, T* a) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float v = load(h[i]);
-    store(a[i], 0.5f * v * (1.0f + error_function(v * kSqrtHalf, exponential(-0.5f * v * v))));
-  }
+inline float exact_gelu(float v) {
+  return 0.5f * v * (1.0f + error_function(v * kSqrtHalf, exponential(-0.5f * v * v)));
+}
+
+void gelu(std::int64_t count, const float* h, float* a) {
+  for (std::int64_t i = 0; i < count; ++i) a[i] = exact_gelu(h[i]);
+}
+
+// bf16 has 65,536 numbers, and those that occur fit the first cache: looking up is half the work.
+void gelu(std::int64_t count, const Bf16* h, Bf16* a) {
+  static const std::vector<Bf16> table = [] {
+    std::vector<Bf16> values(1 << 16);
+    for (std::uint32_t bits = 0; bits < values.size(); ++bits)
+      store(values[bits], exact_gelu(load(Bf16{static_cast<std::uint16_t>(bits)})));
+    return values;
+  }();
+  const Bf16* value = table.data();
+  for (std::int64_t i = 0; i < count; ++i) a[i] = value[h[i].bits];
 }
 
 template <class T>
@@ -178,11 +209,8 @@ void softmax(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_ex
   for (std::int64_t r = 0; r < rows; ++r) {
     float* row = logits + r * n;
     const float largest = maximum(row, n);
-    float total = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      row[i] = exponential(row[i] - largest);
-      total += row[i];
-    }
+    for (std::int64_t i = 0; i < n; ++i) row[i] = exponential(row[i] - largest);
+    const float total = total_of(row, n);
     const float inverse = 1.0f / total;
     for (std::int64_t i = 0; i < n; ++i) row[i] *= inverse;
     log_sum_exp[r] = largest + std::log(total);
@@ -205,27 +233,23 @@ void softmax_backward(std::int64_t rows, std::int64_t n, const float* weights, f
   }
 }
 
-void pack_pairs(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
-                std::int64_t from_stride, Bf16* to) {
-  for (std::int64_t r = 0; r < padded; r += 2) {
+void pack_pairs(std::int64_t rows, std::int64_t dim, const Bf16* from, std::int64_t from_stride,
+                Bf16* to) {
+  for (std::int64_t r = 0; r + 1 < rows; r += 2) {
     const Bf16* first = from + r * from_stride;
     const Bf16* second = first + from_stride;
     Bf16* out = to + r * dim;
-    if (r + 1 < rows) {
-      for (std::int64_t i = 0; i < dim; ++i) {
-        out[2 * i] = first[i];
-        out[2 * i + 1] = second[i];
-      }
-    } else {
-      for (std::int64_t i = 0; i < dim; ++i) {
-        out[2 * i] = r < rows ? first[i] : Bf16{0};
-        out[2 * i + 1] = Bf16{0};
-      }
+    for (std::int64_t i = 0; i < dim; ++i) {
+      out[2 * i] = first[i];
+      out[2 * i + 1] = second[i];
     }
   }
+  if (rows % 2 == 0) return;
+  const Bf16* last = from + (rows - 1) * from_stride;
+  for (std::int64_t i = 0; i < dim; ++i) to[(rows - 1) * dim + 2 * i] = last[i];
 }
 
-// to [dim, padded] = from^T [rows, dim], in tiles that stay in the first cache.
+// to [dim, rows] = from^T for from [rows, dim], in tiles that stay in the first cache.
 template <class From, class To, class Convert>
 void transposed(std::int64_t rows, std::int64_t dim, const From* from, std::int64_t from_stride,
                 To* to, std::int64_t to_stride, Convert convert) {
@@ -245,15 +269,11 @@ void pack_transposed(std::int64_t rows, std::int64_t dim, std::int64_t padded, c
     for (std::int64_t i = 0; i < pairs; ++i)
       for (std::int64_t k = r; k < (r + 16 < rows ? r + 16 : rows); ++k)
         std::memcpy(to + 2 * (i * padded + k), from + k * from_stride + 2 * i, sizeof(Pair));
-  for (std::int64_t i = 0; i < pairs; ++i)
-    std::memset(to + 2 * (i * padded + rows), 0, (padded - rows) * sizeof(Pair));
 }
 
 void transpose(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
                std::int64_t from_stride, Bf16* to) {
   transposed(rows, dim, from, from_stride, to, padded, [](Bf16& out, Bf16 in) { out = in; });
-  for (std::int64_t i = 0; i < dim; ++i)
-    std::memset(to + i * padded + rows, 0, (padded - rows) * sizeof(Bf16));
 }
 
 void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, const float* from,
@@ -262,50 +282,57 @@ void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, co
 }
 
 void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits, Bf16* weights,
-                  float* log_sum_exp) {
+                  float* inverse_total, float* log_sum_exp) {
   for (std::int64_t r = 0; r < n; ++r) {
     float* row = logits + r * padded;
     Bf16* out = weights + r * padded;
-    const float largest = maximum(row, n);
-    float total = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      row[i] = exponential(scale * (row[i] - largest));
-      total += row[i];
-    }
-    const float inverse = 1.0f / total;
-    for (std::int64_t i = 0; i < n; ++i) store(out[i], row[i] * inverse);
-    for (std::int64_t i = n; i < padded; ++i) out[i] = Bf16{0};
+    for (std::int64_t i = n; i < padded; ++i) row[i] = -HUGE_VALF;
+    const float largest = maximum(row, padded);
+    for (std::int64_t i = 0; i < padded; ++i) row[i] = exponential(scale * (row[i] - largest));
+    const float total = total_of(row, padded);
+    for (std::int64_t i = 0; i < padded; ++i) store(out[i], row[i]);
+    inverse_total[r] = 1.0f / total;
     log_sum_exp[r] = scale * largest + std::log(total);
   }
 }
 
-void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                           const float* dweights, const float* log_sum_exp, Bf16* weight_pairs,
-                           Bf16* dlogits, Bf16* dlogit_pairs) {
-  for (std::int64_t r = 0; r < n; ++r) {
-    float* p = logits + r * padded;
-    const float* d = dweights + r * padded;
-    const float shift = log_sum_exp[r];
-    float delta = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      p[i] = exponential(scale * p[i] - shift);
-      delta += p[i] * d[i];
-    }
-    for (std::int64_t i = n; i < padded; ++i) p[i] = 0;
-    Bf16* out = dlogits + r * padded;
-    for (std::int64_t i = 0; i < padded; ++i) store(out[i], scale * p[i] * (d[i] - delta));
-    if (r % 2 == 0 && r + 1 < n) continue;
-    const std::int64_t even = r - r % 2;
-    Bf16* pairs = weight_pairs + even * padded;
-    const float* first = logits + even * padded;
+void scale_rows(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
+                Bf16* to, std::int64_t to_stride) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < dim; ++i)
+      store(to[r * to_stride + i], factor[r] * from[r * dim + i]);
+}
+
+void row_products(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16* b,
+                  std::int64_t stride, float* out) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float total = 0;
+    for (std::int64_t i = 0; i < dim; ++i)
+      total += load(a[r * stride + i]) * load(b[r * stride + i]);
+    out[r] = total;
+  }
+}
+
+void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, const float* logits,
+                           const float* dweights, const float* log_sum_exp, const float* delta,
+                           Bf16* weights, Bf16* dlogits, Bf16* dlogit_pairs) {
+  // Two rows at a time, as pairs need them; an odd last one is done twice.
+  for (std::int64_t r = 0; r < n; r += 2) {
+    const std::int64_t first = r * padded, second = r + 1 < n ? first + padded : first;
+    const bool two = second != first;
+    auto* pairs = reinterpret_cast<std::uint32_t*>(dlogit_pairs + first);
     for (std::int64_t i = 0; i < padded; ++i) {
-      store(pairs[2 * i], first[i]);
-      store(pairs[2 * i + 1], even + 1 < n ? first[padded + i] : 0.0f);
+      const float p = exponential(scale * logits[first + i] - log_sum_exp[i]);
+      const float q = exponential(scale * logits[second + i] - log_sum_exp[i]);
+      const std::uint32_t dp = rounded_bits(scale * p * (dweights[first + i] - delta[i])) >> 16;
+      const std::uint32_t dq = rounded_bits(scale * q * (dweights[second + i] - delta[i])) >> 16;
+      store(weights[first + i], p);
+      store(weights[second + i], q);
+      dlogits[first + i].bits = static_cast<std::uint16_t>(dp);
+      dlogits[second + i].bits = static_cast<std::uint16_t>(dq);
+      pairs[i] = dp | (two ? dq << 16 : 0);
     }
   }
-  pack_pairs(n, padded, padded, dlogits, padded, dlogit_pairs);
-  const std::int64_t filled = n + n % 2;
-  std::memset(weight_pairs + filled * padded, 0, (padded - filled) * padded * sizeof(Bf16));
 }
 
 void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* value,
@@ -322,15 +349,16 @@ void adamw(std::int64_t count, const AdamWStep& step, const float* grad, float* 
 }
 
 template <class T>
-constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu<T>,
+constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu,
                              gelu_backward<T>,  column_sum<T>,          to_float<T>,
                              from_float<T>};
 
 }  // namespace
 
 extern const CpuKernels kernels;
-const CpuKernels kernels{
-    rows<float>,     rows<Bf16>, softmax,        softmax_again, softmax_backward,      pack_pairs,
-    pack_transposed, transpose,  transpose_back, softmax_bf16,  softmax_backward_bf16, adamw};
+const CpuKernels kernels{rows<float>,           rows<Bf16>,   softmax,         softmax_again,
+                         softmax_backward,      pack_pairs,   pack_transposed, transpose,
+                         transpose_back,        softmax_bf16, scale_rows,      row_products,
+                         softmax_backward_bf16, adamw};
 
 }  // namespace sgmae::SGMAE_ISA

@@ -56,9 +56,11 @@ struct CpuKernels {
   // dweights.
   void (*softmax_backward)(std::int64_t rows, std::int64_t n, const float* weights,
                            float* dweights);
-  // The five loops between the bf16 matrix products of attention. Products want their right-hand
-  // operand with pairs of rows interleaved: [padded/2, dim, 2]; rows up to `padded` are zeros.
-  void (*pack_pairs)(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
+  // The loops between the bf16 matrix products of attention. Products want whole tiles, so the
+  // `rows` tokens are filled up to `padded` with zeros, which whoever allocates has written: no
+  // loop touches them. They also want the right-hand operand with pairs of rows interleaved: to
+  // [padded/2, dim, 2].
+  void (*pack_pairs)(std::int64_t rows, std::int64_t dim, const Bf16* from,
                      std::int64_t from_stride, Bf16* to);
   // The same for the transpose of `from`: to [dim/2, padded, 2].
   void (*pack_transposed)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
@@ -69,14 +71,22 @@ struct CpuKernels {
   // to [rows, dim] = from^T for from [dim, padded].
   void (*transpose_back)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
                          const float* from, Bf16* to, std::int64_t to_stride);
-  // weights = softmax(scale * logits) over the first n of `padded` columns, zeros in the others.
-  // Overwrites logits.
+  // weights [n, padded] = exp(scale * (logits - the row's largest)) over the first n columns, zero
+  // in the others; the softmax is these times inverse_total [n]. Overwrites the padding of logits.
   void (*softmax_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                       Bf16* weights, float* log_sum_exp);
-  // From logits and dweights [n, padded]: the weights again, packed in pairs, and the gradient of
-  // the unscaled logits, plain [n, padded] and packed in pairs. Overwrites logits.
-  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                                const float* dweights, const float* log_sum_exp, Bf16* weight_pairs,
+                       Bf16* weights, float* inverse_total, float* log_sum_exp);
+  // to = factor [rows] * from [rows, dim], row by row.
+  void (*scale_rows)(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
+                     Bf16* to, std::int64_t to_stride);
+  // out [rows] = sum over columns of a * b, both [rows, dim] of one row stride.
+  void (*row_products)(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16* b,
+                       std::int64_t stride, float* out);
+  // For the transposes of logits and dweights [n keys, padded queries], with each query's
+  // log_sum_exp (infinity in the padding) and delta = sum over keys of weights * dweights [padded]:
+  // the weights again, and the gradient of the unscaled logits, plain and packed in pairs of rows.
+  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale,
+                                const float* logits, const float* dweights,
+                                const float* log_sum_exp, const float* delta, Bf16* weights,
                                 Bf16* dlogits, Bf16* dlogit_pairs);
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values.
   void (*adamw)(std::int64_t count, const AdamWStep& step, const float* grad, float* value,

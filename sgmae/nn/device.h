@@ -1,0 +1,22 @@
+// Where a model computes.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+
+namespace sgmae {
+
+// "cpu", "cuda" (the first GPU) or "cuda:N", made ready. LibTorch's CUDA libraries are opened here
+// and not linked, so that one program serves machines with and without a GPU. To be called before
+// anything asks LibTorch about CUDA: an answer without the libraries is remembered for good. Also
+// takes the name of a back end that the process has put into LibTorch's slot for one ("pretend").
+// Throws Error(usage), saying what is missing and how to get it.
+at::Device open_device(const std::string& name);
+
+// The most bytes that tensors on `device` held together at any time; 0 where that is not counted
+// (CPU).
+std::int64_t peak_device_memory(at::Device device);
+
+}  // namespace sgmae

@@ -1,0 +1,147 @@
+// Oracle: the CPU kernels of nn/ops.h and nn/patches.h, themselves held against LibTorch in fp64
+// and against transformers (nn/ops_test.cpp, nn/mae_test.cpp).
+#include "sgmae/nn/kernels/aten.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "sgmae/nn/ops.h"
+#include "sgmae/nn/patches.h"
+
+namespace sgmae {
+namespace {
+
+double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
+  const at::Tensor error = ours.to(at::kDouble).sub(theirs.to(at::kDouble));
+  return error.norm().item<double>() / std::max(theirs.norm().item<double>(), 1e-12);
+}
+
+class Aten : public testing::TestWithParam<at::ScalarType> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }  // tiny tensors: threads would only wait
+  at::Tensor drawn(at::IntArrayRef shape) const { return at::randn(shape).to(GetParam()); }
+  // Both sides sum in fp32, in another order; in bf16 each may round another intermediate value
+  // (half an ulp: 2^-9 of a value).
+  double tolerance() const { return GetParam() == at::kFloat ? 2e-6 : 4e-3; }
+  void same(const at::Tensor& ours, const at::Tensor& theirs) const {
+    ASSERT_EQ(ours.sizes(), theirs.sizes());
+    EXPECT_EQ(ours.scalar_type(), theirs.scalar_type());
+    EXPECT_TRUE(ours.is_contiguous());
+    EXPECT_GT(theirs.abs().max().item<double>(), 0);
+    EXPECT_LT(relative_error(ours, theirs), tolerance());
+  }
+};
+
+TEST_P(Aten, GradientsOfLinearAreAdded) {
+  const at::Tensor dy = drawn({37, 24}), x = drawn({37, 16});
+  at::Tensor ours = at::randn({24, 16}), theirs = ours.clone();
+  aten::linear_weight_grad(dy, x, ours);
+  linear_weight_grad(dy, x, theirs);
+  EXPECT_LT(relative_error(ours, theirs), 2e-6);  // fp32 sums of the same products, in bf16 too
+  at::Tensor our_bias = at::randn({24}), their_bias = our_bias.clone();
+  aten::bias_grad(dy, our_bias);
+  bias_grad(dy, their_bias);
+  EXPECT_LT(relative_error(our_bias, their_bias), 2e-6);
+}
+
+TEST_P(Aten, LayerNorm) {
+  const at::Tensor x = at::randn({19, 24}).mul(3).add(1), delta = drawn({19, 24});
+  const at::Tensor weight = at::randn({24}), bias = at::randn({24}), dy = drawn({19, 24});
+  for (const at::Tensor& added : {delta, at::Tensor()}) {
+    const Normed ours = aten::add_layer_norm(x, added, weight, bias, 1e-6, GetParam());
+    const Normed theirs = add_layer_norm(x, added, weight, bias, 1e-6, GetParam());
+    EXPECT_TRUE(ours.sum.equal(theirs.sum));
+    same(ours.y, theirs.y);
+    EXPECT_LT(relative_error(ours.mean, theirs.mean), 2e-6);
+    EXPECT_LT(relative_error(ours.rstd, theirs.rstd), 2e-6);
+
+    at::Tensor dx = at::randn({19, 24}), dw = at::randn({24}), db = at::randn({24});
+    at::Tensor their_dx = dx.clone(), their_dw = dw.clone(), their_db = db.clone();
+    aten::layer_norm_backward(dy, ours, weight, dx, dw, db);
+    layer_norm_backward(dy, theirs, weight, their_dx, their_dw, their_db);
+    EXPECT_LT(relative_error(dx, their_dx), 2e-6);
+    EXPECT_LT(relative_error(dw, their_dw), 2e-6);
+    EXPECT_LT(relative_error(db, their_db), 2e-6);
+  }
+}
+
+TEST_P(Aten, Gelu) {
+  const at::Tensor h = drawn({21, 16}), d = drawn({21, 16});
+  same(aten::gelu(h), gelu(h));
+  at::Tensor ours = d.clone(), theirs = d.clone();
+  at::Tensor our_grad = at::randn({16}), their_grad = our_grad.clone();
+  aten::gelu_backward(h, ours, our_grad);
+  gelu_backward(h, theirs, their_grad);
+  same(ours, theirs);
+  EXPECT_LT(relative_error(our_grad, their_grad), tolerance());
+}
+
+TEST_P(Aten, Attention) {
+  const std::int64_t heads = 3;
+  const at::Tensor qkv = drawn({2, 13, 3, 24}), dout = drawn({2, 13, 24});
+  const Attended ours = aten::attention(qkv, heads), theirs = attention(qkv, heads);
+  same(ours.out, theirs.out);
+  EXPECT_LT(relative_error(ours.log_sum_exp, theirs.log_sum_exp), 2e-6);
+  same(aten::attention_backward(dout, qkv, ours, heads),
+       attention_backward(dout, qkv, theirs, heads));
+}
+
+TEST_P(Aten, PatchesAndTokens) {
+  const std::int64_t batch = 3, n = 12, visible = 4, dim = 8;
+  const at::Tensor pixels = at::randn({batch, 2, 16, 12});
+  const at::Tensor order = at::argsort(at::rand({batch, n}), /*stable=*/true, 1);
+  EXPECT_TRUE(aten::gather_patches(pixels, order, visible, 4, GetParam())
+                  .equal(gather_patches(pixels, order, visible, 4, GetParam())));
+
+  const at::Tensor token = at::randn({1, 1, dim}), places = at::randn({1, 1 + n, dim});
+  const at::Tensor embedded = drawn({batch * visible, dim});
+  EXPECT_TRUE(aten::embed_tokens(embedded, order, visible, token, places)
+                  .equal(embed_tokens(embedded, order, visible, token, places)));
+  const at::Tensor encoded = drawn({batch * (1 + visible), dim});
+  EXPECT_TRUE(aten::restore_tokens(encoded, order, visible, token, places)
+                  .equal(restore_tokens(encoded, order, visible, token, places)));
+
+  const at::Tensor dx = at::randn({batch * (1 + n), dim});
+  at::Tensor our_grad = at::randn({1, 1, dim}), their_grad = our_grad.clone();
+  EXPECT_TRUE(aten::restore_tokens_backward(dx, order, visible, our_grad)
+                  .equal(restore_tokens_backward(dx, order, visible, their_grad)));
+  EXPECT_LT(relative_error(our_grad, their_grad), 2e-6);
+
+  for (const bool with_cls : {false, true}) {
+    const at::Tensor x = drawn({batch * (n + with_cls), dim});
+    EXPECT_TRUE(aten::masked_rows(x, order, visible, with_cls)
+                    .equal(masked_rows(x, order, visible, with_cls)));
+  }
+  const at::Tensor rows = at::randn({batch * (n - visible), dim});
+  EXPECT_TRUE(aten::scatter_masked_rows(rows, order, visible)
+                  .equal(scatter_masked_rows(rows, order, visible)));
+}
+
+TEST_P(Aten, ReconstructionLoss) {
+  const std::int64_t batch = 3, n = 12, visible = 4, values = 4 * 4 * 2;
+  const at::Tensor pixels = at::randn({batch, 2, 16, 12});
+  const at::Tensor order = at::argsort(at::rand({batch, n}), /*stable=*/true, 1);
+  const at::Tensor pred = drawn({batch * (n - visible), values});
+  for (const bool norm_pix : {false, true}) {
+    at::Tensor ours, theirs;
+    const double our_loss =
+        aten::reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &ours)
+            .item<double>();
+    const double their_loss =
+        reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &theirs).item<double>();
+    EXPECT_NEAR(our_loss, their_loss, 1e-6 * their_loss);
+    same(ours, theirs);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Aten, testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& info) {
+                           return info.param == at::kFloat ? "fp32" : "bf16";
+                         });
+
+}  // namespace
+}  // namespace sgmae

@@ -1,0 +1,177 @@
+// Oracle: the same model on the CPU, whose kernels are held against peers elsewhere
+// (nn/mae_test.cpp, nn/vit_training_test.cpp), for a model on another device (pretend_device.h);
+// the words of errors for devices that are not here.
+#include "sgmae/nn/device.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/rand.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include "sgmae/base/error.h"
+#include "sgmae/nn/drop_path.h"
+#include "sgmae/nn/mae.h"
+#include "sgmae/nn/vit.h"
+#include "tests/pretend_device.h"
+
+namespace sgmae {
+namespace {
+
+double relative_error(const at::Tensor& there, const at::Tensor& here) {
+  const at::Tensor error = there.cpu().to(at::kDouble).sub(here.to(at::kDouble));
+  return error.norm().item<double>() / std::max(here.norm().item<double>(), 1e-12);
+}
+
+TEST(PretendDevice, IsNotTheCpu) {
+  const at::Tensor there = at::randn({3, 4}).to(pretend_device());
+  EXPECT_EQ(there.device(), pretend_device());
+  EXPECT_TRUE(there.mul(2).cpu().equal(there.cpu().mul(2)));
+  EXPECT_THROW(there.add(at::randn({3, 4})), c10::Error);  // as on a GPU
+  EXPECT_DEATH(static_cast<void>(there.data_ptr<float>()[0] = 1), "");
+}
+
+MaeConfig mae_config(bool norm_pix) {
+  MaeConfig config;
+  config.height = 16;
+  config.width = 24;
+  config.patch_size = 4;
+  config.encoder = {32, 2, 4};
+  config.decoder = {16, 2, 2};
+  config.norm_pix_loss = norm_pix;
+  return config;
+}
+
+// Gradients of fp32 differ by the order of sums, those of bf16 by what each step rounds (2^-9),
+// which adds up over the layers.
+double tolerance(Precision precision) {
+  return precision == Precision::fp32 ? 1e-5 : 3e-2;
+}
+
+void expect_same_gradients(const std::vector<Parameter>& there, const std::vector<Parameter>& here,
+                           double tolerance) {
+  ASSERT_EQ(there.size(), here.size());
+  for (std::size_t i = 0; i < here.size(); ++i) {
+    EXPECT_EQ(there[i].value.device(), pretend_device());
+    if (!here[i].trained()) continue;
+    EXPECT_EQ(there[i].grad.device(), pretend_device());
+    EXPECT_LT(relative_error(there[i].grad, here[i].grad), tolerance) << here[i].name;
+  }
+}
+
+class OnDevice : public testing::TestWithParam<std::tuple<Precision, bool>> {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }  // tiny tensors: threads would only wait
+};
+
+TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
+  const auto [precision, norm_pix] = GetParam();
+  Mae here(mae_config(norm_pix), 1), there(mae_config(norm_pix), 1);
+  for (Mae* model : {&here, &there}) model->set_precision(precision);
+  there.move_to(pretend_device());
+  const at::Tensor pixels = at::randn({3, 3, 16, 24});
+  const std::int64_t n = here.config().n_patches();
+  const MaskPlan plan{at::argsort(at::rand({3, n}), /*stable=*/true, 1), n / 4};
+
+  const double loss = here.forward_backward(pixels, plan, 0.5);
+  EXPECT_NEAR(there.forward_backward(pixels, plan, 0.5), loss, tolerance(precision) * loss);
+  expect_same_gradients(there.parameters(), here.parameters(), tolerance(precision));
+
+  Taps here_taps({"encoder.1.attention", "decoder.0.attention_out", "decoder.1.block_out"});
+  Taps there_taps = here_taps;
+  const MaeOutput expected = here.forward(pixels, plan, &here_taps);
+  const MaeOutput found = there.forward(pixels, plan, &there_taps);
+  ASSERT_TRUE(found.pred.is_cpu() && found.latent.is_cpu());  // where the pixels are
+  EXPECT_LT(relative_error(found.pred, expected.pred), tolerance(precision));
+  EXPECT_LT(relative_error(found.latent, expected.latent), tolerance(precision));
+  EXPECT_NEAR(found.loss, expected.loss, tolerance(precision) * expected.loss);
+  for (const auto& [name, value] : here_taps.values()) {
+    ASSERT_TRUE(there_taps[name].is_cpu());
+    EXPECT_LT(relative_error(there_taps[name], value), tolerance(precision)) << name;
+  }
+  EXPECT_EQ(there.encode(pixels.to(pretend_device())).device(), pretend_device());
+}
+
+TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
+  const auto [precision, pooled_mean] = GetParam();
+  VitConfig config;
+  config.height = config.width = 16;
+  config.patch_size = 4;
+  config.size = {32, 3, 4};
+  config.mlp_hidden = 64;
+  config.registers = 2;
+  config.layer_scale = true;
+  config.pooling = pooled_mean ? Pooling::mean : Pooling::cls;
+  config.classes = 5;
+  Vit here(config, 1), there(config, 1);
+  for (Parameter& parameter : here.parameters())  // of a size that shows every gradient
+    if (parameter.name.find("gamma") != std::string::npos || parameter.name == "head.weight")
+      parameter.value.copy_(at::randn(parameter.value.sizes()));
+  for (std::size_t i = 0; i < here.parameters().size(); ++i)
+    there.parameters()[i].value.copy_(here.parameters()[i].value);
+  for (Vit* model : {&here, &there}) model->set_precision(precision);
+  there.move_to(pretend_device());
+
+  const at::Tensor pixels = at::randn({4, 3, 16, 16}), dscores = at::randn({4, 5});
+  VitTrace here_trace, there_trace;
+  here_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4);
+  there_trace.encoder.drop_path = here_trace.encoder.drop_path;
+  const at::Tensor scores = here.forward(pixels, here_trace);
+  const at::Tensor found = there.forward(pixels, there_trace);
+  ASSERT_TRUE(found.is_cpu());
+  EXPECT_LT(relative_error(found, scores), tolerance(precision));
+  here.backward(dscores, here_trace);
+  there.backward(dscores, there_trace);
+  expect_same_gradients(there.parameters(), here.parameters(), tolerance(precision));
+
+  const at::Tensor logits = there.logits(pixels);
+  ASSERT_TRUE(logits.is_cpu());
+  EXPECT_LT(relative_error(logits, here.logits(pixels)), tolerance(precision));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OnDevice,
+                         testing::Combine(testing::Values(Precision::fp32, Precision::bf16),
+                                          testing::Bool()),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param) == Precision::fp32 ? "fp32"
+                                                                                         : "bf16") +
+                                  (std::get<1>(info.param) ? "_normed" : "_plain");
+                         });
+
+TEST(OpenDevice, KnowsTheCpuAndWhatFillsTheSlot) {
+  EXPECT_EQ(open_device("cpu"), at::Device(at::kCPU));
+  pretend_device();
+  EXPECT_EQ(open_device("pretend"), pretend_device());
+}
+
+std::string refusal(const std::string& name) {
+  try {
+    open_device(name);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(OpenDevice, RefusesUnknownNames) {
+  for (const char* name : {"", "gpu", "cuda:x", "cuda:-1", "meta", "cpu cuda", "mps"})
+    EXPECT_NE(refusal(name).find("use cpu, cuda, or cuda:N"), std::string::npos) << refusal(name);
+}
+
+// With the CUDA libraries installed and a GPU this is no refusal; without either it names the cure.
+TEST(OpenDevice, SaysWhatIsMissingForCuda) {
+  try {
+    EXPECT_EQ(open_device("cuda").type(), at::kCUDA);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_NE(std::string(error.what()).find("--device cpu"), std::string::npos) << error.what();
+  }
+}
+
+TEST(PeakMemory, IsNotCountedOnTheCpu) {
+  EXPECT_EQ(peak_device_memory(at::kCPU), 0);
+}
+
+}  // namespace
+}  // namespace sgmae
