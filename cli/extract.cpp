@@ -35,7 +35,9 @@ struct ExtractOptions {
           "side of the images as the model sees them; position embeddings follow. 0: its own");
     declare_heads(o, open);
     o.section("data");
-    o.add("data_path", data.data_path, "images in place of files: folder, list file, IDX");
+    o.add("data_path", data.data_path,
+          "images in place of files: folder, list file, archive … (docs/data.md)");
+    declare_data_format(o, data.data_format);
     o.add("data_root", data.data_root,
           "what paths in a list file are relative to; empty: the list's folder");
     o.add("split", split, "part of data_path: train, val or test");
@@ -104,7 +106,8 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
       i = end;
     }
   } else {
-    const auto source = open_source(options.data.data_path, options.split, options.data.data_root);
+    const auto source = open_source(options.data.data_path, options.split, options.data.data_root,
+                                    options.data.data_format);
     Loader loader(*source, evaluation_loader(options.data, *source, config, normalisation,
                                              options.batch_size));
     loader.start_epoch(0);

@@ -118,6 +118,24 @@ void write_file(const std::filesystem::path& path, std::string_view contents) {
   file.commit();
 }
 
+void append_file(const std::filesystem::path& path, std::string_view bytes) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  check(descriptor >= 0, ExitCode::usage, "cannot write ", path.string(), ": ", reason());
+  const off_t end = ::lseek(descriptor, 0, SEEK_END);
+  std::string why;
+  while (!bytes.empty() && why.empty()) {
+    const ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
+    if (count >= 0)
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    else if (errno != EINTR)
+      why = reason();
+  }
+  // A device has no length to go back to; nothing more can be done about a failure here.
+  if (!why.empty() && ::ftruncate(descriptor, end) != 0) why += ", and a part of it stays";
+  ::close(descriptor);
+  check(why.empty(), ExitCode::usage, "cannot write ", path.string(), ": ", why);
+}
+
 RandomAccessFile::RandomAccessFile(const std::filesystem::path& path, ExitCode code)
     : path_(path), code_(code), descriptor_(open_to_read(path, code)) {
   struct stat status {};

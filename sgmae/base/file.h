@@ -45,6 +45,10 @@ class AtomicFile {
 
 void write_file(const std::filesystem::path& path, std::string_view contents);
 
+// Appends `bytes` to the file, which is made where it is missing: all of them, or else none and
+// Error(usage) with the reason, so that logs and event files stay readable.
+void append_file(const std::filesystem::path& path, std::string_view bytes);
+
 // A file read at any place, by several threads at once. Throws Error with `code` when it cannot be
 // opened or does not hold what is read.
 class RandomAccessFile {

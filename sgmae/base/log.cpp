@@ -3,7 +3,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <mutex>
 
@@ -12,6 +14,7 @@ namespace {
 
 struct LogState {
   std::mutex mutex;
+  std::string path;
   std::ofstream file;
   bool quiet = false;
   bool status_drawn = false;
@@ -45,7 +48,12 @@ void log_line(LogLevel level, const std::string& text) {
     log.status_drawn = false;
     std::fprintf(stderr, "%s\n", line.c_str());
   }
-  if (log.file.is_open()) log.file << line << std::endl;
+  if (log.file.is_open() && !(log.file << line << std::endl)) {
+    const std::string reason = std::strerror(errno);
+    log.file.close();
+    std::fprintf(stderr, "warning: cannot write %s: %s; it ends here\n", log.path.c_str(),
+                 reason.c_str());
+  }
 }
 
 void set_log_file(const std::string& path) {
@@ -53,6 +61,7 @@ void set_log_file(const std::string& path) {
   std::lock_guard lock(log.mutex);
   log.file.close();
   log.file.clear();
+  log.path = path;
   if (!path.empty()) log.file.open(path, std::ios::app);
 }
 

@@ -12,7 +12,8 @@ enum class LogLevel { info, warning };
 
 void log_line(LogLevel level, const std::string& text);
 
-// Copies every later line to this file too (appending); an empty path closes it.
+// Copies every later line to this file too (appending); an empty path closes it. Where it cannot be
+// written (full disk), that is said once and the file ends.
 void set_log_file(const std::string& path);
 
 // The same while it lives.

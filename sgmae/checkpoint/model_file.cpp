@@ -8,8 +8,8 @@
 #include <set>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/file.h"
 #include "sgmae/checkpoint/checkpoint_name.h"
+#include "sgmae/checkpoint/model_json.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/io/checkpoint_file.h"
 
@@ -19,85 +19,12 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-const json& member(const json& object, const char* key) {
-  static const json none;
-  return object.is_object() && object.contains(key) ? object[key] : none;
-}
-
-template <class T>
-std::optional<T> value(const json& object, const char* key) {
-  const json& found = member(object, key);
-  const bool fits = std::is_same_v<T, bool>          ? found.is_boolean()
-                    : std::is_same_v<T, std::string> ? found.is_string()
-                    : std::is_integral_v<T>          ? found.is_number_integer()
-                                                     : found.is_number();
-  if (!fits) return std::nullopt;
-  return found.get<T>();
-}
-
-// A side, or [height, width], as transformers writes image_size.
-std::optional<std::pair<std::int64_t, std::int64_t>> size_value(const json& found) {
-  if (found.is_number_integer())
-    return std::pair{found.get<std::int64_t>(), found.get<std::int64_t>()};
-  if (found.is_array() && found.size() == 2 && found[0].is_number_integer() &&
-      found[1].is_number_integer())
-    return std::pair{found[0].get<std::int64_t>(), found[1].get<std::int64_t>()};
-  return std::nullopt;
-}
-
-std::vector<float> floats(const json& found) {
-  std::vector<float> values;
-  if (found.is_array())
-    for (const json& number : found)
-      if (number.is_number()) values.push_back(number.get<float>());
-  return values;
-}
-
 std::int64_t count_blocks(const NamedTensors& tensors, const std::string& prefix) {
   std::set<std::string> numbers;
   for (const auto& [name, unused] : tensors)
     if (name.starts_with(prefix))
       numbers.insert(name.substr(prefix.size(), name.find('.', prefix.size()) - prefix.size()));
   return static_cast<std::int64_t>(numbers.size());
-}
-
-// What a file says in words and numbers about its model, from whichever place its family keeps it.
-struct Described {
-  std::optional<std::int64_t> height, width, heads, decoder_heads, epoch;
-  std::optional<double> layer_norm_eps;
-  std::optional<bool> norm_pix_loss;
-  std::vector<float> mean, std;
-};
-
-void read_hf_config(const json& config, const json& preprocessor, Described& described) {
-  if (const auto size = size_value(member(config, "image_size")))
-    std::tie(described.height, described.width) = *size;
-  described.heads = value<std::int64_t>(config, "num_attention_heads");
-  described.decoder_heads = value<std::int64_t>(config, "decoder_num_attention_heads");
-  described.layer_norm_eps = value<double>(config, "layer_norm_eps");
-  described.norm_pix_loss = value<bool>(config, "norm_pix_loss");
-  described.mean = floats(member(preprocessor, "image_mean"));
-  described.std = floats(member(preprocessor, "image_std"));
-  const json& timm = member(config, "pretrained_cfg");
-  if (timm.is_object()) {
-    described.mean = floats(member(timm, "mean"));
-    described.std = floats(member(timm, "std"));
-  }
-}
-
-// MAE's and its followers' training files: epoch, and args as its command line had them.
-void read_mae_args(const json& extra, Described& described) {
-  if (const auto epoch = value<std::int64_t>(extra, "epoch")) described.epoch = *epoch + 1;
-  const json& args = member(extra, "args");
-  described.norm_pix_loss = value<bool>(args, "norm_pix_loss");
-  if (const auto name = value<std::string>(args, "model")) {
-    try {
-      const MaeConfig config = named_config(name->substr(0, name->find("_dec")));
-      described.heads = config.encoder.heads;
-      described.decoder_heads = config.decoder.heads;
-    } catch (const Error&) {  // a name of their own says nothing
-    }
-  }
 }
 
 Family family_of(const NativeTensors& native, const CheckpointContent& content,
@@ -111,7 +38,7 @@ Family family_of(const NativeTensors& native, const CheckpointContent& content,
   switch (native.map->family) {
     case Family::hf_vit_mae:
     case Family::hf_vit: {
-      const auto type = value<std::string>(member(content.extra, "config"), "model_type");
+      const auto type = json_value<std::string>(json_member(content.extra, "config"), "model_type");
       if (type == "vit_mae" || has("mask_token")) return Family::hf_vit_mae;
       return Family::hf_vit;
     }
@@ -124,7 +51,7 @@ Family family_of(const NativeTensors& native, const CheckpointContent& content,
     return Family::moco_v3;
   if (has("blocks.0.ls1.gamma") || has("reg_token")) return Family::dinov2;
   if (left_out("decoder_blocks_losspred.")) return Family::hpm;
-  const json& args = member(content.extra, "args");
+  const json& args = json_member(content.extra, "args");
   if (args.is_object())
     for (const auto& [key, unused] : args.items())
       if (key.find("throw") != std::string::npos) return Family::amt;
@@ -149,7 +76,7 @@ class Reader {
 
   ModelFile& file_;
   const OpenOptions& options_;
-  Described described_;
+  DescribedModel described_;
   bool normed_mean_ = false;  // the tensors of such a head look like those on CLS
 };
 
@@ -284,28 +211,21 @@ void Reader::read(const CheckpointContent& content) {
   file_.extra = content.extra;
   file_.family = family_of(native, content, file_);
 
-  const json& config = member(content.extra, "config");
-  read_mae_args(content.extra, described_);
-  if (config.is_object())
-    read_hf_config(config, member(content.extra, "preprocessor_config"), described_);
+  describe_from_training(content.extra, described_);
+  describe_from_folder(json_member(content.extra, "config"),
+                       json_member(content.extra, "preprocessor_config"), described_);
   json ours, ours_config;
   const auto header = content.metadata.find("sgmae");
-  const auto inside = value<std::string>(content.extra, "sgmae");
+  const auto inside = json_value<std::string>(content.extra, "sgmae");
   if (header != content.metadata.end() || inside) {
     ours = json::parse(inside ? *inside : header->second, nullptr, false);
     check(ours.is_object() && ours.contains("config"), ExitCode::checkpoint,
           "the 'sgmae' entry of its header is damaged; use an earlier checkpoint");
     ours_config = ours["config"];
-    const auto written_as = family_named(value<std::string>(ours, "family").value_or("sgmae"));
+    const auto written_as = family_named(json_value<std::string>(ours, "family").value_or("sgmae"));
     if (written_as) file_.family = *written_as;
-    const auto number = [&](const char* key) { return value<std::int64_t>(ours_config, key); };
-    described_.height = number("height");
-    described_.width = number("width");
-    described_.heads = number("heads");
-    described_.decoder_heads = number("decoder_heads");
-    described_.layer_norm_eps = value<double>(ours_config, "layer_norm_eps");
-    described_.norm_pix_loss = value<bool>(ours_config, "norm_pix_loss");
-    normed_mean_ = value<std::string>(ours_config, "pooling") == "normed_mean";
+    describe_from_header(ours_config, described_);
+    normed_mean_ = json_value<std::string>(ours_config, "pooling") == "normed_mean";
   }
   if (!described_.layer_norm_eps && native.map->family != Family::timm &&
       native.map->family != Family::mmpretrain)

@@ -7,17 +7,14 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/write_model.h"
-#include "sgmae/nn/position_embedding.h"
 
 namespace sgmae {
-namespace {
 
-PositionResize resize_of(const ModelFile& file) {
-  if (file.family != Family::dinov2) return PositionResize::plain;
-  return file.vit.registers > 0 ? PositionResize::antialias : PositionResize::offset;
+PositionResize position_resize(const ModelFile& file) {
+  const bool dinov2 = file.family == Family::dinov2 || file.family == Family::hf_dinov2;
+  if (dinov2 && file.vit.registers > 0) return PositionResize::antialias;
+  return file.family == Family::dinov2 ? PositionResize::offset : PositionResize::plain;
 }
-
-}  // namespace
 
 void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
   const GridSize from{file.vit.grid_height(), file.vit.grid_width()};
@@ -36,7 +33,7 @@ void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
       check(tensor.dim() == 3 && tensor.size(1) == 1 + from.rows * from.cols, ExitCode::checkpoint,
             file.path.string(), ": tensor '", name, "' is ", shape_text(tensor), ", not one of ",
             from.rows, "x", from.cols, " patches");
-      tensor = resize_position_embedding(tensor, from, to, resize_of(file));
+      tensor = resize_position_embedding(tensor, from, to, position_resize(file));
     }
 }
 
@@ -67,14 +64,14 @@ Mae make_mae(const ModelFile& file) {
   check(file.mae.has_value(), ExitCode::checkpoint, file.path.string(),
         ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
         "checkpoint");
-  Mae model(*file.mae, 0);
+  Mae model(*file.mae, std::nullopt);
   copy_weights(file, model.parameters());
   model.parameters_changed();
   return model;
 }
 
 Vit make_vit(const ModelFile& file) {
-  Vit model(file.vit, 0);
+  Vit model(file.vit, std::nullopt);
   copy_weights(file, model.parameters());
   model.parameters_changed();
   return model;

@@ -10,6 +10,7 @@
 
 #include "sgmae/checkpoint/model_file.h"
 #include "sgmae/nn/mae.h"
+#include "sgmae/nn/position_embedding.h"
 #include "sgmae/nn/vit.h"
 
 namespace sgmae {
@@ -39,8 +40,11 @@ Mae make_mae(const ModelFile& file);
 // The encoder of a file, with its head where there is one.
 Vit make_vit(const ModelFile& file);
 
-// Brings a file's position embeddings to another image size: bicubic, DINOv2's own way for that
-// family.
+// How the family's own program brings position embeddings to another grid. For DINOv2 transformers
+// leaves the offset out, and smooths with registers as DINOv2 does.
+PositionResize position_resize(const ModelFile& file);
+
+// Brings a file's position embeddings to another image size, in that way.
 void resize_input(ModelFile& file, std::int64_t height, std::int64_t width);
 
 // Writes the file's tensors over the parameters of the same names and shapes. Decoder tensors and

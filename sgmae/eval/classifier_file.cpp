@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "sgmae/base/log.h"
-#include "sgmae/checkpoint/model_file.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
-#include "sgmae/nn/position_embedding.h"
 
 namespace sgmae {
 namespace {
@@ -36,7 +35,8 @@ Pretrained read_pretrained(const fs::path& path) {
                   .config = file.vit,
                   .tensors = {},
                   .normalisation = {file.info.mean, file.info.std},
-                  .class_names = file.info.class_names};
+                  .class_names = file.info.class_names,
+                  .position_resize = position_resize(file)};
   for (auto& [name, tensor] : file.tensors)
     if (is_encoder_tensor(name)) read.tensors.emplace_back(name, std::move(tensor));
   return read;
@@ -63,7 +63,7 @@ void load_pretrained(const Pretrained& file, Vit& model) {
     if (parameter.name == "pos_embed" && other_grid && value.dim() == 3 &&
         value.size(1) == 1 + from.n_patches())
       value = resize_position_embedding(value, {from.grid_height(), from.grid_width()},
-                                        {to.grid_height(), to.grid_width()});
+                                        {to.grid_height(), to.grid_width()}, file.position_resize);
     if (of_head && value.sizes() != parameter.value.sizes()) {
       head_dropped = true;
       continue;

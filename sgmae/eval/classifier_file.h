@@ -7,6 +7,7 @@
 
 #include "sgmae/image/normalise.h"
 #include "sgmae/io/safetensors.h"
+#include "sgmae/nn/position_embedding.h"
 #include "sgmae/nn/vit.h"
 
 namespace sgmae {
@@ -18,6 +19,7 @@ struct Pretrained {
   NamedTensors tensors;        // under MAE's names
   Normalisation normalisation;
   std::vector<std::string> class_names;  // of the head, where known
+  PositionResize position_resize = PositionResize::plain;
 
   const at::Tensor* find(const std::string& name) const;
 };
@@ -28,8 +30,8 @@ struct Pretrained {
 Pretrained read_pretrained(const std::filesystem::path& path);
 
 // Copies the weights into a model of the same width and depth. Positions follow to the model's
-// grid by bicubic interpolation. What belongs to the way of classifying stays as initialised, with
-// a note, where the file has another: the head (another number of classes), norm or fc_norm
+// grid as the file's family does it. What belongs to the way of classifying stays as initialised,
+// with a note, where the file has another: the head (another number of classes), norm or fc_norm
 // (another pooling). Throws Error(checkpoint) for a tensor that is missing, of another shape, or
 // not finite.
 void load_pretrained(const Pretrained& file, Vit& model);

@@ -1,6 +1,5 @@
 #include "sgmae/eval/classifier_run.h"
 
-#include <fstream>
 #include <system_error>
 
 #include "sgmae/base/error.h"
@@ -111,7 +110,7 @@ ordered_json test_log_entries(const TestResult& test) {
 
 void log_epoch(const RunFolder& folder, EventWriter& events, std::int64_t epoch,
                const ordered_json& entries, std::initializer_list<const char*> tags) {
-  std::ofstream(folder.log(), std::ios::app) << entries.dump() << std::endl;
+  append_log(folder.log(), entries);
   const std::int64_t x = 1000 * (epoch + 1);  // MAE's x axis
   for (const char* key : tags)
     if (entries.contains(key))

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -27,6 +28,8 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
+
+constexpr const char* diverged_advice = "lower --blr, set --clip_grad 1, or use --precision fp32";
 
 double peak_lr(const FinetuneOptions& o) {
   return sgmae::peak_lr(o.lr, o.blr, o.batch_size * o.accum_iter);
@@ -72,9 +75,7 @@ void check_options(const FinetuneOptions& o) {
   need(o.data.num_workers >= 0,
        str("num_workers must not be negative, but is ", o.data.num_workers));
   parse_rand_augment(o.aa);
-  if (o.nodes * o.ngpus > 1)
-    warn("this program trains in one process: for the effective batch of ", o.nodes, " nodes with ",
-         o.ngpus, " GPUs set --accum_iter ", o.accum_iter * o.nodes * o.ngpus);
+  check_launch(o.launch, o.accum_iter);
 }
 
 // The architecture: the checkpoint's, else what the options say.
@@ -104,12 +105,11 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
 
 // The options that say where a run lives and how fast it goes, not what comes out.
 bool may_change(const OptionInfo& option) {
-  for (const char* name :
-       {"checkpoint", "finetune", "data_path", "data_root", "num_workers", "output_dir", "job_dir",
-        "log_dir", "resume", "device", "precision", "threads", "log_every", "pin_mem", "dist_eval",
-        "use_volta32", "nodes", "ngpus"})
+  for (const char* name : {"checkpoint", "finetune", "data_path", "data_format", "data_root",
+                           "num_workers", "output_dir", "job_dir", "log_dir", "resume", "device",
+                           "precision", "threads", "log_every", "pin_mem", "dist_eval"})
     if (option.name == name) return true;
-  return false;
+  return is_launch_option(option.name);
 }
 
 RunFolder open_folder(const FinetuneOptions& options) {
@@ -145,12 +145,14 @@ struct Position {
   std::int64_t good_steps = 0;
   double best = -1;  // share of test images right
   std::int64_t best_epoch = -1;
+  std::int64_t rollbacks = 0;
 
   json to_json() const {
-    return {{"epoch", epoch},       {"step", step},
-            {"loss_sum", loss_sum}, {"lr_sum", lr_sum},
-            {"norm_sum", norm_sum}, {"good_steps", good_steps},
-            {"best", best},         {"best_epoch", best_epoch}};
+    return {{"epoch", epoch},        {"step", step},
+            {"loss_sum", loss_sum},  {"lr_sum", lr_sum},
+            {"norm_sum", norm_sum},  {"good_steps", good_steps},
+            {"best", best},          {"best_epoch", best_epoch},
+            {"rollbacks", rollbacks}};
   }
   static Position from_json(const json& j) {
     return {.epoch = j.at("epoch"),
@@ -160,7 +162,8 @@ struct Position {
             .norm_sum = j.at("norm_sum"),
             .good_steps = j.at("good_steps"),
             .best = j.at("best"),
-            .best_epoch = j.at("best_epoch")};
+            .best_epoch = j.at("best_epoch"),
+            .rollbacks = j.at("rollbacks")};
   }
   void next_epoch() {
     ++epoch;
@@ -187,17 +190,19 @@ class Trainer {
  private:
   LoaderOptions augmented_loader() const;
   void describe() const;
-  void train_epoch(Loader& loader);
-  void take_step(Loader& loader, EpochConsole& console);
-  double accumulate_gradients(Loader& loader, EpochConsole& console);
+  void run_epoch(EventWriter& events);
+  void train_epoch();
+  void take_step(EpochConsole& console);
+  double accumulate_gradients(EpochConsole& console);
   double forward_backward(Batch& batch, std::int64_t batch_number);
   TestResult test() const;
   [[noreturn]] void diverged() const;
   void finish_epoch(EventWriter& events);
+  void roll_back();
 
   void save_model(const char* name) const;
   void save_state() const;
-  void restore();
+  bool restore();  // false where there is nothing to go on from
 
   const FinetuneOptions& options_;
   const FinetuneHooks& hooks_;
@@ -210,6 +215,8 @@ class Trainer {
   StepGuard guard_{0};  // mixed batches differ widely in loss: only what is not finite is skipped
   RunFolder folder_;
   Position position_;
+  std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
+  RollbackLimit rollback_limit_;
   std::optional<TestResult> last_test_;
 };
 
@@ -236,7 +243,7 @@ Trainer::Trainer(const FinetuneOptions& options, const FinetuneHooks& hooks,
 ordered_json Trainer::run() {
   folder_ = open_folder(options_);
   const LogFile log(folder_.messages());
-  restore();
+  const bool resumed = folder_.existed && restore();
   FinetuneOptions copy = options_;
   Options declared;
   copy.declare(declared);
@@ -245,12 +252,9 @@ ordered_json Trainer::run() {
   trim_log(folder_.log(), position_.epoch);
   describe();
   EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
-  Loader loader(*sources_.train, augmented_loader());
+  if (!resumed) save_state();  // so that there is always one to roll back to
   try {
-    while (position_.epoch < options_.epochs) {
-      train_epoch(loader);
-      finish_epoch(events);
-    }
+    while (position_.epoch < options_.epochs) run_epoch(events);
     if (!last_test_) last_test_ = test();  // a finished run, called again
   } catch (const StopRequested&) {
     save_state();
@@ -261,12 +265,15 @@ ordered_json Trainer::run() {
   result["epochs"] = options_.epochs;
   result["best_acc1"] = position_.best;
   result["best_epoch"] = position_.best_epoch;
+  result["skipped_steps"] = guard_.skipped();
+  result["rollbacks"] = position_.rollbacks;
   return report_test(folder_.root, result, *last_test_, sources_);
 }
 
 LoaderOptions Trainer::augmented_loader() const {
-  LoaderOptions loader = training_loader(options_.data, model_.config(), normalisation_,
-                                         options_.batch_size, options_.seed);
+  LoaderOptions loader =
+      training_loader(options_.data, model_.config(), normalisation_, options_.batch_size,
+                      order_seed(options_.seed, position_.rollbacks));
   loader.pinned = options_.pin_mem && model_.encoder().device().is_cuda();
   loader.augment.min_scale = options_.crop_min;
   loader.augment.flip = options_.flip ? 0.5 : 0;
@@ -291,8 +298,19 @@ void Trainer::describe() const {
   info("run folder: ", folder_.root.string());
 }
 
-void Trainer::train_epoch(Loader& loader) {
-  loader.start_epoch(position_.epoch, position_.step * options_.accum_iter);
+void Trainer::run_epoch(EventWriter& events) {
+  try {
+    train_epoch();
+    finish_epoch(events);
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::diverged) throw;
+    roll_back();
+  }
+}
+
+void Trainer::train_epoch() {
+  if (!loader_) loader_ = std::make_unique<Loader>(*sources_.train, augmented_loader());
+  loader_->start_epoch(position_.epoch, position_.step * options_.accum_iter);
   EpochConsole console{.epoch = position_.epoch,
                        .epochs = options_.epochs,
                        .batches = steps_per_epoch_ * options_.accum_iter,
@@ -301,17 +319,34 @@ void Trainer::train_epoch(Loader& loader) {
                        .flop_per_image = training_flop_per_image(model_.config())};
   while (position_.step < steps_per_epoch_) {
     if (stop_requested()) throw StopRequested();
-    take_step(loader, console);
+    take_step(console);
     if (guard_.spoiled()) diverged();
   }
 }
 
 void Trainer::diverged() const {
   fail(ExitCode::diverged, "training diverged in epoch ", position_.epoch,
-       ": the loss is not finite; lower --blr, set --clip_grad 1, or use --precision fp32");
+       ": the loss is not finite; ", diverged_advice);
 }
 
-void Trainer::take_step(Loader& loader, EpochConsole& console) {
+void Trainer::roll_back() {
+  const std::string where = str("epoch ", position_.epoch, ", step ", position_.step);
+  const std::int64_t rollbacks = position_.rollbacks + 1;
+  const StepGuard guard = guard_;
+  restore();
+  const std::string target =
+      str(last_state, " of epoch ", position_.epoch, ", step ", position_.step);
+  rollback_limit_.count(target, where, diverged_advice);
+  warn("the loss is not finite at ", where, ": rolling back to ", target,
+       " and going on with another order of images");
+  guard_ = guard;  // keeps counting
+  guard_.forget();
+  trim_log(folder_.log(), position_.epoch);
+  position_.rollbacks = rollbacks;
+  loader_.reset();
+}
+
+void Trainer::take_step(EpochConsole& console) {
   const double epoch = static_cast<double>(position_.epoch) +
                        static_cast<double>(position_.step) / static_cast<double>(steps_per_epoch_);
   console.lr = learning_rate({.peak_lr = peak_lr(options_),
@@ -319,7 +354,7 @@ void Trainer::take_step(Loader& loader, EpochConsole& console) {
                               .warmup_epochs = options_.warmup_epochs,
                               .epochs = static_cast<double>(options_.epochs)},
                              epoch);
-  const double loss = accumulate_gradients(loader, console);
+  const double loss = accumulate_gradients(console);
   const double norm = gradient_norm(model_.parameters());
   if (guard_.judge(loss, norm) == StepVerdict::good) {
     const bool clipped = options_.clip_grad > 0 && norm > options_.clip_grad;
@@ -335,17 +370,17 @@ void Trainer::take_step(Loader& loader, EpochConsole& console) {
          ", gradient norm ", norm);
   }
   ++position_.step;
-  if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step);
+  if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step, model_);
 }
 
 // Mean loss of the step's batches; their gradients are summed with weight 1 / accum_iter.
-double Trainer::accumulate_gradients(Loader& loader, EpochConsole& console) {
+double Trainer::accumulate_gradients(EpochConsole& console) {
   double sum = 0;
   Batch batch;
   for (std::int64_t i = 0; i < options_.accum_iter; ++i) {
     const std::int64_t batch_number = position_.step * options_.accum_iter + i;
     const double begun = seconds_now();
-    const bool more = loader.next(batch);
+    const bool more = loader_->next(batch);
     SGMAE_ASSERT(more);
     const double loaded = seconds_now();
     const double loss = forward_backward(batch, batch_number);
@@ -432,9 +467,9 @@ void Trainer::save_state() const {
   write_safetensors(folder_.root / last_state, tensors, {{"finetune", state.dump()}});
 }
 
-void Trainer::restore() {
+bool Trainer::restore() {
   const fs::path path = folder_.root / last_state;
-  if (!folder_.existed || !fs::exists(path)) return;
+  if (!fs::exists(path)) return false;
   const TensorFile file = read_safetensors(path);
   try {
     const auto text = file.metadata.find("finetune");
@@ -456,7 +491,9 @@ void Trainer::restore() {
   }
   model_.parameters_changed();
   optimizer_.load(file);
+  zero_gradients(model_.parameters());
   info("resumed from ", path.string(), ": epoch ", position_.epoch, ", step ", position_.step);
+  return true;
 }
 
 // The classifier that `checkpoint` holds, tested.
@@ -546,9 +583,7 @@ void FinetuneOptions::declare(Options& o) {
   o.add("log_every", log_every, "steps between console lines");
   o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly");
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
-  o.add("nodes", nodes, "accepted for MAE's command lines; this program trains in one process");
-  o.add("ngpus", ngpus, "likewise");
-  o.add("use_volta32", use_volta32, "likewise");
+  launch.declare(o);
 }
 
 nlohmann::ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {

@@ -15,7 +15,9 @@
 
 #include "sgmae/base/options.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/nn/vit.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/launch_options.h"
 
 namespace sgmae {
 
@@ -73,16 +75,16 @@ struct FinetuneOptions {
   int threads = 0;
   std::int64_t log_every = 20;
 
-  // For pasting MAE's lines.
-  bool pin_mem = true;  // batches in page-locked memory, where a GPU computes
-  bool dist_eval = false, use_volta32 = false;
-  int nodes = 1, ngpus = 1;
+  bool pin_mem = true;     // batches in page-locked memory, where a GPU computes
+  bool dist_eval = false;  // accepted for MAE's sake
+  LaunchOptions launch;
 
   void declare(Options& options);
 };
 
 struct FinetuneHooks {
-  std::function<void(std::int64_t epoch, std::int64_t step)> after_step;  // `step` finished
+  // `step` of the model under training is finished.
+  std::function<void(std::int64_t epoch, std::int64_t step, const Vit& model)> after_step;
 };
 
 // Trains, or only tests with options.eval, and returns what result.json holds: "acc1", "acc5",

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -17,6 +18,7 @@
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/console.h"
 #include "sgmae/train/flops.h"
+#include "sgmae/train/guard.h"
 #include "sgmae/train/signals.h"
 
 namespace sgmae {
@@ -51,6 +53,7 @@ void check_options(const LinprobeOptions& o) {
        str("min_lr must lie in 0 .. ", peak_lr(o), " (the peak), not be ", o.min_lr));
   need(o.weight_decay >= 0, str("weight_decay must not be negative, but is ", o.weight_decay));
   need(o.log_every >= 1, str("log_every must be at least 1, not ", o.log_every));
+  check_launch(o.launch, o.accum_iter);
 }
 
 OpenedModel load_encoder(const LinprobeOptions& o) {
@@ -66,11 +69,12 @@ OpenedModel load_encoder(const LinprobeOptions& o) {
 // The options that say where a probe lives and how fast it goes, not what comes out. That the
 // encoder is the same is told by its weights.
 bool may_change(const OptionInfo& option) {
-  for (const char* name : {"checkpoint", "finetune", "model", "nb_classes", "data_path",
-                           "data_root", "num_workers", "output_dir", "log_dir", "resume", "device",
-                           "precision", "threads", "log_every", "pin_mem", "dist_eval"})
+  for (const char* name :
+       {"checkpoint", "finetune", "model", "nb_classes", "data_path", "data_format", "data_root",
+        "num_workers", "output_dir", "job_dir", "log_dir", "resume", "device", "precision",
+        "threads", "log_every", "pin_mem", "dist_eval"})
     if (option.name == name) return true;
-  return false;
+  return is_launch_option(option.name);
 }
 
 RunFolder open_folder(const LinprobeOptions& options) {
@@ -132,10 +136,12 @@ struct Position {
   double loss_sum = 0, lr_sum = 0;   // over the present epoch's steps
   double best = -1;                  // share of test images right
   std::int64_t best_epoch = -1;
+  std::int64_t rollbacks = 0;
 
   json to_json() const {
-    return {{"epoch", epoch},   {"step", step}, {"loss_sum", loss_sum},
-            {"lr_sum", lr_sum}, {"best", best}, {"best_epoch", best_epoch}};
+    return {{"epoch", epoch},        {"step", step}, {"loss_sum", loss_sum},
+            {"lr_sum", lr_sum},      {"best", best}, {"best_epoch", best_epoch},
+            {"rollbacks", rollbacks}};
   }
   static Position from_json(const json& j) {
     return {.epoch = j.at("epoch"),
@@ -143,7 +149,8 @@ struct Position {
             .loss_sum = j.at("loss_sum"),
             .lr_sum = j.at("lr_sum"),
             .best = j.at("best"),
-            .best_epoch = j.at("best_epoch")};
+            .best_epoch = j.at("best_epoch"),
+            .rollbacks = j.at("rollbacks")};
   }
 };
 
@@ -164,38 +171,28 @@ class ProbeTrainer {
   ordered_json run() {
     folder_ = open_folder(options_);
     const LogFile log(folder_.messages());
-    restore();
+    const bool resumed = folder_.existed && restore();
     describe(folder_, options_, encoder_hash_);
     trim_log(folder_.log(), position_.epoch);
     EventWriter events(options_.log_dir.empty() ? folder_.root : fs::path(options_.log_dir));
     info("encoder: ", encoder_.path.string(), "; ", sources_.train->size(), " training and ",
          sources_.test->size(), " test images of ", sources_.classes, " classes; lr ",
          peak_lr(options_));
-    LoaderOptions training = training_loader(options_.data, encoder_.encoder().config(),
-                                             {encoder_.info.mean, encoder_.info.std},
-                                             options_.batch_size, options_.seed);
-    training.pinned = options_.pin_mem && encoder_.encoder().device().is_cuda();
-    training.augment.min_scale = 0.08;
-    training.augment.single_draw = true;
-    Loader loader(*sources_.train, training);
-    std::optional<TestResult> last;
+    if (!resumed) save_state();  // so that there is always one to roll back to
     try {
-      while (position_.epoch < options_.epochs) {
-        train_epoch(loader);
-        last = test();
-        finish_epoch(*last, events);
-      }
-      if (!last) last = test();  // a finished probe, called again
+      while (position_.epoch < options_.epochs) run_epoch(events);
+      if (!last_test_) last_test_ = test();  // a finished probe, called again
     } catch (const StopRequested&) {
       save_state();
       fail(ExitCode::interrupted, "interrupted; ", (folder_.root / last_state).string(),
            " is written, and the same command goes on from there");
     }
-    ordered_json result = summary(encoder_, options_, sources_, last->counts);
+    ordered_json result = summary(encoder_, options_, sources_, last_test_->counts);
     result["epochs"] = options_.epochs;
     result["best_acc1"] = position_.best;
     result["best_epoch"] = position_.best_epoch;
-    return report_test(folder_.root, result, *last, sources_);
+    result["rollbacks"] = position_.rollbacks;
+    return report_test(folder_.root, result, *last_test_, sources_);
   }
 
  private:
@@ -209,16 +206,52 @@ class ProbeTrainer {
             .flop_per_image = training_flop_per_image(encoder_.encoder().config()) / 3};
   }
 
-  void train_epoch(Loader& loader) {
-    loader.start_epoch(position_.epoch, position_.step * options_.accum_iter);
-    EpochConsole console = this->console();
-    while (position_.step < steps_per_epoch_) {
-      if (stop_requested()) throw StopRequested();
-      take_step(loader, console);
+  LoaderOptions augmented_loader() const {
+    LoaderOptions loader = training_loader(
+        options_.data, encoder_.encoder().config(), {encoder_.info.mean, encoder_.info.std},
+        options_.batch_size, order_seed(options_.seed, position_.rollbacks));
+    loader.pinned = options_.pin_mem && encoder_.encoder().device().is_cuda();
+    loader.augment.min_scale = 0.08;
+    loader.augment.single_draw = true;
+    return loader;
+  }
+
+  void run_epoch(EventWriter& events) {
+    try {
+      train_epoch();
+      last_test_ = test();
+      finish_epoch(*last_test_, events);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::diverged) throw;
+      roll_back();
     }
   }
 
-  void take_step(Loader& loader, EpochConsole& console) {
+  void roll_back() {
+    const std::string where = str("epoch ", position_.epoch, ", step ", position_.step);
+    const std::int64_t rollbacks = position_.rollbacks + 1;
+    restore();
+    const std::string target =
+        str(last_state, " of epoch ", position_.epoch, ", step ", position_.step);
+    rollback_limit_.count(target, where, "lower --blr");
+    warn("the probe's loss is not finite at ", where, ": rolling back to ", target,
+         " and going on with another order of images");
+    trim_log(folder_.log(), position_.epoch);
+    position_.rollbacks = rollbacks;
+    loader_.reset();
+  }
+
+  void train_epoch() {
+    if (!loader_) loader_ = std::make_unique<Loader>(*sources_.train, augmented_loader());
+    loader_->start_epoch(position_.epoch, position_.step * options_.accum_iter);
+    EpochConsole console = this->console();
+    while (position_.step < steps_per_epoch_) {
+      if (stop_requested()) throw StopRequested();
+      take_step(console);
+    }
+  }
+
+  void take_step(EpochConsole& console) {
     const double epoch =
         static_cast<double>(position_.epoch) +
         static_cast<double>(position_.step) / static_cast<double>(steps_per_epoch_);
@@ -231,7 +264,7 @@ class ProbeTrainer {
     for (std::int64_t i = 0; i < options_.accum_iter; ++i) {
       const double begun = seconds_now();
       Batch batch;
-      const bool more = loader.next(batch);
+      const bool more = loader_->next(batch);
       SGMAE_ASSERT(more);
       const double loaded = seconds_now();
       const Features features = encode_batch(encoder_.encoder(), batch);
@@ -252,7 +285,7 @@ class ProbeTrainer {
     position_.loss_sum += sum / static_cast<double>(options_.accum_iter);
     position_.lr_sum += console.lr;
     ++position_.step;
-    if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step);
+    if (hooks_.after_step) hooks_.after_step(position_.epoch, position_.step, head_);
   }
 
   TestResult test() const {
@@ -302,9 +335,9 @@ class ProbeTrainer {
     write_safetensors(folder_.root / last_state, tensors, {{"probe", state.dump()}});
   }
 
-  void restore() {
+  bool restore() {  // false where there is nothing to go on from
     const fs::path path = folder_.root / last_state;
-    if (!folder_.existed || !fs::exists(path)) return;
+    if (!fs::exists(path)) return false;
     const TensorFile file = read_safetensors(path);
     try {
       const auto text = file.metadata.find("probe");
@@ -320,7 +353,9 @@ class ProbeTrainer {
     }
     head_.load(file);
     optimizer_.load(file);
+    zero_gradients(head_.parameters());
     info("resumed from ", path.string(), ": epoch ", position_.epoch, ", step ", position_.step);
+    return true;
   }
 
   const LinprobeOptions& options_;
@@ -333,6 +368,9 @@ class ProbeTrainer {
   std::string encoder_hash_;  // frozen, so computed once
   RunFolder folder_;
   Position position_;
+  std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
+  RollbackLimit rollback_limit_;
+  std::optional<TestResult> last_test_;
 };
 
 Features encode_all(const OpenedModel& encoder, const LinprobeOptions& options,
@@ -439,6 +477,7 @@ void LinprobeOptions::declare(Options& o) {
         "a held-out tenth of the training images");
   o.section("run");
   o.add("output_dir", output_dir, "folder of the probe: configuration, logs, checkpoints, result");
+  o.add("job_dir", job_dir, "output_dir, as MAE's submitit script calls it");
   o.add("log_dir", log_dir, "folder of TensorBoard events; empty: output_dir");
   o.add("resume", resume, "auto: go on where output_dir stopped; none: only start anew");
   o.add("eval", eval, "only test the classifier that the checkpoint holds");
@@ -447,10 +486,12 @@ void LinprobeOptions::declare(Options& o) {
   o.add("log_every", log_every, "steps between console lines");
   o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly");
   o.add("dist_eval", dist_eval, "accepted for MAE's command lines; one process tests all images");
+  launch.declare(o);
 }
 
 nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   if (!options.finetune.empty()) options.checkpoint = std::exchange(options.finetune, "");
+  if (!options.job_dir.empty()) options.output_dir = std::exchange(options.job_dir, "");
   check_options(options);
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);

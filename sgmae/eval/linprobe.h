@@ -18,7 +18,9 @@
 #include "sgmae/base/options.h"
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/eval/linear_head.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/launch_options.h"
 
 namespace sgmae {
 
@@ -49,6 +51,7 @@ struct LinprobeOptions {
 
   // [run]
   std::string output_dir = "./output_dir";
+  std::string job_dir;          // what MAE's submitit script calls output_dir
   std::string log_dir;          // TensorBoard events; "": output_dir
   std::string resume = "auto";  // auto: go on if output_dir holds this run; none
   bool eval = false;            // only test the classifier of `checkpoint`
@@ -59,6 +62,7 @@ struct LinprobeOptions {
   std::int64_t log_every = 20;
   bool pin_mem = true;     // batches in page-locked memory, where a GPU computes
   bool dist_eval = false;  // accepted for MAE's sake
+  LaunchOptions launch;
 
   FeatureKind features() const { return global_pool ? FeatureKind::mean : FeatureKind::cls; }
   void declare(Options& options);
@@ -66,8 +70,8 @@ struct LinprobeOptions {
 
 // What the caller may add. Exceptions pass through linprobe() and end it as a crash would.
 struct LinprobeHooks {
-  // After step number `step` - 1 of `epoch`, from 0.
-  std::function<void(std::int64_t epoch, std::int64_t step)> after_step;
+  // After step number `step` - 1 of `epoch`, from 0, of the head under training.
+  std::function<void(std::int64_t epoch, std::int64_t step, const LinearHead& head)> after_step;
 };
 
 // Runs the probe and returns what result.json holds: "acc1", "acc5", "class_mean" of the last

@@ -1,29 +1,20 @@
 #include "sgmae/io/checkpoint_file.h"
 
 #include <algorithm>
-#include <map>
-#include <unordered_set>
 
 #include "sgmae/base/file.h"
 #include "sgmae/io/safetensors.h"
+#include "sgmae/io/shard_index.h"
 #include "sgmae/io/torch_file.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 // In the order in which Hugging Face's own loader looks for them.
 constexpr const char* kFolderFiles[] = {"model.safetensors", "model.safetensors.index.json",
                                         "pytorch_model.bin", "pytorch_model.bin.index.json"};
-
-Json read_json(const fs::path& path) {
-  const std::string text = read_text(path, ExitCode::checkpoint);
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  check(json.is_object(), ExitCode::checkpoint, path.string(), " is not a whole JSON object");
-  return json;
-}
 
 bool is_there(const fs::path& path) {
   std::error_code error;  // such as a folder that may not be read: then it is not there for us
@@ -88,20 +79,8 @@ CheckpointContent read_one(const fs::path& path, Content kind) {
   return content;
 }
 
-// An index says of each tensor in which file beside it the tensor lies.
 CheckpointContent read_shards(const fs::path& path) {
-  const Json index = read_json(path);
-  const auto map = index.find("weight_map");
-  check(map != index.end() && map->is_object() && !map->empty(), ExitCode::checkpoint,
-        path.string(), " is JSON without a weight_map, so no index of weights");
-  std::map<std::string, std::unordered_set<std::string>> names_of;  // by file
-  for (const auto& [name, file] : map->items()) {
-    const bool plain = file.is_string() && !file.get_ref<const std::string&>().empty() &&
-                       file.get_ref<const std::string&>().find('/') == std::string::npos;
-    check(plain, ExitCode::checkpoint, path.string(), " names no plain file for the tensor ", name);
-    names_of[file].insert(name);
-  }
-
+  ShardIndex names_of = parse_shard_index(read_text(path, ExitCode::checkpoint), path.string());
   CheckpointContent content;
   content.weights = path;
   content.shards = names_of.size();
@@ -141,7 +120,9 @@ CheckpointContent read_checkpoint_file(const fs::path& path) {
                                    file.filename().string()) != std::end(kFolderFiles);
   for (const char* name : {"config", "preprocessor_config"}) {
     const fs::path beside = file.parent_path() / (std::string(name) + ".json");
-    if (of_folder && is_there(beside)) content.extra[name] = read_json(beside);
+    if (of_folder && is_there(beside))
+      content.extra[name] =
+          parse_json_object(read_text(beside, ExitCode::checkpoint), beside.string());
   }
   return content;
 }

@@ -6,11 +6,16 @@
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
 
 namespace sgmae {
 namespace {
+
+constexpr std::size_t largest_pending = 8192;  // bytes
 
 // The wire format of protocol buffers, as far as events need it.
 void put_varint(std::string& out, std::uint64_t value) {
@@ -66,15 +71,13 @@ EventWriter::EventWriter(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   const auto seconds = static_cast<std::int64_t>(seconds_now());
-  std::filesystem::path path;
-  for (int i = 0; path.empty() || std::filesystem::exists(path, error); ++i)
-    path = folder / str("events.out.tfevents.", seconds, ".sgmae.", ::getpid(), ".", i);
-  file_.open(path, std::ios::binary);
-  check(file_.is_open(), ExitCode::usage, "cannot write TensorBoard events into ", folder.string());
+  for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
+    path_ = folder / str("events.out.tfevents.", seconds, ".sgmae.", ::getpid(), ".", i);
   std::string version;
   put_bytes(version, 3, "brain.Event:2");
-  write_event(version, 0);
-  flush();
+  add_event(version, 0);
+  append_file(path_, pending_);
+  pending_.clear();
 }
 
 void EventWriter::scalar(const std::string& tag, double value, std::int64_t step) {
@@ -84,10 +87,22 @@ void EventWriter::scalar(const std::string& tag, double value, std::int64_t step
   put_raw(entry, static_cast<float>(value));
   put_bytes(summary, 1, entry);
   put_bytes(content, 5, summary);
-  write_event(content, step);
+  add_event(content, step);
+  if (pending_.size() >= largest_pending) flush();
 }
 
-void EventWriter::write_event(const std::string& content, std::int64_t step) {
+void EventWriter::flush() {
+  if (pending_.empty()) return;
+  try {
+    append_file(path_, pending_);
+  } catch (const Error& error) {
+    if (!std::exchange(warned_, true))
+      warn(error.what(), "; TensorBoard will lack events of this run");
+  }
+  pending_.clear();
+}
+
+void EventWriter::add_event(const std::string& content, std::int64_t step) {
   std::string event;
   put_tag(event, 1, 1);
   put_raw(event, seconds_now());
@@ -100,7 +115,7 @@ void EventWriter::write_event(const std::string& content, std::int64_t step) {
   put_raw(frame, masked_crc(length));
   frame += event;
   put_raw(frame, masked_crc(event));
-  file_.write(frame.data(), static_cast<std::streamsize>(frame.size()));
+  pending_ += frame;
 }
 
 }  // namespace sgmae

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <span>
 #include <string>
 
@@ -14,14 +13,21 @@ class EventWriter {
  public:
   // Creates `folder` where it is missing. Throws Error(usage) when it cannot be written.
   explicit EventWriter(const std::filesystem::path& folder);
+  ~EventWriter() { flush(); }
+  EventWriter(const EventWriter&) = delete;
+  EventWriter& operator=(const EventWriter&) = delete;
 
   void scalar(const std::string& tag, double value, std::int64_t step);
-  void flush() { file_.flush(); }
+  // Events that cannot be written later on (full disk) are left out, and the first time warned of:
+  // training goes on without them.
+  void flush();
 
  private:
-  void write_event(const std::string& content, std::int64_t step);
+  void add_event(const std::string& content, std::int64_t step);
 
-  std::ofstream file_;
+  std::filesystem::path path_;
+  std::string pending_;  // whole frames
+  bool warned_ = false;
 };
 
 // CRC-32C (Castagnoli) of `bytes`.

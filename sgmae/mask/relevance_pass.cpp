@@ -18,7 +18,10 @@ void PositionBias::add(const at::Tensor& object_side, const std::vector<std::uin
   SGMAE_ASSERT(static_cast<std::int64_t>(count_.size()) == n);
   const std::uint8_t* from = side.data_ptr<std::uint8_t>();
   for (std::int64_t image = 0; image < side.size(0); ++image, from += n) {
-    if (degenerate[image]) continue;
+    if (degenerate[image]) {
+      ++degenerate_;
+      continue;
+    }
     for (std::int64_t p = 0; p < n; ++p) count_[p] += from[p];
     ++images_;
   }
@@ -45,6 +48,29 @@ double PositionBias::value() const {
 double PositionBias::by_chance() const {
   const double share = object_share();
   return images_ == 0 ? 0 : share * (1 - share) / static_cast<double>(images_);
+}
+
+bool PositionBias::follows_position() const {
+  return value() - by_chance() > kPositionBiasWarning;
+}
+
+nlohmann::json PositionBias::state() const {
+  return {{"count", count_}, {"images", images_}, {"degenerate", degenerate_}};
+}
+
+void PositionBias::restore(const nlohmann::json& state) {
+  count_ = state.at("count").get<std::vector<double>>();
+  images_ = state.at("images");
+  degenerate_ = state.at("degenerate");
+}
+
+void warn_of_position(const PositionBias& bias) {
+  warn("guidance follows position rather than content: the object side varies over the grid by ",
+       fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", a warning above ",
+       fixed(kPositionBiasWarning, 2),
+       "). Unless the objects of these images all lie at the same place, begin later, or try "
+       "another --guide_features or --guide_center (least positional as a rule: block_out, "
+       "position)");
 }
 
 std::vector<std::int64_t> position_sample(std::int64_t images, std::int64_t count,
@@ -85,26 +111,19 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
     const Guide guide = make_guide(model, batch.pixels, options, position_mean, batch.index);
     bias.add(guide.object_side, guide.degenerate);
     const at::Tensor relevance = guide.relevance.to(at::kCPU).contiguous();
-    for (std::int64_t i = 0; i < batch.size(); ++i) {
-      stats.degenerate += guide.degenerate[i];
+    for (std::int64_t i = 0; i < batch.size(); ++i)
       writer.put(batch.index[i], {relevance.data_ptr<float>() + i * n, n});
-    }
     stats.images += batch.size();
     stats.exact_solves += guide.exact_solves;
     if (progress) progress(stats.images);
   }
   writer.commit();
+  stats.degenerate = bias.degenerate();
   stats.position_bias = bias.value();
   stats.bias_by_chance = bias.by_chance();
   stats.object_share = bias.object_share();
-  stats.follows_position = stats.position_bias - stats.bias_by_chance > kPositionBiasWarning;
-  if (stats.follows_position)
-    warn("guidance follows position rather than content: the object side varies over the grid by ",
-         fixed(stats.position_bias, 4), " (chance ", fixed(stats.bias_by_chance, 4),
-         ", a warning above ", fixed(kPositionBiasWarning, 2),
-         "). Unless the objects of these images all lie at the same place, begin later, or try "
-         "another "
-         "--guide_features or --guide_center (least positional as a rule: block_out, position)");
+  stats.follows_position = bias.follows_position();
+  if (stats.follows_position) warn_of_position(bias);
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return stats;
 }

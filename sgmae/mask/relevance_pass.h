@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -26,20 +27,28 @@ class PositionBias {
   void add(const at::Tensor& object_side, const std::vector<std::uint8_t>& degenerate);
 
   std::int64_t images() const { return images_; }
-  double object_share() const;  // mean of the object side
+  std::int64_t degenerate() const { return degenerate_; }  // left out
+  double object_share() const;                             // mean of the object side
   // Variance over the N grid positions of the mean object side. 0: objects lie anywhere alike;
   // `object_share * (1 - object_share)`: every image is cut at the same place.
   double value() const;
   // What value() would be on average if every patch fell on a side by chance.
   double by_chance() const;
+  // value() is above chance by more than kPositionBiasWarning.
+  bool follows_position() const;
+
+  nlohmann::json state() const;
+  void restore(const nlohmann::json& state);
 
  private:
   std::vector<double> count_;  // [N]
-  std::int64_t images_ = 0;
+  std::int64_t images_ = 0, degenerate_ = 0;
 };
 
 // Above this, value() - by_chance() says that guidance follows position rather than content.
 inline constexpr double kPositionBiasWarning = 0.02;
+
+void warn_of_position(const PositionBias& bias);  // says so and what may help
 
 struct RelevancePassStats {
   std::int64_t images = 0;        // looked at

@@ -46,11 +46,12 @@ bool SelfGuidedMask::started(std::int64_t epoch) const {
   return start_ >= 0 && epoch >= start_;
 }
 
-at::Tensor SelfGuidedMask::batch_relevance(const Batch& batch) const {
-  if (model_ != nullptr)
-    return make_guide(*model_, batch.pixels, guide_, position_mean_, batch.index)
-        .relevance.to(at::kCPU)
-        .contiguous();
+at::Tensor SelfGuidedMask::batch_relevance(const Batch& batch) {
+  if (model_ != nullptr) {
+    const Guide guide = make_guide(*model_, batch.pixels, guide_, position_mean_, batch.index);
+    online_bias_.add(guide.object_side, guide.degenerate);
+    return guide.relevance.to(at::kCPU).contiguous();
+  }
   const std::int64_t n = rows_ * columns_;
   at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
   float* const to = relevance.data_ptr<float>();

@@ -10,6 +10,7 @@
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/options.h"
 #include "sgmae/mask/relevance_map.h"
+#include "sgmae/mask/relevance_pass.h"
 #include "sgmae/mask/strategy.h"
 
 namespace sgmae {
@@ -22,8 +23,8 @@ struct SelfGuidedOptions {
   std::uint64_t seed = 0;
 };
 
-// Until start() every mask is random (the same masks as RandomMask with that seed). Nothing here
-// needs saving: a resumed run calls start() again with the same epoch and the same map file.
+// Until start() every mask is random (the same masks as RandomMask with that seed). No mask depends
+// on what came before: a resumed run calls start() again with the same epoch and the same map file.
 class SelfGuidedMask : public MaskStrategy {
  public:
   // Throws Error(usage) for options that check_hints refuses.
@@ -44,8 +45,12 @@ class SelfGuidedMask : public MaskStrategy {
   // Masks made at random after the start because their image is degenerate.
   std::int64_t degenerate_count() const { return degenerate_; }
 
+  // Without stored maps: where the object sides of images planned so far lay, on their crops. The
+  // caller clears or restores it.
+  PositionBias& online_bias() { return online_bias_; }
+
  private:
-  at::Tensor batch_relevance(const Batch& batch) const;  // [B, N] fp32
+  at::Tensor batch_relevance(const Batch& batch);  // [B, N] fp32
 
   std::int64_t rows_, columns_, n_visible_;
   SelfGuidedOptions options_;
@@ -56,6 +61,7 @@ class SelfGuidedMask : public MaskStrategy {
   GuideOptions guide_;
   at::Tensor position_mean_;
   std::int64_t degenerate_ = 0;
+  PositionBias online_bias_;
 };
 
 }  // namespace sgmae

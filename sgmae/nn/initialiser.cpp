@@ -10,17 +10,16 @@
 #include "sgmae/base/rng.h"
 
 namespace sgmae {
-namespace {
 
 template <class Draw>
-at::Tensor drawn(at::IntArrayRef shape, Rng rng, Draw draw) {
+at::Tensor Initialiser::drawn(at::IntArrayRef shape, Draw draw) const {
   at::Tensor tensor = at::empty(shape, at::kFloat);
+  if (!seed_) return tensor;
+  Rng rng(*seed_, 0, parameters_.size(), Purpose::initialise);
   float* values = tensor.data_ptr<float>();
   for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(draw(rng));
   return tensor;
 }
-
-}  // namespace
 
 Parameter* Initialiser::add(const std::string& name, at::Tensor value, bool trained) {
   SGMAE_ASSERT(parameters_.size() < parameters_.capacity());
@@ -42,13 +41,11 @@ Parameter* Initialiser::trained(const std::string& name, at::Tensor value) {
 }
 
 Parameter* Initialiser::uniform(const std::string& name, at::IntArrayRef shape, double bound) {
-  Rng rng(seed_, 0, parameters_.size(), Purpose::initialise);
-  return add(name, drawn(shape, rng, [&](Rng& r) { return r.uniform(-bound, bound); }), true);
+  return add(name, drawn(shape, [&](Rng& rng) { return rng.uniform(-bound, bound); }), true);
 }
 
 Parameter* Initialiser::normal(const std::string& name, at::IntArrayRef shape, double deviation) {
-  Rng rng(seed_, 0, parameters_.size(), Purpose::initialise);
-  return add(name, drawn(shape, rng, [&](Rng& r) { return deviation * r.normal(); }), true);
+  return add(name, drawn(shape, [&](Rng& rng) { return deviation * rng.normal(); }), true);
 }
 
 Parameter* Initialiser::xavier(const std::string& name, at::IntArrayRef shape, std::int64_t fan_in,

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,11 @@
 namespace sgmae {
 
 // Adds parameters to a list whose capacity holds them all: layers keep pointers into it. Each
-// tensor has a random stream of its own, keyed by its position in the list.
+// tensor has a random stream of its own, keyed by its position in the list. Without a seed nothing
+// is drawn, and what would have been stays undefined until it is written: for weights from a file.
 class Initialiser {
  public:
-  Initialiser(std::vector<Parameter>& parameters, std::uint64_t seed)
+  Initialiser(std::vector<Parameter>& parameters, std::optional<std::uint64_t> seed)
       : parameters_(parameters), seed_(seed) {}
 
   Parameter* constant(const std::string& name, at::IntArrayRef shape, float value);
@@ -37,9 +39,11 @@ class Initialiser {
 
  private:
   Parameter* add(const std::string& name, at::Tensor value, bool trained);
+  template <class Draw>
+  at::Tensor drawn(at::IntArrayRef shape, Draw draw) const;
 
   std::vector<Parameter>& parameters_;
-  std::uint64_t seed_;
+  std::optional<std::uint64_t> seed_;
 };
 
 }  // namespace sgmae

@@ -48,7 +48,8 @@ struct Mae::State {
                               const at::Tensor& latent, DecoderTrace& trace);
 };
 
-Mae::Mae(const MaeConfig& config, std::uint64_t seed) : state_(std::make_unique<State>()) {
+Mae::Mae(const MaeConfig& config, std::optional<std::uint64_t> seed)
+    : state_(std::make_unique<State>()) {
   check_config(config);
   State& s = *state_;
   s.config = config;

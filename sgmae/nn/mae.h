@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,8 @@ struct MaeOutput {    // on the device of the pixels
 
 class Mae {
  public:
-  // Weights drawn as in MAE (method.md 2.1) from `seed`.
-  Mae(const MaeConfig& config, std::uint64_t seed);
+  // Weights drawn as in MAE (method.md 2.1) from `seed`; without one undefined, to be written over.
+  Mae(const MaeConfig& config, std::optional<std::uint64_t> seed);
   ~Mae();
   Mae(Mae&&) noexcept;
   Mae& operator=(Mae&&) noexcept;

@@ -25,7 +25,8 @@ constexpr double batch_norm_eps = 1e-6;  // MAE's linear probe
 
 }  // namespace
 
-Vit::Vit(const VitConfig& config, std::uint64_t seed) : state_(std::make_unique<State>()) {
+Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
+    : state_(std::make_unique<State>()) {
   check_config(config);
   State& s = *state_;
   const std::int64_t dim = config.size.dim;

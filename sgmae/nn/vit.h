@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "sgmae/nn/config.h"
@@ -25,8 +26,9 @@ struct VitTrace {
 class Vit {
  public:
   // Weights drawn as in MAE from `seed`; the head's as in its fine-tuning, N(0, 2e-5) and bias 0.
-  // All are trained, positions too, except the statistics of a batch_norm_head.
-  Vit(const VitConfig& config, std::uint64_t seed);
+  // All are trained, positions too, except the statistics of a batch_norm_head. Without a seed the
+  // weights are undefined, to be written over.
+  Vit(const VitConfig& config, std::optional<std::uint64_t> seed);
   ~Vit();
   Vit(Vit&&) noexcept;
   Vit& operator=(Vit&&) noexcept;

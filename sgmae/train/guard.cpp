@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "sgmae/base/error.h"
+
 namespace sgmae {
 
 double RecentValues::mean() const {
@@ -60,6 +62,17 @@ void StepGuard::restore(const nlohmann::json& state) {
   log_norm_.restore(state.at("log_norm").get<std::vector<double>>());
   bad_in_a_row_ = state.at("bad_in_a_row");
   skipped_ = state.at("skipped");
+}
+
+void RollbackLimit::count(const std::string& target, const std::string& where,
+                          const std::string& advice) {
+  check(last_ != target, ExitCode::diverged, "training diverged twice after ", target, " (", where,
+        "); ", advice);
+  last_ = target;
+}
+
+std::uint64_t order_seed(std::uint64_t seed, std::int64_t rollbacks) {
+  return seed + static_cast<std::uint64_t>(rollbacks) * 0x9E3779B97F4A7C15ull;
 }
 
 }  // namespace sgmae

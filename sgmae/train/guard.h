@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 namespace sgmae {
@@ -61,5 +62,20 @@ class StepGuard {
   int bad_in_a_row_ = 0;
   std::int64_t skipped_ = 0;
 };
+
+// A run may be rolled back to the same place once: one that diverges from there again would for
+// ever.
+class RollbackLimit {
+ public:
+  // Counts a roll-back to `target` because of what happened at `where`. Throws Error(diverged),
+  // with `advice`, where the one before went to the same.
+  void count(const std::string& target, const std::string& where, const std::string& advice);
+
+ private:
+  std::string last_;
+};
+
+// The seed of the order of images, another after each roll-back: the same order might end the same.
+std::uint64_t order_seed(std::uint64_t seed, std::int64_t rollbacks);
 
 }  // namespace sgmae

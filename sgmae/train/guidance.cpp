@@ -1,6 +1,10 @@
 #include "sgmae/train/guidance.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <iterator>
+#include <set>
+#include <utility>
 
 #include "sgmae/analysis/guide_start.h"
 #include "sgmae/base/log.h"
@@ -40,12 +44,27 @@ GuideOptions guide_options(const PretrainOptions& o) {
   return guide;
 }
 
+std::string maps_name(std::int64_t epoch) {
+  return str("relevance-", epoch, ".safetensors");
+}
+
+std::optional<std::int64_t> parse_maps_name(const std::string& file) {
+  long long epoch = 0;
+  if (std::sscanf(file.c_str(), "relevance-%lld", &epoch) != 1 || file != maps_name(epoch))
+    return std::nullopt;
+  return epoch;
+}
+
 }  // namespace
 
 Guidance::Guidance(const PretrainOptions& options, const Source& source,
                    const LoaderOptions& loader, const Mae& model, const RunFolder& folder)
     : options_(options), source_(source), loader_(loader), model_(model), folder_(folder) {
   make_strategy();
+}
+
+bool Guidance::is_online() const {
+  return start_ && options_.mask_source == MaskSource::online;
 }
 
 void Guidance::make_strategy() {
@@ -109,7 +128,7 @@ void Guidance::decide_start(std::int64_t epoch) {
 }
 
 fs::path Guidance::maps_path() const {
-  return folder_.maps() / str("relevance-", *maps_epoch_, ".safetensors");
+  return folder_.maps() / maps_name(*maps_epoch_);
 }
 
 MapInfo Guidance::maps_info(const std::string& hash) const {
@@ -150,6 +169,22 @@ void Guidance::make_maps(std::int64_t epoch, const Mae& model) {
   open_maps();
 }
 
+// A checkpoint's masks come from the newest maps made up to its epoch. Later ones are left of a run
+// that was rolled back, and would be made again.
+void Guidance::prune_maps(const std::vector<std::int64_t>& epochs) const {
+  std::set<std::int64_t> made;
+  std::error_code ignored;  // a folder that is not there has no maps
+  for (const auto& entry : fs::directory_iterator(folder_.maps(), ignored))
+    if (const auto epoch = parse_maps_name(entry.path().filename().string())) made.insert(*epoch);
+  std::set<std::int64_t> needed;
+  if (maps_epoch_) needed.insert(*maps_epoch_);
+  for (const std::int64_t epoch : epochs)
+    if (const auto later = made.upper_bound(epoch); later != made.begin())
+      needed.insert(*std::prev(later));
+  for (const std::int64_t epoch : made)
+    if (needed.count(epoch) == 0) fs::remove(folder_.maps() / maps_name(epoch));
+}
+
 void Guidance::open_maps() {
   if (options_.mask_source == MaskSource::online) {
     self_guided_->start(*start_, model_, guide_options(options_), position_mean_);
@@ -170,10 +205,22 @@ MaskPlan Guidance::plan(const Batch& batch, std::int64_t epoch) {
 }
 
 void Guidance::end_epoch(std::int64_t epoch) {
+  if (is_online()) report_online();
   if (options_.probe_images > 0) measure();
   // A start_epoch > 0 leaves a gap, which the first measurement fills.
   while (!history_.empty() && static_cast<std::int64_t>(history_.size()) <= epoch)
     history_.push_back(history_.back());
+}
+
+// A stored pass reports when it is made; this is its counterpart, over the epoch's batches.
+void Guidance::report_online() {
+  const PositionBias bias = std::exchange(self_guided_->online_bias(), {});
+  const bool followed = !pass_.is_null() && pass_.at("follows_position").get<bool>();
+  if (bias.follows_position() && !followed) warn_of_position(bias);
+  pass_ = {{"position_bias", bias.value()},
+           {"object_share", bias.object_share()},
+           {"degenerate", bias.degenerate()},
+           {"follows_position", bias.follows_position()}};
 }
 
 void Guidance::measure() {
@@ -251,6 +298,7 @@ json Guidance::state() const {
   json state{{"history", history}, {"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}};
   if (start_) state["start"] = *start_;
   if (maps_epoch_) state["maps_epoch"] = *maps_epoch_;
+  if (is_online()) state["online_bias"] = self_guided_->online_bias().state();
   return state;
 }
 
@@ -268,6 +316,7 @@ void Guidance::restore(const json& state, const at::Tensor& position_mean) {
                                              : std::nullopt;
   position_mean_ = position_mean;
   make_strategy();  // one that has not started
+  if (is_online()) self_guided_->online_bias().restore(state.at("online_bias"));
   if (!maps_epoch_) return;
   if (options_.mask_source == MaskSource::online || fs::exists(maps_path())) {
     open_maps();

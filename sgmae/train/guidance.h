@@ -51,6 +51,10 @@ class Guidance {
   const at::Tensor& position_mean() const { return position_mean_; }  // undefined where not used
   nlohmann::json description() const;  // for ModelInfo::guide; null for random masks
 
+  // Removes stored maps that no checkpoint at the beginning of, or inside, one of `epochs` needs to
+  // go on from it.
+  void prune_maps(const std::vector<std::int64_t>& epochs) const;
+
   // State between two steps. restore() opens the maps again; where they are lost it makes them from
   // the checkpoint of the same epoch, and throws Error(checkpoint) when that is lost too.
   nlohmann::json state() const;
@@ -61,6 +65,8 @@ class Guidance {
   void decide_start(std::int64_t epoch);
   void make_maps(std::int64_t epoch, const Mae& model);
   void open_maps();
+  bool is_online() const;  // guidance has begun, from the present model
+  void report_online();
   void measure();
   std::vector<double> masked_share() const;
   NextBatch whole_images(std::vector<std::int64_t> subset) const;

@@ -103,9 +103,7 @@ void PretrainOptions::declare(Options& o) {
         "epochs between k-NN tests on the data set's own test part, and one before training; 0: "
         "never");
   o.add("online_knn_every", online_knn_every, "knn_every by its longer name");
-  o.add("nodes", nodes, "accepted for MAE's command lines; this program trains in one process");
-  o.add("ngpus", ngpus, "likewise");
-  o.add("use_volta32", use_volta32, "likewise");
+  launch.declare(o);
 }
 
 MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels) {
@@ -144,11 +142,10 @@ GuideStart guide_start(const PretrainOptions& o) {
 
 bool may_change_on_resume(const std::string& name) {
   static const std::set<std::string> names{
-      "data_path",        "data_format", "data_root",  "num_workers", "pin_mem",
-      "output_dir",       "job_dir",     "log_dir",    "resume",      "device",
-      "precision",        "threads",     "save_every", "log_every",   "knn_every",
-      "online_knn_every", "nodes",       "ngpus",      "use_volta32", "keep_checkpoints"};
-  return names.count(name) > 0;
+      "data_path",  "data_format", "data_root", "num_workers",      "pin_mem",         "output_dir",
+      "job_dir",    "log_dir",     "resume",    "device",           "precision",       "threads",
+      "save_every", "log_every",   "knn_every", "online_knn_every", "keep_checkpoints"};
+  return names.count(name) > 0 || is_launch_option(name);
 }
 
 void check_options(const PretrainOptions& o) {
@@ -186,9 +183,7 @@ void check_options(const PretrainOptions& o) {
   const bool automatic = guide_start(o).automatic;
   need(!(automatic && o.probe_images == 0 && o.mask_strategy == MaskStrategyKind::self_guided),
        "guide_start = auto needs the exploitation rate; set probe_images to 64 or more");
-  if (o.nodes * o.ngpus > 1)
-    warn("this program trains in one process: for the effective batch of ", o.nodes, " nodes with ",
-         o.ngpus, " GPUs set --accum_iter ", o.accum_iter * o.nodes * o.ngpus);
+  check_launch(o.launch, o.accum_iter);
 }
 
 }  // namespace sgmae

@@ -10,6 +10,7 @@
 #include "sgmae/mask/options.h"
 #include "sgmae/nn/config.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/launch_options.h"
 
 namespace sgmae {
 
@@ -72,9 +73,7 @@ struct PretrainOptions {
   std::int64_t knn_every = 0;         // epochs between k-NN tests; 0: never
   std::int64_t online_knn_every = 0;  // knn_every by its longer name
 
-  // For pasting MAE's submitit lines.
-  int nodes = 1, ngpus = 1;
-  bool use_volta32 = false;
+  LaunchOptions launch;
 
   void declare(Options& options);
 };

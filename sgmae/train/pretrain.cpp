@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "sgmae/base/clock.h"
 #include "sgmae/base/log.h"
@@ -128,7 +127,7 @@ class Trainer {
 
   Position position_;
   std::unique_ptr<Loader> loader_;  // made anew after a rollback, with another order of images
-  std::optional<CheckpointName> rolled_back_to_;
+  RollbackLimit rollback_limit_;
   std::int64_t last_x_ = -1;  // of TensorBoard
   std::int64_t images_trained_ = 0;
   double seconds_trained_ = 0, seconds_waited_ = 0;
@@ -222,7 +221,7 @@ void Trainer::train_epoch() {
 
   if (!loader_) {
     LoaderOptions loader = loader_options_;
-    loader.seed += static_cast<std::uint64_t>(position_.rollbacks) * 0x9E3779B97F4A7C15ull;
+    loader.seed = order_seed(loader.seed, position_.rollbacks);
     loader_ = std::make_unique<Loader>(*source_, loader);
   }
   loader_->start_epoch(position_.epoch, position_.step * options_.accum_iter);
@@ -333,7 +332,7 @@ void Trainer::finish_epoch(const EpochConsole& console) {
 }
 
 void Trainer::log_epoch(const ordered_json& entries) {
-  std::ofstream(folder_.log(), std::ios::app) << entries.dump() << std::endl;
+  append_log(folder_.log(), entries);
   const std::int64_t x = 1000 * position_.epoch;
   for (const auto& [key, value] : entries.items()) {
     if (key == "train_loss" || key == "train_lr" || key == "epoch") continue;
@@ -385,7 +384,7 @@ void Trainer::save() {
 }
 
 // Removes what nothing needs any more: checkpoints inside epochs once there is a later one, those
-// beyond keep_checkpoints, and the state of all but the newest.
+// beyond keep_checkpoints, the state of all but the newest, and maps that these were not guided by.
 void Trainer::prune() const {
   const auto names = list_checkpoints(folder_.checkpoints(), false);
   std::int64_t newer = 0;
@@ -399,6 +398,10 @@ void Trainer::prune() const {
     fs::remove(folder_.checkpoints() / name->state());
     fs::remove(folder_.checkpoints() / name->file());
   }
+  std::vector<std::int64_t> epochs;
+  for (const CheckpointName& name : list_checkpoints(folder_.checkpoints(), true))
+    epochs.push_back(name.epoch);
+  guidance_.prune_maps(epochs);
 }
 
 void Trainer::restore(const fs::path& model_path) {
@@ -438,8 +441,8 @@ void Trainer::restore(const fs::path& model_path) {
 void Trainer::roll_back() {
   const CheckpointName target = list_checkpoints(folder_.checkpoints(), true).back();
   const std::string where = str("epoch ", position_.epoch, ", step ", position_.step);
-  check(rolled_back_to_ != target, ExitCode::diverged, "training diverged twice after ",
-        target.file(), " (", where, "); lower --blr, set --clip_grad 1, or use --precision fp32");
+  rollback_limit_.count(target.file(), where,
+                        "lower --blr, set --clip_grad 1, or use --precision fp32");
   const std::int64_t rollbacks = position_.rollbacks + 1;
   warn(StepGuard::spoiled_after, " bad steps in a row at ", where, ": rolling back to ",
        target.file(), " and going on with another order of images");
@@ -449,7 +452,6 @@ void Trainer::roll_back() {
   guard_.forget();
   trim_log(folder_.log(), position_.epoch);
   position_.rollbacks = rollbacks;
-  rolled_back_to_ = target;
   loader_.reset();
 }
 

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
 #include "sgmae/base/version.h"
 
 namespace sgmae {
@@ -137,6 +138,14 @@ void describe_run(const RunFolder& folder, const Options& options, std::uint64_t
   if (const std::string commit = git_commit(); !commit.empty()) environment["git"] = commit;
   for (const auto& [key, value] : more_environment.items()) environment[key] = value;
   write_file(folder.environment(), environment.dump(2) + "\n");
+}
+
+void append_log(const fs::path& log, const ordered_json& entries) {
+  try {
+    append_file(log, entries.dump() + "\n");
+  } catch (const Error& error) {
+    warn(error.what(), "; it will lack this epoch");
+  }
 }
 
 void trim_log(const fs::path& log, std::int64_t epoch) {

@@ -51,6 +51,10 @@ void describe_run(const RunFolder& folder, const PretrainOptions& options,
 void describe_run(const RunFolder& folder, const Options& options, std::uint64_t seed,
                   const nlohmann::json& more_environment);
 
+// Appends a line to log.txt. Where it cannot be written (full disk) that is warned of and the line
+// left out: training does not depend on it.
+void append_log(const std::filesystem::path& log, const nlohmann::ordered_json& entries);
+
 // Drops the lines of log.txt from `epoch` on: they are about to be made again.
 void trim_log(const std::filesystem::path& log, std::int64_t epoch);
 

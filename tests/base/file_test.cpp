@@ -1,6 +1,9 @@
 #include "sgmae/base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 namespace sgmae {
 namespace {
@@ -37,6 +40,32 @@ TEST_F(FileTest, ErrorsCarryTheCallersCode) {
   }
   EXPECT_THROW(read_file(folder_), Error);
   EXPECT_THROW(write_file(folder_ / "no" / "folder", "x"), Error);
+}
+
+TEST_F(FileTest, AppendsAllOrNothing) {
+  append_file(folder_ / "log", "one\n");
+  append_file(folder_ / "log", "two\n");
+  EXPECT_EQ(read_text(folder_ / "log"), "one\ntwo\n");
+
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit tight{12, before.rlim_max};  // half of the next line fits
+  setrlimit(RLIMIT_FSIZE, &tight);
+  std::string message;
+  try {
+    append_file(folder_ / "log", "three and more\n");
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_NE(message.find("File too large"), std::string::npos) << message;
+  EXPECT_EQ(read_text(folder_ / "log"), "one\ntwo\n") << "no part of a line stays";
+  append_file(folder_ / "log", "three\n");
+  EXPECT_EQ(read_text(folder_ / "log"), "one\ntwo\nthree\n");
+
+  EXPECT_THROW(append_file("/dev/full", "x"), Error);
+  EXPECT_THROW(append_file(folder_, "x"), Error);
 }
 
 TEST_F(FileTest, MapsWhatWasWritten) {

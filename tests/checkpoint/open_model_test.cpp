@@ -67,6 +67,21 @@ INSTANTIATE_TEST_SUITE_P(Families, Peers,
                                              "timm_reg", "timm_reg", Family::dinov2, {.heads = 2}}),
                          [](const auto& info) { return info.param.folder; });
 
+// Without and with registers transformers resizes positions in two ways; up, down and not square.
+TEST(OpenModel, Dinov2FollowsAnotherGridAsTransformersDoes) {
+  for (const std::string folder : {"hf_dinov2_plain", "hf_dinov2"}) {
+    const TensorFile expected = read_safetensors(kData + folder + "/resized.safetensors");
+    for (const std::string size : {"12x20", "20x8", "4x4"}) {
+      const at::Tensor& pixels = *expected.find(size + ".pixels");
+      const OpenedModel opened =
+          open_model(kData + folder, {.height = pixels.size(2), .width = pixels.size(3)});
+      EXPECT_LT(relative_error(opened.encoder().encode(pixels), *expected.find(size + ".latent")),
+                1e-5)
+          << folder << " " << size;
+    }
+  }
+}
+
 // transformers 4 and published files, 5.x in memory, and 5.x as saved: three names for one model.
 TEST(OpenModel, ReadsThreeLayoutsOfTransformers) {
   const NamedTensors saved = read_safetensors(kData + "hf_vit_mae/model.safetensors").tensors;

@@ -139,6 +139,17 @@ TEST_F(Program, UnderstandsMaesFinetuningLine) {
       4, "absent.pth");
 }
 
+TEST_F(Program, TrainsInOneProcessWhateverTheLauncherSays) {
+  const std::string line =
+      " --world_size 1 --local_rank -1 --dist_url env:// --dist_on_itp --nodes 1 --ngpus 1 ";
+  expect("pretrain --data_path absent" + line, 3, "absent");
+  expect("finetune --finetune absent.pth --data_path images" + line, 4, "absent.pth");
+  expect("linprobe --job_dir run --finetune absent.pth --data_path images" + line, 4, "absent.pth");
+  expect("pretrain --data_path absent --world_size 8", 2, "one process");
+  expect("finetune --data_path absent --world_size 8", 2, "one process");
+  expect("linprobe --finetune absent.pth --data_path absent --world_size 8", 2, "one process");
+}
+
 TEST_F(Program, FinetuningRecipesFitTheCommand) {
   const auto listed = nlohmann::json::parse(run("recipes list --json").out);
   int recipes = 0;
@@ -386,6 +397,8 @@ TEST_F(Program, InspectsConvertsAndExtracts) {
   expect("convert model.safetensors model.safetensors --to timm", 2, "the checkpoint itself");
   expect("inspect images/0.png", 4, "image");
   expect("extract --checkpoint hf images/0.png --output c.txt", 2, ".npy");
+  expect("extract --checkpoint hf --data_path images --data_format webdataset --output c.npy", 3,
+         "no .tar file");
 }
 
 TEST_F(Program, EncoderOnlyFilesAreNotReconstructed) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <limits>
 #include <sstream>
@@ -92,7 +93,7 @@ ExitCode exit_code(const std::function<void()>& run, std::string* message = null
 }
 
 FinetuneHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void()> what) {
-  return {[=](std::int64_t e, std::int64_t s) {
+  return {[=](std::int64_t e, std::int64_t s, const Vit&) {
     if (e == epoch && s == step) what();
   }};
 }
@@ -173,8 +174,38 @@ TEST_F(Finetune, BrokenAndResumedEqualsUnbroken) {
   EXPECT_EQ(
       exit_code([&] { finetune(with_all("tested"), at_step(0, 3, [] { std::raise(SIGTERM); })); }),
       ExitCode::interrupted);
-  finetune(with_all("tested"));
+  FinetuneOptions named = with_all("tested");
+  named.data.data_format = DataFormat::idx;  // what it was taken for
+  finetune(named);
   expect_same_run(root_ / "unbroken", root_ / "tested");
+}
+
+// Spoils the weights in epoch 1, `times` times. Tensors are handles, so a view of them is enough.
+FinetuneHooks spoil(int times) {
+  return {[left = times](std::int64_t epoch, std::int64_t step, const Vit& model) mutable {
+    if (epoch != 1 || step != 3 || left-- <= 0) return;
+    model.parameters().front().value.fill_(std::numeric_limits<float>::quiet_NaN());
+  }};
+}
+
+TEST_F(Finetune, RollsBackFromSpoiledWeightsAndFinishes) {
+  const auto result = finetune(options("run"), spoil(1));
+  EXPECT_EQ(result["rollbacks"], 1);
+  EXPECT_EQ(result["skipped_steps"], 3) << "the rest of the epoch, whose test then says no numbers";
+  EXPECT_TRUE(std::isfinite(result["test_loss"].get<double>()));
+  EXPECT_EQ(log_lines(root_ / "run").size(), 2u) << "one line per epoch in spite of the repeat";
+
+  FinetuneOptions longer = options("longer");
+  longer.batch_size = 3;  // eight bad steps in a row end the epoch before its test does
+  const auto other = finetune(longer, spoil(1));
+  EXPECT_EQ(other["rollbacks"], 1);
+  EXPECT_EQ(other["skipped_steps"], 8);
+
+  std::string message;
+  EXPECT_EQ(exit_code([&] { finetune(options("hopeless"), spoil(2)); }, &message),
+            ExitCode::diverged);
+  EXPECT_NE(message.find("diverged twice after"), std::string::npos) << message;
+  EXPECT_NE(message.find("lower --blr"), std::string::npos) << message;
 }
 
 TEST_F(Finetune, WorkersDoNotChangeTheResult) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <sstream>
@@ -100,12 +101,12 @@ TEST_F(Linprobe, GoesOnBitForBit) {
     const std::string run = str("broken-", epoch, "-", step);
     const auto at = [&](std::int64_t e, std::int64_t s) { return e == epoch && s == step; };
     const std::string message = error_of(ExitCode::interrupted, [&] {
-      linprobe(options(run), {[&](auto e, auto s) {
+      linprobe(options(run), {[&](auto e, auto s, auto&) {
                  if (at(e, s)) ::raise(SIGTERM);
                }});
     });
     EXPECT_NE(message.find("goes on"), std::string::npos);
-    EXPECT_THROW(linprobe(options(run), {[](auto e, auto s) {
+    EXPECT_THROW(linprobe(options(run), {[](auto e, auto s, auto&) {
                             if (e == 2 && s == 4) throw std::runtime_error("crash");
                           }}),
                  std::runtime_error);
@@ -132,10 +133,31 @@ TEST_F(Linprobe, AnotherDeviceProbesAlike) {
             read_safetensors(folder_.path("here/checkpoint-last.safetensors")).tensors.size());
 }
 
+TEST_F(Linprobe, RollsBackFromASpoiledHeadOnce) {
+  const auto spoil = [](int times) {
+    return LinprobeHooks{[left = times](auto epoch, auto step, const LinearHead& head) mutable {
+      if (epoch != 1 || step != 3 || left-- <= 0) return;
+      head.tensors().front().second.fill_(std::nanf(""));
+    }};
+  };
+  const auto result = linprobe(options("run"), spoil(1));
+  EXPECT_EQ(result["rollbacks"], 1);
+  EXPECT_TRUE(std::isfinite(result["acc1"].get<double>()));
+  const std::string log = text("run/log.txt");
+  EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3) << "one line per epoch";
+
+  const std::string message =
+      error_of(ExitCode::diverged, [&] { linprobe(options("hopeless"), spoil(2)); });
+  EXPECT_NE(message.find("diverged twice after"), std::string::npos) << message;
+}
+
 TEST_F(Linprobe, CallingAFinishedProbeOnlyTestsAgain) {
   const auto first = linprobe(options("run"));
   const std::string log = text("run/log.txt");
-  EXPECT_EQ(linprobe(options("run")), first);
+  LinprobeOptions same = options("run");
+  same.data.data_format = DataFormat::idx;  // what it was taken for
+  same.launch.nodes = 2;
+  EXPECT_EQ(linprobe(same), first);
   EXPECT_EQ(text("run/log.txt"), log);
 }
 

@@ -3,7 +3,9 @@
 #include "sgmae/io/tensorboard.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <cstring>
 
 #include "sgmae/base/file.h"
@@ -59,6 +61,38 @@ TEST(EventWriter, AnotherWriterStartsAnotherFile) {
   fs::remove_all(folder);
   EventWriter first(folder), second(folder);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 2);
+}
+
+// The writer's next frames do not fit, and later there is room again.
+TEST(EventWriter, AFullDiskIsSaidOnceAndLeavesWholeFrames) {
+  const fs::path folder = fs::path(testing::TempDir()) / "sgmae_events_full";
+  fs::remove_all(folder);
+  std::signal(SIGXFSZ, SIG_IGN);
+  testing::internal::CaptureStderr();
+  {
+    EventWriter writer(folder);
+    const fs::path path = fs::directory_iterator(folder)->path();
+    const std::uintmax_t empty = fs::file_size(path);
+    writer.scalar("loss", 0, 0);
+    writer.flush();
+    const std::uintmax_t frame = fs::file_size(path) - empty;
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    const rlimit tight{empty + frame + frame / 2, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &tight);
+    for (int i = 0; i < 2; ++i) {
+      writer.scalar("loss", 1, 0);
+      writer.flush();
+      EXPECT_EQ(fs::file_size(path), empty + frame);
+    }
+    setrlimit(RLIMIT_FSIZE, &before);
+    writer.scalar("loss", 2, 0);
+    writer.flush();
+    EXPECT_EQ(fs::file_size(path), empty + 2 * frame);
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("File too large"), std::string::npos) << said;
+  EXPECT_EQ(said.find("TensorBoard"), said.rfind("TensorBoard")) << said;
 }
 
 TEST(EventWriter, UnwritableFolderIsAUserError) {

@@ -51,9 +51,16 @@ TEST(PositionBias, IsTheVarianceOverPositions) {
   // Two images, four positions; a third, degenerate, does not count.
   bias.add(at::tensor({1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1}).to(at::kByte).view({3, 4}), {0, 0, 1});
   EXPECT_EQ(bias.images(), 2);
+  EXPECT_EQ(bias.degenerate(), 1);
   EXPECT_DOUBLE_EQ(bias.object_share(), 0.5);
   EXPECT_DOUBLE_EQ(bias.value(), (0.25 + 0 + 0.25 + 0) / 4);  // means 1, .5, 0, .5
   EXPECT_DOUBLE_EQ(bias.by_chance(), 0.125);
+  EXPECT_FALSE(bias.follows_position()) << "two images prove nothing";
+
+  PositionBias copy;
+  copy.restore(nlohmann::json::parse(bias.state().dump()));
+  EXPECT_EQ(copy.state(), bias.state());
+  EXPECT_EQ(copy.value(), bias.value());
 }
 
 TEST(PositionBias, OfTheSameHalfEveryTimeIsAQuarter) {
@@ -62,6 +69,7 @@ TEST(PositionBias, OfTheSameHalfEveryTimeIsAQuarter) {
   side.slice(1, 0, 32).fill_(1);
   bias.add(side, std::vector<std::uint8_t>(500, 0));
   EXPECT_DOUBLE_EQ(bias.value(), 0.25);
+  EXPECT_TRUE(bias.follows_position());
 }
 
 TEST(PositionBias, OfCoinTossesIsChance) {

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
@@ -151,31 +150,6 @@ TEST_F(CheckpointTest, WeightsOfAnotherSizeAreRefused) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("its dim is 16, this run's is 32"), std::string::npos);
   }
-}
-
-TEST(CheckpointName, CountsAsMaeDoes) {
-  EXPECT_EQ((CheckpointName{20, 0}.file()), "checkpoint-19.safetensors");
-  EXPECT_EQ((CheckpointName{20, 130}.file()), "checkpoint-20-130.safetensors");
-  EXPECT_EQ((CheckpointName{0, 0}.file()), "checkpoint-0-0.safetensors");
-  EXPECT_EQ((CheckpointName{20, 130}.state()), "checkpoint-20-130.state.safetensors");
-  for (const CheckpointName name : {CheckpointName{20, 0}, {20, 130}, {0, 0}, {0, 5}, {1, 0}})
-    EXPECT_EQ(parse_checkpoint_name(name.file()), name);
-  for (const char* other :
-       {"checkpoint-19.state.safetensors", "checkpoint-.safetensors", "checkpoint--1.safetensors",
-        "model.safetensors", "checkpoint-1-x.safetensors", "checkpoint-19.pth",
-        "checkpoint-99999999999999999999.safetensors"})
-    EXPECT_EQ(parse_checkpoint_name(other), std::nullopt) << other;
-}
-
-TEST_F(CheckpointTest, ListIsInOrderOfTraining) {
-  for (const char* name :
-       {"checkpoint-9.safetensors", "checkpoint-10.safetensors", "checkpoint-10-5.safetensors",
-        "checkpoint-10-5.state.safetensors", "checkpoint-0-0.safetensors", "notes.txt"})
-    std::ofstream(root_ / name) << "x";
-  const std::vector<CheckpointName> expected{{0, 0}, {10, 0}, {10, 5}, {11, 0}};
-  EXPECT_EQ(list_checkpoints(root_, false), expected);
-  EXPECT_EQ(list_checkpoints(root_, true), (std::vector<CheckpointName>{{10, 5}}));
-  EXPECT_TRUE(list_checkpoints(root_ / "absent", false).empty());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 
 namespace sgmae {
@@ -97,6 +98,26 @@ TEST(StepGuard, StateGoesThroughTextExactly) {
   copy.restore(nlohmann::json::parse(guard.state().dump()));
   EXPECT_EQ(copy.state(), guard.state());
   EXPECT_EQ(copy.skipped(), 1);
+}
+
+TEST(RollbackLimit, EndsWhatDivergesTwiceFromTheSamePlace) {
+  RollbackLimit limit;
+  limit.count("checkpoint-3", "epoch 4, step 8", "lower --blr");
+  limit.count("checkpoint-7", "epoch 9, step 8", "lower --blr");
+  try {
+    limit.count("checkpoint-7", "epoch 8, step 2", "lower --blr");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::diverged);
+    EXPECT_STREQ(error.what(),
+                 "training diverged twice after checkpoint-7 (epoch 8, step 2); lower --blr");
+  }
+}
+
+TEST(OrderSeed, IsTheRunsOwnUntilARollback) {
+  EXPECT_EQ(order_seed(7, 0), 7u);
+  EXPECT_NE(order_seed(7, 1), 7u);
+  EXPECT_NE(order_seed(7, 2), order_seed(7, 1));
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <set>
+
 #include "sgmae/base/log.h"
 #include "tests/train/tiny_run.h"
 
@@ -84,6 +87,53 @@ TEST_F(GuidanceTest, FixedStartBeginsInItsEpoch) {
   EXPECT_FALSE(g.begin_epoch(3));
   EXPECT_FALSE(g.changes_masks(3));
   EXPECT_TRUE(fs::exists(folder_.maps() / "relevance-2.safetensors"));
+}
+
+TEST_F(GuidanceTest, PrunesMapsThatNoCheckpointNeeds) {
+  options_.mask_refresh_epochs = 3;
+  Guidance g = guidance();
+  for (const std::int64_t epoch : {2, 5, 8}) EXPECT_TRUE(g.begin_epoch(epoch));
+  for (const int stranger : {1, 9})
+    fs::copy(folder_.maps() / "relevance-2.safetensors",
+             folder_.maps() / str("relevance-", stranger, ".safetensors"));
+  std::ofstream(folder_.maps() / "relevance-2.txt") << "a user's own";
+  g.prune_maps({7, 8});  // guided by those of 5 and 8
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(folder_.maps()))
+    left.insert(entry.path().filename().string());
+  EXPECT_EQ(left, (std::set<std::string>{"relevance-2.txt", "relevance-5.safetensors",
+                                         "relevance-8.safetensors"}));
+}
+
+TEST_F(GuidanceTest, OnlineGuidanceReportsEveryEpoch) {
+  options_.mask_source = MaskSource::online;
+  Guidance g = guidance();
+  ASSERT_TRUE(g.begin_epoch(2));
+  LoaderOptions loader;
+  loader.batch_size = 8;
+  loader.num_workers = 0;
+  loader.height = loader.width = tiny::side;
+  loader.channels = 1;
+  Loader images(*source_, loader);
+  images.start_epoch(2);
+  PositionBias direct;
+  for (Batch batch; images.next(batch);) {
+    g.plan(batch, 2);
+    GuideOptions guide = options_.guide;
+    guide.mask_ratio = options_.mask_ratio;
+    guide.seed = options_.seed;
+    const Guide seen = make_guide(*model_, batch.pixels, guide, g.position_mean(), batch.index);
+    direct.add(seen.object_side, seen.degenerate);
+  }
+  Guidance resumed = guidance();  // between the last step and the end of the epoch
+  resumed.restore(json::parse(g.state().dump()), g.position_mean());
+  for (Guidance* each : {&g, &resumed}) {
+    each->end_epoch(2);
+    const auto entries = each->log_entries();
+    EXPECT_EQ(entries["mask_position_bias"], direct.value());
+    EXPECT_EQ(entries["mask_object_share"], direct.object_share());
+    EXPECT_EQ(entries["mask_degenerate"], direct.degenerate());
+  }
 }
 
 TEST_F(GuidanceTest, AutomaticStartWaitsForTheRise) {

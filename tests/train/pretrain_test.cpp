@@ -11,6 +11,7 @@
 #include <csignal>
 #include <fstream>
 #include <limits>
+#include <set>
 #include <sstream>
 
 #include "sgmae/base/file.h"
@@ -65,6 +66,13 @@ std::vector<json> log_lines(const fs::path& run) {
   std::istringstream text(read_text(run / "log.txt"));
   for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
   return lines;
+}
+
+std::set<std::string> maps_in(const fs::path& run) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(run / "maps"))
+    names.insert(entry.path().filename().string());
+  return names;
 }
 
 // Log lines without what the clock decides.
@@ -166,6 +174,15 @@ TEST_F(PretrainTest, OnlineMasksResumeExactlyToo) {
             ExitCode::interrupted);
   pretrain(with_online("broken"));
   expect_same_run(root_ / "unbroken", root_ / "broken");
+
+  const auto lines = log_lines(root_ / "unbroken");
+  EXPECT_FALSE(lines[1].contains("mask_position_bias")) << "masks were random";
+  for (const int epoch : {2, 3}) {
+    EXPECT_GE(lines[epoch]["mask_position_bias"].get<double>(), 0);
+    EXPECT_LE(lines[epoch]["mask_position_bias"].get<double>(), 0.25);
+    EXPECT_GT(lines[epoch]["mask_object_share"].get<double>(), 0);
+    EXPECT_LE(lines[epoch]["mask_degenerate"].get<int>(), 96);
+  }
 }
 
 TEST_F(PretrainTest, RefreshedMapsResumeExactly) {
@@ -175,10 +192,27 @@ TEST_F(PretrainTest, RefreshedMapsResumeExactly) {
     return o;
   };
   pretrain(refreshing("unbroken"));
-  EXPECT_TRUE(fs::exists(root_ / "unbroken" / "maps" / "relevance-3.safetensors"));
+  // Both checkpoints from which training can go on were guided by these, or by none.
+  EXPECT_EQ(maps_in(root_ / "unbroken"), (std::set<std::string>{"relevance-3.safetensors"}));
   exit_code([&] { pretrain(refreshing("broken"), at_step(3, 2, [] { std::raise(SIGINT); })); });
   pretrain(refreshing("broken"));
   expect_same_run(root_ / "unbroken", root_ / "broken");
+}
+
+TEST_F(PretrainTest, MapsStayThatACheckpointStillNeeds) {
+  PretrainOptions o = options("run");
+  o.epochs = 5;
+  o.save_every = 1;
+  o.mask_refresh_epochs = 2;
+  // Stopped in epoch 4, whose maps are new: the checkpoint before has the same epoch.
+  exit_code([&] { pretrain(o, at_step(4, 2, [] { std::raise(SIGINT); })); });
+  EXPECT_EQ(maps_in(root_ / "run"), (std::set<std::string>{"relevance-4.safetensors"}));
+  // Stopped in epoch 3, which is guided by the first maps.
+  o.output_dir = (root_ / "earlier").string();
+  exit_code([&] { pretrain(o, at_step(3, 2, [] { std::raise(SIGINT); })); });
+  EXPECT_EQ(maps_in(root_ / "earlier"), (std::set<std::string>{"relevance-2.safetensors"}));
+  pretrain(o);
+  EXPECT_EQ(maps_in(root_ / "earlier"), (std::set<std::string>{"relevance-4.safetensors"}));
 }
 
 TEST_F(PretrainTest, LostMapsAreMadeAgainFromTheWeightsThatMadeThem) {

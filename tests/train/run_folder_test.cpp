@@ -102,5 +102,12 @@ TEST_F(RunFolderTest, TrimmedLogKeepsEarlierEpochs) {
   trim_log(root_ / "absent.txt", 2);
 }
 
+TEST(AppendLog, LosesALineRatherThanTheRun) {
+  testing::internal::CaptureStderr();
+  append_log("/dev/full", {{"epoch", 3}});
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("No space left on device"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace sgmae

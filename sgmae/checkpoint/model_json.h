@@ -1,0 +1,52 @@
+// What JSON in or beside a weights file says of its model: config.json of transformers and timm,
+// the arguments of MAE's training files, the header of our own. None of it is trusted: what has
+// another type than it should is passed over, since tensors tell most of it too. Free of torch.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace sgmae {
+
+struct DescribedModel {
+  std::optional<std::int64_t> height, width;  // 1 .. largest_side
+  std::optional<std::int64_t> heads, decoder_heads;
+  std::optional<std::int64_t> epoch;  // finished
+  std::optional<double> layer_norm_eps;
+  std::optional<bool> norm_pix_loss;
+  std::vector<float> mean, std;
+};
+
+inline constexpr std::int64_t largest_side = 1 << 20;  // of an image, in pixels
+
+// All three throw Error(checkpoint), without the file's name, for an image size or an epoch that no
+// file can have.
+
+// config.json and preprocessor_config.json of transformers, or config.json of timm.
+void describe_from_folder(const nlohmann::json& config, const nlohmann::json& preprocessor,
+                          DescribedModel& described);
+// MAE's and its followers' training files: `epoch`, and `args` as the command line had them.
+void describe_from_training(const nlohmann::json& content, DescribedModel& described);
+// The configuration in our own files (to_json of model_info.h).
+void describe_from_header(const nlohmann::json& config, DescribedModel& described);
+
+// A member, or null where there is none or `object` is none.
+const nlohmann::json& json_member(const nlohmann::json& object, const char* key);
+
+// The same as bool, std::string, integer or number; nothing where it is of another type.
+template <class T>
+std::optional<T> json_value(const nlohmann::json& object, const char* key) {
+  const nlohmann::json& found = json_member(object, key);
+  const bool fits = std::is_same_v<T, bool>          ? found.is_boolean()
+                    : std::is_same_v<T, std::string> ? found.is_string()
+                    : std::is_integral_v<T>          ? found.is_number_integer()
+                                                     : found.is_number();
+  if (!fits) return std::nullopt;
+  return found.get<T>();
+}
+
+}  // namespace sgmae

@@ -1,0 +1,42 @@
+// Oracle: what is read back from stderr and from the file.
+#include "sgmae/base/log.h"
+
+#include <gtest/gtest.h>
+
+#include "sgmae/base/file.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST(Log, GoesToStderrAndToTheFile) {
+  const std::string path = testing::TempDir() + "sgmae_log";
+  fs::remove(path);
+  testing::internal::CaptureStderr();
+  {
+    const LogFile file(path);
+    info("epoch ", 3);
+    set_log_quiet(true);
+    info("quiet");
+    warn("loss ", 0.5);
+    set_log_quiet(false);
+  }
+  info("after");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "epoch 3\nwarning: loss 0.5\nafter\n");
+  EXPECT_EQ(read_text(path), "epoch 3\nquiet\nwarning: loss 0.5\n");
+}
+
+TEST(Log, AFullDiskEndsTheFileAndIsSaidOnce) {
+  testing::internal::CaptureStderr();
+  {
+    const LogFile file("/dev/full");
+    info("one");
+    info("two");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "one\nwarning: cannot write /dev/full: No space left on device; it ends here\ntwo\n");
+}
+
+}  // namespace
+}  // namespace sgmae
