@@ -139,12 +139,13 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
   const CpuKernels& kernels = cpu_kernels();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     std::vector<float> scratch(2 * square + size + 2 * padded);
-    std::vector<Bf16> packed(5 * size + 3 * square);  // zeros, which padding stays
+    std::vector<Bf16> packed(5 * size + 2 * square);  // zeros, which padding stays
+    std::vector<std::uint32_t> dlogit_pairs(square / 2);
     float *logits = scratch.data(), *dweights = logits + square, *out = dweights + square;
     float *delta = out + size, *shift = delta + padded;
     Bf16 *q_columns = packed.data(), *g_columns = q_columns + size, *q_rows = g_columns + size;
     Bf16 *g_rows = q_rows + size, *k = g_rows + size;
-    Bf16 *weights = k + size, *dlogits = weights + square, *dlogit_pairs = dlogits + square;
+    Bf16 *weights = k + size, *dlogits = weights + square;
     std::fill(shift + n, shift + padded, HUGE_VALF);  // the weights of padding are e^-infinity
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
@@ -162,12 +163,13 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
       kernels.row_products(n, d, g, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
       std::copy_n(data<float>(attended.log_sum_exp) + job * n, n, shift);
       kernels.softmax_backward_bf16(n, padded, scale, logits, dweights, shift, delta, weights,
-                                    dlogits, dlogit_pairs);
+                                    dlogits, dlogit_pairs.data());
       multiply_packed(padded, d, padded, weights, padded, g_rows, out);  // dv = P^T g
       kernels.bf16.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
       multiply_packed(padded, d, padded, dlogits, padded, q_rows, out);  // dk = dS^T q
       kernels.bf16.from_float(n, d, out, d, dbase + dim, 3 * dim);
-      multiply_packed(d, padded, padded, k, padded, dlogit_pairs, out);  // dq^T = k^T dS^T
+      multiply_packed(d, padded, padded, k, padded,
+                      reinterpret_cast<const Bf16*>(dlogit_pairs.data()), out);  // dq^T = k^T dS^T
       kernels.transpose_back(n, d, padded, out, dbase, 3 * dim);
     }
     at::native::cpublas::brgemm_release();

@@ -315,12 +315,12 @@ void row_products(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16
 
 void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, const float* logits,
                            const float* dweights, const float* log_sum_exp, const float* delta,
-                           Bf16* weights, Bf16* dlogits, Bf16* dlogit_pairs) {
+                           Bf16* weights, Bf16* dlogits, std::uint32_t* dlogit_pairs) {
   // Two rows at a time, as pairs need them; an odd last one is done twice.
   for (std::int64_t r = 0; r < n; r += 2) {
     const std::int64_t first = r * padded, second = r + 1 < n ? first + padded : first;
     const bool two = second != first;
-    auto* pairs = reinterpret_cast<std::uint32_t*>(dlogit_pairs + first);
+    std::uint32_t* pairs = dlogit_pairs + r / 2 * padded;
     for (std::int64_t i = 0; i < padded; ++i) {
       const float p = exponential(scale * logits[first + i] - log_sum_exp[i]);
       const float q = exponential(scale * logits[second + i] - log_sum_exp[i]);

@@ -83,11 +83,12 @@ struct CpuKernels {
                        std::int64_t stride, float* out);
   // For the transposes of logits and dweights [n keys, padded queries], with each query's
   // log_sum_exp (infinity in the padding) and delta = sum over keys of weights * dweights [padded]:
-  // the weights again, and the gradient of the unscaled logits, plain and packed in pairs of rows.
+  // the weights again, and the gradient of the unscaled logits, plain and packed in pairs of rows
+  // [padded/2, padded], the even row in the lower half.
   void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale,
                                 const float* logits, const float* dweights,
                                 const float* log_sum_exp, const float* delta, Bf16* weights,
-                                Bf16* dlogits, Bf16* dlogit_pairs);
+                                Bf16* dlogits, std::uint32_t* dlogit_pairs);
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values; grad is zero
   // after.
   void (*adamw)(std::int64_t count, const AdamWStep& step, float* grad, float* value,
