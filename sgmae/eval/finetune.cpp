@@ -29,8 +29,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-constexpr const char* diverged_advice = "lower --blr, set --clip_grad 1, or use --precision fp32";
-
 double peak_lr(const FinetuneOptions& o) {
   return sgmae::peak_lr(o.lr, o.blr, o.batch_size * o.accum_iter);
 }

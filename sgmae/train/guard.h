@@ -63,6 +63,10 @@ class StepGuard {
   std::int64_t skipped_ = 0;
 };
 
+// What a user can do about a training that diverges.
+inline constexpr const char* diverged_advice =
+    "lower --blr, set --clip_grad 1, or use --precision fp32";
+
 // A run may be rolled back to the same place once: one that diverges from there again would for
 // ever.
 class RollbackLimit {

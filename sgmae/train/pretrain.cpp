@@ -441,8 +441,7 @@ void Trainer::restore(const fs::path& model_path) {
 void Trainer::roll_back() {
   const CheckpointName target = list_checkpoints(folder_.checkpoints(), true).back();
   const std::string where = str("epoch ", position_.epoch, ", step ", position_.step);
-  rollback_limit_.count(target.file(), where,
-                        "lower --blr, set --clip_grad 1, or use --precision fp32");
+  rollback_limit_.count(target.file(), where, diverged_advice);
   const std::int64_t rollbacks = position_.rollbacks + 1;
   warn(StepGuard::spoiled_after, " bad steps in a row at ", where, ": rolling back to ",
        target.file(), " and going on with another order of images");
