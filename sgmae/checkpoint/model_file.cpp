@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/model_json.h"
 #include "sgmae/image/normalise.h"

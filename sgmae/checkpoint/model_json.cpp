@@ -1,6 +1,7 @@
 #include "sgmae/checkpoint/model_json.h"
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 #include "sgmae/nn/config.h"
 
 namespace sgmae {
@@ -30,12 +31,6 @@ std::vector<float> floats(const json& value) {
 }
 
 }  // namespace
-
-const json& json_member(const json& object, const char* key) {
-  static const json none;
-  const auto found = object.find(key);  // end() for what is no object
-  return found == object.end() ? none : *found;
-}
 
 void describe_from_folder(const json& config, const json& preprocessor, DescribedModel& described) {
   if (!config.is_object()) return;

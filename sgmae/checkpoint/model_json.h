@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <string>
-#include <type_traits>
 #include <vector>
 
 namespace sgmae {
@@ -33,20 +31,5 @@ void describe_from_folder(const nlohmann::json& config, const nlohmann::json& pr
 void describe_from_training(const nlohmann::json& content, DescribedModel& described);
 // The configuration in our own files (to_json of model_info.h).
 void describe_from_header(const nlohmann::json& config, DescribedModel& described);
-
-// A member, or null where there is none or `object` is none.
-const nlohmann::json& json_member(const nlohmann::json& object, const char* key);
-
-// The same as bool, std::string, integer or number; nothing where it is of another type.
-template <class T>
-std::optional<T> json_value(const nlohmann::json& object, const char* key) {
-  const nlohmann::json& found = json_member(object, key);
-  const bool fits = std::is_same_v<T, bool>          ? found.is_boolean()
-                    : std::is_same_v<T, std::string> ? found.is_string()
-                    : std::is_integral_v<T>          ? found.is_number_integer()
-                                                     : found.is_number();
-  if (!fits) return std::nullopt;
-  return found.get<T>();
-}
 
 }  // namespace sgmae

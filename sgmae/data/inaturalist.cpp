@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/base/json.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 
@@ -62,11 +62,18 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
     file = *found;
   }
   const json document = parse(file);
+  const auto id_in = [&](const json& object, const char* key) {
+    const auto value = json_value<std::int64_t>(object, key);
+    check(value.has_value(), ExitCode::data, file.string(),
+          " is no list of images in iNaturalist's manner: an entry has no whole number '", key,
+          "'");
+    return *value;
+  };
   try {
     Labels labels;
     std::map<std::int64_t, std::string> names;
     for (const json& category : document.at("categories"))
-      names[category.at("id").get<std::int64_t>()] = category.at("name").get<std::string>();
+      names[id_in(category, "id")] = category.at("name").get<std::string>();
     std::map<std::int64_t, std::int64_t> label_of;
     for (const auto& [id, name] : names) {
       label_of[id] = static_cast<std::int64_t>(labels.class_names.size());
@@ -75,18 +82,17 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
     std::map<std::int64_t, std::int64_t> category_of;  // by image
     if (document.contains("annotations"))
       for (const json& annotation : document.at("annotations")) {
-        const auto category = annotation.at("category_id").get<std::int64_t>();
+        const auto category = id_in(annotation, "category_id");
         check(label_of.contains(category), ExitCode::data, file.string(), " uses a category ",
               category, " that it does not list");
-        const auto [known, is_new] =
-            category_of.emplace(annotation.at("image_id").get<std::int64_t>(), category);
+        const auto [known, is_new] = category_of.emplace(id_in(annotation, "image_id"), category);
         check(is_new || known->second == category, ExitCode::data, file.string(),
               " gives an image several categories; it is a data set for detection, not for "
               "classification");
       }
     std::vector<std::string> paths;
     for (const json& image : document.at("images")) {
-      const auto category = category_of.find(image.at("id").get<std::int64_t>());
+      const auto category = category_of.find(id_in(image, "id"));
       paths.push_back(image.at("file_name").get<std::string>());
       labels.labels.push_back(category == category_of.end() ? -1 : label_of.at(category->second));
     }

@@ -4,10 +4,14 @@
 #include <c10/util/Half.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "sgmae/io/safetensors_header.h"
 
 namespace sgmae {
 namespace {
@@ -97,64 +101,37 @@ void RelevanceMapWriter::commit() {
 
 RelevanceMaps::RelevanceMaps(const std::filesystem::path& path)
     : file_(path, ExitCode::checkpoint) {
-  const std::span<const std::uint8_t> bytes = file_.bytes();
+  const SafetensorsHeader header = parse_safetensors_header(file_.bytes(), path.string());
   const auto need = [&](bool condition, const char* what) {
     check(condition, ExitCode::checkpoint, path.string(), " is not a complete map file (", what,
           ")", kCure);
   };
-  std::uint64_t length = 0;
-  need(bytes.size() >= sizeof length, "shorter than its header");
-  std::memcpy(&length, bytes.data(), sizeof length);
-  need(length <= bytes.size() - sizeof length, "shorter than its header");
-  const char* const text = reinterpret_cast<const char*>(bytes.data()) + sizeof length;
-  const json header = json::parse(text, text + length, nullptr, /*allow_exceptions=*/false);
-  need(header.is_object(), "its header is not JSON");
-  const std::size_t data_begin = sizeof length + length;
-  const std::size_t data_bytes = bytes.size() - data_begin;
-
-  // Where a tensor lies; checks that its bytes are there and match its shape.
-  const auto locate = [&](const json& entry, const char* type, std::size_t item,
-                          std::size_t dims) -> std::pair<std::size_t, std::vector<std::int64_t>> {
-    need(entry.at("dtype") == type, "another number type");
-    const auto shape = entry.at("shape").get<std::vector<std::int64_t>>();
-    const auto offsets = entry.at("data_offsets").get<std::vector<std::uint64_t>>();
-    need(shape.size() == dims && offsets.size() == 2 && offsets[0] <= offsets[1] &&
-             offsets[1] <= data_bytes,
-         "data missing at the end");
-    std::size_t values = offsets[1] - offsets[0];
-    need(values % item == 0, "sizes that do not fit together");
-    values /= item;
-    for (const std::int64_t size : shape) {
-      need(size > 0 && values % size == 0, "sizes that do not fit together");
-      values /= size;
-    }
-    need(values == 1, "sizes that do not fit together");
-    return {data_begin + offsets[0], shape};
+  const auto said = [&](const char* key) {
+    const auto found = header.metadata.find(key);
+    return found == header.metadata.end() ? "" : found->second;
   };
-
-  try {
-    const json& metadata = header.at("__metadata__");
-    need(metadata.at("format") == kFormat, "another format");
-    info_.model_hash = metadata.at("model_hash");
-    info_.epoch = std::stoll(metadata.at("epoch").get<std::string>());
-    info_.tap = metadata.at("tap");
-    info_.center = center_from(metadata.at("guide_center"), path);
-    const auto [begin, shape] = locate(header.at("relevance"), "F16", 2, 3);
-    info_.images = shape[0];
-    info_.rows = shape[1];
-    info_.columns = shape[2];
-    data_ = bytes.data() + begin;
-    if (header.contains("position_mean")) {
-      const auto [mean_begin, mean_shape] = locate(header.at("position_mean"), "F32", 4, 2);
-      position_mean_ = at::empty(mean_shape, at::kFloat);
-      std::memcpy(position_mean_.data_ptr<float>(), bytes.data() + mean_begin,
-                  position_mean_.numel() * sizeof(float));
+  need(said("format") == kFormat, "another format");
+  info_.model_hash = said("model_hash");
+  const std::string epoch = said("epoch");
+  need(std::from_chars(epoch.data(), epoch.data() + epoch.size(), info_.epoch).ec == std::errc(),
+       "no epoch");
+  info_.tap = said("tap");
+  info_.center = center_from(said("guide_center"), path);
+  for (const SafetensorsEntry& entry : header.entries) {
+    const std::uint8_t* const data = header.data.data() + entry.begin;
+    if (entry.name == "relevance") {
+      need(entry.type == DType::f16 && entry.shape.size() == 3, "maps of another type");
+      info_.images = entry.shape[0];
+      info_.rows = entry.shape[1];
+      info_.columns = entry.shape[2];
+      data_ = data;
+    } else if (entry.name == "position_mean") {
+      need(entry.type == DType::f32 && entry.shape.size() == 2, "position means of another type");
+      position_mean_ = at::empty(entry.shape, at::kFloat);
+      std::memcpy(position_mean_.data_ptr<float>(), data, entry.end - entry.begin);
     }
-  } catch (const json::exception&) {
-    need(false, "entries missing from its header");
-  } catch (const std::logic_error&) {  // of stoll
-    need(false, "entries missing from its header");
   }
+  need(info_.images > 0 && info_.rows > 0 && info_.columns > 0, "no maps");
 }
 
 std::vector<float> RelevanceMaps::map(std::int64_t index) const {

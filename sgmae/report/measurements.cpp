@@ -4,11 +4,11 @@
 #include <iterator>
 #include <limits>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <tuple>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/json.h"
 #include "sgmae/report/json_text.h"
 
 namespace sgmae {
@@ -18,8 +18,7 @@ using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 std::string text_of(const ordered_json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  return json_value<std::string>(object, key).value_or("");
 }
 
 std::vector<double> numbers(const ordered_json& object, const std::string& key) {
@@ -39,13 +38,6 @@ std::vector<double> counted(std::size_t count) {
   return values;
 }
 
-// null where there is none.
-const ordered_json& member(const ordered_json& object, const char* key) {
-  static const ordered_json none;
-  const auto found = object.find(key);
-  return found == object.end() ? none : *found;
-}
-
 // The name of each model; with the epoch where one name stands for several.
 std::vector<std::string> model_names(const ordered_json& models) {
   std::map<std::string, int> count;
@@ -53,7 +45,7 @@ std::vector<std::string> model_names(const ordered_json& models) {
   std::vector<std::string> names;
   for (const ordered_json& model : models) {
     std::string name = text_of(model, "name");
-    const ordered_json& epoch = member(model, "epoch");
+    const ordered_json& epoch = json_member(model, "epoch");
     if (count[name] > 1 && epoch.is_number()) name += str(" epoch ", epoch.get<double>());
     names.push_back(name.empty() ? str("model ", names.size()) : name);
   }
@@ -73,12 +65,12 @@ Line line_of(const ordered_json& json, const std::vector<double>& x) {
   line.series.x = x;
   line.series.y = numbers(json, "values");
   line.series.spread = numbers(json, "spread");
-  line.model = member(json, "model").get<int>();
+  line.model = json_member(json, "model").get<int>();
   for (const auto& [key, value] : json.items()) {
     if (key == "model" || key == "part" || key == "x") continue;
     if (value.is_string())
       line.label += (line.label.empty() ? "" : ", ") + value.get<std::string>();
-    if (value.is_number_integer()) line.index = str(key, " ", value.get<std::int64_t>());
+    if (const auto index = json_value<std::int64_t>(value)) line.index = str(key, " ", *index);
   }
   return line;
 }
@@ -166,7 +158,7 @@ struct MetricReader {
   const ordered_json& metric;
 
   void read() {
-    const ordered_json& all = member(metric, "series");
+    const ordered_json& all = json_member(metric, "series");
     if (!all.is_array()) return leave_out("it has no series");
     // By part, encoder before decoder, and x axis.
     std::map<std::tuple<bool, std::string, std::string>, std::vector<Line>> groups;
@@ -175,7 +167,7 @@ struct MetricReader {
       std::vector<double> x = numbers(series, "at");
       if (x.empty()) x = numbers(series, axis);
       if (x.empty() && axis == "layer") x = counted(numbers(series, "values").size());
-      const ordered_json& model = member(series, "model");
+      const ordered_json& model = json_member(series, "model");
       const bool known = model.is_number_integer() && model.get<std::int64_t>() >= 0 &&
                          model.get<std::size_t>() < into.models.size();
       if (x.empty() || x.size() != numbers(series, "values").size() || !known) {
@@ -262,23 +254,20 @@ Measurements read_measurements(const fs::path& file) {
     into.notes.emplace_back(error.what());
     return into;
   }
-  if (!content.is_object() || member(content, "schema") != 1) {
+  if (!content.is_object() || json_member(content, "schema") != 1) {
     into.notes.push_back(file.filename().string() +
                          " is left out: it is not a JSON object of schema 1");
     return into;
   }
-  const ordered_json& data = member(content, "data");
-  into.data = data.is_string()   ? data.get<std::string>()
-              : data.is_object() ? text_of(data, "path")
-                                 : "";
-  if (const ordered_json& images = member(content, "images"); images.is_number_integer())
-    into.images = images.get<std::int64_t>();
-  if (const ordered_json& models = member(content, "models"); models.is_array())
+  const ordered_json& data = json_member(content, "data");
+  into.data = json_value<std::string>(data).value_or(text_of(data, "path"));
+  into.images = json_value<std::int64_t>(content, "images").value_or(0);
+  if (const ordered_json& models = json_member(content, "models"); models.is_array())
     into.models = model_names(models);
-  const ordered_json& metrics = member(content, "metrics");
+  const ordered_json& metrics = json_member(content, "metrics");
   if (metrics.is_object())
     for (const auto& [name, metric] : metrics.items()) MetricReader{into, name, metric}.read();
-  read_figures(member(content, "figures"), file.parent_path(), into);
+  read_figures(json_member(content, "figures"), file.parent_path(), into);
   return into;
 }
 

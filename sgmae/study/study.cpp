@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/finetune.h"
@@ -283,9 +284,8 @@ class StudyRun {
       std::istringstream lines(read_text(log));
       for (std::string line; std::getline(lines, line);) {
         const json entry = json::parse(line, nullptr, false);
-        if (!entry.is_object()) continue;
-        const std::int64_t epoch = entry.value("epoch", end);
-        const double rate = entry.value("img_per_s", 0.0);
+        const std::int64_t epoch = json_value<std::int64_t>(entry, "epoch").value_or(end);
+        const double rate = json_value<double>(entry, "img_per_s").value_or(0);
         if (epoch >= end || rate <= 0) continue;
         first = std::min(first, epoch);
         seconds += images / rate;

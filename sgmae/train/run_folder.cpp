@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/version.h"
 
@@ -154,7 +155,7 @@ void trim_log(const fs::path& log, std::int64_t epoch) {
   std::string kept, line;
   while (std::getline(lines, line)) {
     const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
-    if (entry.is_object() && entry.value("epoch", epoch) < epoch) kept += line + "\n";
+    if (json_value<std::int64_t>(entry, "epoch").value_or(epoch) < epoch) kept += line + "\n";
   }
   write_file(log, kept);
 }

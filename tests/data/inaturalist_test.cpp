@@ -43,6 +43,10 @@ TEST(INaturalist, Damaged) {
   EXPECT_NE(why("{}").find("no list of images"), std::string::npos);
   EXPECT_NE(why(R"({"images": [{"id": "x"}], "categories": []})").find("no list of images"),
             std::string::npos);
+  for (const char* id : {"1.1e78", "1.5", "null"})  // beyond, and between, what an id can be
+    EXPECT_NE(why(str(R"({"images": [], "categories": [{"id": )", id, R"(, "name": "a"}]})"))
+                  .find("no whole number 'id'"),
+              std::string::npos);
   EXPECT_NE(why(R"({"images": [], "categories": []})").find("lists no image"), std::string::npos);
   const std::string images = R"({"images": [{"id": 1, "file_name": "a"}],
     "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}], "annotations": )";
