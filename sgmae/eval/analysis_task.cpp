@@ -107,13 +107,8 @@ void AnalysisTask::declare(Options& o) {
         "tokens whose similarity is M and which are clustered");
   o.add("guide_layer", survey.guide_layer,
         "encoder block whose cut says what is object; negative: from the end");
-  o.add("guide_center", survey.center,
-        {{"none", GuideCenter::none},
-         {"mean", GuideCenter::mean},
-         {"position", GuideCenter::position}},
-        "what is subtracted from features before they are cut; position: the mean feature of each "
-        "grid "
-        "position over 64 images, as training does");
+  declare_guide_center(o, survey.center);
+  declare_guide_object(o, survey.object);
   o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
 }
 
@@ -251,6 +246,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                   {"mask_ratio", task.survey.mask_ratio},
                   {"guide_layer", task.survey.guide_layer},
                   {"guide_center", to_string(task.survey.center)},
+                  {"guide_object", to_string(task.survey.object)},
                   {"images_with_objects", survey.images_with_objects()}};
   json["images"] = survey.images();
   json["models"] = nlohmann::ordered_json::array();

@@ -221,7 +221,7 @@ class Look {
   }
 
   Guide cut_at(const Part& part, std::int64_t layer) const {
-    return cut_of(subject_, block_of(part, layer), guide_features(part, layer), options_.center);
+    return cut_of(subject_, block_of(part, layer), guide_features(part, layer), options_);
   }
 
   void check_finite(const Taps& taps) const {
@@ -550,11 +550,10 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
 }
 
 Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-             GuideCenter center) {
-  GuideOptions options;
-  options.center = center;
+             const SurveyOptions& options) {
+  const GuideOptions guide{.center = options.center, .object = options.object};
   const auto mean = subject.position_mean.find(block);
-  return guide_from_features(features, options,
+  return guide_from_features(features, subject.encoder->config().grid_width(), guide,
                              mean == subject.position_mean.end() ? at::Tensor() : mean->second);
 }
 

@@ -57,6 +57,7 @@ struct SurveyOptions {
   GuideFeatures features = GuideFeatures::attention_out;  // whose cosine is M (Eq. 2)
   std::int64_t guide_layer = -2;               // encoder block whose cut says object and background
   GuideCenter center = GuideCenter::position;  // of the features that are cut; not of M
+  ObjectRule object = ObjectRule::eigenvector;
   double hint_ratio = 0.05;
 };
 
@@ -66,9 +67,9 @@ void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features
                           const std::function<bool(at::Tensor& pixels)>& next);
 
 // Object and background of images by one block ("encoder.3") of a subject: features [B, N, D],
-// centred as asked, similarity, cut, relevance.
+// centred as the options ask, similarity, cut, relevance.
 Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-             GuideCenter center);
+             const SurveyOptions& options);
 
 class Survey {
  public:

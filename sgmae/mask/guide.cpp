@@ -70,12 +70,13 @@ at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const Guid
   return taps[tap].slice(1, 1).to(at::kFloat);
 }
 
-Guide guide_from_features(const at::Tensor& features, const GuideOptions& options,
-                          const at::Tensor& position_mean) {
+Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
+                          const GuideOptions& options, const at::Tensor& position_mean) {
   const at::Tensor centered = center_features(features, options.center, position_mean);
   Guide guide;
   guide.similarity = similarity(centered);
   Bipartition cut = bipartition(guide.similarity, options.ncut);
+  if (options.object == ObjectRule::inside) take_inner_side(cut, columns);
   guide.relevance = relevance(centered, cut.object_side);
   guide.eigenvector = cut.eigenvector;
   guide.object_side = cut.object_side;
@@ -86,12 +87,14 @@ Guide guide_from_features(const at::Tensor& features, const GuideOptions& option
 
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean, const std::vector<std::int64_t>& index) {
-  return guide_from_features(guide_features(model, pixels, options, index), options, position_mean);
+  return guide_from_features(guide_features(model, pixels, options, index),
+                             model.config().grid_width(), options, position_mean);
 }
 
 Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean) {
-  return guide_from_features(guide_features(encoder, pixels, options), options, position_mean);
+  return guide_from_features(guide_features(encoder, pixels, options),
+                             encoder.config().grid_width(), options, position_mean);
 }
 
 }  // namespace sgmae

@@ -41,9 +41,10 @@ at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const Guid
 at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,
                           const GuideOptions& options);
 
-// Graph, cut and relevance of features [B, N, D]. `position_mean` [N, D] for GuideCenter::position.
-Guide guide_from_features(const at::Tensor& features, const GuideOptions& options,
-                          const at::Tensor& position_mean = {});
+// Graph, cut and relevance of features [B, N, D], the patches in rows of `columns`. `position_mean`
+// [N, D] for GuideCenter::position.
+Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
+                          const GuideOptions& options, const at::Tensor& position_mean = {});
 
 // Both of the above.
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,

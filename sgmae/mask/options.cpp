@@ -13,12 +13,24 @@ void declare_guide(Options& o, GuideOptions& guide) {
          {"key", GuideFeatures::key}},
         "what is compared: attention output before its projection (paper, Eq. 2), block output, "
         "keys");
-  o.add("guide_center", guide.center,
+  declare_guide_center(o, guide.center);
+  declare_guide_object(o, guide.object);
+}
+
+void declare_guide_center(Options& o, GuideCenter& center) {
+  o.add("guide_center", center,
         {{"none", GuideCenter::none},
          {"mean", GuideCenter::mean},
          {"position", GuideCenter::position}},
         "what is subtracted first: nothing (paper), the image's mean, the data set's mean per "
         "position");
+}
+
+void declare_guide_object(Options& o, ObjectRule& object) {
+  o.add("guide_object", object,
+        {{"eigenvector", ObjectRule::eigenvector}, {"inside", ObjectRule::inside}},
+        "which side of the cut is the object: the one with the largest |y1| (paper), the one that "
+        "lies less along the border");
 }
 
 }  // namespace sgmae

@@ -26,14 +26,18 @@ struct GuideOptions {
   std::int64_t layer = -2;  // block, from 0; negative: from the end (-2: the second-last, "Enc 11")
   GuideFeatures features = GuideFeatures::attention_out;
   GuideCenter center = GuideCenter::position;
+  ObjectRule object = ObjectRule::eigenvector;
   NcutOptions ncut = {};
   // A decoder layer is looked at under random masks ("Dec 8" of the paper's ablation):
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
 };
 
-// guide_layer, guide_part, guide_features and guide_center.
+// guide_layer, guide_part, guide_features, guide_center and guide_object. The last two also on
+// their own, for who chooses the features otherwise.
 void declare_guide(Options& options, GuideOptions& guide);
+void declare_guide_center(Options& options, GuideCenter& center);
+void declare_guide_object(Options& options, ObjectRule& object);
 
 struct HintOptions {
   HintStrategy strategy = HintStrategy::random;

@@ -48,6 +48,16 @@ std::string to_string(GuideCenter center) {
   return {};
 }
 
+std::string to_string(ObjectRule object) {
+  switch (object) {
+    case ObjectRule::eigenvector:
+      return "eigenvector";
+    case ObjectRule::inside:
+      return "inside";
+  }
+  return {};
+}
+
 RelevanceMapWriter::RelevanceMapWriter(const std::filesystem::path& path, const MapInfo& info,
                                        const at::Tensor& position_mean)
     : file_(path), info_(info), row_(info.rows * info.columns) {
@@ -58,7 +68,8 @@ RelevanceMapWriter::RelevanceMapWriter(const std::filesystem::path& path, const 
                             {"model_hash", info.model_hash},
                             {"epoch", std::to_string(info.epoch)},
                             {"tap", info.tap},
-                            {"guide_center", to_string(info.center)}};
+                            {"guide_center", to_string(info.center)},
+                            {"guide_object", to_string(info.object)}};
   at::Tensor mean;
   std::size_t mean_bytes = 0;
   if (position_mean.defined()) {
@@ -117,6 +128,9 @@ RelevanceMaps::RelevanceMaps(const std::filesystem::path& path)
        "no epoch");
   info_.tap = said("tap");
   info_.center = center_from(said("guide_center"), path);
+  // Files from before there was a choice do not say.
+  info_.object = said("guide_object") == to_string(ObjectRule::inside) ? ObjectRule::inside
+                                                                       : ObjectRule::eigenvector;
   for (const SafetensorsEntry& entry : header.entries) {
     const std::uint8_t* const data = header.data.data() + entry.begin;
     if (entry.name == "relevance") {
@@ -158,6 +172,7 @@ void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem:
   same(have.columns, want.columns, "the number of patch columns");
   if (!want.tap.empty()) same(have.tap, want.tap, "the guide layer");
   same(to_string(have.center), to_string(want.center), "guide_center");
+  same(to_string(have.object), to_string(want.object), "guide_object");
   if (want.epoch >= 0) same(have.epoch, want.epoch, "the epoch of the model");
   if (!want.model_hash.empty()) same(have.model_hash, want.model_hash, "the hash of the model");
 }

@@ -30,6 +30,7 @@ struct MapInfo {
   std::int64_t epoch = 0;       // epochs finished by those weights
   std::string tap = {};         // e.g. encoder.10.attention_out
   GuideCenter center = GuideCenter::none;
+  ObjectRule object = ObjectRule::eigenvector;
 };
 
 class RelevanceMapWriter {
@@ -78,5 +79,6 @@ std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std
                               const CropBox& crop, const ImageSize& source, bool flipped);
 
 std::string to_string(GuideCenter center);
+std::string to_string(ObjectRule object);
 
 }  // namespace sgmae

@@ -64,7 +64,8 @@ void PositionBias::restore(const nlohmann::json& state) {
   degenerate_ = state.at("degenerate");
 }
 
-void warn_of_position(const PositionBias& bias) {
+void warn_of_position(const PositionBias& bias, ObjectRule object) {
+  if (object == ObjectRule::inside) return;
   warn("guidance follows position rather than content: the object side varies over the grid by ",
        fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", a warning above ",
        fixed(kPositionBiasWarning, 2),
@@ -123,7 +124,7 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
   stats.bias_by_chance = bias.by_chance();
   stats.object_share = bias.object_share();
   stats.follows_position = bias.follows_position();
-  if (stats.follows_position) warn_of_position(bias);
+  if (stats.follows_position) warn_of_position(bias, options.object);
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return stats;
 }

@@ -48,7 +48,8 @@ class PositionBias {
 // Above this, value() - by_chance() says that guidance follows position rather than content.
 inline constexpr double kPositionBiasWarning = 0.02;
 
-void warn_of_position(const PositionBias& bias);  // says so and what may help
+// Says so and what may help; silent where the rule itself asks for a place, the centre.
+void warn_of_position(const PositionBias& bias, ObjectRule object);
 
 struct RelevancePassStats {
   std::int64_t images = 0;        // looked at

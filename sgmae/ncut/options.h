@@ -11,6 +11,12 @@ enum class GuideCenter {
   position  // the mean feature of each grid position over a sample of the data set
 };
 
+// Which side of a cut is the object.
+enum class ObjectRule {
+  eigenvector,  // the paper's: the side that holds the largest |y_1|, as a rule the smaller one
+  inside        // the side that lies less along the image's border, however large it is
+};
+
 // The graph of normalised cut. Negative weights would make D - M indefinite and the cut ill-posed,
 // so weights below `tau` become `epsilon` (TokenCut's weighted-graph option, with its default tau).
 struct NcutOptions {

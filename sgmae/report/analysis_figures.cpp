@@ -75,7 +75,7 @@ Clustering clusters_of(const Shown& shown, std::int64_t i, const SurveyOptions& 
                        std::int64_t parts) {
   const std::size_t layer = guide_layer(shown, options);
   const at::Tensor features = shown.features[layer].slice(0, i, i + 1);
-  const Guide guide = cut_of(*shown.subject, str("encoder.", layer), features, options.center);
+  const Guide guide = cut_of(*shown.subject, str("encoder.", layer), features, options);
   return recursive_ncut(guide.similarity[0], parts);
 }
 
@@ -198,8 +198,8 @@ class Figures {
     const std::int64_t n_visible = visible_count(n, options_.mask_ratio);
     const std::int64_t hints = hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1);
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const Guide guide = cut_of(*shown.subject, str("encoder.", blocks[b]),
-                                 shown.features[blocks[b]], options_.center);
+      const Guide guide =
+          cut_of(*shown.subject, str("encoder.", blocks[b]), shown.features[blocks[b]], options_);
       const at::Tensor mask = mask_of(informed_plan(guide, n_visible, hints));
       for (std::int64_t i = 0; i < images_; ++i) {
         draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), kObject, 0.5);

@@ -138,7 +138,8 @@ MapInfo Guidance::maps_info(const std::string& hash) const {
           .model_hash = hash,
           .epoch = *maps_epoch_,
           .tap = guide_tap(model_.config(), options_.guide),
-          .center = options_.guide.center};
+          .center = options_.guide.center,
+          .object = options_.guide.object};
 }
 
 // Position means and, where masks are stored, maps; from `model`, which has finished `epoch`
@@ -216,7 +217,7 @@ void Guidance::end_epoch(std::int64_t epoch) {
 void Guidance::report_online() {
   const PositionBias bias = std::exchange(self_guided_->online_bias(), {});
   const bool followed = !pass_.is_null() && pass_.at("follows_position").get<bool>();
-  if (bias.follows_position() && !followed) warn_of_position(bias);
+  if (bias.follows_position() && !followed) warn_of_position(bias, options_.guide.object);
   pass_ = {{"position_bias", bias.value()},
            {"object_share", bias.object_share()},
            {"degenerate", bias.degenerate()},

@@ -50,7 +50,7 @@ struct PretrainOptions {
   MaskStrategyKind mask_strategy = MaskStrategyKind::random;
   std::string guide_start;  // "": epochs / 8; an epoch (from 0); or "auto"
   GuideTarget guide_target = GuideTarget::object;
-  GuideOptions guide;  // guide_part, guide_layer, guide_features, guide_center
+  GuideOptions guide;  // guide_part, _layer, _features, _center, _object
   HintOptions hints;   // hint_ratio, hint_strategy, hint_decay, hint_floor
   MaskSource mask_source = MaskSource::stored;
   std::int64_t mask_refresh_epochs = 0;  // 0: maps are made once

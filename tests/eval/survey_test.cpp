@@ -114,7 +114,7 @@ TEST(Survey, GivesWhatTheMeasuresGiveOneByOne) {
   GuideOptions mean_centred;
   mean_centred.center = GuideCenter::mean;
   const at::Tensor side =  // the last checkpoint's, at the second-last block
-      guide_from_features(patches(b, "encoder.0.attention_out"), mean_centred).object_side;
+      guide_from_features(patches(b, "encoder.0.attention_out"), 0, mean_centred).object_side;
   EXPECT_NEAR(value(survey, of("separation_similarity", "within"), 1),
               mean(separation(m, side).intra), 1e-5);
   EXPECT_NEAR(value(survey, of("separation_similarity", "between"), 1),
@@ -278,7 +278,7 @@ TEST(LearnPositionMeans, AreMeansOverAllImagesAndWhatCutsTakeOff) {
   const at::Tensor mean = subjects[0].position_mean.at("encoder.1");
   EXPECT_LT((mean - x.mean(0)).abs().max().item<double>(), 1e-5);  // fp32 sums
   EXPECT_EQ(subjects[0].position_mean.at("decoder.0").sizes(), (std::vector<std::int64_t>{36, 16}));
-  const Guide guide = cut_of(subjects[0], "encoder.1", x, GuideCenter::position);
+  const Guide guide = cut_of(subjects[0], "encoder.1", x, SurveyOptions());
   EXPECT_TRUE(guide.similarity.equal(similarity(x - mean)));
 }
 

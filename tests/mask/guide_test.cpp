@@ -73,7 +73,7 @@ TEST(Guide, PutsThePiecesTogether) {
   const at::Tensor position_mean = 0.3 * at::randn({48, 8});
   for (const GuideCenter center : {GuideCenter::none, GuideCenter::mean, GuideCenter::position}) {
     const GuideOptions options{.center = center};
-    const Guide guide = guide_from_features(x, options, position_mean);
+    const Guide guide = guide_from_features(x, 8, options, position_mean);
     const at::Tensor centered = center_features(x, center, position_mean);
     const Bipartition cut = bipartition(similarity(centered));
     EXPECT_TRUE(guide.similarity.equal(similarity(centered)));
@@ -84,11 +84,25 @@ TEST(Guide, PutsThePiecesTogether) {
   }
 }
 
+// Relevance is to the side that is taken, so it turns with it.
+TEST(Guide, RanksByTheInnerSideWhereAsked) {
+  const at::Tensor x = at::randn({8, 48, 8});
+  const Guide guide =
+      guide_from_features(x, 8, {.center = GuideCenter::none, .object = ObjectRule::inside});
+  Bipartition cut = bipartition(similarity(x));
+  const at::Tensor by_eigenvector = cut.object_side.clone();
+  take_inner_side(cut, 8);
+  EXPECT_FALSE(cut.object_side.equal(by_eigenvector));  // some are exchanged
+  EXPECT_TRUE(guide.object_side.equal(cut.object_side));
+  EXPECT_TRUE(guide.eigenvector.equal(cut.eigenvector));
+  EXPECT_TRUE(guide.relevance.equal(relevance(x, cut.object_side)));
+}
+
 TEST(Guide, GivesNoRelevanceToDegenerateImages) {
   at::Tensor x = at::randn({3, 48, 8});
   x[0].fill_(1);
   x[2][5][5] = std::numeric_limits<float>::quiet_NaN();
-  const Guide guide = guide_from_features(x, {.center = GuideCenter::none});
+  const Guide guide = guide_from_features(x, 8, {.center = GuideCenter::none});
   EXPECT_EQ(guide.degenerate, (std::vector<std::uint8_t>{1, 0, 1}));
   EXPECT_TRUE(guide.relevance[0].isnan().all().item<bool>());
   EXPECT_TRUE(guide.relevance[1].isfinite().all().item<bool>());
@@ -97,12 +111,12 @@ TEST(Guide, GivesNoRelevanceToDegenerateImages) {
 
 TEST(Guide, OfAConstantImageCentredByItsMeanIsDegenerate) {
   const Guide guide =
-      guide_from_features(at::full({1, 48, 8}, 0.7, at::kFloat), {.center = GuideCenter::mean});
+      guide_from_features(at::full({1, 48, 8}, 0.7, at::kFloat), 8, {.center = GuideCenter::mean});
   EXPECT_EQ(guide.degenerate[0], 1);
 }
 
 TEST(Guide, NeedsPositionMeansForCentringByPosition) {
-  EXPECT_THROW(guide_from_features(at::randn({1, 48, 8}), {.center = GuideCenter::position}),
+  EXPECT_THROW(guide_from_features(at::randn({1, 48, 8}), 8, {.center = GuideCenter::position}),
                Error);
 }
 

@@ -37,7 +37,8 @@ class MapFile : public ::testing::Test {
             .model_hash = "0123456789abcdef",
             .epoch = 50,
             .tap = "encoder.10.attention_out",
-            .center = GuideCenter::position};
+            .center = GuideCenter::position,
+            .object = ObjectRule::inside};
   }
   static std::vector<float> row(std::int64_t image) {
     std::vector<float> values(6);
@@ -74,6 +75,7 @@ TEST_F(MapFile, ComesBackAsWritten) {
   EXPECT_EQ(maps.info().model_hash, "0123456789abcdef");
   EXPECT_EQ(maps.info().tap, "encoder.10.attention_out");
   EXPECT_EQ(maps.info().center, GuideCenter::position);
+  EXPECT_EQ(maps.info().object, ObjectRule::inside);
   EXPECT_TRUE(maps.position_mean().equal(mean));
   for (const std::int64_t image : {0, 3, 4})
     EXPECT_EQ(maps.map(image), row(image));  // exact in fp16
@@ -157,7 +159,7 @@ TEST_F(MapFile, BelongsToOneRun) {
   any.tap.clear();
   any.epoch = -1;
   EXPECT_NO_THROW(check_maps(have, any, "maps"));
-  std::vector<MapInfo> others(7, have);
+  std::vector<MapInfo> others(8, have);
   others[0].images = 6;
   others[1].rows = 3;
   others[2].columns = 2;
@@ -165,6 +167,7 @@ TEST_F(MapFile, BelongsToOneRun) {
   others[4].epoch = 51;
   others[5].tap = "encoder.9.key";
   others[6].center = GuideCenter::none;
+  others[7].object = ObjectRule::eigenvector;
   for (const MapInfo& want : others) {
     try {
       check_maps(have, want, "run/maps/a.safetensors");

@@ -8,6 +8,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -67,6 +68,70 @@ TEST(Bipartition, OfTwoBlocksIsTheClosedForm) {
       for (int i = 0; i < a + b; ++i) EXPECT_EQ(cut.object_side[0][i].item<int>(), i < a) << i;
       EXPECT_GT(ya, 0);
     }
+}
+
+// A cut of one image whose object side is '#', in rows.
+Bipartition drawn(const std::string& picture) {
+  Bipartition cut;
+  const auto n = static_cast<std::int64_t>(picture.size());
+  cut.object_side = at::zeros({1, n}, at::kByte);
+  cut.eigenvector = at::full({1, n}, -0.1, at::kFloat);
+  for (std::int64_t i = 0; i < n; ++i)
+    if (picture[i] == '#') {
+      cut.object_side[0][i] = 1;
+      cut.eigenvector[0][i] = 0.3;
+    }
+  cut.degenerate = {0};
+  return cut;
+}
+
+// Oracle: shares of ring and inside counted by eye.
+TEST(TakeInnerSide, ExchangesSidesThatLieAlongTheBorder) {
+  const auto stays = [](const std::string& picture, std::int64_t columns) {
+    const Bipartition before = drawn(picture);
+    Bipartition after = drawn(picture);
+    take_inner_side(after, columns);
+    const bool same = after.object_side.equal(before.object_side);
+    EXPECT_TRUE(after.eigenvector.equal(same ? before.eigenvector : -before.eigenvector));
+    EXPECT_TRUE(after.object_side.equal(same ? before.object_side : 1 - before.object_side));
+    return same;
+  };
+  EXPECT_TRUE(
+      stays("....."
+            ".##.."
+            ".##.."
+            ".....",
+            5));  // ring 0/14, inside 4/6
+  EXPECT_FALSE(
+      stays("#####"
+            "#..##"
+            "#..##"
+            "#####",
+            5));  // ring 14/14, inside 2/6
+  EXPECT_TRUE(
+      stays("....."
+            ".###."
+            ".###."
+            ".###.",
+            5));  // larger than the surroundings' inside: ring 3/14, inside 6/6
+  EXPECT_FALSE(
+      stays("####."
+            "#...."
+            "....."
+            ".....",
+            5));  // small, in a corner: ring 5/14, inside 0/6
+  EXPECT_TRUE(
+      stays("...###"
+            "...###"
+            "...###"
+            "...###",
+            6));                  // alike: half of both
+  EXPECT_TRUE(stays("##..", 2));  // nothing lies within
+
+  Bipartition degenerate = drawn("####.####");
+  degenerate.degenerate = {1};
+  take_inner_side(degenerate, 3);
+  EXPECT_EQ(degenerate.object_side[0][0].item<int>(), 1);
 }
 
 TEST(Bipartition, AgreesWithSciPy) {
