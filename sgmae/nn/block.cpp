@@ -10,8 +10,8 @@ void Linear::prepare(at::ScalarType type) {
     w = flat;
     b = bias->value;
   } else if (w.defined() && w.scalar_type() == type && w.device() == flat.device()) {
-    w.copy_(flat);
-    b.copy_(bias->value);
+    round_to(flat, w);
+    round_to(bias->value, b);
   } else {
     w = flat.to(type);
     b = bias->value.to(type);

@@ -3,6 +3,8 @@
 #include <malloc.h>
 
 #include <ATen/Parallel.h>
+#include <ATen/core/List.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/CPUBlas.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
@@ -15,6 +17,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "sgmae/base/error.h"
@@ -178,8 +182,32 @@ void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
 
 }  // namespace
 
+void round_to(const at::Tensor& from, at::Tensor& to) {
+  if (!from.is_cpu() || to.scalar_type() != at::kBFloat16) {
+    to.copy_(from);
+    return;
+  }
+  SGMAE_ASSERT(from.numel() == to.numel());
+  for_parts(from.numel(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    row_kernels<Bf16>().from_float(1, end - begin, data<float>(from) + begin, 0,
+                                   data<Bf16>(to) + begin, 0);
+  });
+}
+
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  return at::linear(x, w, b);
+  // at::linear first writes the bias into the result and then reads it back. The operator that
+  // LibTorch's compiler uses adds it within the product; it is not in the public headers, and
+  // fails on processors without bf16.
+  using Pointwise = at::Tensor(
+      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
+      c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
+  static const auto with_bias =
+      cpu_has_bf16_products()
+          ? c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})
+          : std::nullopt;
+  if (!x.is_cpu() || x.scalar_type() != at::kBFloat16 || !with_bias) return at::linear(x, w, b);
+  return with_bias->typed<Pointwise>().call(x, w, b, "none", c10::List<std::optional<at::Scalar>>(),
+                                            std::nullopt);
 }
 
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {

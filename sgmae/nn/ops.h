@@ -10,6 +10,9 @@
 
 namespace sgmae {
 
+// to (T) = from (fp32), of one shape, rounded to nearest even.
+void round_to(const at::Tensor& from, at::Tensor& to);
+
 // y = x w^T + b.   x [M, K] T, w [N, K] T, b [N] T -> [M, N] T
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b);
 

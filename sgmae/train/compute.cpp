@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "sgmae/nn/kernels/cpu.h"
 #include "sgmae/nn/ops.h"
 
 namespace sgmae {
@@ -22,7 +23,7 @@ void declare_compute(Options& o, std::string& device, int& threads, PrecisionCho
 Precision choose_precision(PrecisionChoice choice, at::Device device) {
   if (choice == PrecisionChoice::automatic && !device.is_cpu()) return Precision::bf16;
   if (choice == PrecisionChoice::automatic)
-    return __builtin_cpu_supports("avx512bf16") ? Precision::bf16 : Precision::fp32;
+    return cpu_has_bf16_products() ? Precision::bf16 : Precision::fp32;
   return choice == PrecisionChoice::bf16 ? Precision::bf16 : Precision::fp32;
 }
 

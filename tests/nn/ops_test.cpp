@@ -2,6 +2,7 @@
 #include "sgmae/nn/ops.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/erf.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
@@ -12,7 +13,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <utility>
 
 namespace sgmae {
 namespace {
@@ -67,6 +70,36 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{65, 192, 3, at::kFloat, 1e-5, 4}, Case{65, 192, 3, at::kBFloat16, 0.02, 4},
                     Case{1, 64, 1, at::kFloat, 1e-5}));
 
+// bf16: every result is within one rounding (2^-8) of the exact one, so the bias comes before it.
+// The 1e-4 is fp32's own error where a result is near zero.
+TEST(Linear, AddsTheBiasBeforeRounding) {
+  for (const auto& [type, tolerance] : {std::pair{at::kFloat, 0.0}, {at::kBFloat16, 0x1p-8}}) {
+    const at::Tensor x = at::randn({37, 48}).to(type), w = at::randn({29, 48}).to(type),
+                     b = at::randn({29}).mul(10).to(type);
+    const at::Tensor exact = at::matmul(x.to(at::kDouble), w.to(at::kDouble).t()).add(b);
+    const at::Tensor y = linear(x, w, b);
+    EXPECT_EQ(y.scalar_type(), type);
+    const at::Tensor excess =
+        y.to(at::kDouble).sub(exact).abs().sub(exact.abs().mul(tolerance).add(1e-4));
+    EXPECT_LT(excess.max().item<double>(), 0);
+  }
+}
+
+// Oracle: LibTorch's own rounding, bit for bit.
+TEST(RoundTo, NearestEven) {
+  at::Tensor from = at::randn({77, 1001});
+  from[0][0] = 1.0f + 1.0f / 256;  // ties: down to even,
+  from[0][1] = 1.0f + 3.0f / 256;  // up to even
+  from[0][2] = std::numeric_limits<float>::infinity();
+  from[0][3] = -std::numeric_limits<float>::max();
+  from[0][4] = 1e-40f;
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    at::Tensor to = at::zeros({77, 1001}, type);
+    round_to(from, to);
+    EXPECT_TRUE(at::equal(to, from.to(type)));
+  }
+}
+
 // 1e-6: the error function is good to 1.5e-7 absolute.
 TEST(Gelu, ForwardAndBackwardEqualTheDefinition) {
   const at::Tensor h = at::randn({40, 33}).mul(3);
@@ -80,6 +113,21 @@ TEST(Gelu, ForwardAndBackwardEqualTheDefinition) {
   gelu_backward(h, d, sums);
   EXPECT_LT(relative_error(d, exact), 1e-6);
   EXPECT_LT(relative_error(sums, exact.sum(0)), 1e-5);
+}
+
+// bf16 works from tables and rounds once, as the formula does; 1e-4 leaves room for a rare tie that
+// another instruction set decides otherwise.
+TEST(Gelu, TablesOfBf16EqualTheFormula) {
+  const at::Tensor h = at::randn({9, 300}).mul(3).to(at::kBFloat16);
+  const at::Tensor start = at::randn({9, 300}).to(at::kBFloat16);
+  at::Tensor d = start.clone(), sums = at::zeros({300});
+  gelu_backward(h, d, sums);
+  at::Tensor exact = start.to(at::kFloat), exact_sums = at::zeros({300});
+  gelu_backward(h.to(at::kFloat), exact, exact_sums);
+  EXPECT_LT(relative_error(d, exact.to(at::kBFloat16).to(at::kDouble)), 1e-4);
+  EXPECT_LT(relative_error(sums, exact_sums.to(at::kDouble)), 1e-6);
+  const at::Tensor a = gelu(h.to(at::kFloat)).to(at::kBFloat16);
+  EXPECT_LT(relative_error(gelu(h), a.to(at::kDouble)), 1e-4);
 }
 
 // NaN must reach the guard of the training loop, not vanish in a kernel.

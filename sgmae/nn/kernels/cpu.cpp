@@ -151,37 +151,56 @@ inline float exact_gelu(float v) {
   return 0.5f * v * (1.0f + error_function(v * kSqrtHalf, exponential(-0.5f * v * v)));
 }
 
+inline float exact_gelu_slope(float v) {
+  const float gauss = exponential(-0.5f * v * v);
+  return 0.5f * (1.0f + error_function(v * kSqrtHalf, gauss)) + v * kInvSqrt2Pi * gauss;
+}
+
+// A function of bf16 as a table: there are 65,536 numbers, and those that occur fit the first
+// caches, so that looking up is half the work or less.
+template <class To>
+std::vector<To> table_of(float (*function)(float)) {
+  std::vector<To> values(1 << 16);
+  for (std::uint32_t bits = 0; bits < values.size(); ++bits)
+    store(values[bits], function(load(Bf16{static_cast<std::uint16_t>(bits)})));
+  return values;
+}
+
 void gelu(std::int64_t count, const float* h, float* a) {
   for (std::int64_t i = 0; i < count; ++i) a[i] = exact_gelu(h[i]);
 }
 
-// bf16 has 65,536 numbers, and those that occur fit the first cache: looking up is half the work.
 void gelu(std::int64_t count, const Bf16* h, Bf16* a) {
-  static const std::vector<Bf16> table = [] {
-    std::vector<Bf16> values(1 << 16);
-    for (std::uint32_t bits = 0; bits < values.size(); ++bits)
-      store(values[bits], exact_gelu(load(Bf16{static_cast<std::uint16_t>(bits)})));
-    return values;
-  }();
+  static const std::vector<Bf16> table = table_of<Bf16>(exact_gelu);
   const Bf16* value = table.data();
   for (std::int64_t i = 0; i < count; ++i) a[i] = value[h[i].bits];
 }
 
+void gelu_slopes(std::int64_t count, const float* h, float* slope) {
+  for (std::int64_t i = 0; i < count; ++i) slope[i] = exact_gelu_slope(h[i]);
+}
+
+void gelu_slopes(std::int64_t count, const Bf16* h, float* slope) {
+  static const std::vector<float> table = table_of<float>(exact_gelu_slope);
+  const float* value = table.data();
+  for (std::int64_t i = 0; i < count; ++i) slope[i] = value[h[i].bits];
+}
+
 template <class T>
 void gelu_backward(std::int64_t rows, std::int64_t dim, const T* h, T* d, float* column_sum) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const T* hr = h + r * dim;
-    T* dr = d + r * dim;
-    for (std::int64_t i = 0; i < dim; ++i) {
-      const float v = load(hr[i]);
-      const float gauss = exponential(-0.5f * v * v);
-      const float slope =
-          0.5f * (1.0f + error_function(v * kSqrtHalf, gauss)) + v * kInvSqrt2Pi * gauss;
-      const float g = load(dr[i]) * slope;
-      store(dr[i], g);
-      column_sum[i] += g;
+  constexpr std::int64_t width = 256;
+  float slope[width];
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t begin = 0; begin < dim; begin += width) {
+      const std::int64_t count = begin + width < dim ? width : dim - begin;
+      T* dr = d + r * dim + begin;
+      gelu_slopes(count, h + r * dim + begin, slope);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float g = load(dr[i]) * slope[i];
+        store(dr[i], g);
+        column_sum[begin + i] += g;
+      }
     }
-  }
 }
 
 template <class T>

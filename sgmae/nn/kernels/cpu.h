@@ -97,6 +97,9 @@ struct CpuKernels {
 
 const CpuKernels& cpu_kernels();
 
+// Whether the processor has instructions for bf16 products.
+bool cpu_has_bf16_products();
+
 template <class T>
 const RowKernels<T>& row_kernels();
 template <>

@@ -28,4 +28,12 @@ const CpuKernels& cpu_kernels() {
 #endif
 }
 
+bool cpu_has_bf16_products() {
+#ifdef SGMAE_X86
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 }  // namespace sgmae
