@@ -52,61 +52,77 @@ at::Tensor scaled_backward(at::Tensor d, Parameter* scale, const at::Tensor& per
 
 }  // namespace
 
-void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
-                   Taps* taps, const std::string& name, const DropPath& drop_path) {
+void attention_forward(const Block& block, const StreamShape& shape, Stream& stream,
+                       AttentionTrace* trace, Taps* taps, const std::string& name,
+                       const at::Tensor& drop_path) {
   const auto [batch, tokens, dim, eps, type] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
-  Normed norm1 = block.norm1.forward(stream.x, stream.delta, eps, type);
-  const at::Tensor qkv = block.qkv.forward(norm1.y).view({batch, tokens, 3, dim});
+  Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
+  const at::Tensor qkv = block.qkv.forward(norm.y).view({batch, tokens, 3, dim});
   Attended attended = attention(qkv, block.heads);
   if (wants("attention")) taps->put(name + "attention", attention_weights(qkv, block.heads));
   if (wants("attention_out")) taps->put(name + "attention_out", attended.out.to(at::kFloat));
   if (wants("key")) taps->put(name + "key", qkv.select(2, 1).to(at::kFloat).contiguous());
 
-  const at::Tensor projected = block.proj.forward(attended.out.view({batch * tokens, dim}));
-  Normed norm2 = block.norm2.forward(
-      norm1.sum, scaled(projected, block.scale1, drop_path.attention, shape), eps, type);
-  if (wants("attention_add"))
-    taps->put(name + "attention_add", norm2.sum.view({batch, tokens, dim}));
-  const at::Tensor h = block.fc1.forward(norm2.y);
-  const at::Tensor a = gelu(h);
-  stream.x = norm2.sum;
-  const at::Tensor mlp = block.fc2.forward(a);
-  stream.delta = scaled(mlp, block.scale2, drop_path.mlp, shape);
-  if (wants("block_out"))
-    taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
-
+  const at::Tensor branch = block.proj.forward(attended.out.view({batch * tokens, dim}));
+  stream = {norm.sum, scaled(branch, block.scale1, drop_path, shape)};
   if (trace)
-    *trace = {std::move(norm1),
-              qkv,
-              std::move(attended),
-              std::move(norm2),
-              h,
-              a,
-              block.scale1 ? projected : at::Tensor(),
-              block.scale2 ? mlp : at::Tensor(),
+    *trace = {std::move(norm), qkv, std::move(attended), block.scale1 ? branch : at::Tensor(),
               drop_path};
 }
 
-void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
-                    at::Tensor& dx) {
+void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, MlpTrace* trace,
+                 Taps* taps, const std::string& name, const at::Tensor& drop_path) {
   const auto [batch, tokens, dim, eps, type] = shape;
+  const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
-  at::Tensor d = scaled_backward(dx.to(type), block.scale2, trace.drop_path.mlp, trace.mlp, shape);
+  Normed norm = block.norm2.forward(stream.x, stream.delta, eps, type);
+  if (wants("attention_add"))
+    taps->put(name + "attention_add", norm.sum.view({batch, tokens, dim}));
+  const at::Tensor h = block.fc1.forward(norm.y);
+  const at::Tensor a = gelu(h);
+  const at::Tensor branch = block.fc2.forward(a);
+  stream = {norm.sum, scaled(branch, block.scale2, drop_path, shape)};
+  if (wants("block_out"))
+    taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
+  if (trace) *trace = {std::move(norm), h, a, block.scale2 ? branch : at::Tensor(), drop_path};
+}
+
+void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
+                   Taps* taps, const std::string& name, const DropPath& drop_path) {
+  attention_forward(block, shape, stream, trace ? &trace->attention : nullptr, taps, name,
+                    drop_path.attention);
+  mlp_forward(block, shape, stream, trace ? &trace->mlp : nullptr, taps, name, drop_path.mlp);
+}
+
+void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace, at::Tensor& dx) {
+  const at::Tensor d =
+      scaled_backward(dx.to(shape.type), block.scale2, trace.drop_path, trace.branch, shape);
   block.fc2.add_gradients(d, trace.a);
   at::Tensor dh = block.fc2.input_gradient(d);
   gelu_backward(trace.h, dh, block.fc1.bias->grad);
-  linear_weight_grad(dh, trace.norm2.y, block.fc1.weight->grad);
-  block.norm2.backward(block.fc1.input_gradient(dh), trace.norm2, dx);
+  linear_weight_grad(dh, trace.norm.y, block.fc1.weight->grad);
+  block.norm2.backward(block.fc1.input_gradient(dh), trace.norm, dx);
+}
 
-  d = scaled_backward(dx.to(type), block.scale1, trace.drop_path.attention, trace.projected, shape);
+void attention_backward(Block& block, const StreamShape& shape, const AttentionTrace& trace,
+                        at::Tensor& dx) {
+  const auto [batch, tokens, dim, eps, type] = shape;
+  const at::Tensor d =
+      scaled_backward(dx.to(type), block.scale1, trace.drop_path, trace.branch, shape);
   block.proj.add_gradients(d, trace.attended.out.view({batch * tokens, dim}));
   const at::Tensor dattended = block.proj.input_gradient(d).view({batch, tokens, dim});
   const at::Tensor dqkv = attention_backward(dattended, trace.qkv, trace.attended, block.heads)
                               .view({batch * tokens, 3 * dim});
-  block.qkv.add_gradients(dqkv, trace.norm1.y);
-  block.norm1.backward(block.qkv.input_gradient(dqkv), trace.norm1, dx);
+  block.qkv.add_gradients(dqkv, trace.norm.y);
+  block.norm1.backward(block.qkv.input_gradient(dqkv), trace.norm, dx);
+}
+
+void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
+                    at::Tensor& dx) {
+  mlp_backward(block, shape, trace.mlp, dx);
+  attention_backward(block, shape, trace.attention, dx);
 }
 
 }  // namespace sgmae

@@ -69,14 +69,23 @@ struct DropPath {
 };
 
 // What the backward pass needs of a forward pass.
-struct BlockTrace {
-  Normed norm1;
+struct AttentionTrace {
+  Normed norm;
   at::Tensor qkv;  // [B, n, 3, D]
   Attended attended;
-  Normed norm2;
-  at::Tensor h, a;            // [B*n, mlp] before and after GELU
-  at::Tensor projected, mlp;  // [B*n, D] branches before LayerScale; undefined without it
-  DropPath drop_path;
+  at::Tensor branch;     // [B*n, D] before LayerScale; undefined without it
+  at::Tensor drop_path;  // [B] or undefined
+};
+
+struct MlpTrace {
+  Normed norm;
+  at::Tensor h, a;  // [B*n, mlp] before and after GELU
+  at::Tensor branch, drop_path;
+};
+
+struct BlockTrace {
+  AttentionTrace attention;
+  MlpTrace mlp;
 };
 
 struct StreamShape {
@@ -92,5 +101,16 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
 // dx [B*n, D] fp32: gradient of the block's output on entry, of its input on return.
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
                     at::Tensor& dx);
+
+// The two halves of a block, for a caller that needs only some tokens of its output: attention
+// mixes tokens, the MLP takes each by itself.
+void attention_forward(const Block& block, const StreamShape& shape, Stream& stream,
+                       AttentionTrace* trace, Taps* taps, const std::string& name,
+                       const at::Tensor& drop_path = {});
+void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, MlpTrace* trace,
+                 Taps* taps, const std::string& name, const at::Tensor& drop_path = {});
+void attention_backward(Block& block, const StreamShape& shape, const AttentionTrace& trace,
+                        at::Tensor& dx);
+void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace, at::Tensor& dx);
 
 }  // namespace sgmae

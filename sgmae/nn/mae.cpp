@@ -13,8 +13,8 @@ namespace sgmae {
 namespace {
 
 struct DecoderTrace {
-  std::vector<BlockTrace> blocks;
-  Normed norm;  // of the rows that were predicted
+  std::vector<BlockTrace> blocks;  // the last block's MLP: masked rows only
+  Normed norm;                     // masked rows only
 };
 
 }  // namespace
@@ -41,11 +41,19 @@ struct Mae::State {
     return {batch, 1 + config.n_patches(), config.decoder.dim, config.layer_norm_eps, type};
   }
 
-  Stream decode_blocks(const at::Tensor& latent, const MaskPlan& plan, DecoderTrace* trace,
-                       Taps* taps) const;
+  StreamShape masked_shape(const MaskPlan& plan) const {
+    return {plan.order.size(0), config.n_patches() - plan.n_visible, config.decoder.dim,
+            config.layer_norm_eps, type};
+  }
+
+  Stream decoder_input(const at::Tensor& latent, const MaskPlan& plan) const;
+  // -> [B*n_masked, p*p*C]. Only masked patches enter the loss, so once the last block's attention
+  // has mixed the tokens, only they are computed.
+  at::Tensor predict_masked(const at::Tensor& latent, const MaskPlan& plan,
+                            DecoderTrace& trace) const;
   // -> the gradient of the encoder's output.
-  at::Tensor decoder_backward(const MaskPlan& plan, const at::Tensor& dpred,
-                              const at::Tensor& latent, DecoderTrace& trace);
+  at::Tensor predict_masked_backward(const MaskPlan& plan, const at::Tensor& dpred,
+                                     const at::Tensor& latent, DecoderTrace& trace);
 };
 
 Mae::Mae(const MaeConfig& config, std::optional<std::uint64_t> seed)
@@ -104,18 +112,10 @@ void Mae::move_to(at::Device device) {
   parameters_changed();
 }
 
-Stream Mae::State::decode_blocks(const at::Tensor& latent, const MaskPlan& plan,
-                                 DecoderTrace* trace, Taps* taps) const {
-  const std::int64_t batch = plan.order.size(0);
-  const StreamShape shape = decoder_shape(batch);
-  Stream stream{restore_tokens(decoder_embed.forward(latent), plan.order, plan.n_visible,
-                               mask_token->value, decoder_pos_embed->value),
-                {}};
-  if (trace) trace->blocks.resize(decoder_blocks.size());
-  for (std::size_t i = 0; i < decoder_blocks.size(); ++i)
-    block_forward(decoder_blocks[i], shape, stream, trace ? &trace->blocks[i] : nullptr, taps,
-                  str("decoder.", i, "."));
-  return stream;
+Stream Mae::State::decoder_input(const at::Tensor& latent, const MaskPlan& plan) const {
+  return {restore_tokens(decoder_embed.forward(latent), plan.order, plan.n_visible,
+                         mask_token->value, decoder_pos_embed->value),
+          {}};
 }
 
 MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_plan,
@@ -126,7 +126,10 @@ MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_pla
   const MaskPlan plan = plan_on(s.encoder.device(), given_plan);
   const at::Tensor latent = s.encoder.forward(pixels, plan, nullptr, taps);
   const std::int64_t batch = pixels.size(0), n = s.config.n_patches();
-  const Stream stream = s.decode_blocks(latent, plan, nullptr, taps);
+  Stream stream = s.decoder_input(latent, plan);
+  for (std::size_t i = 0; i < s.decoder_blocks.size(); ++i)
+    block_forward(s.decoder_blocks[i], s.decoder_shape(batch), stream, nullptr, taps,
+                  str("decoder.", i, "."));
   const Normed normed =
       s.decoder_norm.forward(stream.x, stream.delta, s.config.layer_norm_eps, s.type);
   const at::Tensor pred = s.decoder_pred.forward(normed.y)
@@ -156,30 +159,49 @@ double Mae::forward_backward(const at::Tensor& given_pixels, const MaskPlan& giv
   EncoderTrace encoder;
   DecoderTrace decoder;
   const at::Tensor latent = s.encoder.forward(pixels, plan, &encoder, nullptr);
-  const Stream stream = s.decode_blocks(latent, plan, &decoder, nullptr);
-  // Only masked patches enter the loss, so only they are normalised and predicted.
-  decoder.norm = s.decoder_norm.forward(
-      masked_rows(stream.x, plan.order, plan.n_visible, /*with_cls=*/true),
-      masked_rows(stream.delta, plan.order, plan.n_visible, /*with_cls=*/true),
-      s.config.layer_norm_eps, s.type);
-  const at::Tensor pred = s.decoder_pred.forward(decoder.norm.y);
+  const at::Tensor pred = s.predict_masked(latent, plan, decoder);
   at::Tensor dpred;
   const at::Tensor loss =
       reconstruction_loss(pixels, pred, plan.order, plan.n_visible, s.config.patch_size,
                           s.config.norm_pix_loss, loss_scale, &dpred);
-  s.encoder.backward(s.decoder_backward(plan, dpred, latent, decoder), encoder);
+  s.encoder.backward(s.predict_masked_backward(plan, dpred, latent, decoder), encoder);
   return loss.item<double>();  // last, since it waits for the device
 }
 
-at::Tensor Mae::State::decoder_backward(const MaskPlan& plan, const at::Tensor& dpred,
-                                        const at::Tensor& latent, DecoderTrace& trace) {
+at::Tensor Mae::State::predict_masked(const at::Tensor& latent, const MaskPlan& plan,
+                                      DecoderTrace& trace) const {
+  const StreamShape shape = decoder_shape(plan.order.size(0));
+  const auto masked = [&](const at::Tensor& x) {
+    return masked_rows(x, plan.order, plan.n_visible, /*with_cls=*/true);
+  };
+  const std::size_t last = decoder_blocks.size() - 1;
+  trace.blocks.resize(last + 1);
+  Stream stream = decoder_input(latent, plan);
+  for (std::size_t i = 0; i < last; ++i)
+    block_forward(decoder_blocks[i], shape, stream, &trace.blocks[i], nullptr, {});
+  attention_forward(decoder_blocks[last], shape, stream, &trace.blocks[last].attention, nullptr,
+                    {});
+  stream = {masked(stream.x), masked(stream.delta)};
+  mlp_forward(decoder_blocks[last], masked_shape(plan), stream, &trace.blocks[last].mlp, nullptr,
+              {});
+  trace.norm = decoder_norm.forward(stream.x, stream.delta, config.layer_norm_eps, type);
+  return decoder_pred.forward(trace.norm.y);
+}
+
+at::Tensor Mae::State::predict_masked_backward(const MaskPlan& plan, const at::Tensor& dpred,
+                                               const at::Tensor& latent, DecoderTrace& trace) {
+  const StreamShape shape = decoder_shape(plan.order.size(0));
   decoder_pred.add_gradients(dpred, trace.norm.y);
   at::Tensor dmasked = at::zeros_like(trace.norm.sum);
   decoder_norm.backward(decoder_pred.input_gradient(dpred), trace.norm, dmasked);
+  const std::size_t last = decoder_blocks.size() - 1;
+  mlp_backward(decoder_blocks[last], masked_shape(plan), trace.blocks[last].mlp, dmasked);
   at::Tensor dx = scatter_masked_rows(dmasked, plan.order, plan.n_visible);
-  for (std::size_t i = decoder_blocks.size(); i-- > 0;) {
-    block_backward(decoder_blocks[i], decoder_shape(plan.order.size(0)), trace.blocks[i], dx);
-    trace.blocks[i] = {};  // its memory serves the next block
+  attention_backward(decoder_blocks[last], shape, trace.blocks[last].attention, dx);
+  trace.blocks[last] = {};  // its memory serves the next block
+  for (std::size_t i = last; i-- > 0;) {
+    block_backward(decoder_blocks[i], shape, trace.blocks[i], dx);
+    trace.blocks[i] = {};
   }
   const at::Tensor dembedded =
       restore_tokens_backward(dx, plan.order, plan.n_visible, mask_token->grad).to(type);
