@@ -49,6 +49,8 @@ std::string kind_of(const ModelFile& file) {
 std::vector<std::string> uses_of(const ModelFile& file) {
   std::vector<std::string> uses{"sgmae knn, extract, forward: features of images",
                                 "sgmae mask: clusters and relevance from the encoder",
+                                "sgmae analyze: measures and pictures of what it has learned",
+                                "sgmae finetune: a classifier trained from it",
                                 "sgmae convert: files for other programs"};
   if (file.vit.pooling != Pooling::mean)  // without a final norm there is nothing to probe behind
     uses.push_back("sgmae linprobe: a linear classifier on its features");
