@@ -64,13 +64,12 @@ double linear_seconds(std::int64_t rows, std::int64_t in, std::int64_t out, at::
   return best;
 }
 
-double blocks_seconds(const VitSize& size, std::int64_t rows, std::int64_t mlp_ratio,
-                      at::ScalarType type) {
-  const std::int64_t d = size.dim;
-  const double once = linear_seconds(rows, d, 3 * d, type) + linear_seconds(rows, d, d, type) +
-                      linear_seconds(rows, d, mlp_ratio * d, type) +
-                      linear_seconds(rows, mlp_ratio * d, d, type);
-  return once * static_cast<double>(size.depth);
+// One block on `rows` tokens, its MLP on `mlp_rows` of them.
+double block_seconds(std::int64_t d, std::int64_t rows, std::int64_t mlp_rows,
+                     std::int64_t mlp_ratio, at::ScalarType type) {
+  return linear_seconds(rows, d, 3 * d, type) + linear_seconds(rows, d, d, type) +
+         linear_seconds(mlp_rows, d, mlp_ratio * d, type) +
+         linear_seconds(mlp_rows, mlp_ratio * d, d, type);
 }
 
 double peak_mib() {
@@ -94,11 +93,20 @@ void run(const std::string& name, Precision precision, std::int64_t batch) {
   for (int i = 0; i < 3; ++i) step();
   const at::ScalarType type = precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
   const auto product_seconds = [&] {
-    return blocks_seconds(config.encoder, batch * (1 + visible), config.mlp_ratio, type) +
-           blocks_seconds(config.decoder, batch * (1 + n), config.mlp_ratio, type) +
-           linear_seconds(batch * visible, config.patch_values(), config.encoder.dim, type) +
-           linear_seconds(batch * (1 + visible), config.encoder.dim, config.decoder.dim, type) +
-           linear_seconds(batch * (n - visible), config.decoder.dim, config.patch_values(), type);
+    const auto [dim, depth, heads] = config.encoder;
+    const std::int64_t decoder_dim = config.decoder.dim;
+    const std::int64_t seen = batch * (1 + visible), all = batch * (1 + n),
+                       masked = batch * (n - visible);
+    const auto blocks = [&](std::int64_t d, std::int64_t count, std::int64_t rows,
+                            std::int64_t mlp_rows) {
+      return static_cast<double>(count) * block_seconds(d, rows, mlp_rows, config.mlp_ratio, type);
+    };
+    return blocks(dim, depth, seen, seen) +
+           blocks(decoder_dim, config.decoder.depth - 1, all, all) +
+           blocks(decoder_dim, 1, all, masked) +
+           linear_seconds(batch * visible, config.patch_values(), dim, type) +
+           linear_seconds(seen, dim, decoder_dim, type) +
+           linear_seconds(masked, decoder_dim, config.patch_values(), type);
   };
   std::printf("{\"peak_mib\": %.0f}\n", peak_mib());
   std::fflush(stdout);

@@ -9,6 +9,7 @@ namespace sgmae {
 
 // Floating-point operations of one forward and backward pass over one image with `n_visible`
 // visible patches: two per multiply-add, backward counted as twice forward, matrix products only.
+// The model's count, as published; what our step leaves out, since no loss depends on it, is in it.
 double training_flop_per_image(const MaeConfig& config, std::int64_t n_visible);
 
 // The same for a classifier on whole images.
