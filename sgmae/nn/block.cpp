@@ -1,12 +1,10 @@
 #include "sgmae/nn/block.h"
 
-#include <ATen/ops/mm.h>
-
 namespace sgmae {
 
 void Linear::prepare(at::ScalarType type) {
   const at::Tensor flat = weight->value.view({weight->value.size(0), -1});
-  if (type == at::kFloat) {
+  if (type == at::kFloat || products_round_weights(flat.device())) {
     w = flat;
     b = bias->value;
   } else if (w.defined() && w.scalar_type() == type && w.device() == flat.device()) {
@@ -25,7 +23,7 @@ void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
 }
 
 at::Tensor Linear::input_gradient(const at::Tensor& dy) const {
-  return at::mm(dy, w);
+  return linear_input_grad(dy, w);
 }
 
 namespace {

@@ -10,6 +10,7 @@
 
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/parameter.h"
+#include "sgmae/nn/products.h"
 #include "sgmae/nn/taps.h"
 
 namespace sgmae {
@@ -17,9 +18,9 @@ namespace sgmae {
 struct Linear {
   Parameter* weight = nullptr;
   Parameter* bias = nullptr;
-  at::Tensor w, b;  // weight [N, K] and bias [N] as activations see them (fp32: the same memory)
+  at::Tensor w, b;  // weight [N, K] and bias [N] as products take them, mostly the same memory
 
-  void prepare(at::ScalarType type);  // refresh w and b
+  void prepare(at::ScalarType type);  // refresh w and b for activations of this type
   at::Tensor forward(const at::Tensor& x) const { return linear(x, w, b); }
   // Adds the gradients of weight and bias for dy [M, N], x [M, K].
   void add_gradients(const at::Tensor& dy, const at::Tensor& x);

@@ -3,22 +3,15 @@
 #include <malloc.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/core/List.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/CPUBlas.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
-#include <string_view>
 #include <vector>
 
 #include "sgmae/base/error.h"
@@ -29,13 +22,6 @@
 extern "C" void sgemm_(const char* trans_a, const char* trans_b, const int* m, const int* n,
                        const int* k, const float* alpha, const float* a, const int* lda,
                        const float* b, const int* ldb, const float* beta, float* c, const int* ldc);
-
-// The same for bf16 operands and fp32 result; only the x86 LibTorch brings it.
-extern "C" __attribute__((weak)) void cblas_gemm_bf16bf16f32(int layout, int trans_a, int trans_b,
-                                                             int m, int n, int k, float alpha,
-                                                             const void* a, int lda, const void* b,
-                                                             int ldb, float beta, float* c,
-                                                             int ldc);
 
 namespace sgmae {
 namespace {
@@ -192,38 +178,6 @@ void round_to(const at::Tensor& from, at::Tensor& to) {
     row_kernels<Bf16>().from_float(1, end - begin, data<float>(from) + begin, 0,
                                    data<Bf16>(to) + begin, 0);
   });
-}
-
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  // at::linear first writes the bias into the result and then reads it back. The operator that
-  // LibTorch's compiler uses adds it within the product; it is not in the public headers, and
-  // fails on processors without bf16.
-  using Pointwise = at::Tensor(
-      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
-      c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
-  static const auto with_bias =
-      cpu_has_bf16_products()
-          ? c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})
-          : std::nullopt;
-  if (!x.is_cpu() || x.scalar_type() != at::kBFloat16 || !with_bias) return at::linear(x, w, b);
-  return with_bias->typed<Pointwise>().call(x, w, b, "none", c10::List<std::optional<at::Scalar>>(),
-                                            std::nullopt);
-}
-
-void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
-  if (!dy.is_cpu()) return aten::linear_weight_grad(dy, x, weight_grad);
-  if (dy.scalar_type() == at::kFloat) {
-    weight_grad.addmm_(dy.t(), x);
-  } else if (cblas_gemm_bf16bf16f32) {
-    // Sums in fp32 right where they belong; LibTorch's own product would round them to bf16 first.
-    constexpr int row_major = 101, as_it_is = 111, transposed = 112;
-    const int m = static_cast<int>(dy.size(0)), n = static_cast<int>(dy.size(1)),
-              k = static_cast<int>(x.size(1));
-    cblas_gemm_bf16bf16f32(row_major, transposed, as_it_is, n, k, m, 1, dy.data_ptr(), n,
-                           x.data_ptr(), k, 1, weight_grad.data_ptr<float>(), k);
-  } else {
-    weight_grad.add_(at::mm(dy.t(), x));
-  }
 }
 
 void bias_grad(const at::Tensor& dy, at::Tensor& grad) {

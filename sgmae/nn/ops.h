@@ -13,12 +13,6 @@ namespace sgmae {
 // to (T) = from (fp32), of one shape, rounded to nearest even.
 void round_to(const at::Tensor& from, at::Tensor& to);
 
-// y = x w^T + b.   x [M, K] T, w [N, K] T, b [N] T -> [M, N] T
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b);
-
-// weight_grad [N, K] += dy^T x.   dy [M, N] T, x [M, K] T
-void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad);
-
 // grad [N] += column sums of dy [M, N] T.
 void bias_grad(const at::Tensor& dy, at::Tensor& grad);
 

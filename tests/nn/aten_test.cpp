@@ -11,6 +11,7 @@
 
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/patches.h"
+#include "sgmae/nn/products.h"
 
 namespace sgmae {
 namespace {

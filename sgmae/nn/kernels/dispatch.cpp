@@ -1,4 +1,8 @@
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "sgmae/nn/kernels/cpu.h"
+#include "sgmae/nn/kernels/tiles.h"
 
 namespace sgmae {
 
@@ -11,6 +15,9 @@ extern const CpuKernels kernels;
 }
 namespace avx512 {
 extern const CpuKernels kernels;
+}
+namespace amx {
+extern const TileKernels kernels;
 }
 #endif
 
@@ -33,6 +40,20 @@ bool cpu_has_bf16_products() {
   return __builtin_cpu_supports("avx512bf16");
 #else
   return false;
+#endif
+}
+
+const TileKernels* tile_kernels() {
+#ifdef SGMAE_X86
+  // The unit's registers are large, so a process must ask the system for them.
+  constexpr int request_permission = 0x1023, tile_data = 18;
+  static const bool lent = __builtin_cpu_supports("amx-tile") &&
+                           __builtin_cpu_supports("amx-bf16") &&
+                           __builtin_cpu_supports("avx512bf16") &&
+                           syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  return lent ? &amx::kernels : nullptr;
+#else
+  return nullptr;
 #endif
 }
 

@@ -1,0 +1,132 @@
+// Oracle: the same product in fp64. Shapes end within a tile, a strip and a step; deep ones are cut
+// along the depth.
+#include "sgmae/nn/products.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace sgmae {
+namespace {
+
+struct Case {
+  std::int64_t rows, in, out;
+  at::ScalarType type;
+};
+
+class Products : public testing::TestWithParam<Case> {
+ protected:
+  Products() {
+    const auto [rows, in, out, type] = GetParam();
+    x = at::randn({rows, in}).to(type);
+    w = at::randn({out, in}).to(type);
+    b = at::randn({out}).mul(10).to(type);
+    dy = at::randn({rows, out}).to(type);
+  }
+
+  // Every value of `ours` is within what its type rounds off (bf16: 2^-8, once), and what adding up
+  // in fp32 does: `depth` roundings by 2^-25 of partial sums, each a few times its root.
+  static void near(const at::Tensor& ours, const at::Tensor& exact, std::int64_t depth) {
+    const double rounding = ours.scalar_type() == at::kBFloat16 ? 0x1p-8 : 0x1p-22;
+    const double sums = 0x1p-22 * static_cast<double>(depth) + 2e-6;
+    const at::Tensor excess =
+        ours.to(at::kDouble).sub(exact).abs().sub(exact.abs().mul(rounding).add(sums));
+    EXPECT_LT(excess.max().item<double>(), 0);
+  }
+
+  at::Tensor x, w, b, dy;
+};
+
+TEST_P(Products, AllThreeEqualTheDefinition) {
+  const auto [rows, in, out, type] = GetParam();
+  const at::Tensor X = x.to(at::kDouble), W = w.to(at::kDouble), DY = dy.to(at::kDouble);
+  const at::Tensor y = linear(x, w, b), dx = linear_input_grad(dy, w);
+  EXPECT_EQ(y.scalar_type(), type);
+  EXPECT_EQ(dx.scalar_type(), type);
+  near(y, at::mm(X, W.t()).add(b.to(at::kDouble)), in);
+  near(dx, at::mm(DY, W), out);
+  at::Tensor dw = at::randn({out, in});
+  const at::Tensor exact = dw.to(at::kDouble).add(at::mm(DY.t(), X));
+  linear_weight_grad(dy, x, dw);
+  near(dw, exact, rows);
+}
+
+TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
+  if (!products_round_weights(at::kCPU))
+    GTEST_SKIP() << "LibTorch's products promise no such thing";
+  const auto [rows, in, out, type] = GetParam();
+  if (type == at::kBFloat16 && in < 400) GTEST_SKIP() << "the weight gradient is the BLAS'";
+  const int threads = at::get_num_threads();
+  at::Tensor y, dx, dw;
+  for (const int n : {1, 2, 3, 6}) {
+    at::set_num_threads(n);
+    at::Tensor sums = at::zeros({out, in});
+    linear_weight_grad(dy, x, sums);
+    const at::Tensor forward = linear(x, w, b), backward = linear_input_grad(dy, w);
+    if (n == 1) {
+      y = forward;
+      dx = backward;
+      dw = sums;
+    }
+    EXPECT_TRUE(at::equal(forward, y));
+    EXPECT_TRUE(at::equal(backward, dx));
+    EXPECT_TRUE(at::equal(sums, dw));
+  }
+  at::set_num_threads(threads);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Products,
+    testing::Values(Case{1, 1, 1, at::kFloat}, Case{37, 48, 29, at::kFloat},
+                    Case{65, 31, 33, at::kFloat}, Case{70, 1700, 450, at::kFloat},
+                    Case{1500, 40, 60, at::kFloat}, Case{1, 1, 1, at::kBFloat16},
+                    Case{37, 48, 29, at::kBFloat16}, Case{65, 31, 33, at::kBFloat16},
+                    Case{70, 1700, 450, at::kBFloat16}, Case{300, 450, 1700, at::kBFloat16},
+                    Case{6200, 416, 64, at::kBFloat16}));
+
+// Weights of fp32 count as rounded to the activations' type.
+TEST(Product, RoundsWeights) {
+  if (!products_round_weights(at::kCPU)) GTEST_SKIP() << "weights are to be rounded before";
+  const at::Tensor x = at::randn({50, 70}).to(at::kBFloat16), w = at::randn({90, 70}),
+                   b = at::randn({90}), dy = at::randn({50, 90}).to(at::kBFloat16);
+  EXPECT_TRUE(at::equal(linear(x, w, b), linear(x, w.to(at::kBFloat16), b)));
+  EXPECT_TRUE(at::equal(linear_input_grad(dy, w), linear_input_grad(dy, w.to(at::kBFloat16))));
+}
+
+// fp32 means fp32: operands whose digits all count, and whose products all but cancel.
+TEST(Product, KeepsAllDigitsOfFp32) {
+  const at::Tensor x = at::randn({64, 2}).abs().add(1), w = at::randn({64, 1}).abs().add(1);
+  at::Tensor pairs = at::zeros({64, 2});
+  pairs.select(1, 0).copy_(w.select(1, 0));
+  pairs.select(1, 1).copy_(w.select(1, 0).neg());
+  at::Tensor close = x.clone();
+  close.select(1, 1).copy_(x.select(1, 0).mul(1 + 0x1p-20));
+  const at::Tensor exact = at::mm(close.to(at::kDouble), pairs.to(at::kDouble).t());
+  const at::Tensor y = linear(close, pairs, at::zeros({64}));
+  // Of the products, at most 5 * 5, half a unit of their last place and as much for what is left
+  // out.
+  EXPECT_LT(y.to(at::kDouble).sub(exact).abs().max().item<double>(), 25 * 0x1p-23);
+  EXPECT_GT(exact.abs().max().item<double>(), 25 * 0x1p-23);
+}
+
+// What is not finite must reach the guard of the training loop.
+TEST(Product, NotFiniteStaysSo) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
+    for (const double bad :
+         {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      at::Tensor x = at::randn({40, 40}).to(type);
+      x[3][5] = bad;
+      const at::Tensor y = linear(x, at::randn({40, 40}).to(type), at::zeros({40}).to(type));
+      EXPECT_FALSE(std::isfinite(y[3].sum().item<double>()));
+      EXPECT_TRUE(std::isfinite(y[4].sum().item<double>()));
+    }
+}
+
+}  // namespace
+}  // namespace sgmae
