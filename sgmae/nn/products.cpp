@@ -25,11 +25,6 @@ extern "C" __attribute__((weak)) void cblas_gemm_bf16bf16f32(int layout, int tra
 namespace sgmae {
 namespace {
 
-template <class T>
-T* data(const at::Tensor& tensor) {
-  return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
-}
-
 // body(share, shares) on every thread.
 template <class Body>
 void for_shares(Body body) {
@@ -42,7 +37,8 @@ void for_shares(Body body) {
 // matrix [lines, depth] of T, of which either is contiguous.
 template <class T>
 ProductOperand<T> operand(const at::Tensor& matrix) {
-  return {data<T>(matrix), matrix.size(0), matrix.size(1), matrix.stride(0), matrix.stride(1)};
+  return {static_cast<const T*>(matrix.data_ptr()), matrix.size(0), matrix.size(1),
+          matrix.stride(0), matrix.stride(1)};
 }
 
 // result [m, n] (+)= a [m, depth] b [n, depth]^T (+ bias [n] fp32). b may be fp32 for a of bf16.
@@ -55,7 +51,7 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, 
   const std::int64_t bytes = packed_bytes(b.size(0), b.size(1), pieces);
   thread_local at::Tensor memory;  // kept: what was just used is still in the caches
   if (!memory.defined() || memory.numel() < bytes) memory = at::empty({bytes}, at::kByte);
-  const PackedOperand packed{data<char>(memory), b.size(0), b.size(1), pieces};
+  const PackedOperand packed{static_cast<char*>(memory.data_ptr()), b.size(0), b.size(1), pieces};
   for_shares([&](std::int64_t share, std::int64_t shares) {
     if (b.scalar_type() == at::kBFloat16)
       kernels.pack_bf16(operand<Bf16>(b), packed, share, shares);
@@ -63,8 +59,9 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, 
       kernels.pack_float(operand<float>(b), packed, share, shares);
   });
   const auto to = [&](auto tag) {
-    return ProductResult<decltype(tag)>{data<decltype(tag)>(result), result.size(1),
-                                        data<float>(bias), add};
+    return ProductResult<decltype(tag)>{static_cast<decltype(tag)*>(result.data_ptr()),
+                                        result.size(1),
+                                        bias.defined() ? bias.data_ptr<float>() : nullptr, add};
   };
   for_shares([&](std::int64_t share, std::int64_t shares) {
     if (a.scalar_type() == at::kFloat)
@@ -76,18 +73,18 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, 
   });
 }
 
-bool use_tiles(const at::Tensor& x) {
-  return x.is_cpu() && tile_kernels();
+bool use_tiles(at::Device device) {
+  return device.is_cpu() && tile_kernels();
 }
 
 }  // namespace
 
 bool products_round_weights(at::Device device) {
-  return device.is_cpu() && tile_kernels();
+  return use_tiles(device);
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  if (use_tiles(x)) {
+  if (use_tiles(x.device())) {
     at::Tensor y = at::empty({x.size(0), w.size(0)}, x.scalar_type());
     multiply(x, w, b.to(at::kFloat), /*add=*/false, y);
     return y;
@@ -108,7 +105,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
 }
 
 at::Tensor linear_input_grad(const at::Tensor& dy, const at::Tensor& w) {
-  if (!use_tiles(dy)) return at::mm(dy, w);
+  if (!use_tiles(dy.device())) return at::mm(dy, w);
   at::Tensor dx = at::empty({dy.size(0), w.size(1)}, dy.scalar_type());
   multiply(dy, w.t(), {}, /*add=*/false, dx);
   return dx;
@@ -120,7 +117,7 @@ void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& w
   constexpr std::int64_t narrow = 400;
   const bool use_blas =
       dy.scalar_type() == at::kBFloat16 && x.size(1) < narrow && cblas_gemm_bf16bf16f32;
-  if (use_tiles(dy) && !use_blas) {
+  if (use_tiles(dy.device()) && !use_blas) {
     multiply(dy.t(), x.t(), {}, /*add=*/true, weight_grad);
   } else if (dy.scalar_type() == at::kFloat) {
     weight_grad.addmm_(dy.t(), x);
