@@ -18,6 +18,7 @@ constexpr std::int64_t fewest_resident = 6;
 // Steps of the passing strip at a time: of bf16, they stay in the first cache (48 KiB) for all
 // resident strips; three pieces are used more often per byte and can come from the second.
 constexpr std::int64_t most_passing_steps = 16;
+
 std::int64_t up(std::int64_t count, std::int64_t size) {
   return (count + size - 1) / size;
 }
@@ -361,8 +362,9 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
                         result.stride * sizeof(Result) % 64 == 0;
   thread_local Scratch<char> packed;
   thread_local Scratch<float> sums;
-  char* const a_packed = packed.of((left_resident ? fit : 1) * part_steps * step_bytes);
-  float* const c = sums.of(fit * block);
+  const std::int64_t group_strips = up(resident.size(), groups);
+  char* const a_packed = packed.of((left_resident ? group_strips : 1) * part_steps * step_bytes);
+  float* const c = sums.of(group_strips * block);
 
   for (std::int64_t part = 0; part < steps; part += part_steps) {
     const Range depth{part, std::min(steps, part + part_steps)};
@@ -398,7 +400,8 @@ template <int pieces, class T, class Result>
 void multiply_share(const ProductOperand<T>& a, const PackedOperand& b,
                     const ProductResult<Result>& result, std::int64_t share, std::int64_t shares) {
   const Range left{0, strips_of(a.lines)}, right{0, strips_of(b.lines)};
-  // A grid of shares: few blocks for the busiest, and few strips of A to pack.
+  // A grid of shares, by what the busiest has to do: a strip of A to pack takes as long as about
+  // four blocks, one of B to read as long as three.
   std::int64_t rows = 1, least = -1;
   for (std::int64_t r = 1; r <= shares; ++r) {
     if (shares % r != 0) continue;
