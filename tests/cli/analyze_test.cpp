@@ -1,9 +1,8 @@
 // sgmae analyze as a user runs it, on a run folder and images made here: exit codes, messages,
 // files. The numbers have their oracles in tests/analysis and tests/eval.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -11,20 +10,13 @@
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/image/decode.h"
 #include "tests/data/folder.h"
+#include "tests/support/program.h"
 
 namespace sgmae {
 namespace {
 
-struct Outcome {
-  int code;
-  std::string err;
-};
-
 Outcome run(const Folder& folder, const std::string& arguments) {
-  const std::string command = "cd " + folder.path() + " && " SGMAE_PROGRAM " analyze --threads 1 " +
-                              "--num_workers 0 " + arguments + " >out 2>err";
-  const int status = std::system(command.c_str());
-  return {WEXITSTATUS(status), read_text(folder.path("err"))};
+  return run_program_in(folder.path(), "analyze --threads 1 --num_workers 0 " + arguments);
 }
 
 void save(const Folder& folder, const std::string& name, bool damaged = false) {
@@ -45,7 +37,12 @@ void save(const Folder& folder, const std::string& name, bool damaged = false) {
   save_mae(folder.path(name), model, info);
 }
 
-TEST(Analyze, WritesMetricsAndTheFiguresItNames) {
+class Analyze : public testing::Test {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }  // run_program_in
+};
+
+TEST_F(Analyze, WritesMetricsAndTheFiguresItNames) {
   const Folder folder;
   save(folder, "run/checkpoints/checkpoint-0.safetensors");
   save(folder, "run/checkpoints/checkpoint-4.safetensors");
@@ -63,7 +60,7 @@ TEST(Analyze, WritesMetricsAndTheFiguresItNames) {
         100);
 }
 
-TEST(Analyze, ErrorsLeaveNothingBehind) {
+TEST_F(Analyze, ErrorsLeaveNothingBehind) {
   const Folder folder;
   save(folder, "good.safetensors");
   save(folder, "bad/bad.safetensors", /*damaged=*/true);

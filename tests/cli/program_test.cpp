@@ -1,12 +1,10 @@
-// The built program, run as a user runs it, on images made here: exit codes, messages, files.
+// The program, run as a user runs it, on images made here: exit codes, messages, files.
 // Oracle of `forward`: transformers' ViTMAEForPreTraining (tests/golden/mae.py).
+#include <ATen/Parallel.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +14,7 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/train/checkpoint.h"
+#include "tests/support/program.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -23,32 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code;
-  std::string out, err;
-};
-
 class Program : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) / "sgmae_program";
-    fs::remove_all(root_);
+    at::set_num_threads(1);  // run_program_in
     fs::create_directories(root_);
   }
   void TearDown() override { fs::remove_all(root_); }
 
-  Outcome run(const std::string& arguments) const {
-    const std::string command =
-        "cd " + root_.string() + " && " SGMAE_PROGRAM " " + arguments + " 2>err";
-    FILE* pipe = popen(command.c_str(), "r");
-    Outcome outcome;
-    std::array<char, 4096> buffer;
-    while (const std::size_t count = fread(buffer.data(), 1, buffer.size(), pipe))
-      outcome.out.append(buffer.data(), count);
-    outcome.code = WEXITSTATUS(pclose(pipe));
-    outcome.err = read_text(root_ / "err");
-    return outcome;
-  }
+  Outcome run(const std::string& arguments) const { return run_program_in(root_, arguments); }
   void expect(const std::string& arguments, int code, const std::string& message) const {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.err;
@@ -79,7 +61,7 @@ class Program : public testing::Test {
       "--heads 2 --decoder_dim 16 --decoder_depth 1 --decoder_heads 2 --batch_size 8 --epochs 4 "
       "--warmup_epochs 1 --lr 1e-3 --norm_pix_loss --num_workers 1 --threads 1 --probe_images 8 "
       "--mask_strategy self_guided --guide_start 2 --json ";
-  fs::path root_;
+  const fs::path root_ = fs::temp_directory_path() / "program";
 };
 
 TEST_F(Program, DataPackStatsVerify) {

@@ -1,0 +1,115 @@
+#include "cli/program.h"
+
+#include <cstdio>
+#include <iostream>
+#include <new>
+
+#include "cli/command.h"
+#include "sgmae/base/version.h"
+
+namespace sgmae {
+
+const std::vector<CommandEntry>& commands() {
+  static const std::vector<CommandEntry> all{
+      {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
+      {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
+      {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
+      {"finetune", "train a whole vision transformer to classify", finetune_command},
+      {"study", "train and compare variants of a recipe over several seeds", study_command},
+      {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
+      {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
+      {"analyze", "measure and draw what checkpoints have learned", analyze_command},
+      {"forward", "tensors in, tensors out, to check a model against another", forward_command},
+      {"extract", "features of images as NumPy or safetensors files", extract_command},
+      {"inspect", "say what a checkpoint of any family is", inspect_command},
+      {"convert", "turn a checkpoint into another family's", convert_command},
+      {"report", "write an HTML page about one run or several", report_command},
+      {"data", "pack a data set into one file, describe one, check one", data_command},
+      {"recipes", "list, show or copy the named recipes", recipes_command},
+      {"options", "print every command's options as Markdown (docs/options.md)", options_command},
+  };
+  return all;
+}
+
+namespace {
+
+std::string overview() {
+  std::string text = str("sgmae ", version,
+                         ": self-guided masked autoencoders\n\nusage: sgmae COMMAND [options]\n\n");
+  for (const CommandEntry& entry : commands()) {
+    std::string name = str("  ", entry.name);
+    name.resize(16, ' ');
+    text += name + entry.summary + "\n";
+  }
+  return text + "\nsgmae COMMAND --help lists the options of one command.\n";
+}
+
+int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+  Command command = entry.make();
+  const ParsedArguments parsed = parse_arguments(command, arguments);
+  if (parsed.help) {
+    std::cout << help_text(entry, command);
+    return 0;
+  }
+  const auto print = [&](const nlohmann::ordered_json& result) {
+    if (parsed.json)  // paths need not be UTF-8, JSON must be
+      std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                << std::endl;
+  };
+  try {
+    print(command.run(parsed.positional));
+  } catch (const ReportedFailure& failure) {
+    print(failure.report);
+    throw;
+  }
+  return 0;
+}
+
+int main_of(const std::vector<std::string>& arguments) {
+  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
+    std::cout << overview();
+    return arguments.empty() ? static_cast<int>(ExitCode::usage) : 0;
+  }
+  if (arguments[0] == "--version") {
+    std::cout << "sgmae " << version << "\n";
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const CommandEntry& entry : commands()) {
+    if (arguments[0] == entry.name) return run(entry, {arguments.begin() + 1, arguments.end()});
+    names.emplace_back(entry.name);
+  }
+  const std::string nearest = nearest_word(arguments[0], names);
+  fail(ExitCode::usage, "unknown command '", arguments[0], "'",
+       nearest.empty() ? "; sgmae --help lists them" : "; did you mean '" + nearest + "'?");
+}
+
+int out_of_memory(const std::string& name) {
+  std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
+  return 1;
+}
+
+}  // namespace
+
+int run_program(const std::vector<std::string>& arguments) {
+  const std::string name = arguments.empty() ? "sgmae" : "sgmae " + arguments[0];
+  try {
+    return main_of(arguments);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::bad_alloc&) {
+    return out_of_memory(name);
+  } catch (const std::exception& error) {
+    const std::string message = error.what();
+    // LibTorch's own bad_alloc, on the CPU and on a GPU.
+    for (const char* words : {"can't allocate memory", "CUDA out of memory"})
+      if (message.find(words) != std::string::npos) return out_of_memory(name);
+    // The first line; LibTorch lists the callers behind it.
+    std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),
+                 message.substr(0, message.find('\n')).c_str());
+    return 70;
+  }
+}
+
+}  // namespace sgmae

@@ -1,0 +1,58 @@
+// The main() of every test program. Each suite runs in a process of its own, with a folder of its
+// own for temporary files and caches. So tests share neither files, environment, signal handlers
+// nor threads with those of other suites or of another process, and one that crashes ends its suite
+// alone. Processes are forked from this one, which has LibTorch loaded: loading it takes 0.2 s.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "tests/support/leave.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Runs the tests that `filter` names; true if all pass.
+bool run_apart(const std::string& filter) {
+  std::string folder = fs::temp_directory_path() / "sgmae-test-XXXXXX";
+  if (!mkdtemp(folder.data())) {
+    std::perror(folder.c_str());
+    return false;
+  }
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    for (const char* name : {"TMPDIR", "TEST_TMPDIR"}) setenv(name, folder.c_str(), 1);
+    setenv("XDG_CACHE_HOME", (folder + "/cache").c_str(), 1);
+    GTEST_FLAG_SET(filter, filter);
+    sgmae::leave(RUN_ALL_TESTS());
+  }
+  int status = -1;
+  if (child > 0) waitpid(child, &status, 0);
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+  if (child < 0 || !WIFEXITED(status))
+    std::fprintf(stderr, "%s: ended by signal %d\n", filter.c_str(),
+                 child > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+  return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool whole = argc == 1;  // else all that the options of GoogleTest name runs together
+  testing::InitGoogleTest(&argc, argv);
+  if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
+  if (!whole || GTEST_FLAG_GET(filter) != "*")
+    sgmae::leave(run_apart(GTEST_FLAG_GET(filter)) ? 0 : 1);
+  bool passed = true;
+  const testing::UnitTest& all = *testing::UnitTest::GetInstance();
+  for (int i = 0; i < all.total_test_suite_count(); ++i)
+    passed &= run_apart(std::string(all.GetTestSuite(i)->name()) + ".*");
+  sgmae::leave(passed ? 0 : 1);
+}
