@@ -5,6 +5,7 @@
 #include <new>
 
 #include "cli/command.h"
+#include "sgmae/base/instruction_set.h"
 #include "sgmae/base/version.h"
 
 namespace sgmae {
@@ -45,6 +46,7 @@ std::string overview() {
 }
 
 int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+  instruction_set();  // an SGMAE_ISA that cannot be is said before anything is done
   Command command = entry.make();
   const ParsedArguments parsed = parse_arguments(command, arguments);
   if (parsed.help) {

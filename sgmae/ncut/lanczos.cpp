@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/instruction_set.h"
 
 namespace sgmae {
 namespace {
@@ -347,10 +348,8 @@ SecondEigenvector solve_plain(const float* similarity, std::int64_t n, const Ncu
 
 auto choose_solver() {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-    return solve_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return solve_avx2;
+  if (instruction_set() >= InstructionSet::avx512) return solve_avx512;
+  if (instruction_set() >= InstructionSet::avx2) return solve_avx2;
 #endif
   return solve_plain;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
 
@@ -78,7 +79,8 @@ void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float
 // Whether attention over n tokens with heads of width d goes through the processor's bf16 units
 // (AMX or AVX512-BF16). For smaller ones packing the operands costs more than it saves (measured).
 bool has_bf16_attention(std::int64_t n, std::int64_t d) {
-  static const bool has = at::native::cpublas::could_pack(at::kBFloat16);
+  static const bool has = instruction_set() >= InstructionSet::avx512_bf16 &&
+                          at::native::cpublas::could_pack(at::kBFloat16);
   return has && d % 2 == 0 && n * d >= 3000;
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
 #include "sgmae/nn/kernels/tiles.h"
@@ -96,7 +97,7 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
       const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, std::string_view,
       c10::List<std::optional<at::Scalar>>, std::optional<std::string_view>);
   static const auto with_bias =
-      cpu_has_bf16_products()
+      instruction_set() >= InstructionSet::avx512_bf16
           ? c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})
           : std::nullopt;
   if (!x.is_cpu() || x.scalar_type() != at::kBFloat16 || !with_bias) return at::linear(x, w, b);

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "sgmae/nn/kernels/cpu.h"
+#include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/ops.h"
 
 namespace sgmae {
@@ -23,7 +23,7 @@ void declare_compute(Options& o, std::string& device, int& threads, PrecisionCho
 Precision choose_precision(PrecisionChoice choice, at::Device device) {
   if (choice == PrecisionChoice::automatic && !device.is_cpu()) return Precision::bf16;
   if (choice == PrecisionChoice::automatic)
-    return cpu_has_bf16_products() ? Precision::bf16 : Precision::fp32;
+    return instruction_set() >= InstructionSet::avx512_bf16 ? Precision::bf16 : Precision::fp32;
   return choice == PrecisionChoice::bf16 ? Precision::bf16 : Precision::fp32;
 }
 

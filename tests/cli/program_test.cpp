@@ -154,6 +154,18 @@ TEST_F(Program, WrongUsageIsExitTwoAndTeaches) {
   expect(std::string(kTiny) + "--mask_ratio 0", 2, "mask");
 }
 
+// A suite, so a process, of its own, which has not asked for the instruction set itself.
+class Instructions : public Program {};
+
+TEST_F(Instructions, FollowTheEnvironment) {
+  make_images(8);
+  setenv("SGMAE_ISA", "avx1024", 1);
+  expect("recipes", 2, "SGMAE_ISA is 'avx1024'; this processor has: baseline");
+  setenv("SGMAE_ISA", "baseline", 1);
+  const std::string train = std::string(kTiny) + "--epochs 1 --mask_strategy random ";
+  expect(train, 0, "1 threads, fp32");  // --precision auto
+}
+
 TEST_F(Program, ReadsRecipeThenSetThenFlags) {
   // Accepted options reach the data, which is missing; the last word on mask_ratio is the flag's.
   expect("pretrain --data-path=nowhere --set mask.mask-ratio=7 --mask_ratio 0.5 --no_norm_pix_loss",

@@ -11,11 +11,15 @@
 #include <filesystem>
 #include <string>
 
+#include "sgmae/base/error.h"
+#include "sgmae/base/instruction_set.h"
 #include "tests/support/leave.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kSkipped = 77;  // SKIP_RETURN_CODE in CMakeLists.txt
 
 // Runs the tests that `filter` names; true if all pass.
 bool run_apart(const std::string& filter) {
@@ -42,12 +46,25 @@ bool run_apart(const std::string& filter) {
   return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// False, and says why, for an SGMAE_ISA that this processor does not have.
+bool has_instructions_asked_for() {
+  const char* asked = std::getenv("SGMAE_ISA");
+  try {
+    if (asked && *asked) sgmae::choose_instruction_set(sgmae::processor_instruction_set(), asked);
+    return true;
+  } catch (const sgmae::Error& error) {
+    std::printf("skipped: %s\n", error.what());
+    return false;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const bool whole = argc == 1;  // else all that the options of GoogleTest name runs together
   testing::InitGoogleTest(&argc, argv);
   if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
+  if (!has_instructions_asked_for()) sgmae::leave(kSkipped);
   if (!whole || GTEST_FLAG_GET(filter) != "*")
     sgmae::leave(run_apart(GTEST_FLAG_GET(filter)) ? 0 : 1);
   bool passed = true;

@@ -95,10 +95,8 @@ struct CpuKernels {
                 float* exp_avg, float* exp_avg_sq);
 };
 
+// Those for instruction_set() (base/instruction_set.h).
 const CpuKernels& cpu_kernels();
-
-// Whether the processor has instructions for bf16 products.
-bool cpu_has_bf16_products();
 
 template <class T>
 const RowKernels<T>& row_kernels();

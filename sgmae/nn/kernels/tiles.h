@@ -71,7 +71,7 @@ struct TileKernels {
                          std::int64_t shares);
 };
 
-// Null where the processor has no tile unit or the system does not lend it.
+// Null where instruction_set() has no tile unit.
 const TileKernels* tile_kernels();
 
 }  // namespace sgmae

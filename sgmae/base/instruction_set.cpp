@@ -1,0 +1,78 @@
+#include "sgmae/base/instruction_set.h"
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+#include <array>
+#include <cstdlib>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+namespace {
+
+// In the order of InstructionSet.
+constexpr std::array kNames{"baseline", "avx2", "avx512", "avx512_bf16", "amx"};
+
+#ifdef __x86_64__
+bool has_tile_unit() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !(edx & amx_bf16) || !(edx & amx_tile))
+    return false;
+  // The unit's registers are large, so a process must ask the system for them.
+  constexpr int request_permission = 0x1023, tile_data = 18;
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+#endif
+
+InstructionSet detect() {
+#ifdef __x86_64__
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return InstructionSet::baseline;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+    return InstructionSet::avx2;
+  if (!__builtin_cpu_supports("avx512bf16")) return InstructionSet::avx512;
+  return has_tile_unit() ? InstructionSet::amx : InstructionSet::avx512_bf16;
+#else
+  return InstructionSet::baseline;
+#endif
+}
+
+}  // namespace
+
+const char* name_of(InstructionSet set) {
+  return kNames[static_cast<std::size_t>(set)];
+}
+
+InstructionSet processor_instruction_set() {
+  static const InstructionSet set = detect();
+  return set;
+}
+
+InstructionSet choose_instruction_set(InstructionSet processor,
+                                      const std::optional<std::string>& asked) {
+  if (!asked) return processor;
+  std::string possible;
+  for (std::size_t i = 0; i <= static_cast<std::size_t>(processor); ++i) {
+    if (*asked == kNames[i]) return static_cast<InstructionSet>(i);
+    possible += str(possible.empty() ? "" : ", ", kNames[i]);
+  }
+  fail(ExitCode::usage, "SGMAE_ISA is '", *asked, "'; this processor has: ", possible);
+}
+
+InstructionSet instruction_set() {
+  static const InstructionSet set = [] {
+    const char* asked = std::getenv("SGMAE_ISA");
+    return choose_instruction_set(
+        processor_instruction_set(),
+        asked && *asked ? std::optional<std::string>(asked) : std::nullopt);
+  }();
+  return set;
+}
+
+}  // namespace sgmae
