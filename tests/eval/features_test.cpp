@@ -11,7 +11,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/nn/mae.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -49,10 +49,11 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
   }
 }
 
-TEST(Features, ComeToTheCpu) {
+TEST(Features, ComeFromAnotherDeviceToTheCpu) {
+  const at::Device device = other_device();
   Mae model(tiny(), 1);
   const Features here = encode_batch(model.encoder(), batch_of(3, 0));
-  model.move_to(pretend_device());
+  model.move_to(device);
   const Features there = encode_batch(model.encoder(), batch_of(3, 0));
   ASSERT_TRUE(there.cls.is_cpu() && there.mean.is_cpu());
   // fp32 sums in another order, of values about 1.

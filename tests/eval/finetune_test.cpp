@@ -15,7 +15,7 @@
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/train/checkpoint.h"
 #include "tests/eval/striped_data.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -218,9 +218,9 @@ TEST_F(Finetune, WorkersDoNotChangeTheResult) {
 
 // fp32 sums in another order change the twelve steps' losses by a few 1e-7 each.
 TEST_F(Finetune, AnotherDeviceTrainsAlike) {
-  pretend_device();
+  const std::string device = other_device().str();
   FinetuneOptions there = from_checkpoint("there");
-  there.device = "pretend";
+  there.device = device;
   finetune(from_checkpoint("here")), finetune(there);
   const auto expected = log_lines(root_ / "here"), found = log_lines(root_ / "there");
   ASSERT_EQ(found.size(), expected.size());
@@ -234,7 +234,7 @@ TEST_F(Finetune, AnotherDeviceTrainsAlike) {
   test.checkpoint = (root_ / "there" / "checkpoint-last.safetensors").string();
   test.eval = true;
   const auto on_cpu = finetune(test);
-  test.device = "pretend";
+  test.device = device;
   EXPECT_NEAR(finetune(test)["test_loss"].get<double>(), on_cpu["test_loss"].get<double>(), 1e-5);
 }
 

@@ -13,7 +13,7 @@
 #include "sgmae/train/checkpoint.h"
 #include "tests/data/folder.h"
 #include "tests/eval/striped_data.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -119,13 +119,13 @@ TEST_F(Linprobe, GoesOnBitForBit) {
 
 // fp32 sums of the encoder in another order: 1e-6 of the features.
 TEST_F(Linprobe, AnotherDeviceProbesAlike) {
-  pretend_device();
+  const std::string device = other_device().str();
   for (const bool cached : {false, true}) {
     LinprobeOptions here = options(cached ? "here-cached" : "here");
     here.cached_features = cached;
     LinprobeOptions there = here;
     there.output_dir += "-there";
-    there.device = "pretend";
+    there.device = device;
     const double expected = linprobe(here)["test"]["acc1"].get<double>();
     EXPECT_EQ(linprobe(there)["test"]["acc1"].get<double>(), expected);
   }

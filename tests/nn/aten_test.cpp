@@ -12,18 +12,26 @@
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/patches.h"
 #include "sgmae/nn/products.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
 
+at::Tensor there(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.to(other_device()) : tensor;
+}
+
 double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  const at::Tensor error = ours.to(at::kDouble).sub(theirs.to(at::kDouble));
+  const at::Tensor error = ours.cpu().to(at::kDouble).sub(theirs.to(at::kDouble));
   return error.norm().item<double>() / std::max(theirs.norm().item<double>(), 1e-12);
 }
 
-class Aten : public testing::TestWithParam<at::ScalarType> {
+class AtenOnDevice : public testing::TestWithParam<at::ScalarType> {
  protected:
-  void SetUp() override { at::set_num_threads(1); }  // tiny tensors: threads would only wait
+  void SetUp() override {
+    other_device();
+    at::set_num_threads(1);  // tiny tensors: threads would only wait
+  }
   at::Tensor drawn(at::IntArrayRef shape) const { return at::randn(shape).to(GetParam()); }
   // Both sides sum in fp32, in another order; in bf16 each may round another intermediate value
   // (half an ulp: 2^-9 of a value).
@@ -37,32 +45,34 @@ class Aten : public testing::TestWithParam<at::ScalarType> {
   }
 };
 
-TEST_P(Aten, GradientsOfLinearAreAdded) {
+TEST_P(AtenOnDevice, GradientsOfLinearAreAdded) {
   const at::Tensor dy = drawn({37, 24}), x = drawn({37, 16});
-  at::Tensor ours = at::randn({24, 16}), theirs = ours.clone();
-  aten::linear_weight_grad(dy, x, ours);
+  at::Tensor theirs = at::randn({24, 16}), ours = there(theirs);
+  aten::linear_weight_grad(there(dy), there(x), ours);
   linear_weight_grad(dy, x, theirs);
   EXPECT_LT(relative_error(ours, theirs), 2e-6);  // fp32 sums of the same products, in bf16 too
-  at::Tensor our_bias = at::randn({24}), their_bias = our_bias.clone();
-  aten::bias_grad(dy, our_bias);
+  at::Tensor their_bias = at::randn({24}), our_bias = there(their_bias);
+  aten::bias_grad(there(dy), our_bias);
   bias_grad(dy, their_bias);
   EXPECT_LT(relative_error(our_bias, their_bias), 2e-6);
 }
 
-TEST_P(Aten, LayerNorm) {
+TEST_P(AtenOnDevice, LayerNorm) {
   const at::Tensor x = at::randn({19, 24}).mul(3).add(1), delta = drawn({19, 24});
   const at::Tensor weight = at::randn({24}), bias = at::randn({24}), dy = drawn({19, 24});
   for (const at::Tensor& added : {delta, at::Tensor()}) {
-    const Normed ours = aten::add_layer_norm(x, added, weight, bias, 1e-6, GetParam());
+    const Normed ours =
+        aten::add_layer_norm(there(x), there(added), there(weight), there(bias), 1e-6, GetParam());
     const Normed theirs = add_layer_norm(x, added, weight, bias, 1e-6, GetParam());
-    EXPECT_TRUE(ours.sum.equal(theirs.sum));
+    EXPECT_TRUE(ours.sum.cpu().equal(theirs.sum));
     same(ours.y, theirs.y);
     EXPECT_LT(relative_error(ours.mean, theirs.mean), 2e-6);
     EXPECT_LT(relative_error(ours.rstd, theirs.rstd), 2e-6);
 
-    at::Tensor dx = at::randn({19, 24}), dw = at::randn({24}), db = at::randn({24});
-    at::Tensor their_dx = dx.clone(), their_dw = dw.clone(), their_db = db.clone();
-    aten::layer_norm_backward(dy, ours, weight, dx, dw, db);
+    at::Tensor their_dx = at::randn({19, 24}), their_dw = at::randn({24}),
+               their_db = at::randn({24});
+    at::Tensor dx = there(their_dx), dw = there(their_dw), db = there(their_db);
+    aten::layer_norm_backward(there(dy), ours, there(weight), dx, dw, db);
     layer_norm_backward(dy, theirs, weight, their_dx, their_dw, their_db);
     EXPECT_LT(relative_error(dx, their_dx), 2e-6);
     EXPECT_LT(relative_error(dw, their_dw), 2e-6);
@@ -70,68 +80,76 @@ TEST_P(Aten, LayerNorm) {
   }
 }
 
-TEST_P(Aten, Gelu) {
+TEST_P(AtenOnDevice, Gelu) {
   const at::Tensor h = drawn({21, 16}), d = drawn({21, 16});
-  same(aten::gelu(h), gelu(h));
-  at::Tensor ours = d.clone(), theirs = d.clone();
-  at::Tensor our_grad = at::randn({16}), their_grad = our_grad.clone();
-  aten::gelu_backward(h, ours, our_grad);
+  same(aten::gelu(there(h)), gelu(h));
+  at::Tensor ours = there(d), theirs = d.clone();
+  at::Tensor their_grad = at::randn({16}), our_grad = there(their_grad);
+  aten::gelu_backward(there(h), ours, our_grad);
   gelu_backward(h, theirs, their_grad);
   same(ours, theirs);
   EXPECT_LT(relative_error(our_grad, their_grad), tolerance());
 }
 
-TEST_P(Aten, Attention) {
+TEST_P(AtenOnDevice, Attention) {
   const std::int64_t heads = 3;
   const at::Tensor qkv = drawn({2, 13, 3, 24}), dout = drawn({2, 13, 24});
-  const Attended ours = aten::attention(qkv, heads), theirs = attention(qkv, heads);
+  const Attended ours = aten::attention(there(qkv), heads), theirs = attention(qkv, heads);
   same(ours.out, theirs.out);
   EXPECT_LT(relative_error(ours.log_sum_exp, theirs.log_sum_exp), 2e-6);
-  same(aten::attention_backward(dout, qkv, ours, heads),
+  same(aten::attention_backward(there(dout), there(qkv), ours, heads),
        attention_backward(dout, qkv, theirs, heads));
 }
 
-TEST_P(Aten, PatchesAndTokens) {
+TEST_P(AtenOnDevice, PatchesAndTokens) {
   const std::int64_t batch = 3, n = 12, visible = 4, dim = 8;
   const at::Tensor pixels = at::randn({batch, 2, 16, 12});
   const at::Tensor order = at::argsort(at::rand({batch, n}), /*stable=*/true, 1);
-  EXPECT_TRUE(aten::gather_patches(pixels, order, visible, 4, GetParam())
+  EXPECT_TRUE(aten::gather_patches(there(pixels), there(order), visible, 4, GetParam())
+                  .cpu()
                   .equal(gather_patches(pixels, order, visible, 4, GetParam())));
 
   const at::Tensor token = at::randn({1, 1, dim}), places = at::randn({1, 1 + n, dim});
   const at::Tensor embedded = drawn({batch * visible, dim});
-  EXPECT_TRUE(aten::embed_tokens(embedded, order, visible, token, places)
-                  .equal(embed_tokens(embedded, order, visible, token, places)));
+  EXPECT_TRUE(
+      aten::embed_tokens(there(embedded), there(order), visible, there(token), there(places))
+          .cpu()
+          .equal(embed_tokens(embedded, order, visible, token, places)));
   const at::Tensor encoded = drawn({batch * (1 + visible), dim});
-  EXPECT_TRUE(aten::restore_tokens(encoded, order, visible, token, places)
-                  .equal(restore_tokens(encoded, order, visible, token, places)));
+  EXPECT_TRUE(
+      aten::restore_tokens(there(encoded), there(order), visible, there(token), there(places))
+          .cpu()
+          .equal(restore_tokens(encoded, order, visible, token, places)));
 
   const at::Tensor dx = at::randn({batch * (1 + n), dim});
-  at::Tensor our_grad = at::randn({1, 1, dim}), their_grad = our_grad.clone();
-  EXPECT_TRUE(aten::restore_tokens_backward(dx, order, visible, our_grad)
+  at::Tensor their_grad = at::randn({1, 1, dim}), our_grad = there(their_grad);
+  EXPECT_TRUE(aten::restore_tokens_backward(there(dx), there(order), visible, our_grad)
+                  .cpu()
                   .equal(restore_tokens_backward(dx, order, visible, their_grad)));
   EXPECT_LT(relative_error(our_grad, their_grad), 2e-6);
 
   for (const bool with_cls : {false, true}) {
     const at::Tensor x = drawn({batch * (n + with_cls), dim});
-    EXPECT_TRUE(aten::masked_rows(x, order, visible, with_cls)
+    EXPECT_TRUE(aten::masked_rows(there(x), there(order), visible, with_cls)
+                    .cpu()
                     .equal(masked_rows(x, order, visible, with_cls)));
   }
   const at::Tensor rows = at::randn({batch * (n - visible), dim});
-  EXPECT_TRUE(aten::scatter_masked_rows(rows, order, visible)
+  EXPECT_TRUE(aten::scatter_masked_rows(there(rows), there(order), visible)
+                  .cpu()
                   .equal(scatter_masked_rows(rows, order, visible)));
 }
 
-TEST_P(Aten, ReconstructionLoss) {
+TEST_P(AtenOnDevice, ReconstructionLoss) {
   const std::int64_t batch = 3, n = 12, visible = 4, values = 4 * 4 * 2;
   const at::Tensor pixels = at::randn({batch, 2, 16, 12});
   const at::Tensor order = at::argsort(at::rand({batch, n}), /*stable=*/true, 1);
   const at::Tensor pred = drawn({batch * (n - visible), values});
   for (const bool norm_pix : {false, true}) {
     at::Tensor ours, theirs;
-    const double our_loss =
-        aten::reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &ours)
-            .item<double>();
+    const double our_loss = aten::reconstruction_loss(there(pixels), there(pred), there(order),
+                                                      visible, 4, norm_pix, 0.5, &ours)
+                                .item<double>();
     const double their_loss =
         reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &theirs).item<double>();
     EXPECT_NEAR(our_loss, their_loss, 1e-6 * their_loss);
@@ -139,7 +157,7 @@ TEST_P(Aten, ReconstructionLoss) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Aten, testing::Values(at::kFloat, at::kBFloat16),
+INSTANTIATE_TEST_SUITE_P(Types, AtenOnDevice, testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& info) {
                            return info.param == at::kFloat ? "fp32" : "bf16";
                          });

@@ -1,6 +1,6 @@
 // Oracle: the same model on the CPU, whose kernels are held against peers elsewhere
-// (nn/mae_test.cpp, nn/vit_training_test.cpp), for a model on another device (pretend_device.h);
-// the words of errors for devices that are not here.
+// (nn/mae_test.cpp, nn/vit_training_test.cpp), for a model on another device
+// (support/other_device.h); the words of errors for devices that are not here.
 #include "sgmae/nn/device.h"
 
 #include <ATen/Parallel.h>
@@ -13,7 +13,7 @@
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/vit.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -52,23 +52,26 @@ void expect_same_gradients(const std::vector<Parameter>& there, const std::vecto
                            double tolerance) {
   ASSERT_EQ(there.size(), here.size());
   for (std::size_t i = 0; i < here.size(); ++i) {
-    EXPECT_EQ(there[i].value.device(), pretend_device());
+    EXPECT_EQ(there[i].value.device(), other_device());
     if (!here[i].trained()) continue;
-    EXPECT_EQ(there[i].grad.device(), pretend_device());
+    EXPECT_EQ(there[i].grad.device(), other_device());
     EXPECT_LT(relative_error(there[i].grad, here[i].grad), tolerance) << here[i].name;
   }
 }
 
 class OnDevice : public testing::TestWithParam<std::tuple<Precision, bool>> {
  protected:
-  void SetUp() override { at::set_num_threads(1); }  // tiny tensors: threads would only wait
+  void SetUp() override {
+    other_device();
+    at::set_num_threads(1);  // tiny tensors: threads would only wait
+  }
 };
 
 TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
   const auto [precision, norm_pix] = GetParam();
   Mae here(mae_config(norm_pix), 1), there(mae_config(norm_pix), 1);
   for (Mae* model : {&here, &there}) model->set_precision(precision);
-  there.move_to(pretend_device());
+  there.move_to(other_device());
   const at::Tensor pixels = at::randn({3, 3, 16, 24});
   const std::int64_t n = here.config().n_patches();
   const MaskPlan plan{at::argsort(at::rand({3, n}), /*stable=*/true, 1), n / 4};
@@ -89,7 +92,8 @@ TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
     ASSERT_TRUE(there_taps[name].is_cpu());
     EXPECT_LT(relative_error(there_taps[name], value), tolerance(precision)) << name;
   }
-  EXPECT_EQ(there.encode(pixels.to(pretend_device())).device(), pretend_device());
+  EXPECT_EQ(peak_device_memory(other_device()) > 0, other_device().is_cuda());
+  EXPECT_EQ(there.encode(pixels.to(other_device())).device(), other_device());
 }
 
 TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
@@ -110,7 +114,7 @@ TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
   for (std::size_t i = 0; i < here.parameters().size(); ++i)
     there.parameters()[i].value.copy_(here.parameters()[i].value);
   for (Vit* model : {&here, &there}) model->set_precision(precision);
-  there.move_to(pretend_device());
+  there.move_to(other_device());
 
   const at::Tensor pixels = at::randn({4, 3, 16, 16}), dscores = at::randn({4, 5});
   VitTrace here_trace, there_trace;

@@ -16,7 +16,7 @@ TEST(PositionEmbedding, IsResizedAsTorchDoes) {
        {std::pair{PositionResize::plain, "plain"}, std::pair{PositionResize::offset, "offset"},
         std::pair{PositionResize::antialias, "antialias"}}) {
     const at::Tensor resized = resize_position_embedding(table, {4, 6}, {7, 5}, how);
-    // Values up to 4, some twenty fp32 operations each, in an order that the instruction set decides.
+    // Values up to 4, some twenty fp32 operations each, in the instruction set's order.
     EXPECT_LT(resized.sub(*golden.find(name)).abs().max().item<double>(), 4e-6) << name;
   }
 }

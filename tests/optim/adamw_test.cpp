@@ -12,7 +12,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/optim/groups.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -101,7 +101,7 @@ TEST(AdamW, GoesOnExactlyFromItsState) {
 // Oracle here: the optimizer on the CPU, which is held against the formula above.
 TEST(AdamW, StepsAlikeOnAnotherDevice) {
   std::vector<Parameter> here = some_parameters(), there = some_parameters();
-  move_parameters(there, pretend_device());
+  move_parameters(there, other_device());
   const std::vector<ParameterRule> rules{{1, true}, {1, true}, {0.5, false}, {0.5, true}};
   AdamW on_cpu(here, {}, rules), on_device(there, {}, rules);
   for (std::uint64_t t = 0; t < 5; ++t) {
@@ -109,7 +109,7 @@ TEST(AdamW, StepsAlikeOnAnotherDevice) {
     on_cpu.step(0.01, t == 2 ? 0.25 : 1), on_device.step(0.01, t == 2 ? 0.25 : 1);
   }
   for (std::size_t k = 0; k < here.size(); ++k) {
-    ASSERT_EQ(there[k].value.device(), pretend_device());
+    ASSERT_EQ(there[k].value.device(), other_device());
     if (there[k].trained()) EXPECT_FALSE(there[k].grad.cpu().any().item<bool>()) << here[k].name;
     // A handful of fp32 roundings a step on values of a few units.
     EXPECT_TRUE(at::allclose(there[k].value.cpu(), here[k].value, 0, 3e-6)) << here[k].name;
@@ -122,7 +122,7 @@ TEST(AdamW, GoesOnOnAnotherDeviceFromItsState) {
   set_gradients(here, 1);
   on_cpu.step(0.01);
   std::vector<Parameter> there = here;
-  move_parameters(there, pretend_device());
+  move_parameters(there, other_device());
   AdamW on_device(there, {});
   on_device.load(TensorFile{on_cpu.state(), {}});
   set_gradients(here, 2), set_gradients(there, 2);

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -27,7 +27,7 @@ TEST(Groups, DecayFollowsMae) {
   EXPECT_FALSE(is_decayed(shaped("relative.bias", {4, 4})));
 }
 
-TEST(Groups, GradientNormIsEuclideanOverAllTrained) {
+TEST(Groups, GradientNormIsEuclideanOverAllTrainedOnEitherDevice) {
   std::vector<Parameter> parameters;
   parameters.push_back({"a", at::zeros({4}), at::full({4}, 2.0)});
   parameters.push_back({"fixed", at::zeros({4}), at::Tensor()});
@@ -36,19 +36,19 @@ TEST(Groups, GradientNormIsEuclideanOverAllTrained) {
   const double expected = std::sqrt(4 * 4.0 + 100003 * 9.0);
   // Sixteen float partial sums of 1,024 terms each: far below 1e-6 relative.
   EXPECT_NEAR(gradient_norm(parameters), expected, 1e-6 * expected);
-  move_parameters(parameters, pretend_device());
+  move_parameters(parameters, other_device());
   EXPECT_NEAR(gradient_norm(parameters), expected, 1e-5 * expected);  // plain fp32 sums
   zero_gradients(parameters);
   EXPECT_EQ(gradient_norm(parameters), 0);
 }
 
-TEST(Groups, GradientNormShowsASingleBadEntry) {
+TEST(Groups, GradientNormShowsASingleBadEntryOnEitherDevice) {
   std::vector<Parameter> parameters{{"a", at::zeros({70000}), at::full({70000}, 1.0)}};
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::infinity();
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
-  move_parameters(parameters, pretend_device());
+  move_parameters(parameters, other_device());
   EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
 }
 

@@ -1,6 +1,7 @@
 // Oracle: the update rule written out in double, value by value.
 #include "sgmae/optim/lars.h"
 
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/zeros.h>
@@ -10,7 +11,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -92,7 +93,7 @@ TEST(Lars, TakesTheGradientAsItIsWhereANormIsZero) {
 
 TEST(Lars, StepsAlikeOnAnotherDevice) {
   std::vector<Parameter> here = head(), there = head();
-  move_parameters(there, pretend_device());
+  move_parameters(there, other_device());
   Lars on_cpu(here, {}), on_device(there, {});
   for (std::uint64_t step = 0; step < 3; ++step) {
     for (std::size_t i = 0; i < here.size(); ++i) {
@@ -102,7 +103,8 @@ TEST(Lars, StepsAlikeOnAnotherDevice) {
     on_cpu.step(1.0), on_device.step(1.0);
   }
   for (std::size_t i = 0; i < here.size(); ++i)
-    EXPECT_TRUE(at::equal(there[i].value.cpu(), here[i].value));  // the same operators
+    // fp32 norms summed in another order, on values of a few units.
+    EXPECT_TRUE(at::allclose(there[i].value.cpu(), here[i].value, 1e-6, 1e-6));
 }
 
 TEST(Lars, GoesOnFromItsState) {

@@ -6,7 +6,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/mae.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -22,12 +22,12 @@ TEST(Compute, AGpuComputesInBf16) {
   EXPECT_EQ(choose_precision(PrecisionChoice::automatic, at::kCUDA), Precision::bf16);
 }
 
-TEST(Compute, AModelIsPlacedAsTheOptionsSay) {
-  pretend_device();
+TEST(Compute, AModelIsPlacedOnTheDeviceOfTheOptions) {
+  const at::Device device = other_device();
   Mae model(tiny(), 0);
-  place(model, "pretend", PrecisionChoice::automatic);
-  EXPECT_EQ(model.encoder().device(), pretend_device());
-  EXPECT_EQ(compute_name(model.encoder()), "pretend:0, bf16");
+  place(model, device.str(), PrecisionChoice::automatic);
+  EXPECT_EQ(model.encoder().device(), device);
+  EXPECT_EQ(compute_name(model.encoder()), device.str() + ", bf16");
   place(model, "cpu", PrecisionChoice::fp32);
   use_threads(1);
   EXPECT_EQ(compute_name(model.encoder()), "1 threads, fp32");

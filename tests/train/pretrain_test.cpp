@@ -16,7 +16,7 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 #include "tests/train/tiny_run.h"
 
 namespace sgmae {
@@ -254,14 +254,14 @@ TEST_F(PretrainTest, WithoutGuidanceItIsPlainMae) {
 // Every tensor of a run must lie where it belongs. fp32 sums in another order change the twelve
 // steps' losses by a few 1e-7 each.
 TEST_F(PretrainTest, AnotherDeviceTrainsAlike) {
-  pretend_device();
+  const std::string device = other_device().str();
   PretrainOptions here = options("here"), there = options("there");
   for (PretrainOptions* o : {&here, &there}) {
     o->mask_strategy = MaskStrategyKind::random;
     o->epochs = 2;
     o->clip_grad = 0.5;
   }
-  there.device = "pretend";
+  there.device = device;
   pretrain(here), pretrain(there);
   const auto expected = log_lines(root_ / "here"), found = log_lines(root_ / "there");
   ASSERT_EQ(found.size(), expected.size());
@@ -270,7 +270,7 @@ TEST_F(PretrainTest, AnotherDeviceTrainsAlike) {
       EXPECT_NEAR(found[i][key].get<double>(), expected[i][key].get<double>(),
                   1e-4 * expected[i][key].get<double>())
           << key;
-  EXPECT_EQ(json::parse(read_text(root_ / "there" / "env.json")).at("device"), "pretend:0");
+  EXPECT_EQ(json::parse(read_text(root_ / "there" / "env.json")).at("device"), device);
 }
 
 // Guidance, maps, guard and checkpoints off the CPU, and a run that changes its device on the way.
