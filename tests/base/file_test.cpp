@@ -5,6 +5,8 @@
 
 #include <csignal>
 
+#include "tests/support/temporary_folder.h"
+
 namespace sgmae {
 namespace {
 
@@ -12,11 +14,8 @@ namespace fs = std::filesystem;
 
 class FileTest : public testing::Test {
  protected:
-  void SetUp() override {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  fs::path folder_ = fs::path(testing::TempDir()) / "sgmae_file";
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 TEST_F(FileTest, AnUncommittedFileLeavesTheOldOneAndNoRest) {

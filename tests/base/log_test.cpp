@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(Log, GoesToStderrAndToTheFile) {
-  const std::string path = testing::TempDir() + "sgmae_log";
-  fs::remove(path);
+  const TemporaryFolder folder;
+  const std::string path = folder.path("log");
   testing::internal::CaptureStderr();
   {
     const LogFile file(path);

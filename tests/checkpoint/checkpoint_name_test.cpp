@@ -2,10 +2,10 @@
 #include "sgmae/checkpoint/checkpoint_name.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -28,11 +28,9 @@ TEST(CheckpointName, CountsAsMaeDoes) {
 
 class CheckpointFolder : public testing::Test {
  protected:
-  CheckpointFolder() : root_(fs::temp_directory_path() / str("sgmae-names-", ::getpid())) {
-    fs::create_directories(root_ / "checkpoints");
-  }
-  ~CheckpointFolder() override { fs::remove_all(root_); }
-  fs::path root_;
+  CheckpointFolder() { fs::create_directories(root_ / "checkpoints"); }
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
 
 TEST_F(CheckpointFolder, ListIsInOrderOfTraining) {

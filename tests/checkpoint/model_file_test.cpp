@@ -3,7 +3,6 @@
 
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
@@ -11,6 +10,7 @@
 #include "sgmae/io/safetensors.h"
 #include "sgmae/io/torch_file.h"
 #include "tests/checkpoint/native.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -20,9 +20,6 @@ namespace fs = std::filesystem;
 
 class ModelFileTest : public testing::Test {
  protected:
-  ModelFileTest() : path_(fs::temp_directory_path() / str("sgmae-model-file-", ::getpid())) {}
-  ~ModelFileTest() override { fs::remove_all(path_); }
-
   // As facebookresearch/mae saves during training.
   void write_training_file(const NamedTensors& tensors, const json& args) {
     write_torch_file(path_, {{"model", {torch_dict(tensors)}},
@@ -39,7 +36,8 @@ class ModelFileTest : public testing::Test {
     }
     return "";
   }
-  fs::path path_;
+  const TemporaryFolder folder_;
+  const fs::path path_ = folder_.root() / "model";
 };
 
 // Width 64, so that the published rule gives one head.

@@ -5,7 +5,6 @@
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <map>
@@ -14,15 +13,13 @@
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/io/safetensors.h"
 #include "tests/checkpoint/native.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  return ours.sub(theirs).norm().item<double>() / theirs.norm().item<double>();
-}
 
 const std::string kData = SGMAE_TEST_DATA "/checkpoint/";
 
@@ -106,9 +103,6 @@ TEST(OpenModel, ReadsThreeLayoutsOfTransformers) {
 
 class OpenModelFile : public testing::Test {
  protected:
-  OpenModelFile() : path_(fs::temp_directory_path() / str("sgmae-open-model-", ::getpid())) {}
-  ~OpenModelFile() override { fs::remove_all(path_); }
-
   std::string complaint(const ModelFile& file) {
     save_tensors(path_, file.tensors, file.mae ? to_json(*file.mae) : to_json(file.vit), file.info);
     try {
@@ -119,7 +113,8 @@ class OpenModelFile : public testing::Test {
     }
     return "";
   }
-  fs::path path_;
+  const TemporaryFolder folder_;
+  const fs::path path_ = folder_.root() / "model";
 };
 
 TEST_F(OpenModelFile, FollowsAnotherInputSize) {

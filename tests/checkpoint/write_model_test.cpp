@@ -3,13 +3,13 @@
 
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <map>
 
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "tests/checkpoint/native.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -40,11 +40,8 @@ ModelFile model_of(const std::string& kind) {
 
 class WriteModel : public testing::Test {
  protected:
-  WriteModel() : root_(fs::temp_directory_path() / str("sgmae-write-model-", ::getpid())) {
-    fs::create_directories(root_);
-  }
-  ~WriteModel() override { fs::remove_all(root_); }
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
 
 // Which families can hold which kind of model.

@@ -15,6 +15,7 @@
 #include "sgmae/io/safetensors.h"
 #include "sgmae/train/checkpoint.h"
 #include "tests/support/program.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -24,11 +25,7 @@ namespace fs = std::filesystem;
 
 class Program : public testing::Test {
  protected:
-  void SetUp() override {
-    at::set_num_threads(1);  // run_program_in
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
+  void SetUp() override { at::set_num_threads(1); }  // run_program_in
 
   Outcome run(const std::string& arguments) const { return run_program_in(root_, arguments); }
   void expect(const std::string& arguments, int code, const std::string& message) const {
@@ -61,7 +58,8 @@ class Program : public testing::Test {
       "--heads 2 --decoder_dim 16 --decoder_depth 1 --decoder_heads 2 --batch_size 8 --epochs 4 "
       "--warmup_epochs 1 --lr 1e-3 --norm_pix_loss --num_workers 1 --threads 1 --probe_images 8 "
       "--mask_strategy self_guided --guide_start 2 --json ";
-  const fs::path root_ = fs::temp_directory_path() / "program";
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
 
 TEST_F(Program, DataPackStatsVerify) {

@@ -12,6 +12,7 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/image/encode.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -81,8 +82,8 @@ class Terminal : public testing::TestWithParam<unsigned short> {};
 
 TEST_P(Terminal, TheBarIsRedrawnInPlaceAndLeavesNoTrace) {
   const unsigned short columns = GetParam();
-  const fs::path root = fs::path(testing::TempDir()) / str("sgmae_terminal_", columns);
-  fs::remove_all(root);
+  const TemporaryFolder folder;
+  const fs::path& root = folder.root();
   fs::create_directories(root / "images");
   for (int i = 0; i < 24; ++i) {
     const auto grey = static_cast<std::uint8_t>(10 * i);
@@ -122,7 +123,6 @@ TEST_P(Terminal, TheBarIsRedrawnInPlaceAndLeavesNoTrace) {
   for (std::size_t i = 0; i + 1 < expected.rows().size(); ++i)
     EXPECT_EQ(seen.rows()[i], expected.rows()[i]) << "row " << i;
   for (const std::string& row : seen.rows()) EXPECT_FALSE(row.starts_with("epoch ")) << row;
-  fs::remove_all(root);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, Terminal, testing::Values(60, 80, 200));

@@ -1,45 +1,21 @@
 // Data sets made for a test, in a folder that goes when the test ends.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "sgmae/base/file.h"
 #include "sgmae/data/source.h"
 #include "sgmae/image/encode.h"
+#include "tests/support/errors.h"
+#include "tests/support/idx.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 
-class Folder {
+class Folder : public TemporaryFolder {
  public:
-  Folder() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    path_ = std::filesystem::temp_directory_path() /
-            str("sgmae-", test->test_suite_name(), "-", test->name(), "-", ::getpid());
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  std::string path(const std::string& name = "") const {
-    return name.empty() ? path_.string() : (path_ / name).string();
-  }
-  void write(const std::string& name, const std::string& contents) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    write_file(path_ / name, contents);
-  }
-  void touch(const std::string& name) const {  // an empty file, without a sync to disk
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name);
-  }
   // A colour PNG whose every pixel says which image it is: red = value.
   void image(const std::string& name, int value = 0, int width = 12, int height = 10) const {
     write(name, png(value, width, height));
@@ -53,9 +29,6 @@ class Folder {
     const auto bytes = encode_png(view(image));
     return {bytes.begin(), bytes.end()};
   }
-
- private:
-  std::filesystem::path path_;
 };
 
 using Ids = std::vector<std::int64_t>;
@@ -105,28 +78,6 @@ inline int red_of(const Source& source, std::int64_t index) {
   source.open(index, opened);
   Image buffer;
   return decode(opened, whole(opened.size), 3, buffer).row(0)[0];
-}
-
-// An IDX file of bytes.
-inline std::string idx(const std::vector<std::uint32_t>& shape,
-                       const std::vector<std::uint8_t>& values) {
-  std::string file{'\0', '\0', '\x08', static_cast<char>(shape.size())};
-  for (const std::uint32_t length : shape)
-    for (const int shift : {24, 16, 8, 0}) file += static_cast<char>(length >> shift & 0xff);
-  return file.append(values.begin(), values.end());
-}
-
-// The message of the Error(code) that `action` throws.
-template <class Action>
-std::string error_of(ExitCode code, const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "no error";
-  return "";
 }
 
 }  // namespace sgmae

@@ -3,7 +3,6 @@
 
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <limits>
 
@@ -14,6 +13,8 @@
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/position_embedding.h"
+#include "tests/support/errors.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -23,12 +24,7 @@ namespace fs = std::filesystem;
 
 class ClassifierFile : public ::testing::Test {
  protected:
-  void SetUp() override {
-    set_log_quiet(true);
-    root_ = fs::path(::testing::TempDir()) / ("classifier_file_" + std::to_string(::getpid()));
-    fs::create_directories(root_);
-  }
-  void TearDown() override { fs::remove_all(root_); }
+  void SetUp() override { set_log_quiet(true); }
 
   static VitConfig config(std::int64_t classes, Pooling pooling) {
     VitConfig c;
@@ -45,7 +41,8 @@ class ClassifierFile : public ::testing::Test {
     return path;
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
 
 const Parameter& parameter(const Vit& model, const std::string& name) {
@@ -54,15 +51,9 @@ const Parameter& parameter(const Vit& model, const std::string& name) {
   throw std::out_of_range(name);
 }
 
-std::string refusal(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::checkpoint);
-    return error.what();
-  }
-  ADD_FAILURE() << "not refused";
-  return "";
+template <class Action>
+std::string refusal(const Action& action) {
+  return error_of(ExitCode::checkpoint, action);
 }
 
 TEST_F(ClassifierFile, ReturnsWhatWasWritten) {

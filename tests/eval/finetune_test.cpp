@@ -3,7 +3,6 @@
 
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
@@ -15,7 +14,10 @@
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/train/checkpoint.h"
 #include "tests/eval/striped_data.h"
+#include "tests/support/errors.h"
+#include "tests/support/log_lines.h"
 #include "tests/support/other_device.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -27,14 +29,10 @@ class Finetune : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_quiet(true);
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::path(::testing::TempDir()) /
-            ("finetune_" + std::string(test->name()) + std::to_string(::getpid()));
     fs::create_directories(root_ / "data");
     striped::write_part(root_ / "data", "train", 48, true);
     striped::write_part(root_ / "data", "t10k", 18, true);
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   // From scratch: two epochs of six steps.
   FinetuneOptions options(const std::string& run) const {
@@ -79,30 +77,14 @@ class Finetune : public ::testing::Test {
     return o;
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
-
-ExitCode exit_code(const std::function<void()>& run, std::string* message = nullptr) {
-  try {
-    run();
-  } catch (const Error& error) {
-    if (message) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::done;
-}
 
 FinetuneHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void()> what) {
   return {[=](std::int64_t e, std::int64_t s, const Vit&) {
     if (e == epoch && s == step) what();
   }};
-}
-
-std::vector<json> log_lines(const fs::path& run) {
-  std::vector<json> lines;
-  std::istringstream text(read_text(run / "log.txt"));
-  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
-  return lines;
 }
 
 void expect_same_run(const fs::path& one, const fs::path& other) {

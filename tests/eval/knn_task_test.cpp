@@ -3,13 +3,13 @@
 #include "sgmae/eval/knn_task.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "sgmae/base/log.h"
 #include "sgmae/nn/mae.h"
 #include "tests/eval/striped_data.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -21,16 +21,12 @@ class KnnTaskTest : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_quiet(true);
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::temp_directory_path() / str("sgmae-", test->name(), "-", ::getpid());
-    fs::create_directories(root_);
     striped::write_part(root_, "train", 60, true);
     striped::write_part(root_, "t10k", 30, true);
     task_.data.data_path = root_.string();
     task_.batch_size = 7;  // does not divide the sets
     task_.knn.k = 5;
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   KnnScore run() const {
     return run_knn(Mae(tiny(), 1).encoder(), default_normalisation(1), task_);
@@ -44,7 +40,8 @@ class KnnTaskTest : public ::testing::Test {
     return ExitCode::done;
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
   KnnTask task_;
 };
 

@@ -11,24 +11,17 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
 
 using Labels = std::vector<std::int64_t>;
 
-at::Tensor noise(std::int64_t rows, std::int64_t dim, std::uint64_t seed) {
-  at::Tensor out = at::empty({rows, dim});
-  Rng rng(seed, 0, 0, Purpose::probe);
-  for (std::int64_t i = 0; i < out.numel(); ++i)
-    out.data_ptr<float>()[i] = static_cast<float>(rng.normal());
-  return out;
-}
-
 // Rows around one centre per class.
 at::Tensor clustered(const Labels& labels, double spread, std::uint64_t seed) {
-  const at::Tensor centres = noise(5, 16, 7);
-  at::Tensor out = noise(static_cast<std::int64_t>(labels.size()), 16, seed).mul(spread);
+  const at::Tensor centres = noise({5, 16}, 7);
+  at::Tensor out = noise({static_cast<std::int64_t>(labels.size()), 16}, seed).mul(spread);
   for (std::size_t i = 0; i < labels.size(); ++i)
     out.select(0, static_cast<std::int64_t>(i)).add_(centres.select(0, labels[i]));
   return out;
@@ -101,7 +94,7 @@ TEST(Knn, EqualsTheSlowExactVersion) {
 
 TEST(Knn, FindsItselfAtKOne) {
   const Labels labels = cycle(60, 3);
-  const at::Tensor features = noise(60, 8, 3);
+  const at::Tensor features = noise({60, 8}, 3);
   EXPECT_EQ(knn(features, labels, features, labels, {1, 0.07}).top1(), 1.0);
 }
 
@@ -112,7 +105,7 @@ TEST(Knn, ScaleOfAFeatureDoesNotMatter) {
 }
 
 TEST(Knn, RefusesWhatCannotBeClassified) {
-  const at::Tensor features = noise(4, 8, 3);
+  const at::Tensor features = noise({4, 8}, 3);
   const auto code = [&](const Labels& train, const Labels& test, std::int64_t k) {
     try {
       knn(features.narrow(0, 0, static_cast<std::int64_t>(train.size())), train,

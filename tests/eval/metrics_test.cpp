@@ -6,7 +6,6 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,21 +13,14 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
-#include "sgmae/base/rng.h"
 #include "sgmae/image/draw.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
 
 using Labels = std::vector<std::int64_t>;
-
-at::Tensor noise(std::int64_t rows, std::int64_t columns, std::uint64_t seed) {
-  at::Tensor out = at::empty({rows, columns});
-  Rng rng(seed, 0, 0, Purpose::probe);
-  for (std::int64_t i = 0; i < out.numel(); ++i)
-    out.data_ptr<float>()[i] = static_cast<float>(rng.normal());
-  return out;
-}
 
 TEST(Metrics, CountByHand) {
   // Three classes; the fourth has no images. Rows are one image each.
@@ -57,7 +49,7 @@ TEST(Metrics, CountByHand) {
 }
 
 TEST(Metrics, EqualTheSlowCountAndAddUp) {
-  const at::Tensor scores = noise(200, 9, 1);
+  const at::Tensor scores = noise({200, 9}, 1);
   Labels labels;
   for (std::int64_t i = 0; i < 200; ++i) labels.push_back(i * i % 9);
   ClassificationCounts whole(9), first(9), second(9);
@@ -134,15 +126,15 @@ TEST(Metrics, FigureShowsShares) {
 }
 
 TEST(Metrics, ResultIsWrittenBesideItsFigure) {
-  const auto folder = std::filesystem::temp_directory_path() / str("sgmae-metrics-", ::getpid());
+  const TemporaryFolder temporary;
+  const std::filesystem::path& folder = temporary.root();
   ClassificationCounts counts(2);
   counts.add(at::zeros({1, 2}), {0});
   write_result(folder / "run", {{"acc1", counts.top1()}}, counts);
   EXPECT_EQ(nlohmann::json::parse(read_text(folder / "run" / "result.json"))["acc1"], 1.0);
   EXPECT_GT(std::filesystem::file_size(folder / "run" / "figures" / "confusion.png"), 0u);
-  write_file(folder / "file", "");
+  temporary.write("file", "");
   EXPECT_THROW(write_result(folder / "file", {}, counts), Error);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/io/torch_file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -19,10 +20,6 @@ const std::string kGolden = SGMAE_TEST_DATA "/io/";
 
 class CheckpointFile : public testing::Test {
  protected:
-  void SetUp() override {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
   void expect_refused(const fs::path& path, const std::string& reason) {
     try {
       read_checkpoint_file(path);
@@ -38,7 +35,8 @@ class CheckpointFile : public testing::Test {
     write_file(folder_ / "file", bytes);
     expect_refused(folder_ / "file", reason);
   }
-  fs::path folder_ = fs::path(testing::TempDir()) / "sgmae_checkpoint_file";
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 TEST_F(CheckpointFile, FormatsAreToldApartByContent) {

@@ -7,6 +7,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -28,7 +29,8 @@ TEST(Npy, ReadsWhatNumpyWrites) {
 }
 
 TEST(Npy, WrittenOnesAreThoseOfNumpyByteForByte) {
-  const fs::path path = fs::path(testing::TempDir()) / "sgmae_test.npy";
+  const TemporaryFolder folder;
+  const fs::path path = folder.root() / "a.npy";
   write_npy(path, at::arange(6, at::kFloat).view({3, 2}).t().contiguous().view({2, 3}));
   EXPECT_EQ(read_npy(path).sizes(), (std::vector<std::int64_t>{2, 3}));
   write_npy(path, golden("f4_columns").t().contiguous().t());  // not contiguous
@@ -39,7 +41,7 @@ TEST(Npy, WrittenOnesAreThoseOfNumpyByteForByte) {
 
 TEST(Npy, TypesThatNumpyLacksAreRefused) {
   try {
-    write_npy(fs::path(testing::TempDir()) / "no.npy", at::ones({2}, at::kBFloat16));
+    write_npy(TemporaryFolder().root() / "no.npy", at::ones({2}, at::kBFloat16));
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::usage);

@@ -6,23 +6,24 @@
 #include <gtest/gtest.h>
 
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kPath = fs::path(testing::TempDir()) / "sgmae_test.safetensors";
-
 TEST(Safetensors, RoundTripOfEveryTypeAndMetadata) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.root() / "a.safetensors";
   NamedTensors tensors;
   for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong,
                                     at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
     tensors.emplace_back(std::string("t.") + toString(type), at::arange(6).to(type).view({2, 3}));
   tensors.emplace_back("empty", at::zeros({0, 4}));
   tensors.emplace_back("transposed", at::arange(6, at::kFloat).view({2, 3}).t());
-  write_safetensors(kPath, tensors, {{"epoch", "3"}});
-  const TensorFile file = read_safetensors(kPath);
+  write_safetensors(path, tensors, {{"epoch", "3"}});
+  const TensorFile file = read_safetensors(path);
   EXPECT_EQ(file.metadata.at("epoch"), "3");
   ASSERT_EQ(file.tensors.size(), tensors.size());
   for (const auto& [name, tensor] : tensors) {
@@ -40,8 +41,10 @@ TEST(Safetensors, ReadsWhatTheReferenceWrites) {
 }
 
 TEST(Safetensors, FileOfEmptyTensorsAloneIsRead) {
-  write_safetensors(kPath, {{"empty", at::zeros({5, 0, 4})}});
-  EXPECT_EQ(read_safetensors(kPath).find("empty")->sizes(), (std::vector<std::int64_t>{5, 0, 4}));
+  const TemporaryFolder folder;
+  const fs::path path = folder.root() / "a.safetensors";
+  write_safetensors(path, {{"empty", at::zeros({5, 0, 4})}});
+  EXPECT_EQ(read_safetensors(path).find("empty")->sizes(), (std::vector<std::int64_t>{5, 0, 4}));
 }
 
 TEST(Safetensors, MissingFileIsACheckpointError) {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -24,8 +25,8 @@ TEST(Crc32c, CheckValues) {
 }
 
 TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
-  const fs::path folder = fs::path(testing::TempDir()) / "sgmae_events";
-  fs::remove_all(folder);
+  const TemporaryFolder temporary;
+  const fs::path& folder = temporary.root();
   {
     EventWriter writer(folder);
     writer.scalar("train_loss", 0.5, 1000);
@@ -57,16 +58,16 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
 }
 
 TEST(EventWriter, AnotherWriterStartsAnotherFile) {
-  const fs::path folder = fs::path(testing::TempDir()) / "sgmae_events_two";
-  fs::remove_all(folder);
+  const TemporaryFolder temporary;
+  const fs::path& folder = temporary.root();
   EventWriter first(folder), second(folder);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 2);
 }
 
 // The writer's next frames do not fit, and later there is room again.
 TEST(EventWriter, AFullDiskIsSaidOnceAndLeavesWholeFrames) {
-  const fs::path folder = fs::path(testing::TempDir()) / "sgmae_events_full";
-  fs::remove_all(folder);
+  const TemporaryFolder temporary;
+  const fs::path& folder = temporary.root();
   std::signal(SIGXFSZ, SIG_IGN);
   testing::internal::CaptureStderr();
   {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "sgmae/io/safetensors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -64,7 +65,8 @@ TEST(TorchFileTest, PlainPicklesOfArraysAreReadToo) {
 }
 
 TEST(TorchFileTest, WrittenOnesAreReadBack) {
-  const fs::path path = fs::path(testing::TempDir()) / "sgmae_torch_file_test.pth";
+  const TemporaryFolder folder;
+  const fs::path path = folder.root() / "a.pth";
   NamedTensors tensors;
   for (const DTypeInfo& entry : kDTypes)
     tensors.emplace_back(std::string("t.") + entry.name,

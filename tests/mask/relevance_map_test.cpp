@@ -4,7 +4,6 @@
 
 #include <ATen/ops/arange.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +15,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/io/safetensors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -24,12 +24,6 @@ namespace fs = std::filesystem;
 
 class MapFile : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("sgmae_map_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static MapInfo info() {
     return {.images = 5,
             .rows = 2,
@@ -62,7 +56,8 @@ class MapFile : public ::testing::Test {
     return ExitCode::done;
   }
 
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 TEST_F(MapFile, ComesBackAsWritten) {

@@ -7,7 +7,6 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +17,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -95,12 +95,7 @@ TEST(PositionSample, IsASortedSample) {
 
 class Pass : public ::testing::Test {
  protected:
-  void SetUp() override {
-    set_log_quiet(true);
-    folder_ = fs::temp_directory_path() / ("sgmae_pass_test_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { set_log_quiet(true); }
 
   static MapInfo info(const GuideOptions& options) {
     return {.images = 7,
@@ -111,7 +106,8 @@ class Pass : public ::testing::Test {
             .tap = guide_tap(tiny(), options),
             .center = options.center};
   }
-  fs::path folder_;
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.root();
 };
 
 TEST_F(Pass, PositionMeanIsTheMeanOverImages) {

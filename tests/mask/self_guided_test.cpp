@@ -4,7 +4,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <limits>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -47,14 +47,11 @@ Batch batch_of(std::vector<std::int64_t> index) {
 class SelfGuided : public ::testing::Test {
  protected:
   void SetUp() override {
-    path_ = fs::temp_directory_path() /
-            ("sgmae_self_guided_test_" + std::to_string(::getpid()) + ".safetensors");
     RelevanceMapWriter writer(path_, {.images = 5, .rows = kRows, .columns = kColumns}, {});
     for (std::int64_t image = 0; image < 4; ++image) writer.put(image, map_of(image));
     writer.put(4, std::vector<float>(kPatches, std::numeric_limits<float>::quiet_NaN()));
     writer.commit();
   }
-  void TearDown() override { fs::remove(path_); }
 
   // Multiples of 1/64: exact in fp16.
   static std::vector<float> map_of(std::int64_t image) {
@@ -68,7 +65,8 @@ class SelfGuided : public ::testing::Test {
   }
   static SelfGuidedOptions options() { return {.epochs = 20, .seed = 3}; }
 
-  fs::path path_;
+  const TemporaryFolder folder_;
+  const fs::path path_ = folder_.root() / "maps.safetensors";
 };
 
 TEST_F(SelfGuided, IsRandomBeforeTheStart) {

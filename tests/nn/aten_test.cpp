@@ -13,17 +13,13 @@
 #include "sgmae/nn/patches.h"
 #include "sgmae/nn/products.h"
 #include "tests/support/other_device.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
 
 at::Tensor there(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.to(other_device()) : tensor;
-}
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  const at::Tensor error = ours.cpu().to(at::kDouble).sub(theirs.to(at::kDouble));
-  return error.norm().item<double>() / std::max(theirs.norm().item<double>(), 1e-12);
 }
 
 class AtenOnDevice : public testing::TestWithParam<at::ScalarType> {

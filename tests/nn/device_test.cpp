@@ -13,15 +13,12 @@
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/vit.h"
+#include "tests/support/errors.h"
 #include "tests/support/other_device.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
-
-double relative_error(const at::Tensor& there, const at::Tensor& here) {
-  const at::Tensor error = there.cpu().to(at::kDouble).sub(here.to(at::kDouble));
-  return error.norm().item<double>() / std::max(here.norm().item<double>(), 1e-12);
-}
 
 TEST(PretendDevice, IsNotTheCpu) {
   const at::Tensor there = at::randn({3, 4}).to(pretend_device());
@@ -149,13 +146,7 @@ TEST(OpenDevice, KnowsTheCpuAndWhatFillsTheSlot) {
 }
 
 std::string refusal(const std::string& name) {
-  try {
-    open_device(name);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::usage);
-    return error.what();
-  }
-  return "nothing was thrown";
+  return error_of(ExitCode::usage, [&] { open_device(name); });
 }
 
 TEST(OpenDevice, RefusesUnknownNames) {

@@ -19,6 +19,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/patches.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
@@ -95,10 +96,6 @@ at::Tensor slow_forward(const Made& m, const at::Tensor& image,
     x = x + scaled("ls2", linear(m, block + "mlp.fc2", hidden));
   }
   return c.pooling == Pooling::mean ? x : norm(m, "norm", x, c.layer_norm_eps);
-}
-
-double relative_error(const at::Tensor& ours, const at::Tensor& exact) {
-  return (ours.to(at::kDouble) - exact).norm().item<double>() / exact.norm().item<double>();
 }
 
 // A plan that shows `visible` patches, others for each image.

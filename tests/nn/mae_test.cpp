@@ -8,6 +8,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
@@ -29,11 +30,6 @@ MaeConfig config_of(const std::string& size) {
   return config;
 }
 
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  const double scale = theirs.norm().item<double>();
-  return ours.sub(theirs).norm().item<double>() / std::max(scale, 1e-12);
-}
-
 struct Golden {
   std::string size;
   bool norm_pix;
@@ -51,11 +47,7 @@ class MaeGolden : public testing::TestWithParam<Golden> {
     plan_ = {at::argsort(golden("noise"), /*stable=*/true, 1),
              visible_count(config_.n_patches(), 0.75)};
   }
-  const at::Tensor& golden(const std::string& name) const {
-    const at::Tensor* tensor = file_.find(name);
-    if (!tensor) throw std::runtime_error("no golden " + name);
-    return *tensor;
-  }
+  const at::Tensor& golden(const std::string& name) const { return golden_tensor(file_, name); }
 
   TensorFile file_;
   MaeConfig config_;
@@ -118,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, MaeGolden,
 
 TEST(Mae, ParameterCountsOfThePublishedModels) {
   const auto count = [](const std::string& name) {
-    const Mae model(named_config(name), 0);
+    const Mae model(named_config(name), std::nullopt);
     std::int64_t total = 0;
     for (const Parameter& p : model.parameters()) total += p.value.numel();
     return total;

@@ -17,12 +17,10 @@
 #include <numbers>
 #include <utility>
 
+#include "tests/support/tensors.h"
+
 namespace sgmae {
 namespace {
-
-double relative_error(const at::Tensor& ours, const at::Tensor& exact) {
-  return ours.to(at::kDouble).sub(exact).norm().item<double>() / exact.norm().item<double>();
-}
 
 struct Case {
   std::int64_t tokens, dim, heads;

@@ -11,14 +11,11 @@
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/nn/mae.h"
+#include "tests/support/tensors.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
-
-double relative_error(const at::Tensor& ours, const at::Tensor& theirs) {
-  return ours.sub(theirs).norm().item<double>() / std::max(theirs.norm().item<double>(), 1e-12);
-}
 
 VitConfig config_of(const std::string& name) {
   VitConfig config;
@@ -45,11 +42,7 @@ class VitGolden : public testing::TestWithParam<std::string> {
     for (Parameter& p : model_.parameters()) p.value.copy_(golden("param." + p.name));
     model_.parameters_changed();
   }
-  const at::Tensor& golden(const std::string& name) const {
-    const at::Tensor* tensor = file_.find(name);
-    if (!tensor) throw std::runtime_error("no golden " + name);
-    return *tensor;
-  }
+  const at::Tensor& golden(const std::string& name) const { return golden_tensor(file_, name); }
 
   TensorFile file_;
   Vit model_;

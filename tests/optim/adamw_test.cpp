@@ -13,17 +13,10 @@
 #include "sgmae/base/rng.h"
 #include "sgmae/optim/groups.h"
 #include "tests/support/other_device.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
-
-at::Tensor noise(std::vector<std::int64_t> shape, std::uint64_t seed) {
-  at::Tensor out = at::empty(shape);
-  Rng rng(seed, 0, 0, Purpose::probe);
-  for (std::int64_t i = 0; i < out.numel(); ++i)
-    out.data_ptr<float>()[i] = static_cast<float>(rng.normal());
-  return out;
-}
 
 std::vector<Parameter> some_parameters() {
   return {{"blocks.0.mlp.fc1.weight", noise({7, 5}, 1), at::zeros({7, 5})},
@@ -34,7 +27,7 @@ std::vector<Parameter> some_parameters() {
 
 void set_gradients(std::vector<Parameter>& parameters, std::uint64_t step) {
   for (Parameter& p : parameters)
-    if (p.trained()) p.grad.copy_(noise(p.grad.sizes().vec(), 100 + step));
+    if (p.trained()) p.grad.copy_(noise(p.grad.sizes(), 100 + step));
 }
 
 std::vector<double> values(const at::Tensor& tensor) {

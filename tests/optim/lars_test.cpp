@@ -12,17 +12,10 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "tests/support/other_device.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
-
-at::Tensor noise(at::IntArrayRef shape, std::uint64_t seed) {
-  at::Tensor out = at::empty(shape);
-  Rng rng(seed, 0, 0, Purpose::probe);
-  for (std::int64_t i = 0; i < out.numel(); ++i)
-    out.data_ptr<float>()[i] = static_cast<float>(rng.normal());
-  return out;
-}
 
 std::vector<Parameter> head() {
   return {{"head.1.weight", noise({7, 5}, 1), at::zeros({7, 5})},

@@ -6,26 +6,15 @@
 #include <filesystem>
 #include <string>
 
-#include "sgmae/base/file.h"
 #include "sgmae/image/encode.h"
+
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 
 class RunFolderTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = std::filesystem::path(testing::TempDir()) /
-            str("sgmae_report_", info->test_suite_name(), "_", info->name());
-    std::filesystem::remove_all(root_);
-    std::filesystem::create_directories(root_);
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
-  void write(const std::string& file, const std::string& text) const {
-    std::filesystem::create_directories((root_ / file).parent_path());
-    write_file(root_ / file, text);
-  }
+  void write(const std::string& file, const std::string& text) const { folder_.write(file, text); }
 
   void picture(const std::string& file, int side = 4) const {
     std::filesystem::create_directories((root_ / file).parent_path());
@@ -61,7 +50,8 @@ class RunFolderTest : public testing::Test {
           "resumed from c: epoch 2, step 0\n");
   }
 
-  std::filesystem::path root_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path root_ = folder_.root();
 };
 
 }  // namespace sgmae

@@ -5,12 +5,12 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -30,14 +30,6 @@ ModelInfo info() {
 
 class CheckpointTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::temp_directory_path() / str("sgmae-", test->name(), "-", ::getpid());
-    fs::create_directories(root_);
-    path_ = root_ / "checkpoint-2.safetensors";
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
   // Saves a model, lets `spoil` change the file's content, and returns the complaint of load_mae.
   std::string complaint(const std::function<void(TensorFile&)>& spoil) {
     save_mae(path_, Mae(tiny(), 1), info());
@@ -53,7 +45,9 @@ class CheckpointTest : public ::testing::Test {
     return "";
   }
 
-  fs::path root_, path_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
+  const fs::path path_ = root_ / "checkpoint-2.safetensors";
 };
 
 at::Tensor& named(TensorFile& file, const std::string& name) {

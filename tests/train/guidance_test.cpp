@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sgmae/base/log.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 
 namespace sgmae {
@@ -20,7 +21,6 @@ class GuidanceTest : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_quiet(true);
-    root_ = tiny::fresh_folder(::testing::UnitTest::GetInstance()->current_test_info()->name());
     tiny::write_images(root_ / "data");
     options_ = tiny::options(root_ / "data", root_ / "run");
     options_.epochs = 40;
@@ -28,7 +28,6 @@ class GuidanceTest : public ::testing::Test {
     model_ = std::make_unique<Mae>(model_config(options_, 1), 1);
     folder_ = open_run_folder(options_);
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   Guidance guidance() const {
     LoaderOptions loader;
@@ -60,7 +59,8 @@ class GuidanceTest : public ::testing::Test {
     return std::nullopt;
   }
 
-  fs::path root_;
+  const TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.root();
   PretrainOptions options_;
   std::unique_ptr<Source> source_;
   std::unique_ptr<Mae> model_;

@@ -16,7 +16,10 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "tests/support/errors.h"
+#include "tests/support/log_lines.h"
 #include "tests/support/other_device.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/train/tiny_run.h"
 
 namespace sgmae {
@@ -29,28 +32,16 @@ class PretrainTest : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_quiet(true);
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = tiny::fresh_folder(test->name());
     tiny::write_images(root_ / "data");
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   PretrainOptions options(const std::string& run) const {
     return tiny::options(root_ / "data", root_ / run);
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
 };
-
-ExitCode exit_code(const std::function<void()>& run, std::string* message = nullptr) {
-  try {
-    run();
-  } catch (const Error& error) {
-    if (message) *message = error.what();
-    return error.code();
-  }
-  return ExitCode::done;
-}
 
 // A hook that does `what` after a certain step.
 PretrainHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void()> what) {
@@ -59,13 +50,6 @@ PretrainHooks at_step(std::int64_t epoch, std::int64_t step, std::function<void(
     if (progress.epoch == epoch && progress.step == step) what();
   };
   return hooks;
-}
-
-std::vector<json> log_lines(const fs::path& run) {
-  std::vector<json> lines;
-  std::istringstream text(read_text(run / "log.txt"));
-  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
-  return lines;
 }
 
 std::set<std::string> maps_in(const fs::path& run) {

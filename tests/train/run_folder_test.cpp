@@ -2,11 +2,11 @@
 #include "sgmae/train/run_folder.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "sgmae/base/file.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -16,13 +16,9 @@ namespace fs = std::filesystem;
 class RunFolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::temp_directory_path() / str("sgmae-", test->name(), "-", ::getpid());
-    fs::remove_all(root_);
     options_.data_path = "images";
     options_.output_dir = (root_ / "run").string();
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   std::string refusal() const {
     try {
@@ -36,7 +32,8 @@ class RunFolderTest : public ::testing::Test {
 
   void begin() const { describe_run(open_run_folder(options_), options_, {{"threads", 2}}); }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.root();
   PretrainOptions options_;
 };
 

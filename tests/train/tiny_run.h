@@ -1,15 +1,15 @@
 // A data set and a model small enough for whole runs in a test.
 #pragma once
 
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/train/options.h"
+#include "tests/support/idx.h"
 
 namespace sgmae::tiny {
 
@@ -17,9 +17,7 @@ inline constexpr int images = 96, side = 16;
 
 // A folder with one IDX file of grey images: a bright disc somewhere on a slanted ramp.
 inline void write_images(const std::filesystem::path& folder) {
-  std::string bytes{'\0', '\0', '\x08', '\x03'};
-  for (const int size : {images, side, side})
-    for (const int shift : {24, 16, 8, 0}) bytes += static_cast<char>(size >> shift & 255);
+  std::vector<std::uint8_t> pixels;
   for (int i = 0; i < images; ++i) {
     Rng rng(5, 0, static_cast<std::uint64_t>(i), Purpose::probe);
     const double x = rng.uniform(3, 13), y = rng.uniform(3, 13), r = rng.uniform(2, 5);
@@ -27,11 +25,11 @@ inline void write_images(const std::filesystem::path& folder) {
       for (int column = 0; column < side; ++column) {
         const bool inside = std::hypot(column - x, row - y) < r;
         const std::int64_t ramp = 3 * row + 2 * column + rng.below(20);
-        bytes += static_cast<char>(inside ? 200 + rng.below(40) : ramp);
+        pixels.push_back(static_cast<std::uint8_t>(inside ? 200 + rng.below(40) : ramp));
       }
   }
   std::filesystem::create_directories(folder);
-  write_file(folder / "train-images-idx3-ubyte", bytes);
+  write_file(folder / "train-images-idx3-ubyte", idx({images, side, side}, pixels));
 }
 
 // Four epochs of six steps; guidance from epoch 2.
@@ -55,14 +53,6 @@ inline PretrainOptions options(const std::filesystem::path& data,
   o.threads = 1;  // work this small only suffers from more
   o.seed = 3;
   return o;
-}
-
-// A fresh folder named after the running process and `name`.
-inline std::filesystem::path fresh_folder(const std::string& name) {
-  const auto folder = std::filesystem::temp_directory_path() / str("sgmae-", name, "-", ::getpid());
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
-  return folder;
 }
 
 }  // namespace sgmae::tiny
