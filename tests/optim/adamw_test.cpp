@@ -103,7 +103,9 @@ TEST(AdamW, StepsAlikeOnAnotherDevice) {
   }
   for (std::size_t k = 0; k < here.size(); ++k) {
     ASSERT_EQ(there[k].value.device(), other_device());
-    if (there[k].trained()) EXPECT_FALSE(there[k].grad.cpu().any().item<bool>()) << here[k].name;
+    if (there[k].trained()) {
+      EXPECT_FALSE(there[k].grad.cpu().any().item<bool>()) << here[k].name;
+    }
     // A handful of fp32 roundings a step on values of a few units.
     EXPECT_TRUE(at::allclose(there[k].value.cpu(), here[k].value, 0, 3e-6)) << here[k].name;
   }
