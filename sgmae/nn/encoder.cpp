@@ -34,21 +34,23 @@ std::size_t depth_of(const Taps& taps, std::size_t depth) {
   return depth;
 }
 
-// x [B*(1+n), D] with the registers [1, R, D] put behind each image's CLS.
-at::Tensor insert_registers(const at::Tensor& x, std::int64_t batch, const at::Tensor& registers) {
+// x [B*(cls+n), D] with the registers [1, R, D] put behind each image's class token, cls = 0 or 1.
+at::Tensor insert_registers(const at::Tensor& x, std::int64_t batch, std::int64_t cls,
+                            const at::Tensor& registers) {
   const at::Tensor tokens = x.view({batch, -1, x.size(1)});
-  return at::cat({tokens.narrow(1, 0, 1), registers.expand({batch, -1, -1}),
-                  tokens.narrow(1, 1, tokens.size(1) - 1)},
+  return at::cat({tokens.narrow(1, 0, cls), registers.expand({batch, -1, -1}),
+                  tokens.narrow(1, cls, tokens.size(1) - cls)},
                  1)
       .view({-1, x.size(1)});
 }
 
 // The inverse for gradients: adds the registers' to `grad`, returns the others.
-at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, at::Tensor& grad) {
+at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, std::int64_t cls,
+                          at::Tensor& grad) {
   const std::int64_t n = grad.size(1);
   const at::Tensor tokens = dx.view({batch, -1, dx.size(1)});
-  grad.add_(tokens.narrow(1, 1, n).sum(0, /*keepdim=*/true));
-  return at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 1 + n, tokens.size(1) - 1 - n)}, 1)
+  grad.add_(tokens.narrow(1, cls, n).sum(0, /*keepdim=*/true));
+  return at::cat({tokens.narrow(1, 0, cls), tokens.narrow(1, cls + n, tokens.size(1) - cls - n)}, 1)
       .view({-1, dx.size(1)});
 }
 
@@ -57,9 +59,11 @@ at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, at::Tensor& 
 void Encoder::add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init) {
   config_ = config;
   const std::int64_t dim = config.size.dim;
-  cls_token_ = init.normal("cls_token", {1, 1, dim}, 0.02);
+  if (config.class_token) cls_token_ = init.normal("cls_token", {1, 1, dim}, 0.02);
   if (config.registers > 0) registers_ = init.normal("reg_token", {1, config.registers, dim}, 0.02);
+  if (!config.position_embedding) return;
   at::Tensor table = sincos_position_embedding(config.grid_height(), config.grid_width(), dim);
+  if (!config.class_token) table = table.narrow(1, 1, config.n_patches()).contiguous();
   pos_embed_ = train_pos_embed ? init.trained("pos_embed", std::move(table))
                                : init.fixed("pos_embed", std::move(table));
 }
@@ -72,8 +76,8 @@ void Encoder::add_layers(Initialiser& init) {
   // MAE leaves this bias at the convolution's default, U(+-1/sqrt(fan_in)).
   patch_embed_.bias =
       init.uniform("patch_embed.proj.bias", {dim}, 1.0 / std::sqrt(static_cast<double>(fan_in)));
-  blocks_ = init.blocks("blocks.", config_.size, config_.mlp_hidden, config_.layer_scale);
-  if (config_.pooling != Pooling::mean) norm_ = init.layer_norm("norm", dim);
+  blocks_ = init.blocks("blocks.", config_);
+  if (config_.has_final_norm()) norm_ = init.layer_norm("norm", dim);
   parameters_changed();
 }
 
@@ -92,18 +96,33 @@ StreamShape Encoder::shape(const MaskPlan& plan) const {
           config_.layer_norm_eps, type_};
 }
 
+// embedded [B*n_visible, D] activations -> [B*(cls+n_visible), D] fp32, each with its position.
+at::Tensor Encoder::placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const {
+  if (cls_token_ && pos_embed_)
+    return embed_tokens(embedded, plan.order, plan.n_visible, cls_token_->value, pos_embed_->value);
+  const std::int64_t batch = plan.order.size(0), dim = config_.size.dim;
+  at::Tensor tokens = embedded.to(at::kFloat).view({batch, plan.n_visible, dim});
+  if (pos_embed_) {
+    const at::Tensor visible = plan.order.narrow(1, 0, plan.n_visible).reshape({-1});
+    tokens = tokens.add(pos_embed_->value[0].index_select(0, visible).view(tokens.sizes()));
+  }
+  if (cls_token_) tokens = at::cat({cls_token_->value.expand({batch, 1, dim}), tokens}, 1);
+  return tokens.view({-1, dim});
+}
+
 Stream Encoder::run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan,
                            std::size_t depth, EncoderTrace* trace, Taps* taps) const {
   check_pixels(config_, given_pixels);
   const at::Tensor pixels = given_pixels.to(device(), /*non_blocking=*/true);
   const MaskPlan plan = plan_on(device(), given_plan);
   SGMAE_ASSERT(!trace || trace->drop_path.empty() || trace->drop_path.size() == depth);
+  SGMAE_ASSERT(config_.attention.empty() || plan.n_visible == config_.n_patches());
   const at::Tensor patches =
       gather_patches(pixels, plan.order, plan.n_visible, config_.patch_size, type_);
-  Stream stream{embed_tokens(patch_embed_.forward(patches), plan.order, plan.n_visible,
-                             cls_token_->value, pos_embed_->value),
-                {}};
-  if (registers_) stream.x = insert_registers(stream.x, pixels.size(0), registers_->value);
+  Stream stream{placed_tokens(patch_embed_.forward(patches), plan), {}};
+  if (registers_)
+    stream.x =
+        insert_registers(stream.x, pixels.size(0), config_.class_tokens(), registers_->value);
   if (taps && taps->wants("encoder.embed"))
     taps->put("encoder.embed", stream.x.view({pixels.size(0), -1, config_.size.dim}));
   if (trace) {
@@ -142,8 +161,9 @@ at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only)
                                 .to(pixels.device(), at::kFloat)
                                 .view({batch, -1, config_.size.dim});
   if (!registers_) return tokens;
-  return at::cat(
-      {tokens.narrow(1, 0, 1), tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())}, 1);
+  return at::cat({tokens.narrow(1, 0, config_.class_tokens()),
+                  tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())},
+                 1);
 }
 
 void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace) {
@@ -159,12 +179,13 @@ void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace) {
     block_backward(blocks_[i], shape(trace.plan), trace.blocks[i], dx);
     trace.blocks[i] = {};  // its memory serves the next block
   }
-  if (registers_) dx = take_registers(dx, batch, registers_->grad);
-  if (pos_embed_->trained()) {
+  if (registers_) dx = take_registers(dx, batch, config_.class_tokens(), registers_->grad);
+  if (pos_embed_ && pos_embed_->trained()) {
     SGMAE_ASSERT(trace.plan.n_visible == config_.n_patches());  // whole images, patches in place
     pos_embed_->grad.add_(dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
   }
-  const at::Tensor dpatches = embed_tokens_backward(dx, batch, cls_token_->grad).to(type_);
+  const at::Tensor dpatches =
+      (cls_token_ ? embed_tokens_backward(dx, batch, cls_token_->grad) : dx).to(type_);
   patch_embed_.add_gradients(dpatches, trace.patches);
 }
 

@@ -27,9 +27,10 @@ struct EncoderTrace {
 
 class Encoder {
  public:
-  // Makes cls_token, registers and pos_embed; then patch_embed, blocks and norm. Two steps, since
-  // the published autoencoders list the decoder's tokens in between. A trained pos_embed gets
-  // gradients (fine-tuning); else it stays the sine-cosine table (pre-training).
+  // Makes cls_token, registers and pos_embed, those that the model has; then patch_embed, blocks
+  // and norm. Two steps, since the published autoencoders list the decoder's tokens in between. A
+  // trained pos_embed gets gradients (fine-tuning); else it stays the sine-cosine table
+  // (pre-training).
   void add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init);
   void add_layers(Initialiser& init);
 
@@ -37,18 +38,19 @@ class Encoder {
   void set_precision(Precision precision);
   Precision precision() const { return type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32; }
   void parameters_changed();  // call after writing to parameter values from outside
-  at::Device device() const { return cls_token_->value.device(); }  // where it computes
+  at::Device device() const { return patch_embed_.weight->value.device(); }  // where it computes
 
   // Pixels and plans may lie on any device, and come to the encoder's.
 
-  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out; on
-  // the device of `pixels`. Runs no further than the taps need when `taps_only` (then returns an
-  // undefined tensor). Taps count registers: their tokens are CLS, registers, patches.
+  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out; or
+  // [B, N, D] without a class token; on the device of `pixels`. Runs no further than the taps need
+  // when `taps_only` (then returns an undefined tensor). Taps count registers: their tokens are
+  // CLS, registers, patches.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
 
-  // The visible patches -> [B*(1+registers+n_visible), D] after the final norm, as activations;
-  // without a final norm (Pooling::mean) the fp32 residual stream; on the encoder's device. `trace`
-  // and `taps` may be null.
+  // The visible patches -> [B*(prefix_tokens+n_visible), D] after the final norm, as activations;
+  // without a final norm the fp32 residual stream; on the encoder's device. `trace` and `taps` may
+  // be null. Windows and relative positions take whole images only (whole_image).
   // Throws Error(usage) for pixels of another size than the model's.
   at::Tensor forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
                      Taps* taps) const;
@@ -59,11 +61,12 @@ class Encoder {
  private:
   Stream run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan, std::size_t depth,
                     EncoderTrace* trace, Taps* taps) const;
+  at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const;
   StreamShape shape(const MaskPlan& plan) const;
 
   VitConfig config_;
   at::ScalarType type_ = at::kFloat;
-  Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;
+  Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;  // null for none
   Linear patch_embed_;
   std::vector<Block> blocks_;
   LayerNorm norm_;  // without weight where there is none

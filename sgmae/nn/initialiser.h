@@ -33,12 +33,16 @@ class Initialiser {
 
   Linear linear(const std::string& name, std::int64_t in, std::int64_t out);
   LayerNorm layer_norm(const std::string& name, std::int64_t dim);
-  // `size.depth` blocks named <prefix>0, <prefix>1 …; LayerScale begins at 1e-5 (DINOv2).
-  std::vector<Block> blocks(const std::string& prefix, const VitSize& size, std::int64_t mlp_hidden,
-                            bool layer_scale = false);
+  // Blocks named <prefix>0, <prefix>1 …: plain ones; or an encoder's, with LayerScale, which begins
+  // at 1e-5 (DINOv2), and relative positions, which begin at zero (ViTDet, BEiT).
+  std::vector<Block> blocks(const std::string& prefix, const VitSize& size,
+                            std::int64_t mlp_hidden);
+  std::vector<Block> blocks(const std::string& prefix, const VitConfig& config);
 
  private:
   Parameter* add(const std::string& name, at::Tensor value, bool trained);
+  Block block(const std::string& name, const VitSize& size, std::int64_t mlp_hidden,
+              bool layer_scale);
   template <class Draw>
   at::Tensor drawn(at::IntArrayRef shape, Draw draw) const;
 

@@ -6,8 +6,8 @@
 //   encoder.<i>.block_out      [B, n, D]         residual stream after block i
 //   encoder.<i>.key            [B, n, D]         keys, heads concatenated
 // and the same under decoder.; encoder.embed [B, n, D] is the stream before block 0. i counts from
-// 0 and n includes CLS (row 0). Nothing is computed that was not asked for. They are handed out on
-// the CPU, wherever the model computes.
+// 0 and n includes CLS (row 0) where there is one; attention is zero between windows. Nothing is
+// computed that was not asked for. They are handed out on the CPU, wherever the model computes.
 #pragma once
 
 #include <ATen/core/Tensor.h>

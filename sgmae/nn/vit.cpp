@@ -30,7 +30,7 @@ Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
   check_config(config);
   State& s = *state_;
   const std::int64_t dim = config.size.dim;
-  s.parameters.reserve(static_cast<std::size_t>(11 + 14 * config.size.depth));
+  s.parameters.reserve(static_cast<std::size_t>(11 + 16 * config.size.depth));
   Initialiser init(s.parameters, seed);
   s.encoder.add_tokens(config, /*train_pos_embed=*/true, init);
   s.encoder.add_layers(init);
@@ -80,8 +80,10 @@ void Vit::move_to(at::Device device) {
 
 at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
+  check(config().class_token || config().pooling != Pooling::cls, ExitCode::usage,
+        "this model has no class token; take the mean of its patches");
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
-  const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
+  const at::Tensor mean = tokens.narrow(1, config().class_tokens(), config().n_patches()).mean({1});
   if (config().pooling == Pooling::normed_mean) return mean;
   return state_->fc_norm
       .forward(mean.to(encoder().device()), {}, config().layer_norm_eps, at::kFloat)
@@ -130,11 +132,11 @@ void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace) {
   s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
   s.head_bias->grad.add_(dlogits.sum(0));
   const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
-  // Without a final norm (mean) the gradient is that of the fp32 residual stream.
-  const bool cls = config().pooling == Pooling::cls;
+  // Without a final norm the gradient is that of the fp32 residual stream.
+  const bool cls = config().pooling == Pooling::cls, normed = config().has_final_norm();
   at::Tensor dtokens =
       at::zeros({batch, config().prefix_tokens() + n, dim},
-                dpooled.options().dtype(cls ? trace.encoder.patches.scalar_type() : at::kFloat));
+                dpooled.options().dtype(normed ? trace.encoder.patches.scalar_type() : at::kFloat));
   if (cls) {
     dtokens.select(1, 0).copy_(dpooled);
   } else {

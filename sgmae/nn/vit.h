@@ -49,7 +49,8 @@ class Vit {
 
   // Below, results lie on the device of what is given, wherever the model computes.
 
-  // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D] (Pooling).
+  // What the head sees of tokens, as encode() gives them, fp32 -> [B, D] (Pooling). Throws
+  // Error(usage) where that is a class token and there is none.
   at::Tensor pooled(const at::Tensor& tokens) const;
 
   // What the head makes of pooled() [B, D] -> class scores [B, classes] fp32. Throws Error(usage)
