@@ -60,9 +60,12 @@ struct ExtractOptions {
 
 at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind kind) {
   const at::Tensor tokens = model.encoder().encode(pixels);
-  const at::Tensor patches = tokens.narrow(1, 1, tokens.size(1) - 1);
+  const VitConfig& config = model.encoder().config();
+  const at::Tensor patches = tokens.narrow(1, config.class_tokens(), config.n_patches());
   switch (kind) {
     case Kind::cls:
+      check(config.class_token, ExitCode::usage,
+            "this model has no class token; choose --features mean or patches");
       return tokens.select(1, 0).contiguous();
     case Kind::patches:
       return patches.contiguous();
@@ -70,7 +73,7 @@ at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind 
       break;
   }
   // A classifier with global pooling has its norm behind the mean.
-  const bool fc_norm = model.encoder().config().pooling == Pooling::mean;
+  const bool fc_norm = config.pooling == Pooling::mean;
   return fc_norm ? model.vit()->pooled(tokens) : patches.mean({1});
 }
 

@@ -1,6 +1,7 @@
-"""Golden files for tests/nn/attention_test.cpp: VitDetBackbone and BeitModel of transformers at tiny
+"""Golden files for tests/nn/attention_test.cpp and tests/checkpoint/open_model_test.cpp: VitDetBackbone and BeitModel of transformers at tiny
 sizes, every parameter drawn at random: parameters under our names, pixels, tokens after the last
-block (ViTDet) or the last norm (BEiT), and every gradient for a given gradient of these tokens.
+block (ViTDet) or the last norm (BEiT), and every gradient for a given gradient of these tokens; and
+the tokens of images of another size, to which the models stretch their positions.
 
   vitdet_square: windows of 3 in blocks 0 and 2 on a grid of 5x5, absolute positions
   vitdet_wide:   windows of 4 in blocks 0 and 1 on a grid of 3x9, no absolute positions
@@ -17,7 +18,7 @@ from transformers import BeitConfig, BeitModel, VitDetBackbone, VitDetConfig
 SIZES = dict(hidden_size=16, num_attention_heads=2, patch_size=4, num_channels=3,
              layer_norm_eps=1e-6)
 VITDETS = {
-    "vitdet_square": dict(image_size=20, pretrain_image_size=20, window_size=3,
+    "vitdet_square": dict(image_size=(20, 20), pretrain_image_size=20, window_size=3,
                           window_block_indices=[0, 2]),
     "vitdet_wide": dict(image_size=(12, 36), pretrain_image_size=20, window_size=4,
                         window_block_indices=[0, 1]),
@@ -47,11 +48,14 @@ def renamed(name, pairs):
     return name
 
 
-def save(name, model, rename, pixels, tokens):
+def save(name, model, rename, tokens_of, size, other_size):
+    pixels, others = torch.randn(2, 3, *size), torch.randn(1, 3, *other_size)
+    tokens = tokens_of(pixels)
     dtokens = torch.randn_like(tokens)
     tokens.backward(dtokens)
     tensors = {"pixels": pixels, "tokens": tokens.detach().clone().contiguous(),
-               "dtokens": dtokens.contiguous()}
+               "dtokens": dtokens, "resized.pixels": others,
+               "resized.tokens": tokens_of(others).detach()}
     tensors |= rename("param.", {k: p.detach() for k, p in model.named_parameters()})
     tensors |= rename("grad.", {k: p.grad for k, p in model.named_parameters()})
     save_file({k: v.clone().contiguous() for k, v in tensors.items()},
@@ -90,17 +94,15 @@ def main():
         if name == "vitdet_wide":  # which 5.23.0 cannot build without them
             model.embeddings.position_embeddings = None
         draw(model)
-        height, width = (20, 20) if name == "vitdet_square" else (12, 36)
-        pixels = torch.randn(2, 3, height, width)
-        feature_map = model(pixels).feature_maps[-1]  # [B, D, rows, columns]
-        save(name, model, rename_vitdet, pixels, feature_map.flatten(2).transpose(1, 2))
+        save(name, model, rename_vitdet,  # feature maps are [B, D, rows, columns]
+             lambda x: model(x).feature_maps[-1].flatten(2).transpose(1, 2),
+             sizes["image_size"], (28, 24))
     model = BeitModel(BeitConfig(
         num_hidden_layers=2, intermediate_size=24, image_size=16, use_relative_position_bias=True,
         use_absolute_position_embeddings=False, layer_scale_init_value=0.1,
         use_mean_pooling=False, **SIZES), add_pooling_layer=False).eval()
     draw(model)
-    pixels = torch.randn(2, 3, 16, 16)
-    save("beit", model, rename_beit, pixels, model(pixels).last_hidden_state)
+    save("beit", model, rename_beit, lambda x: model(x).last_hidden_state, (16, 16), (24, 24))
 
 
 if __name__ == "__main__":

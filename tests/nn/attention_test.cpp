@@ -16,6 +16,7 @@
 
 #include "sgmae/io/safetensors.h"
 #include "sgmae/nn/vit.h"
+#include "tests/peer_vits.h"
 #include "tests/pretend_device.h"
 
 namespace sgmae {
@@ -248,37 +249,6 @@ TEST(ShapedAttentionOfMany, IsThatOfEachImage) {
 }
 
 // ---- models of peers ----
-
-std::vector<BlockAttention> blocks_of(std::vector<std::int64_t> windows, RelativePosition kind) {
-  std::vector<BlockAttention> blocks;
-  for (const std::int64_t window : windows) blocks.push_back({window, kind});
-  return blocks;
-}
-
-VitConfig peer_config(const std::string& name) {
-  VitConfig c;
-  c.patch_size = 4;
-  c.size = {16, name == "beit" ? 2 : 3, 2};
-  if (name == "beit") {
-    c.height = c.width = 16;
-    c.mlp_hidden = 24;
-    c.layer_scale = true;
-    c.position_embedding = false;
-    c.attention = blocks_of({0, 0}, RelativePosition::bias);
-    return c;
-  }
-  c.mlp_hidden = 32;
-  c.class_token = c.final_norm = false;
-  if (name == "vitdet_square") {
-    c.height = c.width = 20;
-    c.attention = blocks_of({3, 0, 3}, RelativePosition::decomposed);
-  } else {
-    c.height = 12, c.width = 36;
-    c.position_embedding = false;
-    c.attention = blocks_of({4, 4, 0}, RelativePosition::decomposed);
-  }
-  return c;
-}
 
 class PeerAttention : public testing::TestWithParam<const char*> {
  protected:
