@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "sgmae/nn/ops.h"
@@ -57,6 +58,7 @@ struct Block {
   Linear fc1, fc2;
   Parameter* scale2 = nullptr;  // [D] of the MLP branch
   std::int64_t heads = 1;
+  std::span<Parameter> parameters;  // all of the above
 
   void prepare(at::ScalarType type) {
     for (Linear* layer : {&qkv, &proj, &fc1, &fc2}) layer->prepare(type);

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
@@ -23,7 +22,8 @@ at::Tensor Initialiser::drawn(at::IntArrayRef shape, Draw draw) const {
 
 Parameter* Initialiser::add(const std::string& name, at::Tensor value, bool trained) {
   SGMAE_ASSERT(parameters_.size() < parameters_.capacity());
-  at::Tensor grad = trained ? at::zeros_like(value) : at::Tensor();
+  at::Tensor grad =
+      trained ? at::empty(value.sizes(), value.options().device(at::kMeta)) : at::Tensor();
   parameters_.push_back({name, std::move(value), std::move(grad)});
   return &parameters_.back();
 }
@@ -72,6 +72,7 @@ std::vector<Block> Initialiser::blocks(const std::string& prefix, const VitSize&
   std::vector<Block> blocks;
   for (std::int64_t i = 0; i < size.depth; ++i) {
     const std::string name = str(prefix, i, ".");
+    const std::size_t first = parameters_.size();
     Block block;
     block.norm1 = layer_norm(name + "norm1", size.dim);
     block.qkv = linear(name + "attn.qkv", size.dim, 3 * size.dim);
@@ -82,6 +83,7 @@ std::vector<Block> Initialiser::blocks(const std::string& prefix, const VitSize&
     block.fc2 = linear(name + "mlp.fc2", mlp_hidden, size.dim);
     if (layer_scale) block.scale2 = constant(name + "ls2.gamma", {size.dim}, 1e-5f);
     block.heads = size.heads;
+    block.parameters = {&parameters_[first], parameters_.size() - first};
     blocks.push_back(std::move(block));
   }
   return blocks;
