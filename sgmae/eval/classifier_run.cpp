@@ -89,7 +89,8 @@ TestResult test_classifier(const Source& source, const LoaderOptions& options, s
 
 double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels) {
   return static_cast<double>(labels.size()) *
-         soft_cross_entropy(scores, soft_targets(labels, scores.size(1), 1, 0), 1, nullptr);
+         soft_cross_entropy(scores, soft_targets(labels, scores.size(1), 1, 0), 1, nullptr)
+             .item<double>();
 }
 
 ordered_json score_entries(const LabelledSources& sources, const ClassificationCounts& counts) {

@@ -398,15 +398,15 @@ double Trainer::forward_backward(Batch& batch, std::int64_t batch_number) {
   const double lambda = apply_mix(draw_mix(rng, mix_), batch.pixels);
   const VitConfig& config = model_.config();
   VitTrace trace;
-  trace.encoder.drop_path =
-      draw_drop_path(options_.seed, epoch, batch.index, config.size.depth, options_.drop_path);
+  trace.encoder.drop_path = draw_drop_path(options_.seed, epoch, batch.index, config.size.depth,
+                                           options_.drop_path, model_.encoder().device());
   const at::Tensor scores = model_.forward(batch.pixels, trace);
   at::Tensor dscores;
-  const double loss =
+  const at::Tensor loss =
       soft_cross_entropy(scores, soft_targets(batch.label, config.classes, lambda, mix_.smoothing),
                          1.0 / static_cast<double>(options_.accum_iter), &dscores);
   model_.backward(dscores, trace);
-  return loss;
+  return loss.item<double>();
 }
 
 TestResult Trainer::test() const {

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "sgmae/nn/attention.h"
@@ -57,7 +58,8 @@ struct Block {
   Parameter* scale1 = nullptr;  // [D] LayerScale of the attention branch; null for none
   LayerNorm norm2;
   Linear fc1, fc2;
-  Parameter* scale2 = nullptr;  // [D] of the MLP branch
+  Parameter* scale2 = nullptr;      // [D] of the MLP branch
+  std::span<Parameter> parameters;  // all of the above
 
   void prepare(at::ScalarType type) {
     for (Linear* layer : {&qkv, &proj, &fc1, &fc2}) layer->prepare(type);

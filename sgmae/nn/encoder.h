@@ -19,10 +19,12 @@ namespace sgmae {
 // What the backward pass needs of a forward pass.
 struct EncoderTrace {
   std::vector<DropPath> drop_path;  // set by the caller before forward; empty: none
+  GradientsReady gradients_ready;   // set by the caller before backward; empty: nobody listens
   MaskPlan plan;
-  at::Tensor patches;  // [B*n_visible, C*p*p] activations
-  std::vector<BlockTrace> blocks;
+  at::Tensor patches;              // [B*n_visible, C*p*p] activations
+  std::vector<BlockTrace> blocks;  // those that ran
   Normed norm;
+  std::vector<std::int64_t> features;  // which blocks' outputs were handed out
 };
 
 class Encoder {
@@ -55,12 +57,31 @@ class Encoder {
   at::Tensor forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
                      Taps* taps) const;
   // Adds the gradients of all parameters for dlatent, the gradient of forward's result. Frees the
-  // trace's blocks as it goes.
-  void backward(const at::Tensor& dlatent, EncoderTrace& trace);
+  // trace's blocks as it goes. With dpixels: dpixels = that of the pixels [B, C, H, W] fp32, zero
+  // where a patch is not visible.
+  void backward(const at::Tensor& dlatent, EncoderTrace& trace, at::Tensor* dpixels = nullptr);
+
+  // For heads that read the encoder at several depths: of all patches, the output of each of
+  // `blocks` (from 0, ascending), [B, prefix_tokens+N, D] fp32 before the final norm, on the
+  // encoder's device. They share memory with the trace: read only. Nothing runs after the last of
+  // them. `trace` may be null.
+  std::vector<at::Tensor> forward_features(const at::Tensor& pixels,
+                                           const std::vector<std::int64_t>& blocks,
+                                           EncoderTrace* trace) const;
+  // backward for gradients that enter at each of these outputs; undefined for none.
+  void backward_features(const std::vector<at::Tensor>& dfeatures, EncoderTrace& trace,
+                         at::Tensor* dpixels = nullptr);
 
  private:
-  Stream run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan, std::size_t depth,
-                    EncoderTrace* trace, Taps* taps) const;
+  // Both directions in parts: pixels to the stream before block 0, with room in the trace for
+  // `depth` blocks; blocks first .. end-1.
+  Stream embed(const at::Tensor& given_pixels, const MaskPlan& plan, std::size_t depth,
+               EncoderTrace* trace, Taps* taps) const;
+  void run_blocks(std::size_t first, std::size_t end, const StreamShape& shape, Stream& stream,
+                  EncoderTrace* trace, Taps* taps) const;
+  // An undefined dx is one of no gradient.
+  void run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx, EncoderTrace& trace);
+  void embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels);
   at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const;
   StreamShape shape(const MaskPlan& plan) const;
 
@@ -73,6 +94,6 @@ class Encoder {
 };
 
 // The plan that masks nothing: patches in the order of the image.
-MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches);
+MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches, at::Device device = at::kCPU);
 
 }  // namespace sgmae

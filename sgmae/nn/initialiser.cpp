@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
@@ -23,7 +22,8 @@ at::Tensor Initialiser::drawn(at::IntArrayRef shape, Draw draw) const {
 
 Parameter* Initialiser::add(const std::string& name, at::Tensor value, bool trained) {
   SGMAE_ASSERT(parameters_.size() < parameters_.capacity());
-  at::Tensor grad = trained ? at::zeros_like(value) : at::Tensor();
+  at::Tensor grad =
+      trained ? at::empty(value.sizes(), value.options().device(at::kMeta)) : at::Tensor();
   parameters_.push_back({name, std::move(value), std::move(grad)});
   return &parameters_.back();
 }
@@ -85,8 +85,11 @@ Block Initialiser::block(const std::string& name, const VitSize& size, std::int6
 std::vector<Block> Initialiser::blocks(const std::string& prefix, const VitSize& size,
                                        std::int64_t mlp_hidden) {
   std::vector<Block> blocks;
-  for (std::int64_t i = 0; i < size.depth; ++i)
+  for (std::int64_t i = 0; i < size.depth; ++i) {
+    const std::size_t first = parameters_.size();
     blocks.push_back(block(str(prefix, i, "."), size, mlp_hidden, /*layer_scale=*/false));
+    blocks.back().parameters = {&parameters_[first], parameters_.size() - first};
+  }
   return blocks;
 }
 
@@ -94,6 +97,7 @@ std::vector<Block> Initialiser::blocks(const std::string& prefix, const VitConfi
   std::vector<Block> blocks;
   for (std::int64_t i = 0; i < config.size.depth; ++i) {
     const std::string name = str(prefix, i, ".");
+    const std::size_t first = parameters_.size();
     blocks.push_back(block(name, config.size, config.mlp_hidden, config.layer_scale));
     AttentionShape& shape = blocks.back().attention;
     shape.rows = config.grid_height();
@@ -115,6 +119,7 @@ std::vector<Block> Initialiser::blocks(const std::string& prefix, const VitConfi
             name + "attn.relative_position_bias_table",
             {rows_apart * columns_apart + (config.class_token ? 3 : 0), config.size.heads}, 0);
     }
+    blocks.back().parameters = {&parameters_[first], parameters_.size() - first};
   }
   return blocks;
 }

@@ -17,6 +17,7 @@ namespace sgmae {
 // Adds parameters to a list whose capacity holds them all: layers keep pointers into it. Each
 // tensor has a random stream of its own, keyed by its position in the list. Without a seed nothing
 // is drawn, and what would have been stays undefined until it is written: for weights from a file.
+// Gradients are only shapes until flatten_gradients, which ends the making of a model.
 class Initialiser {
  public:
   Initialiser(std::vector<Parameter>& parameters, std::optional<std::uint64_t> seed)

@@ -35,14 +35,16 @@ Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
   s.encoder.add_tokens(config, /*train_pos_embed=*/true, init);
   s.encoder.add_layers(init);
   if (config.pooling == Pooling::mean) s.fc_norm = init.layer_norm("fc_norm", dim);
-  if (config.classes == 0) return;
-  if (config.batch_norm_head) {
+  if (config.classes > 0 && config.batch_norm_head) {
     s.running_mean = init.fixed("head.0.running_mean", at::zeros({dim}, at::kFloat));
     s.running_var = init.fixed("head.0.running_var", at::ones({dim}, at::kFloat));
   }
-  const std::string head = config.batch_norm_head ? "head.1" : "head";
-  s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
-  s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+  if (config.classes > 0) {
+    const std::string head = config.batch_norm_head ? "head.1" : "head";
+    s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
+    s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+  }
+  flatten_gradients(s.parameters);
 }
 
 Vit::~Vit() = default;
@@ -112,7 +114,7 @@ at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
   SGMAE_ASSERT(s.head_weight && !s.running_mean && config().pooling != Pooling::normed_mean);
   const std::int64_t batch = pixels.size(0), n = config().n_patches();
   const at::Tensor tokens =
-      s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)
+      s.encoder.forward(pixels, whole_image(batch, n, encoder().device()), &trace.encoder, nullptr)
           .view({batch, -1, config().size.dim});
   if (config().pooling == Pooling::cls) {
     trace.pooled = tokens.select(1, 0).to(at::kFloat);
@@ -121,16 +123,17 @@ at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
     trace.fc_norm = s.fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat);
     trace.pooled = trace.fc_norm.y;
   }
-  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value).to(pixels.device());
+  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value);
 }
 
-void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace) {
+void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace, at::Tensor* dpixels) {
   const at::NoGradGuard no_grad;
   State& s = *state_;
-  const at::Tensor dlogits = given_dlogits.to(encoder().device());
+  const at::Tensor dlogits = given_dlogits.to(encoder().device(), /*non_blocking=*/true);
   const std::int64_t batch = dlogits.size(0), n = config().n_patches(), dim = config().size.dim;
   s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
   s.head_bias->grad.add_(dlogits.sum(0));
+  announce(trace.encoder.gradients_ready, {s.head_weight, s.head_bias});
   const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
   // Without a final norm the gradient is that of the fp32 residual stream.
   const bool cls = config().pooling == Pooling::cls, normed = config().has_final_norm();
@@ -142,10 +145,11 @@ void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace) {
   } else {
     at::Tensor dmean = at::zeros_like(dpooled);
     s.fc_norm.backward(dpooled, trace.fc_norm, dmean);
+    announce(trace.encoder.gradients_ready, {s.fc_norm.weight, s.fc_norm.bias});
     dtokens.narrow(1, config().prefix_tokens(), n)
         .copy_(dmean.div(static_cast<double>(n)).unsqueeze(1).expand({batch, n, dim}));
   }
-  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder);
+  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder, dpixels);
 }
 
 }  // namespace sgmae

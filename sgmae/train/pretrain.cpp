@@ -291,7 +291,8 @@ double Trainer::accumulate_gradients(Loader& loader, EpochConsole& console) {
     const double loaded = seconds_now();
     const MaskPlan plan = guidance_.plan(batch, position_.epoch);
     const double loss =
-        model_.forward_backward(batch.pixels, plan, 1.0 / static_cast<double>(options_.accum_iter));
+        model_.forward_backward(batch.pixels, plan, 1.0 / static_cast<double>(options_.accum_iter))
+            .mean.item<double>();
     const double done = seconds_now();
     sum += loss;
     console.loss.add(loss);

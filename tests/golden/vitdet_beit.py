@@ -1,7 +1,7 @@
 """Golden files for tests/nn/attention_test.cpp and tests/checkpoint/open_model_test.cpp: VitDetBackbone and BeitModel of transformers at tiny
 sizes, every parameter drawn at random: parameters under our names, pixels, tokens after the last
-block (ViTDet) or the last norm (BEiT), and every gradient for a given gradient of these tokens; and
-the tokens of images of another size, to which the models stretch their positions.
+block (ViTDet) or the last norm (BEiT), and every gradient, the pixels' too, for a given gradient of
+these tokens; and the tokens of images of another size, to which the models stretch their positions.
 
   vitdet_square: windows of 3 in blocks 0 and 2 on a grid of 5x5, absolute positions
   vitdet_wide:   windows of 4 in blocks 0 and 1 on a grid of 3x9, no absolute positions
@@ -50,10 +50,10 @@ def renamed(name, pairs):
 
 def save(name, model, rename, tokens_of, size, other_size):
     pixels, others = torch.randn(2, 3, *size), torch.randn(1, 3, *other_size)
-    tokens = tokens_of(pixels)
+    tokens = tokens_of(pixels.requires_grad_())
     dtokens = torch.randn_like(tokens)
     tokens.backward(dtokens)
-    tensors = {"pixels": pixels, "tokens": tokens.detach().clone().contiguous(),
+    tensors = {"pixels": pixels.detach(), "dpixels": pixels.grad, "tokens": tokens.detach().clone().contiguous(),
                "dtokens": dtokens, "resized.pixels": others,
                "resized.tokens": tokens_of(others).detach()}
     tensors |= rename("param.", {k: p.detach() for k, p in model.named_parameters()})

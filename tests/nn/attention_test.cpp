@@ -272,11 +272,17 @@ class PeerAttention : public testing::TestWithParam<const char*> {
     const VitConfig& c = model_.config();
     const at::Tensor &pixels = golden("pixels"), &dtokens = golden("dtokens");
     EncoderTrace trace;
+    at::Tensor dpixels;
     const at::Tensor tokens = model_.encoder().forward(
         pixels, whole_image(pixels.size(0), c.n_patches()), &trace, nullptr);
     EXPECT_LT(relative_error(tokens.view(dtokens.sizes()), golden("tokens")), tolerance);
     model_.encoder().backward(
-        dtokens.view({-1, c.size.dim}).to(tokens.scalar_type()).to(tokens.device()), trace);
+        dtokens.view({-1, c.size.dim}).to(tokens.scalar_type()).to(tokens.device()), trace,
+        &dpixels);
+    EXPECT_LT(relative_error(dpixels, golden("dpixels")), tolerance);
+    expect_their_gradients(tolerance);
+  }
+  void expect_their_gradients(double tolerance) const {
     for (const Parameter& p : model_.parameters())
       EXPECT_LT(relative_error(p.grad, golden("grad." + p.name)), tolerance) << p.name;
   }
@@ -296,6 +302,18 @@ TEST_P(PeerAttention, TokensInUseAreThoseOfTraining) {
   EXPECT_LT(relative_error(model_.encode(golden("pixels")), golden("tokens")), 1e-5);
 }
 
+// What a detector reads: ViTDet's tokens are the last block's, without a norm.
+class ViTDetFeatures : public PeerAttention {};
+
+TEST_P(ViTDetFeatures, OfTheLastBlockAreTheirsToo) {
+  EncoderTrace trace;
+  const std::vector<at::Tensor> features =
+      model_.encoder().forward_features(golden("pixels"), {model_.config().size.depth - 1}, &trace);
+  EXPECT_LT(relative_error(features[0], golden("tokens")), 1e-5);
+  model_.encoder().backward_features({golden("dtokens")}, trace);
+  expect_their_gradients(1e-5);
+}
+
 // bf16 keeps 8 bits of each activation, 0.4 %, which adds up over the layers.
 TEST_P(PeerAttention, Bf16StaysNear) {
   model_.set_precision(Precision::bf16);
@@ -309,6 +327,9 @@ TEST_P(PeerAttention, ComputesOnOtherDevicesToo) {
 
 INSTANTIATE_TEST_SUITE_P(Models, PeerAttention,
                          testing::Values("vitdet_square", "vitdet_wide", "beit"),
+                         [](const auto& info) { return std::string(info.param); });
+
+INSTANTIATE_TEST_SUITE_P(Models, ViTDetFeatures, testing::Values("vitdet_square", "vitdet_wide"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
