@@ -224,9 +224,9 @@ MaeConfig Reader::mae_config() {
         ExitCode::checkpoint, "has MLPs of ", vit.mlp_hidden, " and ", decoder_mlp,
         " in encoder and decoder, widths ", vit.size.dim, " and ", config.decoder.dim,
         "; sgmae needs the same whole ratio in both");
-  check(is_plain(vit) && vit.classes == 0 && vit.pooling == Pooling::cls, ExitCode::checkpoint,
-        "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
   config.layer_norm_eps = vit.layer_norm_eps;
+  check(to_json(encoder_config(config)) == to_json(vit), ExitCode::checkpoint,
+        "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
   config.norm_pix_loss = file_.norm_pix_loss.value_or(false);
   return config;
 }

@@ -115,11 +115,6 @@ VitConfig encoder_config(const MaeConfig& config) {
   return vit;
 }
 
-bool is_plain(const VitConfig& config) {
-  return !config.layer_scale && config.registers == 0 && config.class_token &&
-         config.position_embedding && config.final_norm && config.attention.empty();
-}
-
 void check_config(const VitConfig& config) {
   check_image(config.height, config.width, config.channels, config.patch_size);
   check_size(config.size, "");

@@ -90,8 +90,6 @@ MaeConfig named_config(const std::string& name);
 
 // The encoder of an autoencoder, as a ViT without head.
 VitConfig encoder_config(const MaeConfig& config);
-// Whether a ViT has nothing, its head aside, that such an encoder has not, and lacks nothing.
-bool is_plain(const VitConfig& config);
 
 // Throws Error(usage) unless the sizes fit together (patch divides the image, heads divide dims …).
 void check_config(const MaeConfig& config);
