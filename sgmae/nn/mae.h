@@ -33,8 +33,8 @@ struct MaePrediction {
 
 // What the backward pass needs of a forward pass.
 struct MaeTrace {
-  EncoderTrace
-      encoder;  // its gradients_ready is set by the caller before backward, for the decoder too
+  // Its gradients_ready, set by the caller before backward, hears of the decoder too.
+  EncoderTrace encoder;
   at::Tensor latent;
   std::vector<BlockTrace> decoder_blocks;  // the last block's MLP: masked rows only
   Normed decoder_norm;                     // masked rows only
