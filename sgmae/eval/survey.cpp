@@ -72,7 +72,9 @@ class BlockStream {
 
  private:
   void receive(const std::string& name, const at::Tensor& value) {
-    check(value.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene_.subject.name, ": ",
+    // What is not finite in attention makes its whole row so.
+    const at::Tensor probe = name.ends_with(".attention") ? value.select(-1, 0) : value;
+    check(probe.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene_.subject.name, ": ",
           name, " is not finite on some image; the checkpoint is damaged or its training diverged, ",
           "take an earlier one");
     const std::size_t dot = name.rfind('.');

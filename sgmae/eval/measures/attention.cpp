@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "sgmae/analysis/attention_shape.h"
-#include "sgmae/analysis/relations.h"
 #include "sgmae/eval/measure.h"
 
 namespace sgmae::measure {
@@ -13,10 +12,11 @@ class Attention : public Gauge {
 
   void see(const BlockView& block) override {
     const VitConfig& config = block.scene.subject.encoder->config();
-    const at::Tensor p = patch_attention(block.tap("attention"), block.prefix);
+    const AttentionShape shape = attention_shape(block.tap("attention"), block.prefix,
+                                                 config.grid_width(), config.patch_size);
     for (const auto& [metric, values] :  // [B, heads]
-         {std::pair<std::string, at::Tensor>{"nmi", attention_nmi(p)},
-          {"attention_distance", attention_distance(p, config.grid_width(), config.patch_size)}}) {
+         {std::pair<std::string, at::Tensor>{"nmi", shape.nmi},
+          {"attention_distance", shape.distance}}) {
       block.add(metric, "", values.mean(1));
       SeriesId series = block.series(metric + "_heads");
       for (series.head = 0; series.head < values.size(1); ++series.head)

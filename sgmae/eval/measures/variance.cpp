@@ -9,10 +9,10 @@ namespace {
 class Variance : public Gauge {
   std::set<std::string> whole(const Scene&) const override { return {"block_out"}; }
   void see(const BlockView& block) override {
-    const at::Tensor& m = block.similarity("block_out");
+    const SimilarityVariance of_pairs = similarity_variance(block.similarity("block_out"));
     block.add("feature_variance", "", feature_variance(block.patches("block_out")));
-    block.add("similarity_variance", "", similarity_variance(m));
-    block.add("similarity_variance_normalised", "", normalised_similarity_variance(m));
+    block.add("similarity_variance", "", of_pairs.raw);
+    block.add("similarity_variance_normalised", "", of_pairs.normalised);
   }
 };
 
