@@ -140,8 +140,8 @@ AttentionShape attention_shape(const at::Tensor& attention, std::int64_t prefix,
   const std::int64_t rows = (n + columns - 1) / columns;
   std::vector<float> apart(rows * columns);  // by rows and columns between
   for (std::int64_t i = 0; i < rows * columns; ++i)
-    apart[i] = static_cast<float>(static_cast<double>(patch_size) *
-                                  std::hypot(i / columns, i % columns));
+    apart[i] =
+        static_cast<float>(static_cast<double>(patch_size) * std::hypot(i / columns, i % columns));
   std::vector<float> distance(n * padded, 0.0f);
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < n; ++j)

@@ -38,8 +38,8 @@ at::Tensor relative_log_amplitude(const at::Tensor& tokens, std::int64_t rows,
   float* const sine = cosine + count * rows * columns;
   using Wave = std::complex<double>;
   const auto wave = [](std::int64_t k, std::int64_t place, std::int64_t side) {
-    return std::polar(1.0, 2 * std::numbers::pi * static_cast<double>(k * place) /
-                               static_cast<double>(side));
+    return std::polar(
+        1.0, 2 * std::numbers::pi * static_cast<double>(k * place) / static_cast<double>(side));
   };
   for (std::int64_t k = 0, at = 0; k < count; ++k) {
     std::vector<Wave> across;

@@ -62,10 +62,10 @@ Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor&
 struct Scene {
   const SurveyOptions& options;
   const Subject& subject;
-  std::size_t model;   // index of the subject
-  bool is_reference;   // the last of its run; of the same images it is seen before the others
-  at::Tensor pixels;   // [B, C, H, W] as the subject wants them
-  std::span<const std::int64_t> index;  // [B] positions in the data set
+  std::size_t model;  // index of the subject
+  bool is_reference;  // the last of its run; of the same images it is seen before the others
+  at::Tensor pixels;  // [B, C, H, W] as the subject wants them
+  std::span<const std::int64_t> index;                    // [B] positions in the data set
   std::span<const std::optional<MarkedObjects>> objects;  // [B], or empty where nothing is marked
   MetricTable& table;
 
@@ -89,12 +89,12 @@ class BlockView {
   std::string name() const;     // "encoder.3"
   bool is_guide_layer() const;  // the encoder block that options.guide_layer means
   const at::Tensor& tap(const std::string& what) const { return taps_.at(what); }  // with prefix
-  at::Tensor patches(const std::string& what) const;      // [B, N, D] of a tap [B, prefix+N, D]
-  at::Tensor features() const;                            // [B, N, D], those of options.features
+  at::Tensor patches(const std::string& what) const;  // [B, N, D] of a tap [B, prefix+N, D]
+  at::Tensor features() const;                        // [B, N, D], those of options.features
   const at::Tensor& similarity(const std::string& what) const;  // [B, N, N] cosine of patches(what)
-  const at::Tensor& relation_m() const;  // M [B, N, N], of features()
-  const at::Tensor& relation_a() const;  // A [B, N, N], of the tap attention
-  const Guide& cut() const;              // of features()
+  const at::Tensor& relation_m() const;                         // M [B, N, N], of features()
+  const at::Tensor& relation_a() const;                         // A [B, N, N], of the tap attention
+  const Guide& cut() const;                                     // of features()
 
   SeriesId series(const std::string& metric, const std::string& label = "") const;
   // Values [B] of a curve over layers.

@@ -59,9 +59,8 @@ class BlockStream {
   }
 
   Taps taps() {
-    return Taps(names_, [this](const std::string& name, const at::Tensor& value) {
-      receive(name, value);
-    });
+    return Taps(names_,
+                [this](const std::string& name, const at::Tensor& value) { receive(name, value); });
   }
 
   // The block at hand is complete.
@@ -75,16 +74,17 @@ class BlockStream {
     // What is not finite in attention makes its whole row so.
     const at::Tensor probe = name.ends_with(".attention") ? value.select(-1, 0) : value;
     check(probe.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene_.subject.name, ": ",
-          name, " is not finite on some image; the checkpoint is damaged or its training diverged, ",
+          name,
+          " is not finite on some image; the checkpoint is damaged or its training diverged, ",
           "take an earlier one");
     const std::size_t dot = name.rfind('.');
     const std::string block = name == "encoder.embed" ? "encoder.0" : name.substr(0, dot);
     if (!view_ || view_->name() != block) {
       flush();
       const std::size_t first = block.find('.');
-      const auto part =
-          std::find_if(parts_.begin(), parts_.end(),
-                       [&](const Part& p) { return p.name == block.substr(0, first); });
+      const auto part = std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) {
+        return p.name == block.substr(0, first);
+      });
       view_.emplace(scene_, part->name, std::stoll(block.substr(first + 1)), part->depth,
                     part->prefix, mask_);
     }
@@ -201,7 +201,8 @@ Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
           " are of one folder but not of one run: grids or depths differ, so their patches cannot "
           "be compared; name the files of one run only");
     for (const Measure& measure : wanted)
-      check(subject.mae || !measure.needs_decoder, ExitCode::checkpoint, subject.name, " has no decoder, and '", measure.name,
+      check(subject.mae || !measure.needs_decoder, ExitCode::checkpoint, subject.name,
+            " has no decoder, and '", measure.name,
             "' looks at one; leave it out of --metrics or give a checkpoint of pre-training");
     const std::int64_t layer =
         options_.guide_layer < 0 ? options_.guide_layer + config.size.depth : options_.guide_layer;

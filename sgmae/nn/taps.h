@@ -26,7 +26,7 @@ class Taps {
   Taps() = default;
   explicit Taps(const std::vector<std::string>& names) : wanted_(names.begin(), names.end()) {}
 
-  // Hands each tensor to `receive` as soon as it is there, in the order of the pass, and keeps none.
+  // Hands each tensor to `receive` as soon as it is there, in the pass's order, and keeps none.
   using Receive = std::function<void(const std::string& name, const at::Tensor& value)>;
   Taps(const std::vector<std::string>& names, Receive receive)
       : wanted_(names.begin(), names.end()), receive_(std::move(receive)) {}

@@ -101,7 +101,8 @@ TEST(SimilarityVariance, OfPlantedHalves) {
   m.slice(1, 0, n).slice(2, n).fill_(c);
   m.slice(1, n).slice(2, 0, n).fill_(c);
   const double share = 2.0 * n * n / (2 * n * (2 * n - 1));  // of pairs between
-  EXPECT_NEAR(similarity_variance(m).raw.item<double>(), share * (1 - share) * (1 - c) * (1 - c), 1e-6);
+  EXPECT_NEAR(similarity_variance(m).raw.item<double>(), share * (1 - share) * (1 - c) * (1 - c),
+              1e-6);
   EXPECT_NEAR(similarity_variance(m).normalised.item<double>(), share * (1 - share), 1e-6);
   EXPECT_EQ(similarity_variance(at::ones({1, 4, 4})).normalised.item<double>(), 0);
 }

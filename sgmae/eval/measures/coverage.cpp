@@ -34,8 +34,8 @@ class Coverage : public Gauge {
     const std::int64_t n = rows * columns;
     const std::int64_t n_visible = visible_count(n, scene.options.mask_ratio);
     const std::int64_t hints = hint_count({.ratio = scene.options.hint_ratio}, n, 0, 0, 1);
-    const MaskPlan random = random_plan({scene.index.begin(), scene.index.end()}, n, n_visible,
-                                        scene.options.seed, 0);
+    const MaskPlan random =
+        random_plan({scene.index.begin(), scene.index.end()}, n, n_visible, scene.options.seed, 0);
     MaskPlan informed{random.order.clone(), n_visible};
     const Guide& guide = block.cut();
     const at::Tensor relevance = guide.relevance.contiguous();
@@ -44,11 +44,11 @@ class Coverage : public Gauge {
     };
     for (std::size_t i = 0; i < scene.objects.size(); ++i)
       if (!guide.degenerate[i])
-        informed_order(row(relevance.data_ptr<float>(), i), n_visible, hints, HintStrategy::random,
-                       GuideTarget::object,
-                       Rng(scene.options.seed, 0, static_cast<std::uint64_t>(scene.index[i]),
-                           Purpose::hint),
-                       row(informed.order.data_ptr<std::int64_t>(), i));
+        informed_order(
+            row(relevance.data_ptr<float>(), i), n_visible, hints, HintStrategy::random,
+            GuideTarget::object,
+            Rng(scene.options.seed, 0, static_cast<std::uint64_t>(scene.index[i]), Purpose::hint),
+            row(informed.order.data_ptr<std::int64_t>(), i));
 
     const at::Tensor informed_mask = mask_of(informed), random_mask = mask_of(random);
     std::vector<double> iou, found, hidden, hidden_at_random;
@@ -61,9 +61,9 @@ class Coverage : public Gauge {
       iou.push_back(side_iou(side, cover));
       const at::Tensor vector = guide.eigenvector.select(0, static_cast<std::int64_t>(i));
       const auto box = seed_box(side, vector.argmax().item<std::int64_t>(), columns);
-      found.push_back(box && meets_an_object(*box, scene.objects[i]->boxes,
-                                             static_cast<double>(rows),
-                                             static_cast<double>(columns)));
+      found.push_back(box &&
+                      meets_an_object(*box, scene.objects[i]->boxes, static_cast<double>(rows),
+                                      static_cast<double>(columns)));
     }
     block.add("object_iou", "", at::tensor(iou, at::kDouble));
     block.add("corloc", "", at::tensor(found, at::kDouble));
@@ -86,8 +86,7 @@ Measure coverage() {
                       .unit = "IoU",
                       .along_training = true},
                      {.name = "corloc",
-                      .title =
-                          "Images whose seed component's box meets an object's with IoU > 0.5",
+                      .title = "Images whose seed component's box meets an object's with IoU > 0.5",
                       .paper = "Fig. II",
                       .unit = "share of images",
                       .along_training = true},

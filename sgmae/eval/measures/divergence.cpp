@@ -30,21 +30,17 @@ class Divergence : public Gauge {
 
 Measure divergence() {
   const auto chart = [](const char* name, const char* title) {
-    return MetricInfo{.name = name,
-                 .title = title,
-                 .paper = "Fig. 3b",
-                 .unit = "nats",
-                 .along_training = true};
+    return MetricInfo{
+        .name = name, .title = title, .paper = "Fig. 3b", .unit = "nats", .along_training = true};
   };
-  return {.name = "divergence",
-          .order = 40,
-          .summary = "relations against those of the run's last checkpoint",
-          .needs_run = true,
-          .charts = {chart("divergence_similarity",
-                           "KL divergence of similarity to the last epoch's"),
-                     chart("divergence_attention",
-                           "KL divergence of attention to the last epoch's")},
-          .gauge = gauge<Divergence>};
+  return {
+      .name = "divergence",
+      .order = 40,
+      .summary = "relations against those of the run's last checkpoint",
+      .needs_run = true,
+      .charts = {chart("divergence_similarity", "KL divergence of similarity to the last epoch's"),
+                 chart("divergence_attention", "KL divergence of attention to the last epoch's")},
+      .gauge = gauge<Divergence>};
 }
 
 }  // namespace sgmae::measure

@@ -32,13 +32,14 @@ class ReconstructionError : public Gauge {
 }  // namespace
 
 Measure error() {
-  return {.name = "error",
-          .order = 140,
-          .summary = "reconstruction error, with a picture",
-          .needs_decoder = true,
-          .charts = {{"reconstruction_error", "Reconstruction error", "", "mean square", "epoch",
-                      {"label"}}},
-          .gauge = gauge<ReconstructionError>};
+  return {
+      .name = "error",
+      .order = 140,
+      .summary = "reconstruction error, with a picture",
+      .needs_decoder = true,
+      .charts =
+          {{"reconstruction_error", "Reconstruction error", "", "mean square", "epoch", {"label"}}},
+      .gauge = gauge<ReconstructionError>};
 }
 
 }  // namespace sgmae::measure

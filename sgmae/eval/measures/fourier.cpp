@@ -19,8 +19,7 @@ class Fourier : public Gauge {
     const auto depth = static_cast<double>(block.layer);
     const auto add_depth = [&](double at, const char* label, const char* tap) {
       const at::Tensor spectrum = relative_log_amplitude(block.patches(tap), rows, columns);
-      table.add(block.series("fourier_depth", label), at,
-                spectrum.select(1, spectrum.size(1) - 1));
+      table.add(block.series("fourier_depth", label), at, spectrum.select(1, spectrum.size(1) - 1));
       return spectrum;
     };
     if (block.part == "encoder" && block.layer == 0) add_depth(0, "after blocks", "embed");

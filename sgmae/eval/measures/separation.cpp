@@ -54,12 +54,13 @@ class SeparationGauge : public Gauge {
 
 Measure separation() {
   const auto chart = [](const char* name, const std::string& what, const char* unit) {
-    return MetricInfo{.name = name,
-                 .title = what + " within and between the two sides of the last checkpoint's cut",
-                 .paper = "Fig. 3a",
-                 .unit = unit,
-                 .more = {"label"},
-                 .along_training = true};
+    return MetricInfo{
+        .name = name,
+        .title = what + " within and between the two sides of the last checkpoint's cut",
+        .paper = "Fig. 3a",
+        .unit = unit,
+        .more = {"label"},
+        .along_training = true};
   };
   return {.name = "separation",
           .order = 30,

@@ -27,8 +27,8 @@ Measure variance() {
                       .paper = "Table 1",
                       .along_training = true},
                      {"similarity_variance", "Similarity variance", "Table 1"},
-                     {"similarity_variance_normalised",
-                      "Similarity variance, M scaled to 0 … 1", "Table 1"}},
+                     {"similarity_variance_normalised", "Similarity variance, M scaled to 0 … 1",
+                      "Table 1"}},
           .gauge = gauge<Variance>};
 }
 
