@@ -20,9 +20,7 @@ struct AnalyzeOptions {
   AnalysisTask task;
   FigureOptions figures;
   std::string output_dir = "analysis";
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::fp32;
+  ComputeOptions compute{.precision = PrecisionChoice::fp32};
 
   void declare(Options& o) {
     task.declare(o);
@@ -32,7 +30,7 @@ struct AnalyzeOptions {
     o.add("figure_models", figures.models, "checkpoints shown side by side");
     o.section("run");
     o.add("output_dir", output_dir, "folder for metrics.json and pictures");
-    declare_compute(o, device, threads, precision);
+    compute.declare(o);
   }
 };
 
@@ -43,9 +41,9 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
         ExitCode::usage,
         "clusters must be at least 2, figure_models at least 1 and figure_images not negative");
   parse_measures(options.task.metrics);  // before models are read
-  use_threads(options.threads);
+  use_threads(options.compute.threads);
   std::vector<AnalysedModel> models = open_models(options.task.checkpoints, Precision::fp32);
-  for (AnalysedModel& model : models) place(model.opened, options.device, options.precision);
+  for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
   std::vector<Figure> figures;
   if (analysis.examples.defined())

@@ -12,7 +12,7 @@ struct Assignment {
 
 const OptionInfo* find_option(const Options& options, const std::string& name) {
   const auto found = std::find_if(options.all().begin(), options.all().end(),
-                                  [&](const OptionInfo& o) { return o.name == name; });
+                                  [&](const OptionInfo& o) { return o.is_called(name); });
   return found == options.all().end() ? nullptr : &*found;
 }
 
@@ -102,7 +102,7 @@ std::string help_text(const CommandEntry& entry, const Command& command) {
     if (!option.is_flag)
       flag += " " + (option.type.find('|') == std::string::npos ? option.type : "…");
     flag.resize(std::max<std::size_t>(flag.size() + 1, 29), ' ');
-    text += flag + option.help;
+    text += flag + option.meaning();
     if (option.type.find('|') != std::string::npos) text += " (" + option.type + ")";
     text += " [" + option.default_value + "]\n";
   }

@@ -24,9 +24,7 @@ struct ExtractOptions {
   Kind features = Kind::mean;
   std::int64_t batch_size = 64, input_size = 0;
   OpenOptions open;
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::automatic;
+  ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
@@ -54,15 +52,18 @@ struct ExtractOptions {
           {{"mean", Kind::mean}, {"cls", Kind::cls}, {"patches", Kind::patches}},
           "mean of the patch tokens [M, D], class token [M, D], or patch tokens [M, N, D]");
     o.section("run");
-    declare_compute(o, device, threads, precision);
+    compute.declare(o);
   }
 };
 
 at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind kind) {
   const at::Tensor tokens = model.encoder().encode(pixels);
-  const at::Tensor patches = tokens.narrow(1, 1, tokens.size(1) - 1);
+  const VitConfig& config = model.encoder().config();
+  const at::Tensor patches = tokens.narrow(1, config.class_tokens(), config.n_patches());
   switch (kind) {
     case Kind::cls:
+      check(config.class_token, ExitCode::usage,
+            "this model has no class token; choose --features mean or patches");
       return tokens.select(1, 0).contiguous();
     case Kind::patches:
       return patches.contiguous();
@@ -70,7 +71,7 @@ at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind 
       break;
   }
   // A classifier with global pooling has its norm behind the mean.
-  const bool fc_norm = model.encoder().config().pooling == Pooling::mean;
+  const bool fc_norm = config.pooling == Pooling::mean;
   return fc_norm ? model.vit()->pooled(tokens) : patches.mean({1});
 }
 
@@ -82,10 +83,10 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",
         options.output, "' must end in .npy or .safetensors");
   check(options.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
-  use_threads(options.threads);
+  use_threads(options.compute.threads);
   options.open.height = options.open.width = options.input_size;
   OpenedModel model = open_model(options.checkpoint, options.open);
-  place(model, options.device, options.precision);
+  place(model, options.compute);
   const VitConfig& config = model.encoder().config();
   const Normalisation normalisation{model.info.mean, model.info.std};
 

@@ -1,5 +1,5 @@
 // sgmae finetune: a whole vision transformer trained to classify.
-#include "sgmae/eval/finetune.h"
+#include "sgmae/tasks/finetune.h"
 
 #include <memory>
 

@@ -21,9 +21,7 @@ namespace {
 struct ForwardOptions {
   std::string checkpoint, input, output, taps;
   double mask_ratio = 0.75;
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::fp32;
+  ComputeOptions compute{.precision = PrecisionChoice::fp32};  // for checking a model
 
   void declare(Options& o) {
     o.section("model");
@@ -37,7 +35,7 @@ struct ForwardOptions {
     o.section("mask");
     o.add("mask_ratio", mask_ratio, "share of patches hidden, those of the largest noise");
     o.section("run");
-    declare_compute(o, device, threads, precision);
+    compute.declare(o);
   }
 };
 
@@ -77,13 +75,13 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
        {std::pair{"checkpoint", options.checkpoint}, std::pair{"input", options.input},
         std::pair{"output", options.output}})
     check(!value.empty(), ExitCode::usage, "--", name, " is missing");
-  use_threads(options.threads);
+  use_threads(options.compute.threads);
   const auto [file, pixels] = read_pixels_file(options.input);
   const at::Tensor* noise = file.find("noise");
   OpenedModel opened = open_model(options.checkpoint);
   check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
         ": holds an encoder only, and `noise` asks for the decoder too; use a full checkpoint");
-  place(opened, options.device, options.precision);
+  place(opened, options.compute);
   const VitConfig& config = opened.encoder().config();
 
   Taps taps(

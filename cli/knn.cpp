@@ -13,9 +13,7 @@ namespace {
 struct KnnArguments {
   std::string checkpoint, output_dir;
   KnnTask task;
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::automatic;
+  ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
@@ -23,16 +21,16 @@ struct KnnArguments {
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
-    declare_compute(o, device, threads, precision);
+    compute.declare(o);
   }
 };
 
 nlohmann::ordered_json run_knn(const KnnArguments& options) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
-  use_threads(options.threads);
+  use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint);
-  place(loaded, options.device, options.precision);
+  place(loaded, options.compute);
   const KnnScore score =
       run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);
   for (const KnnRow& row : score.rows)

@@ -1,5 +1,5 @@
 // sgmae linprobe: what a linear classifier reads from a frozen encoder.
-#include "sgmae/eval/linprobe.h"
+#include "sgmae/tasks/linprobe.h"
 
 #include <memory>
 

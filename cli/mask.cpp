@@ -25,9 +25,7 @@ struct MaskOptions {
   std::string checkpoint, input, output = "masks";
   std::map<std::string, std::string> guide;  // option, as text
   double mask_ratio = 0.75, hint_ratio = 0.05;
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::automatic;
+  ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
@@ -49,7 +47,7 @@ struct MaskOptions {
     o.add("mask_ratio", mask_ratio, "share of patches hidden");
     o.add("hint_ratio", hint_ratio, "share of patches shown again as hints");
     o.section("run");
-    declare_compute(o, device, threads, precision);
+    compute.declare(o);
   }
 };
 
@@ -79,9 +77,9 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
   check(files.empty() == !options.input.empty(), ExitCode::usage,
         "name image files, or --input FILE.safetensors, and not both");
-  use_threads(options.threads);
+  use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint);
-  place(loaded, options.device, options.precision);
+  place(loaded, options.compute);
   const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
   const GuideOptions guide_options = choose_guide(options, loaded.info);

@@ -1,5 +1,5 @@
 // sgmae pretrain: a folder of images in, a trained encoder in a run folder out.
-#include "sgmae/train/pretrain.h"
+#include "sgmae/tasks/pretrain.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,39 +7,20 @@
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
-#include "sgmae/eval/knn_task.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/mask/self_guided.h"
 #include "sgmae/report/report.h"
 #include "sgmae/report/sheet.h"
 
 namespace sgmae {
 namespace {
 
-// The k-NN test of --knn_every, on the data set's own test part.
-nlohmann::ordered_json test_neighbours(const ModelView& view) {
-  KnnTask task;
-  task.data.data_path = view.options.data_path;
-  task.data.data_format = view.options.data_format;
-  task.data.data_root = view.options.data_root;
-  task.data.num_workers = view.options.num_workers;
-  task.plain_k = "";  // the weighted vote alone, on the mean and then on the class token
-  const KnnScore score = run_knn(view.model.encoder(), view.loader.normalisation, task);
-  info("k-NN accuracy after ", view.info.epoch, " epochs: ", fixed(100 * score.counts().top1(), 2),
-       " % (", score.test_images, " test images against ", score.train_images, ")");
-  return {{"knn_acc1", score.counts().top1()},
-          {"knn_class_mean", score.counts().class_mean()},
-          {"knn_acc1_cls", score.rows.back().counts.top1()}};
-}
-
 // Some images from all over the data set, as the model of a checkpoint clusters, masks and rebuilds
 // them.
 void draw_masks(const ModelView& view) {
   constexpr std::int64_t kImages = 8;
-  LoaderOptions whole = view.loader;
-  whole.fit = Fit::squash;
-  whole.shuffle = false;
-  whole.drop_last = false;
+  LoaderOptions whole = whole_images(view.loader);
   whole.num_workers = 0;
   whole.batch_size = std::min<std::int64_t>(kImages, view.source.size());
   whole.subset.clear();
@@ -50,7 +31,8 @@ void draw_masks(const ModelView& view) {
   Batch batch;
   if (!loader.next(batch)) return;
 
-  GuideOptions options = view.options.guide;
+  const auto& guided = view.options.mask.of<SelfGuidedOptions>();
+  GuideOptions options = guided.guide;
   // Plain MAE trains at any depth, also at one that lacks the guide layer.
   options.layer = std::max(options.layer, -view.model.config().encoder.depth);
   if (options.center == GuideCenter::position && !view.info.position_mean.defined())
@@ -58,8 +40,8 @@ void draw_masks(const ModelView& view) {
   const Guide guide =
       make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
   const std::int64_t n = view.model.config().n_patches();
-  const std::int64_t n_hints = hint_count(view.options.hints, n, 0, 0, view.options.epochs);
-  const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask_ratio), n_hints);
+  const std::int64_t n_hints = hint_count(guided.hints, n, 0, 0, view.options.epochs);
+  const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask.ratio), n_hints);
   std::string epoch = std::to_string(view.info.epoch);
   if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
   const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");
@@ -80,22 +62,13 @@ void report_on(const std::filesystem::path& folder) {
 }
 
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
-  nlohmann::ordered_json first, last;
   PretrainHooks hooks;
-  hooks.evaluate = [&](const ModelView& view) {
-    last = test_neighbours(view);
-    if (view.info.epoch == options.start_epoch) first = last;
-    return last;
-  };
   hooks.after_save = [](const ModelView& view, const std::filesystem::path&) { draw_masks(view); };
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   info("pictures: ", (result.folder / "figures").string());
   report_on(result.folder);
-  nlohmann::ordered_json json = to_json(result);
-  if (!first.is_null()) json["knn_acc1_before"] = first["knn_acc1"];
-  if (!last.is_null()) json["knn_acc1"] = last["knn_acc1"];
-  return json;
+  return to_json(result);
 }
 
 }  // namespace

@@ -79,7 +79,7 @@ Command options_command() {
         for (std::size_t at = 0; (at = type.find('|', at)) != std::string::npos; at += 2)
           type.replace(at, 1, "\\|");
         std::cout << "| `" << option.name << "` | " << type << " | `" << option.default_value
-                  << "` | " << option.help << " |\n";
+                  << "` | " << option.meaning() << " |\n";
       }
     }
     return nullptr;

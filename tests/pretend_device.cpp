@@ -21,6 +21,8 @@ namespace {
 
 constexpr auto device_type = c10::DeviceType::PrivateUse1;
 
+Transfers transfers;
+
 // Far addresses differ from the true ones in a bit that no address of the process has.
 void* flip(const void* address) {
   return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) ^ (1ull << 62));
@@ -74,6 +76,8 @@ at::Tensor far_copy(const at::Tensor& result) {
 }
 
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+  transfers.to_device += from.is_cpu();
+  transfers.to_host += to.is_cpu();
   near(to).copy_(near(from));
   return to;
 }
@@ -141,6 +145,7 @@ class Call {
 
 void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   Call call(op);
+  transfers.to_host += op.schema().name() == "aten::_local_scalar_dense";
   const std::size_t first = stack->size() - op.schema().arguments().size();
   for (std::size_t i = first; i < stack->size(); ++i) (*stack)[i] = call.bring((*stack)[i]);
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
@@ -149,6 +154,10 @@ void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
 }
 
 }  // namespace
+
+Transfers pretend_transfers() {
+  return transfers;
+}
 
 at::Device pretend_device() {
   static const bool filled = [] {

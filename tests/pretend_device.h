@@ -7,9 +7,17 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
+
 namespace sgmae {
 
 // Fills the slot at the first call. Known to open_device() as "pretend" from then on.
 at::Device pretend_device();
+
+// Copies between it and the CPU, and values read by the CPU, since the process began.
+struct Transfers {
+  std::int64_t to_device = 0, to_host = 0;
+};
+Transfers pretend_transfers();
 
 }  // namespace sgmae

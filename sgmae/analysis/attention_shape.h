@@ -8,16 +8,19 @@
 
 namespace sgmae {
 
-// Both take patch attention P [B, H, N, N] fp32, rows summing to 1 (patch_attention()), and give
-// [B, H].
+// Both [B, H] fp32, of P, the attention among patches: rows and columns of the prefix are dropped
+// and rows made to sum to 1 again.
+struct WhereHeadsLook {
+  // Mean over queries of sum_j P_ij d_ij, d_ij the distance of the patches' centres in pixels.
+  at::Tensor distance;
+  // Normalised mutual information of query and key, queries being equally likely: MI / sqrt(H(q)
+  // H(k)). 0: all queries look at the same keys; 1: each at its own. P is taken with 1e-8 added.
+  at::Tensor nmi;
+};
 
-// Mean over queries of sum_j P_ij d_ij, d_ij the distance of the patches' centres in pixels. The N
-// patches are a grid of `columns` columns, each patch `patch_size` pixels wide and high.
-at::Tensor attention_distance(const at::Tensor& attention, std::int64_t columns,
-                              std::int64_t patch_size);
-
-// Normalised mutual information of query and key, queries being equally likely: MI / sqrt(H(q)
-// H(k)). 0: all queries look at the same keys; 1: each at its own. P is taken with 1e-8 added.
-at::Tensor attention_nmi(const at::Tensor& attention);
+// Of attention [B, H, prefix+N, prefix+N] fp32 on the CPU, N > 1 patches in rows of `columns`, each
+// `patch_size` pixels wide and high.
+WhereHeadsLook attention_shape(const at::Tensor& attention, std::int64_t prefix,
+                               std::int64_t columns, std::int64_t patch_size);
 
 }  // namespace sgmae

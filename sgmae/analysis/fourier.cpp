@@ -6,7 +6,7 @@
 #include <ATen/ops/matmul.h>
 
 #include <algorithm>
-#include <cmath>
+#include <complex>
 #include <numbers>
 
 #include "sgmae/base/error.h"
@@ -33,18 +33,29 @@ at::Tensor relative_log_amplitude(const at::Tensor& tokens, std::int64_t rows,
   SGMAE_ASSERT(tokens.dim() == 3 && tokens.size(1) == rows * columns);
   // A few coefficients of the spectrum are wanted, so they are taken by their definition.
   const std::int64_t count = frequency_count(rows, columns);
-  at::Tensor cosine = at::empty({count, rows * columns}, at::kFloat), sine = cosine.clone();
-  for (std::int64_t k = 0; k < count; ++k)
-    for (std::int64_t p = 0; p < rows * columns; ++p) {
-      const double turns = static_cast<double>(k) *
-                           (static_cast<double>(p / columns) / static_cast<double>(rows) +
-                            static_cast<double>(p % columns) / static_cast<double>(columns));
-      const double angle = 2 * std::numbers::pi * turns;
-      cosine.data_ptr<float>()[k * rows * columns + p] = static_cast<float>(std::cos(angle));
-      sine.data_ptr<float>()[k * rows * columns + p] = static_cast<float>(std::sin(angle));
+  at::Tensor waves = at::empty({2 * count, rows * columns}, at::kFloat);  // cosines, then sines
+  float* const cosine = waves.data_ptr<float>();
+  float* const sine = cosine + count * rows * columns;
+  using Wave = std::complex<double>;
+  const auto wave = [](std::int64_t k, std::int64_t place, std::int64_t side) {
+    return std::polar(
+        1.0, 2 * std::numbers::pi * static_cast<double>(k * place) / static_cast<double>(side));
+  };
+  for (std::int64_t k = 0, at = 0; k < count; ++k) {
+    std::vector<Wave> across;
+    for (std::int64_t column = 0; column < columns; ++column)
+      across.push_back(wave(k, column, columns));
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const Wave down = wave(k, row, rows);
+      for (std::int64_t column = 0; column < columns; ++column, ++at) {
+        const Wave both = down * across[column];
+        cosine[at] = static_cast<float>(both.real());
+        sine[at] = static_cast<float>(both.imag());
+      }
     }
-  const at::Tensor x = tokens.to(at::kFloat);
-  const at::Tensor amplitude = at::hypot(at::matmul(cosine, x), at::matmul(sine, x));  // [B, F, D]
+  }
+  const at::Tensor parts = at::matmul(waves, tokens.to(at::kFloat));  // [B, 2F, D]
+  const at::Tensor amplitude = at::hypot(parts.slice(1, 0, count), parts.slice(1, count));
   const at::Tensor logarithm = amplitude.add(1e-6).log().mean(2);
   return logarithm - logarithm.slice(1, 0, 1);
 }

@@ -10,6 +10,11 @@
 namespace sgmae {
 namespace {
 
+void check_class_token(std::int64_t prefix) {
+  check(prefix > 0, ExitCode::usage,
+        "this model has no class token, whose attention is asked for; use a model that has one");
+}
+
 at::Tensor among_patches(const at::Tensor& relation, std::int64_t prefix) {
   const at::Tensor patches = relation.slice(-2, prefix).slice(-1, prefix);
   return patches / patches.sum(-1, /*keepdim=*/true);
@@ -43,6 +48,7 @@ at::Tensor similarity_to_mean(const at::Tensor& features) {
 }
 
 at::Tensor cls_attention(const at::Tensor& attention, std::int64_t prefix) {
+  check_class_token(prefix);
   return heads_averaged(attention).select(1, 0).slice(1, prefix).contiguous();
 }
 
@@ -55,6 +61,7 @@ at::Tensor min_max(const at::Tensor& x) {
 
 at::Tensor attention_rollout(const std::vector<at::Tensor>& attention, std::int64_t prefix) {
   SGMAE_ASSERT(!attention.empty());
+  check_class_token(prefix);
   const std::int64_t n = attention.front().size(2);
   const at::Tensor identity = at::eye(n, attention.front().options().dtype(at::kFloat));
   // Only the row of CLS is wanted, so the product is taken from the last layer back.

@@ -10,13 +10,13 @@ namespace sgmae {
 // same way; 1: their mean vanishes. Independent of the tokens' lengths.
 at::Tensor feature_variance(const at::Tensor& features);
 
-// Similarity variance sigma_S [B] fp32 of relations M [B, N, N]: the variance of M_ij over pairs
-// i != j. The paper's Table 1 shows values that only M scaled to 0 ... 1 per image can have
-// (min_max of relations.h), so measure both.
-at::Tensor similarity_variance(const at::Tensor& relation);
-
-// As similarity_variance of M scaled to 0 ... 1 over the image's pairs i != j.
-at::Tensor normalised_similarity_variance(const at::Tensor& relation);
+// Similarity variance sigma_S of relations M [B, N, N]: the variance of M_ij over pairs i != j. The
+// paper's Table 1 shows values that only M scaled to 0 ... 1 per image can have, so both are given.
+struct SimilarityVariance {
+  at::Tensor raw;         // [B] fp32
+  at::Tensor normalised;  // [B] fp32, of M scaled to 0 ... 1 over the image's pairs i != j
+};
+SimilarityVariance similarity_variance(const at::Tensor& relation);
 
 // Mask tokens along the decoder: sigma_F of the rows of features [B, N, D] where mask [B, N] is 1,
 // and the variance over those rows of the raw values, averaged over dimensions. The paper names no

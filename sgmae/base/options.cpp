@@ -88,23 +88,36 @@ std::string nearest_word(const std::string& word, const std::vector<std::string>
   return best;
 }
 
-void Options::add_info(OptionInfo info) {
-  info.section = section_;
-  info.default_value = info.print();
-  options_.push_back(std::move(info));
+bool OptionInfo::is_called(std::string_view word) const {
+  return word == name || std::find(aliases.begin(), aliases.end(), word) != aliases.end();
 }
 
-void Options::add(std::string name, std::string& value, std::string help) {
+std::string OptionInfo::meaning() const {
+  std::string names;
+  for (const std::string& other : aliases)
+    if (other.find('.') == std::string::npos) names += (names.empty() ? "also --" : ", --") + other;
+  return names.empty() ? help : help + " (" + names + ")";
+}
+
+OptionInfo& Options::add_info(OptionInfo info) {
+  info.section = section_;
+  info.default_value = info.print();
+  if (!former_section_.empty()) info.alias(former_section_ + "." + info.name);
+  options_.push_back(std::move(info));
+  return options_.back();
+}
+
+OptionInfo& Options::add(std::string name, std::string& value, std::string help) {
   OptionInfo info;
   info.name = std::move(name);
   info.help = std::move(help);
   info.type = "text";
   info.assign = [&value](const std::string& text) { value = text; };
   info.print = [&value] { return quoted(value); };
-  add_info(std::move(info));
+  return add_info(std::move(info));
 }
 
-void Options::add(std::string name, std::vector<std::string>& values, std::string help) {
+OptionInfo& Options::add(std::string name, std::vector<std::string>& values, std::string help) {
   OptionInfo info;
   info.name = std::move(name);
   info.help = std::move(help);
@@ -115,10 +128,10 @@ void Options::add(std::string name, std::vector<std::string>& values, std::strin
     for (const std::string& value : values) all += (all.empty() ? "" : ", ") + value;
     return quoted(all);
   };
-  add_info(std::move(info));
+  return add_info(std::move(info));
 }
 
-void Options::add(std::string name, bool& value, std::string help) {
+OptionInfo& Options::add(std::string name, bool& value, std::string help) {
   OptionInfo info;
   info.name = std::move(name);
   info.help = std::move(help);
@@ -130,20 +143,20 @@ void Options::add(std::string name, bool& value, std::string help) {
     value = text == "true";
   };
   info.print = [&value] { return value ? "true" : "false"; };
-  add_info(std::move(info));
+  return add_info(std::move(info));
 }
 
-void Options::add(std::string name, int& value, std::string help) {
-  add_info(integer_option(std::move(name), value, std::move(help)));
+OptionInfo& Options::add(std::string name, int& value, std::string help) {
+  return add_info(integer_option(std::move(name), value, std::move(help)));
 }
-void Options::add(std::string name, std::int64_t& value, std::string help) {
-  add_info(integer_option(std::move(name), value, std::move(help)));
+OptionInfo& Options::add(std::string name, std::int64_t& value, std::string help) {
+  return add_info(integer_option(std::move(name), value, std::move(help)));
 }
-void Options::add(std::string name, std::uint64_t& value, std::string help) {
-  add_info(integer_option(std::move(name), value, std::move(help)));
+OptionInfo& Options::add(std::string name, std::uint64_t& value, std::string help) {
+  return add_info(integer_option(std::move(name), value, std::move(help)));
 }
 
-void Options::add(std::string name, double& value, std::string help) {
+OptionInfo& Options::add(std::string name, double& value, std::string help) {
   OptionInfo info;
   info.name = std::move(name);
   info.help = std::move(help);
@@ -154,12 +167,23 @@ void Options::add(std::string name, double& value, std::string help) {
     value = number;
   };
   info.print = [&value] { return print_number(value); };
-  add_info(std::move(info));
+  return add_info(std::move(info));
 }
 
-void Options::add_choice(std::string name, std::vector<std::string> choices, std::string help,
-                         std::function<void(std::size_t)> choose,
-                         std::function<std::size_t()> chosen) {
+OptionInfo& Options::add(std::string name, std::string& value, std::vector<std::string> choices,
+                         std::string help) {
+  return add_choice(
+      std::move(name), choices, std::move(help),
+      [&value, choices](std::size_t i) { value = choices[i]; },
+      [&value, choices] {
+        return static_cast<std::size_t>(std::find(choices.begin(), choices.end(), value) -
+                                        choices.begin());
+      });
+}
+
+OptionInfo& Options::add_choice(std::string name, std::vector<std::string> choices,
+                                std::string help, std::function<void(std::size_t)> choose,
+                                std::function<std::size_t()> chosen) {
   OptionInfo info;
   info.name = std::move(name);
   info.help = std::move(help);
@@ -174,16 +198,18 @@ void Options::add_choice(std::string name, std::vector<std::string> choices, std
     choose(static_cast<std::size_t>(found - choices.begin()));
   };
   info.print = [choices, chosen] { return quoted(choices.at(chosen())); };
-  add_info(std::move(info));
+  return add_info(std::move(info));
 }
 
 OptionInfo& Options::find(const std::string& key, const std::string& where) {
   const std::string wanted = with_underscores(key);
   std::vector<std::string> names;
   for (OptionInfo& option : options_) {
-    const std::string full = option.section + "." + option.name;
-    if (wanted == option.name || wanted == full) return option;
-    names.push_back(wanted.find('.') == std::string::npos ? option.name : full);
+    const std::string prefix = option.section + ".";
+    if (option.is_called(wanted) ||
+        (wanted.starts_with(prefix) && option.is_called(wanted.substr(prefix.size()))))
+      return option;
+    names.push_back(wanted.find('.') == std::string::npos ? option.name : prefix + option.name);
   }
   const std::string nearest = nearest_word(wanted, names);
   fail(ExitCode::usage, where, ": unknown option '", key, "'",
@@ -206,6 +232,9 @@ void Options::load_toml(const std::string& text, const std::string& where) {
     check(table, ExitCode::usage, where, ": '", section.str(), "' stands outside a [section]");
     for (const auto& [name, value] : *table) {
       const std::string place = str(where, ":", value.source().begin.line);
+      const std::string key = str(section.str(), ".", name.str());
+      const std::string& own_name = find(key, place).name;
+      if (own_name != name.str() && table->contains(own_name)) continue;
       std::ostringstream printed;
       if (const auto* string = value.as_string()) {
         printed << string->get();
@@ -216,7 +245,7 @@ void Options::load_toml(const std::string& text, const std::string& where) {
       } else {
         fail(ExitCode::usage, place, ": '", name.str(), "' must be a text, a number or true/false");
       }
-      set(str(section.str(), ".", name.str()), printed.str(), place);
+      set(key, printed.str(), place);
     }
   }
 }

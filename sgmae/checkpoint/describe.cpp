@@ -35,6 +35,18 @@ std::string model_name(const VitConfig& config) {
              config.patch_size);
 }
 
+std::string attention_text(const VitConfig& config) {
+  std::int64_t windowed = 0;
+  bool relative = false;
+  for (const auto& [window, relative_position] : config.attention) {
+    windowed += window > 0;
+    relative |= relative_position != RelativePosition::none;
+  }
+  return str(
+      windowed > 0 ? str(", windows in ", windowed, " of ", config.size.depth, " blocks") : "",
+      relative ? ", relative positions" : "");
+}
+
 std::string kind_of(const ModelFile& file) {
   if (file.mae) return "a pre-trained autoencoder, encoder and decoder";
   if (file.vit.batch_norm_head)
@@ -70,6 +82,9 @@ ModelDescription describe(const ModelFile& file) {
           file.vit.channels, file.vit.channels == 1 ? " channel" : " channels",
           file.vit.layer_scale ? ", LayerScale" : "");
   if (file.vit.registers > 0) d.architecture += str(", ", file.vit.registers, " registers");
+  if (!file.vit.class_token) d.architecture += ", no class token";
+  if (!file.vit.position_embedding) d.architecture += ", no position embedding";
+  d.architecture += attention_text(file.vit);
 
   for (const auto& [name, tensor] : file.tensors) {
     const bool decoder = !is_encoder_tensor(name);

@@ -73,6 +73,7 @@ class Reader {
   std::int64_t heads_of(std::int64_t dim, std::int64_t asked,
                         const std::optional<std::int64_t>& told, bool decoder);
   void read_grid(VitConfig& config);
+  void check_tables(const VitConfig& config) const;
   void compare(const json& told, const json& found) const;
 
   ModelFile& file_;
@@ -114,6 +115,13 @@ std::int64_t Reader::heads_of(std::int64_t dim, std::int64_t asked,
 
 // Height and width from what is known, else from a square grid.
 void Reader::read_grid(VitConfig& config) {
+  if (!config.position_embedding) {
+    check(described_.height && described_.width, ExitCode::checkpoint,
+          "has no position embedding and does not say the size of its images");
+    config.height = *described_.height;
+    config.width = *described_.width;
+    return;
+  }
   const std::int64_t rows = tensor("pos_embed", 3).size(1);
   const auto root = [](std::int64_t n) {
     const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
@@ -125,14 +133,14 @@ void Reader::read_grid(VitConfig& config) {
     return config.height % config.patch_size == 0 && config.width % config.patch_size == 0 &&
            config.n_patches() == patches;
   };
-  const bool without_cls =
-      config.registers > 0 && !fits(rows - 1) && (fits(rows) || root(rows) > 0);
+  const bool without_cls = config.class_token && config.registers > 0 && !fits(rows - 1) &&
+                           (fits(rows) || root(rows) > 0);
   if (without_cls) {  // timm keeps no position for CLS where there are registers
     for (auto& [name, value] : file_.tensors)
       if (name == "pos_embed")
         value = at::cat({at::zeros({1, 1, value.size(2)}, value.options()), value}, 1);
   }
-  const std::int64_t patches = without_cls ? rows : rows - 1;
+  const std::int64_t patches = without_cls ? rows : rows - config.class_tokens();
   if (fits(patches)) return;
   check(!described_.height, ExitCode::checkpoint, "says its images are ", config.height, "x",
         config.width, ", but tensor 'pos_embed' has ", patches, " positions of patches of ",
@@ -143,6 +151,28 @@ void Reader::read_grid(VitConfig& config) {
   config.height = config.width = side * config.patch_size;
 }
 
+// A model is made before tensors are copied into it, and its tables are as large as windows or
+// image say: whether the file's are must be known before.
+void Reader::check_tables(const VitConfig& config) const {
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(config.attention.size()); ++i) {
+    const auto [window, relative] = config.attention_of(i);
+    const std::int64_t rows = 2 * (window > 0 ? window : config.grid_height()) - 1;
+    const std::int64_t columns = 2 * (window > 0 ? window : config.grid_width()) - 1;
+    const auto check_rows = [&](const char* name, std::int64_t expected) {
+      const std::string full_name = str("blocks.", i, ".attn.", name);
+      const std::int64_t found = tensor(full_name, 2).size(0);
+      check(found == expected, ExitCode::checkpoint, "tensor '", full_name, "' has ", found,
+            " rows, not the ", expected, " of its window or image");
+    };
+    if (relative == RelativePosition::decomposed) {
+      check_rows("rel_pos_h", rows);
+      check_rows("rel_pos_w", columns);
+    } else if (relative == RelativePosition::bias) {
+      check_rows("relative_position_bias_table", rows * columns + 3 * config.class_tokens());
+    }
+  }
+}
+
 VitConfig Reader::vit_config() {
   VitConfig config;
   const at::Tensor& patches = tensor("patch_embed.proj.weight", 4);
@@ -150,7 +180,10 @@ VitConfig Reader::vit_config() {
         "tensor 'patch_embed.proj.weight' is ", shape_text(patches), "; patches must be square");
   config.channels = patches.size(1);
   config.patch_size = patches.size(2);
-  config.size.dim = tensor("cls_token", 3).size(2);
+  config.class_token = described_.class_token;
+  config.position_embedding = described_.position_embedding;
+  config.final_norm = described_.final_norm;
+  config.size.dim = config.class_token ? tensor("cls_token", 3).size(2) : patches.size(0);
   config.size.depth = count_blocks(file_.tensors, "blocks.");
   config.size.heads = heads_of(config.size.dim, options_.heads, described_.heads, false);
   config.mlp_hidden = tensor("blocks.0.mlp.fc1.weight", 2).size(0);
@@ -166,6 +199,9 @@ VitConfig Reader::vit_config() {
   else if (file_.find("head.weight"))
     config.classes = tensor("head.weight", 2).size(0);
   read_grid(config);
+  config.attention = described_.attention;
+  check_config(config);
+  check_tables(config);
   return config;
 }
 
@@ -188,10 +224,9 @@ MaeConfig Reader::mae_config() {
         ExitCode::checkpoint, "has MLPs of ", vit.mlp_hidden, " and ", decoder_mlp,
         " in encoder and decoder, widths ", vit.size.dim, " and ", config.decoder.dim,
         "; sgmae needs the same whole ratio in both");
-  check(!vit.layer_scale && vit.registers == 0 && vit.classes == 0 && vit.pooling == Pooling::cls,
-        ExitCode::checkpoint,
-        "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
   config.layer_norm_eps = vit.layer_norm_eps;
+  check(to_json(encoder_config(config)) == to_json(vit), ExitCode::checkpoint,
+        "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
   config.norm_pix_loss = file_.norm_pix_loss.value_or(false);
   return config;
 }
@@ -206,15 +241,6 @@ void Reader::compare(const json& told, const json& found) const {
 }
 
 void Reader::read(const CheckpointContent& content) {
-  NativeTensors native = to_native(content.tensors);
-  file_.tensors = std::move(native.tensors);
-  file_.left_out = std::move(native.left_out);
-  file_.extra = content.extra;
-  file_.family = family_of(native, content, file_);
-
-  describe_from_training(content.extra, described_);
-  describe_from_folder(json_member(content.extra, "config"),
-                       json_member(content.extra, "preprocessor_config"), described_);
   json ours, ours_config;
   const auto header = content.metadata.find("sgmae");
   const auto inside = json_value<std::string>(content.extra, "sgmae");
@@ -223,6 +249,18 @@ void Reader::read(const CheckpointContent& content) {
     check(ours.is_object() && ours.contains("config"), ExitCode::checkpoint,
           "the 'sgmae' entry of its header is damaged; use an earlier checkpoint");
     ours_config = ours["config"];
+  }
+  NativeTensors native =
+      to_native(content.tensors, json_value<bool>(ours_config, "class_token").value_or(true));
+  file_.tensors = std::move(native.tensors);
+  file_.left_out = std::move(native.left_out);
+  file_.extra = content.extra;
+  file_.family = family_of(native, content, file_);
+
+  describe_from_training(content.extra, described_);
+  describe_from_folder(json_member(content.extra, "config"),
+                       json_member(content.extra, "preprocessor_config"), described_);
+  if (ours.is_object()) {
     const auto written_as = family_named(json_value<std::string>(ours, "family").value_or("sgmae"));
     if (written_as) file_.family = *written_as;
     describe_from_header(ours_config, described_);
@@ -235,7 +273,6 @@ void Reader::read(const CheckpointContent& content) {
   file_.norm_pix_loss = described_.norm_pix_loss;
   const bool decoder = file_.find("mask_token") != nullptr;
   file_.vit = vit_config();
-  check_config(file_.vit);
   if (decoder) {
     file_.mae = mae_config();
     check_config(*file_.mae);

@@ -1,14 +1,19 @@
 #include "sgmae/checkpoint/model_info.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "sgmae/base/error.h"
 #include "sgmae/base/version.h"
+#include "sgmae/checkpoint/model_json.h"
 
 namespace sgmae {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* pooling_names[] = {"cls", "mean", "normed_mean"};  // as enum Pooling
+constexpr const char* pooling_names[] = {"cls", "mean", "normed_mean"};   // as enum Pooling
+constexpr const char* relative_names[] = {"none", "decomposed", "bias"};  // as RelativePosition
 
 std::int64_t integer(const json& object, const char* key) {
   check(object.is_object() && object.contains(key) && object[key].is_number_integer(),
@@ -44,20 +49,44 @@ json to_json(const MaeConfig& c) {
 }
 
 json to_json(const VitConfig& c) {
-  return {{"height", c.height},
-          {"width", c.width},
-          {"channels", c.channels},
-          {"patch_size", c.patch_size},
-          {"dim", c.size.dim},
-          {"depth", c.size.depth},
-          {"heads", c.size.heads},
-          {"mlp_hidden", c.mlp_hidden},
-          {"layer_norm_eps", c.layer_norm_eps},
-          {"layer_scale", c.layer_scale},
-          {"registers", c.registers},
-          {"pooling", pooling_names[static_cast<std::size_t>(c.pooling)]},
-          {"classes", c.classes},
-          {"batch_norm_head", c.batch_norm_head}};
+  json j{{"height", c.height},
+         {"width", c.width},
+         {"channels", c.channels},
+         {"patch_size", c.patch_size},
+         {"dim", c.size.dim},
+         {"depth", c.size.depth},
+         {"heads", c.size.heads},
+         {"mlp_hidden", c.mlp_hidden},
+         {"layer_norm_eps", c.layer_norm_eps},
+         {"layer_scale", c.layer_scale},
+         {"registers", c.registers},
+         {"pooling", pooling_names[static_cast<std::size_t>(c.pooling)]},
+         {"classes", c.classes},
+         {"batch_norm_head", c.batch_norm_head}};
+  if (!c.class_token) j["class_token"] = false;
+  if (!c.position_embedding) j["position_embedding"] = false;
+  if (!c.final_norm) j["final_norm"] = false;
+  for (const auto& [window, relative] : c.attention)
+    j["attention"].push_back(
+        {{"window", window},
+         {"relative_position", relative_names[static_cast<std::size_t>(relative)]}});
+  return j;
+}
+
+std::vector<BlockAttention> attention_from_json(const json& config) {
+  std::vector<BlockAttention> attention;
+  if (!config.is_object() || !config.contains("attention")) return attention;
+  for (const json& entry : config["attention"]) {
+    const auto relative = optional(entry, "relative_position", std::string());
+    const auto name = std::find(std::begin(relative_names), std::end(relative_names), relative);
+    const std::int64_t window = integer(entry, "window");
+    check(name != std::end(relative_names) && window >= 0 && window <= largest_side,
+          ExitCode::checkpoint, "the configuration in the file has an unfit attention ",
+          entry.dump());
+    attention.push_back(
+        {window, static_cast<RelativePosition>(std::distance(std::begin(relative_names), name))});
+  }
+  return attention;
 }
 
 json to_json(const ModelInfo& info) {

@@ -27,8 +27,13 @@ struct ModelInfo {
 
 // The metadata entry `sgmae` of our files, under which tensors have MAE's names.
 nlohmann::json to_json(const MaeConfig& config);
+// What only some models have (windows, no class token …) is left out for the others.
 nlohmann::json to_json(const VitConfig& config);
 nlohmann::json to_json(const ModelInfo& info);
+
+// What to_json of a VitConfig says of its attention; empty where it says nothing. Throws
+// Error(checkpoint), without the file's name, for what it cannot have said.
+std::vector<BlockAttention> attention_from_json(const nlohmann::json& config);
 
 // Throws Error(checkpoint), without the file's name, for what is missing or no number.
 ModelInfo model_info_from_json(const nlohmann::json& json);

@@ -2,7 +2,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
-#include "sgmae/nn/config.h"
+#include "sgmae/checkpoint/model_info.h"
 
 namespace sgmae {
 namespace {
@@ -78,6 +78,10 @@ void describe_from_header(const json& config, DescribedModel& described) {
   described.decoder_heads = json_value<std::int64_t>(config, "decoder_heads");
   described.layer_norm_eps = json_value<double>(config, "layer_norm_eps");
   described.norm_pix_loss = json_value<bool>(config, "norm_pix_loss");
+  described.class_token = json_value<bool>(config, "class_token").value_or(true);
+  described.position_embedding = json_value<bool>(config, "position_embedding").value_or(true);
+  described.final_norm = json_value<bool>(config, "final_norm").value_or(true);
+  described.attention = attention_from_json(config);
 }
 
 }  // namespace sgmae

@@ -8,6 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "sgmae/nn/config.h"
+
 namespace sgmae {
 
 struct DescribedModel {
@@ -16,6 +18,8 @@ struct DescribedModel {
   std::optional<std::int64_t> epoch;  // finished
   std::optional<double> layer_norm_eps;
   std::optional<bool> norm_pix_loss;
+  bool class_token = true, position_embedding = true, final_norm = true;
+  std::vector<BlockAttention> attention;
   std::vector<float> mean, std;
 };
 
@@ -29,7 +33,7 @@ void describe_from_folder(const nlohmann::json& config, const nlohmann::json& pr
                           DescribedModel& described);
 // MAE's and its followers' training files: `epoch`, and `args` as the command line had them.
 void describe_from_training(const nlohmann::json& content, DescribedModel& described);
-// The configuration in our own files (to_json of model_info.h).
+// The configuration in our own files (to_json of model_info.h). Throws as attention_from_json does.
 void describe_from_header(const nlohmann::json& config, DescribedModel& described);
 
 }  // namespace sgmae

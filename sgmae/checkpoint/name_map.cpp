@@ -233,11 +233,12 @@ int preference(const std::string& prefix) {
   return 0;
 }
 
-// What stands before the map's names, where the file holds a class token, a patch embedding and a
-// block under them.
-std::optional<std::string> find_prefix(const NameMap& map, const NamedTensors& tensors) {
-  const std::string& cls = their_name(map, "cls_token");
+// What stands before the map's names, where the file holds a class token, if the model has one, a
+// patch embedding and a block under them.
+std::optional<std::string> find_prefix(const NameMap& map, const NamedTensors& tensors,
+                                       bool class_token) {
   const std::string patches = fill(their_name(map, "patch_embed.proj.*"), {"", "weight"});
+  const std::string& first = class_token ? their_name(map, "cls_token") : patches;
   const auto holds = [&](const std::string& name) {
     return std::any_of(tensors.begin(), tensors.end(),
                        [&](const auto& tensor) { return tensor.first == name; });
@@ -250,8 +251,8 @@ std::optional<std::string> find_prefix(const NameMap& map, const NamedTensors& t
   };
   std::optional<std::string> best;
   for (const auto& [name, unused] : tensors) {
-    if (!name.ends_with(cls)) continue;
-    const std::string prefix = name.substr(0, name.size() - cls.size());
+    if (!name.ends_with(first)) continue;
+    const std::string prefix = name.substr(0, name.size() - first.size());
     if (!prefix.empty() && prefix.back() != '.') continue;
     if (!holds(prefix + patches) || !holds_block(prefix)) continue;
     if (!best || preference(prefix) < preference(*best)) best = prefix;
@@ -355,9 +356,10 @@ const NameMap& name_map(Family family) {
   return name_map(Family::timm);  // those that share MAE's names
 }
 
-NativeTensors to_native(const NamedTensors& tensors) {
+NativeTensors to_native(const NamedTensors& tensors, bool class_token) {
   for (const NameMap& map : name_maps())
-    if (const auto prefix = find_prefix(map, tensors)) return translate(map, *prefix, tensors);
+    if (const auto prefix = find_prefix(map, tensors, class_token))
+      return translate(map, *prefix, tensors);
   std::vector<std::string> names;
   for (const auto& [name, unused] : tensors) names.push_back(name);
   fail(ExitCode::checkpoint,

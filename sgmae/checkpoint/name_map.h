@@ -54,10 +54,11 @@ struct NativeTensors {
   std::vector<std::string> left_out;  // names of the file that are no part of the model
 };
 
-// Recognises the layout by its keys and translates. Throws Error(checkpoint), without the file's
-// name: for tensors of no known layout, with those tried and the first names found; for tensors
-// that have no place in the model; for a query, key or value without the other two.
-NativeTensors to_native(const NamedTensors& tensors);
+// Recognises the layout by its keys and translates. `class_token` says whether the model has one,
+// as all have but those of our own files that say otherwise. Throws Error(checkpoint), without the
+// file's name: for tensors of no known layout, with those tried and the first names found; for
+// tensors that have no place in the model; for a query, key or value without the other two.
+NativeTensors to_native(const NamedTensors& tensors, bool class_token = true);
 
 // Native tensors under a family's names. Throws Error(usage), naming the tensor, for what the
 // family has no name for.

@@ -16,8 +16,33 @@ PositionResize position_resize(const ModelFile& file) {
   return file.family == Family::dinov2 ? PositionResize::offset : PositionResize::plain;
 }
 
+at::Tensor fit_to_grid(const std::string& name, const at::Tensor& value, const VitConfig& from,
+                       GridSize to, PositionResize how) {
+  const GridSize grid{from.grid_height(), from.grid_width()};
+  if (grid == to) return value;
+  if (name == "pos_embed" || name == "decoder_pos_embed") {
+    const bool fits =
+        value.dim() == 3 && value.size(1) == from.class_tokens() + grid.rows * grid.cols;
+    return fits ? resize_position_embedding(value, grid, to, how) : value;
+  }
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(from.attention.size()); ++i) {
+    const auto [window, relative] = from.attention_of(i);
+    const std::string attention = str("blocks.", i, ".attn.");
+    if (window > 0 || !name.starts_with(attention)) continue;
+    const std::string table = name.substr(attention.size());
+    if (relative == RelativePosition::decomposed && table == "rel_pos_h")
+      return resize_relative_axis(value, to.rows);
+    if (relative == RelativePosition::decomposed && table == "rel_pos_w")
+      return resize_relative_axis(value, to.cols);
+    if (relative == RelativePosition::bias && table == "relative_position_bias_table")
+      return resize_relative_bias(value, grid, to);
+  }
+  return value;
+}
+
 void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
-  const GridSize from{file.vit.grid_height(), file.vit.grid_width()};
+  const VitConfig before = file.vit;
+  const GridSize from{before.grid_height(), before.grid_width()};
   file.vit.height = height;
   file.vit.width = width;
   if (file.mae) {
@@ -28,13 +53,14 @@ void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
   const GridSize to{file.vit.grid_height(), file.vit.grid_width()};
   if (from == to) return;
   file.info.position_mean = at::Tensor();  // measured at the old positions
-  for (auto& [name, tensor] : file.tensors)
-    if (name == "pos_embed" || name == "decoder_pos_embed") {
-      check(tensor.dim() == 3 && tensor.size(1) == 1 + from.rows * from.cols, ExitCode::checkpoint,
-            file.path.string(), ": tensor '", name, "' is ", shape_text(tensor), ", not one of ",
-            from.rows, "x", from.cols, " patches");
-      tensor = resize_position_embedding(tensor, from, to, position_resize(file));
-    }
+  for (auto& [name, tensor] : file.tensors) {
+    const at::Tensor resized = fit_to_grid(name, tensor, before, to, position_resize(file));
+    const bool position = name == "pos_embed" || name == "decoder_pos_embed";
+    check(!position || !resized.is_same(tensor), ExitCode::checkpoint, file.path.string(),
+          ": tensor '", name, "' is ", shape_text(tensor), ", not one of ", from.rows, "x",
+          from.cols, " patches");
+    tensor = resized;
+  }
 }
 
 void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {

@@ -44,7 +44,13 @@ Vit make_vit(const ModelFile& file);
 // leaves the offset out, and smooths with registers as DINOv2 does.
 PositionResize position_resize(const ModelFile& file);
 
-// Brings a file's position embeddings to another image size, in that way.
+// A parameter of a ViT whose size depends on the grid of patches, brought to another grid: position
+// embeddings in the way named, relative positions of blocks without windows as transformers does.
+// Others, and tensors that do not fit `from`, as they are.
+at::Tensor fit_to_grid(const std::string& name, const at::Tensor& value, const VitConfig& from,
+                       GridSize to, PositionResize how);
+
+// Brings a file's positions to another image size, in that way.
 void resize_input(ModelFile& file, std::int64_t height, std::int64_t width);
 
 // Writes the file's tensors over the parameters of the same names and shapes. Decoder tensors and

@@ -136,6 +136,11 @@ void check_target(const ModelFile& file, Family family, bool decoder) {
   const VitConfig& vit = file.vit;
   const bool plain = !vit.layer_scale && vit.registers == 0;
   const char* const name = name_of(family);
+  check(family == Family::sgmae ||
+            (vit.class_token && vit.position_embedding && vit.final_norm && vit.attention.empty()),
+        ExitCode::usage, "the family ", name,
+        " has no windows and no relative positions, and none of its models is without class token, "
+        "position embedding or final norm; use --to sgmae");
   switch (family) {
     case Family::sgmae:
       return;

@@ -371,6 +371,13 @@ struct Loader::Impl {
   }
 };
 
+LoaderOptions whole_images(LoaderOptions options) {
+  options.fit = Fit::squash;
+  options.shuffle = false;
+  options.drop_last = false;
+  return options;
+}
+
 Loader::Loader(const Source& source, LoaderOptions options)
     : impl_(std::make_unique<Impl>(source, std::move(options))) {}
 Loader::~Loader() = default;

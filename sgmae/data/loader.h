@@ -49,6 +49,9 @@ struct LoaderOptions {
   std::vector<std::int64_t> subset;  // positions of the source to use; empty: all
 };
 
+// The same images whole, squashed to the size, in the source's order, none left out.
+LoaderOptions whole_images(LoaderOptions options);
+
 struct LoaderStats {
   std::int64_t images = 0;      // handed out since start_epoch
   std::int64_t unreadable = 0;  // distinct images found unreadable since construction

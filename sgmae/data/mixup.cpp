@@ -2,6 +2,8 @@
 
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/scalar_tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -46,6 +48,22 @@ void blend(float* one, float* other, std::int64_t values, float lambda) {
     one[i] = a * lambda + b * rest;
     other[i] = b * lambda + a * rest;
   }
+}
+
+// The same in LibTorch's operators.
+at::Tensor soft_cross_entropy_on_device(const at::Tensor& logits, const at::Tensor& target,
+                                        double loss_scale, at::Tensor* dlogits) {
+  const at::Tensor t = target.to(at::kDouble);
+  const at::Tensor log_share = at::log_softmax(logits.to(at::kDouble), 1);
+  if (dlogits) {
+    const at::Tensor mass = t.sum({1}, /*keepdim=*/true);
+    *dlogits = log_share.exp()
+                   .mul_(mass)
+                   .sub_(t)
+                   .mul_(loss_scale / static_cast<double>(logits.size(0)))
+                   .to(at::kFloat);
+  }
+  return t.mul(log_share).sum({1}).mean().neg();
 }
 
 }  // namespace
@@ -120,8 +138,11 @@ at::Tensor soft_targets(const std::vector<std::int64_t>& label, std::int64_t cla
   return target;
 }
 
-double soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
-                          at::Tensor* dlogits) {
+at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
+                              at::Tensor* dlogits) {
+  if (!logits.is_cpu())
+    return soft_cross_entropy_on_device(logits, target.to(logits.device(), /*non_blocking=*/true),
+                                        loss_scale, dlogits);
   const std::int64_t batch = logits.size(0), classes = logits.size(1);
   const float* x = logits.const_data_ptr<float>();
   const float* t = target.const_data_ptr<float>();
@@ -142,7 +163,7 @@ double soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, do
       *d++ = static_cast<float>(loss_scale / static_cast<double>(batch) *
                                 (mass * std::exp(x[k] - largest) / normaliser - t[k]));
   }
-  return sum / static_cast<double>(batch);
+  return at::scalar_tensor(sum / static_cast<double>(batch), at::kDouble);
 }
 
 }  // namespace sgmae

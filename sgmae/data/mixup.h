@@ -44,9 +44,10 @@ double apply_mix(const Mix& mix, at::Tensor& pixels);
 at::Tensor soft_targets(const std::vector<std::int64_t>& label, std::int64_t classes, double lambda,
                         double smoothing);
 
-// Cross-entropy -sum target log softmax(logits), mean over the batch. logits, target [B, classes]
-// fp32. With dlogits: dlogits = loss_scale * d loss / d logits.
-double soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
-                          at::Tensor* dlogits);
+// Cross-entropy -sum target log softmax(logits), mean over the batch: [] fp64. logits, target
+// [B, classes] fp32; the target comes to the device of the logits, where results lie, without
+// waiting for it. With dlogits: dlogits = loss_scale * d loss / d logits.
+at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
+                              at::Tensor* dlogits);
 
 }  // namespace sgmae

@@ -125,18 +125,20 @@ void Source::use_classes_of(const Source& training) {
 }
 
 void declare_data_format(Options& options, DataFormat& format) {
-  options.add("data_format", format,
-              {{"auto", DataFormat::automatic},
-               {"imagefolder", DataFormat::folder},
-               {"list", DataFormat::list},
-               {"idx", DataFormat::idx},
-               {"webdataset", DataFormat::tar},
-               {"ilsvrc", DataFormat::tar},
-               {"cifar", DataFormat::cifar},
-               {"cub", DataFormat::cub},
-               {"inaturalist", DataFormat::inaturalist},
-               {"pack", DataFormat::pack}},
-              "what lies at data_path; auto: told by its files");
+  options
+      .add("data_format", format,
+           {{"auto", DataFormat::automatic},
+            {"imagefolder", DataFormat::folder},
+            {"list", DataFormat::list},
+            {"idx", DataFormat::idx},
+            {"webdataset", DataFormat::tar},
+            {"ilsvrc", DataFormat::tar},
+            {"cifar", DataFormat::cifar},
+            {"cub", DataFormat::cub},
+            {"inaturalist", DataFormat::inaturalist},
+            {"pack", DataFormat::pack}},
+           "what lies at data_path; auto: told by its files")
+      .may_change_on_resume();
 }
 
 std::unique_ptr<Source> open_source(const std::string& data_path, const std::string& split,

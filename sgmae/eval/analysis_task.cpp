@@ -50,10 +50,11 @@ std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count, std::uin
   return chosen;
 }
 
-bool cuts(const SurveyOptions& options) {
-  return std::any_of(options.measures.begin(), options.measures.end(), [](const std::string& m) {
-    return m == "separation" || m == "coverage" || m == "clusters" || m == "tsne" || m == "masks";
-  });
+// The first measure of `wanted` for which `member` is true; null for none.
+const Measure* first_that(bool Measure::*member, const std::set<std::string>& wanted) {
+  for (const Measure& measure : measures())
+    if (measure.*member && wanted.count(measure.name)) return &measure;
+  return nullptr;
 }
 
 // Leaves out what these models cannot give, or says that it was asked for.
@@ -68,11 +69,11 @@ void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisT
   const bool has_run = std::any_of(models.begin(), models.end(), [&](const AnalysedModel& m) {
     return &models[m.last_of_run] != &m;
   });
-  if (!has_run && wanted.count("divergence")) {
-    check(all, ExitCode::usage,
-          "divergence compares a run's checkpoints with its last one; name a run folder with "
-          "several, or several files of one folder");
-    wanted.erase("divergence");
+  while (const Measure* measure = has_run ? nullptr : first_that(&Measure::needs_run, wanted)) {
+    check(all, ExitCode::usage, measure->name,
+          " compares a run's checkpoints with its last one; name a run folder with several, or "
+          "several files of one folder");
+    wanted.erase(measure->name);
   }
 }
 
@@ -195,7 +196,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   load.shuffle = false;
   load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);
-  if (options.center == GuideCenter::position && cuts(options)) {
+  if (options.center == GuideCenter::position && first_that(&Measure::cuts, options.measures)) {
     LoaderOptions some = load;
     some.subset = draw(source->size(), kPositionImages, task.survey.seed);
     Loader loader(*source, some);
@@ -207,6 +208,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
       return more;
     });
   }
+  const Measure* const of_objects = first_that(&Measure::needs_objects, options.measures);
   Survey survey(subjects, options);
   Loader loader(*source, load);
   loader.start_epoch(0);
@@ -216,7 +218,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   std::int64_t kept_images = 0;
   for (Batch batch; loader.next(batch);) {
     std::vector<std::optional<MarkedObjects>> objects;
-    if (options.measures.count("coverage"))
+    if (of_objects)
       for (std::int64_t i = 0; i < batch.size(); ++i)
         objects.push_back(
             read_objects(source->name(batch.index[i]), batch.source_size[i], batch.crop[i]));
@@ -226,11 +228,11 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     kept_images += more > 0 ? more : 0;
     draw_status(str(survey.images(), " images analysed"));
   }
-  if (options.measures.count("coverage") && survey.images_with_objects() == 0) {
-    check(wants_all(task.metrics), ExitCode::data,
-          "coverage needs marked objects, and no image of ", task.data_path,
+  if (of_objects && survey.images_with_objects() == 0) {
+    check(wants_all(task.metrics), ExitCode::data, of_objects->name,
+          " needs marked objects, and no image of ", task.data_path,
           " has a file of boxes (labels/…/NAME.txt) or a mask (masks/…/NAME.png)");
-    info("coverage is left out: no image has boxes or a mask beside it");
+    info(of_objects->name, " is left out: no image has boxes or a mask beside it");
   }
   if (!kept.empty()) analysis.examples = at::cat(kept);
 

@@ -58,12 +58,8 @@ void load_pretrained(const Pretrained& file, Vit& model) {
     check(at::isfinite(value).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
           parameter.name,
           "' holds values that are not finite; its training diverged, use an earlier checkpoint");
-    const bool other_grid =
-        from.grid_height() != to.grid_height() || from.grid_width() != to.grid_width();
-    if (parameter.name == "pos_embed" && other_grid && value.dim() == 3 &&
-        value.size(1) == 1 + from.n_patches())
-      value = resize_position_embedding(value, {from.grid_height(), from.grid_width()},
-                                        {to.grid_height(), to.grid_width()}, file.position_resize);
+    value = fit_to_grid(parameter.name, value, from, {to.grid_height(), to.grid_width()},
+                        file.position_resize);
     if (of_head && value.sizes() != parameter.value.sizes()) {
       head_dropped = true;
       continue;

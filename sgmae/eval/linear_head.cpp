@@ -21,6 +21,7 @@ LinearHead::LinearHead(std::int64_t dim, std::int64_t classes, std::uint64_t see
       batches_(at::zeros({}, at::kLong)) {
   parameters_.push_back({"head.1.weight", at::empty({classes, dim}), at::zeros({classes, dim})});
   parameters_.push_back({"head.1.bias", at::zeros({classes}), at::zeros({classes})});
+  flatten_gradients(parameters_);
   float* weight = parameters_[0].value.mutable_data_ptr<float>();
   Rng rng(seed, 0, 0, Purpose::initialise);
   for (std::int64_t i = 0; i < classes * dim; ++i)

@@ -31,6 +31,7 @@ class LinearHead {
 
   // head.1.weight [classes, D] and head.1.bias [classes].
   std::vector<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
 
   // Sets the statistics [D] with which features are normalised.
   void set_statistics(const at::Tensor& mean, const at::Tensor& variance);

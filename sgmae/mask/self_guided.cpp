@@ -1,97 +1,327 @@
 #include "sgmae/mask/self_guided.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
-#include <cmath>
-#include <vector>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <set>
+#include <utility>
 
-#include "sgmae/base/error.h"
+#include "sgmae/analysis/guide_start.h"
+#include "sgmae/base/log.h"
+#include "sgmae/train/checkpoint.h"
+#include "sgmae/train/signals.h"
 
 namespace sgmae {
+namespace {
 
-SelfGuidedMask::SelfGuidedMask(const MaeConfig& config, const SelfGuidedOptions& options)
-    : rows_(config.grid_height()),
-      columns_(config.grid_width()),
-      n_visible_(visible_count(config.n_patches(), options.mask_ratio)),
-      options_(options),
-      random_(config.n_patches(), options.mask_ratio, options.seed) {
-  check_hints(options.hints, config.n_patches(), n_visible_);
+using nlohmann::json;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+constexpr std::int64_t position_sample_size = 4096;
+
+GuideOptions guide_options(const SelfGuidedOptions& options, const MaskContext& context) {
+  GuideOptions guide = options.guide;
+  guide.mask_ratio = context.mask_ratio;
+  guide.seed = context.seed;
+  guide_tap(context.model.config(), guide);  // refuses a layer that does not exist
+  return guide;
 }
 
-void SelfGuidedMask::start(std::int64_t epoch, std::shared_ptr<const RelevanceMaps> maps) {
-  SGMAE_ASSERT(maps != nullptr && epoch >= 0);
-  const MapInfo& info = maps->info();
-  check(info.rows == rows_ && info.columns == columns_, ExitCode::checkpoint,
-        "the relevance maps are for ", info.rows, " x ", info.columns,
-        " patches, but the model has ", rows_, " x ", columns_,
-        "; remove the map file to have it made anew");
-  start_ = epoch;
-  maps_ = std::move(maps);
-  model_ = nullptr;
+std::string maps_name(std::int64_t epoch) {
+  return str("relevance-", epoch, ".safetensors");
 }
 
-void SelfGuidedMask::start(std::int64_t epoch, const Mae& model, const GuideOptions& options,
-                           const at::Tensor& position_mean) {
-  SGMAE_ASSERT(epoch >= 0);
-  start_ = epoch;
-  maps_ = nullptr;
-  model_ = &model;
-  guide_ = options;
-  position_mean_ = position_mean;
+std::optional<std::int64_t> parse_maps_name(const std::string& file) {
+  long long epoch = 0;
+  if (std::sscanf(file.c_str(), "relevance-%lld", &epoch) != 1 || file != maps_name(epoch))
+    return std::nullopt;
+  return epoch;
 }
 
-bool SelfGuidedMask::started(std::int64_t epoch) const {
-  return start_ >= 0 && epoch >= start_;
+}  // namespace
+
+void SelfGuidedOptions::declare(Options& o) {
+  o.add(
+      "guide_start", guide_start,
+      "first epoch (from 0) of informed masks; auto: by the exploitation rate; empty: epochs / 8");
+  declare_guide(o, guide);
+  o.add("guide_target", guide_target,
+        {{"object", GuideTarget::object},
+         {"background", GuideTarget::background},
+         {"alternate", GuideTarget::alternate}},
+        "cluster to hide; alternate: object and background by turns, epoch by epoch");
+  o.add("hint_ratio", hints.ratio,
+        "hint patches at the start of guidance, as a share of all patches");
+  o.add("hint_strategy", hints.strategy,
+        {{"random", HintStrategy::random},
+         {"similarity", HintStrategy::similarity},
+         {"none", HintStrategy::none}},
+        "how hints are drawn from the patches to be masked");
+  o.add("hint_decay", hints.decay,
+        {{"none", HintDecay::none},
+         {"linear", HintDecay::linear},
+         {"cosine", HintDecay::cosine},
+         {"quadratic", HintDecay::quadratic}},
+        "law by which the hint ratio falls to the end of the run");
+  o.add("hint_floor", hints.floor, "hint patches that stay to the end");
+  o.add("mask_source", mask_source,
+        {{"stored", MaskSource::stored}, {"online", MaskSource::online}},
+        "stored: relevance maps made in one pass; online: from the present model at every step");
+  o.add("mask_refresh_epochs", mask_refresh_epochs,
+        "epochs between new stored maps; 0: made once (paper)");
 }
 
-at::Tensor SelfGuidedMask::batch_relevance(const Batch& batch) {
-  if (model_ != nullptr) {
-    const Guide guide = make_guide(*model_, batch.pixels, guide_, position_mean_, batch.index);
-    online_bias_.add(guide.object_side, guide.degenerate);
-    return guide.relevance.to(at::kCPU).contiguous();
+GuideStart SelfGuidedOptions::start(std::int64_t epochs) const {
+  if (guide_start == "auto") return {.automatic = true};
+  if (guide_start.empty()) return {.epoch = epochs / 8};
+  char* end = nullptr;
+  const long epoch = std::strtol(guide_start.c_str(), &end, 10);
+  sgmae::check(*end == '\0' && epoch >= 0, ExitCode::usage, "guide_start: '", guide_start,
+               "' is neither an epoch (from 0) nor auto");
+  return {.epoch = epoch};
+}
+
+void SelfGuidedOptions::check(bool probed) const {
+  need(mask_refresh_epochs >= 0,
+       str("mask_refresh_epochs must not be negative, but is ", mask_refresh_epochs));
+  need(hints.ratio >= 0 && hints.ratio < 1,
+       str("hint_ratio must lie in 0 .. 1, not be ", hints.ratio));
+  need(hints.floor >= 0, str("hint_floor must not be negative, but is ", hints.floor));
+  need(!start(0).automatic || probed,
+       "guide_start = auto needs the exploitation rate; set probe_images to 64 or more");
+}
+
+std::int64_t SelfGuidedOptions::random_epochs(std::int64_t epochs) const {
+  const GuideStart begins = start(epochs);
+  return begins.automatic ? 0 : std::min(begins.epoch, epochs);
+}
+
+std::unique_ptr<MaskStrategyOptions> SelfGuidedOptions::clone() const {
+  return std::make_unique<SelfGuidedOptions>(*this);
+}
+
+std::unique_ptr<MaskStrategy> SelfGuidedOptions::make(const MaskContext& context) const {
+  return std::make_unique<SelfGuided>(*this, context);
+}
+
+SelfGuided::SelfGuided(const SelfGuidedOptions& options, const MaskContext& context)
+    : options_(options),
+      context_(context),
+      guide_(guide_options(options, context)),
+      planner_(fresh_planner()) {}
+
+GuidedPlanner SelfGuided::fresh_planner() const {
+  return GuidedPlanner(context_.model.config(), {.target = options_.guide_target,
+                                                 .hints = options_.hints,
+                                                 .mask_ratio = context_.mask_ratio,
+                                                 .epochs = context_.epochs,
+                                                 .seed = context_.seed});
+}
+
+bool SelfGuided::is_online() const {
+  return start_ && options_.mask_source == MaskSource::online;
+}
+
+NextBatch SelfGuided::images(std::vector<std::int64_t> subset) const {
+  LoaderOptions options = whole_images(context_.loader);
+  options.subset = std::move(subset);
+  auto loader = std::make_shared<Loader>(context_.source, options);
+  loader->start_epoch(0);
+  return [loader](Batch& batch) {
+    if (stop_requested()) throw StopRequested();
+    return loader->next(batch);
+  };
+}
+
+MaskPlan SelfGuided::plan(const Batch& batch, std::int64_t epoch) {
+  return planner_.plan(batch, epoch);
+}
+
+EpochStart SelfGuided::before_epoch(std::int64_t epoch) {
+  const auto start_before = start_, maps_before = maps_epoch_;
+  if (!start_) decide_start(epoch);
+  if (!start_) return {};
+  const std::int64_t refresh = options_.mask_refresh_epochs;
+  const bool due =
+      !maps_epoch_ || (refresh > 0 && *maps_epoch_ < epoch && (epoch - *start_) % refresh == 0);
+  EpochStart begins{.save_now = due};
+  if (!start_before)
+    begins.news.push_back(str("guidance began at epoch ", epoch, " because ", reason_));
+  if (due) {
+    try {
+      maps_epoch_ = epoch;
+      if (const std::string found = make_maps(epoch, context_.model); !found.empty())
+        begins.news.push_back(found);
+    } catch (...) {  // interrupted: the epoch begins anew when the run goes on
+      start_ = start_before;
+      maps_epoch_ = maps_before;
+      throw;
+    }
   }
-  const std::int64_t n = rows_ * columns_;
-  at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
-  float* const to = relevance.data_ptr<float>();
-  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::vector<float> seen =
-          sample_map(maps_->map(batch.index[i]), rows_, columns_, batch.crop[i],
-                     batch.source_size[i], batch.flipped[i] != 0);
-      std::copy(seen.begin(), seen.end(), to + i * n);
-    }
-  });
-  return relevance;
+  begins.losses_do_not_compare =
+      epoch >= *start_ && (epoch == maps_epoch_ || options_.guide_target == GuideTarget::alternate);
+  return begins;
 }
 
-MaskPlan SelfGuidedMask::plan(const Batch& batch, std::int64_t epoch) {
-  if (!started(epoch)) return random_.plan(batch, epoch);
+void SelfGuided::decide_start(std::int64_t epoch) {
+  const GuideStart wanted = options_.start(context_.epochs);
+  const GuideStartVerdict verdict =
+      context_.probe ? context_.probe->verdict() : GuideStartVerdict{};
+  if (wanted.automatic ? !verdict.epoch : epoch < wanted.epoch) return;
+  const std::string automatic =
+      context_.probe ? "; the automatic rule says: " + verdict.reason : std::string();
+  reason_ = wanted.automatic ? verdict.reason
+            : options_.guide_start.empty()
+                ? str("that is one eighth of the run", automatic)
+                : str("guide_start is ", options_.guide_start, automatic);
+  start_ = epoch;
+}
 
-  const at::Tensor relevance = batch_relevance(batch);
-  const std::int64_t n = rows_ * columns_;
-  const std::int64_t n_hints = hint_count(options_.hints, n, epoch, start_, options_.epochs);
-  const GuideTarget target = target_in_epoch(options_.target, epoch, start_);
-  MaskPlan plan{at::empty({batch.size(), n}, at::kLong), n_visible_};
-  std::vector<std::uint8_t> degenerate(batch.size(), 0);
-  std::int64_t* const orders = plan.order.data_ptr<std::int64_t>();
-  const float* const scores = relevance.data_ptr<float>();
-  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::span<const float> row(scores + i * n, n);
-      const std::span<std::int64_t> order(orders + i * n, n);
-      if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); })) {
-        informed_order(row, n_visible_, n_hints, options_.hints.strategy, target,
-                       Rng(options_.seed, epoch, batch.index[i], Purpose::hint), order);
-      } else {
-        random_order(Rng(options_.seed, epoch, batch.index[i], Purpose::mask), order);
-        degenerate[i] = 1;
-      }
-    }
-  });
-  degenerate_ += std::count(degenerate.begin(), degenerate.end(), 1);
-  return plan;
+fs::path SelfGuided::maps_path() const {
+  return context_.folder.maps() / maps_name(*maps_epoch_);
+}
+
+MapInfo SelfGuided::maps_info(const std::string& hash) const {
+  return {.images = context_.source.size(),
+          .rows = context_.model.config().grid_height(),
+          .columns = context_.model.config().grid_width(),
+          .model_hash = hash,
+          .epoch = *maps_epoch_,
+          .tap = guide_tap(context_.model.config(), guide_),
+          .center = guide_.center,
+          .object = guide_.object};
+}
+
+// Position means and, where masks are stored, maps; from `model`, which has finished `epoch`
+// epochs.
+std::string SelfGuided::make_maps(std::int64_t epoch, const Mae& model) {
+  maps_hash_ = model_hash(model);
+  if (guide_.center == GuideCenter::position) {
+    const auto sample =
+        position_sample(context_.source.size(), position_sample_size, context_.seed, epoch);
+    position_mean_ = estimate_position_mean(model, guide_, images(sample));
+  }
+  std::string found;
+  if (options_.mask_source == MaskSource::stored) {
+    const auto progress = [&](std::int64_t done) {
+      draw_status(str("relevance maps: ", done, "/", context_.source.size(), " images"));
+    };
+    const RelevancePassStats stats = make_relevance_maps(
+        model, guide_, position_mean_, images({}), maps_path(), maps_info(maps_hash_), progress);
+    found = str("relevance maps of ", stats.images, " images in ", fixed(stats.seconds, 1),
+                " s: position bias ", fixed(stats.position_bias, 4), " (",
+                fixed(stats.bias_by_chance, 4), " by chance), object share ",
+                fixed(stats.object_share, 2), ", ", stats.degenerate, " without guidance, ",
+                stats.exact_solves, " left to the exact solver");
+    pass_ = {{"position_bias", stats.position_bias},
+             {"object_share", stats.object_share},
+             {"degenerate", stats.degenerate},
+             {"seconds", stats.seconds}};
+  }
+  open_maps();
+  return found;
+}
+
+bool SelfGuided::needs_checkpoint(const CheckpointName& name) const {
+  return name.step == 0 && maps_epoch_ == name.epoch;
+}
+
+// A checkpoint's masks come from the newest maps made up to its epoch. Later ones are left of a run
+// that was rolled back, and would be made again.
+void SelfGuided::checkpoints_left(const std::vector<CheckpointName>& left) {
+  const fs::path folder = context_.folder.maps();
+  std::set<std::int64_t> made;
+  std::error_code ignored;  // a folder that is not there has no maps
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (const auto epoch = parse_maps_name(entry.path().filename().string())) made.insert(*epoch);
+  std::set<std::int64_t> needed;
+  if (maps_epoch_) needed.insert(*maps_epoch_);
+  for (const CheckpointName& name : left)
+    if (const auto later = made.upper_bound(name.epoch); later != made.begin())
+      needed.insert(*std::prev(later));
+  for (const std::int64_t epoch : made)
+    if (needed.count(epoch) == 0) fs::remove(folder / maps_name(epoch));
+}
+
+void SelfGuided::open_maps() {
+  if (options_.mask_source == MaskSource::online) {
+    planner_.start(*start_, context_.model, guide_, position_mean_);
+    return;
+  }
+  const auto maps = std::make_shared<const RelevanceMaps>(maps_path());
+  check_maps(maps->info(), maps_info(maps_hash_), maps_path());
+  planner_.start(*start_, maps);
+}
+
+ordered_json SelfGuided::after_epoch(std::int64_t) {
+  if (is_online()) report_online();
+  ordered_json entries = ordered_json::object();
+  if (start_) entries["guide_start"] = *start_;
+  if (maps_epoch_ && !pass_.is_null()) {
+    entries["mask_position_bias"] = pass_["position_bias"];
+    entries["mask_object_share"] = pass_["object_share"];
+    entries["mask_degenerate"] = pass_["degenerate"];
+  }
+  return entries;
+}
+
+// A stored pass reports when it is made; this is its counterpart, over the epoch's batches.
+void SelfGuided::report_online() {
+  const PositionBias bias = std::exchange(planner_.online_bias(), {});
+  const bool followed = !pass_.is_null() && pass_.at("follows_position").get<bool>();
+  if (bias.follows_position() && !followed) warn_of_position(bias, guide_.object);
+  pass_ = {{"position_bias", bias.value()},
+           {"object_share", bias.object_share()},
+           {"degenerate", bias.degenerate()},
+           {"follows_position", bias.follows_position()}};
+}
+
+json SelfGuided::description() const {
+  json described = json::object();
+  if (start_) described["start"] = *start_;
+  return described;
+}
+
+TaskState SelfGuided::state() const {
+  json state{{"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}};
+  if (start_) state["start"] = *start_;
+  if (maps_epoch_) state["maps_epoch"] = *maps_epoch_;
+  if (is_online()) state["online_bias"] = planner_.online_bias().state();
+  NamedTensors tensors;
+  if (position_mean_.defined()) tensors.emplace_back(position_mean_name, position_mean_);
+  return {state, tensors};
+}
+
+void SelfGuided::restore(const json& state, const TensorFile& file) {
+  // A run whose masks were random so far, of another strategy too, says nothing of these.
+  reason_ = state.value("reason", "");
+  maps_hash_ = state.value("maps_hash", "");
+  pass_ = state.value("pass", json());
+  start_ = state.contains("start") ? std::optional<std::int64_t>(state["start"]) : std::nullopt;
+  maps_epoch_ = state.contains("maps_epoch") ? std::optional<std::int64_t>(state["maps_epoch"])
+                                             : std::nullopt;
+  const at::Tensor* mean = file.find(position_mean_name);
+  position_mean_ = mean ? *mean : at::Tensor();
+  planner_ = fresh_planner();  // one that has not started
+  if (is_online()) planner_.online_bias().restore(state.at("online_bias"));
+  if (!maps_epoch_) return;
+  if (options_.mask_source == MaskSource::online || fs::exists(maps_path())) {
+    open_maps();
+    return;
+  }
+  const fs::path made_from = context_.folder.checkpoints() / CheckpointName{*maps_epoch_, 0}.file();
+  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(), " is lost, and so is ",
+        made_from.string(), " from which it could be made again; restore either, or start anew");
+  warn(maps_path().string(), " is lost; making it again from ", made_from.string());
+  const std::string hash = maps_hash_;
+  LoadedMae loaded = load_mae(made_from);
+  place(loaded.model, context_.compute);
+  info(make_maps(*maps_epoch_, loaded.model));
+  check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
+        " is not the model that made the lost maps; restore ", maps_path().string(),
+        " or start anew");
 }
 
 }  // namespace sgmae

@@ -1,67 +1,97 @@
-// Self-guided masking: random before guidance starts, informed by the model itself afterwards.
+// Self-guided masking over a run (paper, section 4): the epoch in which guidance begins, the passes
+// that make relevance maps, and the plans made from them.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
 
-#include "sgmae/mask/guide.h"
-#include "sgmae/mask/informed.h"
-#include "sgmae/mask/options.h"
-#include "sgmae/mask/relevance_map.h"
+#include "sgmae/mask/guided_planner.h"
 #include "sgmae/mask/relevance_pass.h"
 #include "sgmae/mask/strategy.h"
 
 namespace sgmae {
 
-struct SelfGuidedOptions {
-  GuideTarget target = GuideTarget::object;
-  HintOptions hints = {};
-  double mask_ratio = 0.75;
-  std::int64_t epochs = 400;  // of the whole run; hints decay towards its end
-  std::uint64_t seed = 0;
+// When guidance begins: at `epoch` (from 0), or where the exploitation rate says so.
+struct GuideStart {
+  bool automatic = false;
+  std::int64_t epoch = 0;
 };
 
-// Until start() every mask is random (the same masks as RandomMask with that seed). No mask depends
-// on what came before: a resumed run calls start() again with the same epoch and the same map file.
-class SelfGuidedMask : public MaskStrategy {
+struct SelfGuidedOptions : MaskStrategyOptions {
+  std::string guide_start;  // "": epochs / 8; an epoch (from 0); or "auto"
+  GuideTarget guide_target = GuideTarget::object;
+  GuideOptions guide;  // guide_part, _layer, _features, _center, _object
+  HintOptions hints;   // hint_ratio, hint_strategy, hint_decay, hint_floor
+  MaskSource mask_source = MaskSource::stored;
+  std::int64_t mask_refresh_epochs = 0;  // 0: maps are made once
+
+  // Of a run of `epochs`. Throws Error(usage) for what is neither an epoch nor "auto".
+  GuideStart start(std::int64_t epochs) const;
+
+  std::unique_ptr<MaskStrategyOptions> clone() const override;
+  void declare(Options& options) override;
+  void check(bool probed) const override;
+  std::int64_t random_epochs(std::int64_t epochs) const override;
+  std::unique_ptr<MaskStrategy> make(const MaskContext& context) const override;
+};
+
+class SelfGuided : public MaskStrategy {
  public:
-  // Throws Error(usage) for options that check_hints refuses.
-  SelfGuidedMask(const MaeConfig& config, const SelfGuidedOptions& options);
+  // Throws Error(usage) for a layer that does not exist and hints that do not fit.
+  SelfGuided(const SelfGuidedOptions& options, const MaskContext& context);
 
-  // From `epoch` on (inclusive) masks come from stored maps. Call again with newer maps to refresh
-  // them; `epoch` stays that of the first start, from which hints decay and targets alternate.
-  // Throws Error(checkpoint) when the maps have another patch grid.
-  void start(std::int64_t epoch, std::shared_ptr<const RelevanceMaps> maps);
-  // From `epoch` on masks come from the model's present look at each batch. `model` must outlive
-  // this.
-  void start(std::int64_t epoch, const Mae& model, const GuideOptions& options,
-             const at::Tensor& position_mean = {});
-
-  bool started(std::int64_t epoch) const;
   MaskPlan plan(const Batch& batch, std::int64_t epoch) override;
 
-  // Masks made at random after the start because their image is degenerate.
-  std::int64_t degenerate_count() const { return degenerate_; }
+  // Starts guidance or renews the maps where it is time, and then wants the weights saved that made
+  // them. Losses do not compare where masks are of another kind than in the epoch before: start,
+  // renewed maps, object and background by turns.
+  EpochStart before_epoch(std::int64_t epoch) override;
+  nlohmann::ordered_json after_epoch(std::int64_t epoch) override;
 
-  // Without stored maps: where the object sides of images planned so far lay, on their crops. The
-  // caller clears or restores it.
-  PositionBias& online_bias() { return online_bias_; }
+  // restore() opens the maps again; where they are lost it makes them from the checkpoint of the
+  // same epoch, and throws Error(checkpoint) when that is lost too.
+  TaskState state() const override;
+  void restore(const nlohmann::json& state, const TensorFile& file) override;
+
+  // The weights that made the present maps stay, as do maps that a checkpoint at the beginning of,
+  // or inside, an epoch needs to go on from it.
+  bool needs_checkpoint(const CheckpointName& name) const override;
+  void checkpoints_left(const std::vector<CheckpointName>& left) override;
+
+  nlohmann::json description() const override;
+  at::Tensor position_mean() const override { return position_mean_; }  // undefined where not used
+  std::optional<std::int64_t> guide_start() const override { return start_; }
+  std::string guide_reason() const override { return reason_; }
+  // The epoch whose beginning weights made the present maps.
+  std::optional<std::int64_t> maps_epoch() const { return maps_epoch_; }
 
  private:
-  at::Tensor batch_relevance(const Batch& batch);  // [B, N] fp32
+  void decide_start(std::int64_t epoch);
+  // Returns what there is to say of them.
+  std::string make_maps(std::int64_t epoch, const Mae& model);
+  void open_maps();
+  bool is_online() const;  // guidance has begun, from the present model
+  void report_online();
+  NextBatch images(std::vector<std::int64_t> subset) const;
+  GuidedPlanner fresh_planner() const;
+  std::filesystem::path maps_path() const;
+  MapInfo maps_info(const std::string& hash) const;
 
-  std::int64_t rows_, columns_, n_visible_;
   SelfGuidedOptions options_;
-  RandomMask random_;
-  std::int64_t start_ = -1;  // not started
-  std::shared_ptr<const RelevanceMaps> maps_;
-  const Mae* model_ = nullptr;
-  GuideOptions guide_;
-  at::Tensor position_mean_;
-  std::int64_t degenerate_ = 0;
-  PositionBias online_bias_;
+  MaskContext context_;
+  GuideOptions guide_;  // as `make_guide` takes it
+  GuidedPlanner planner_;
+
+  std::optional<std::int64_t> start_;       // epoch in which guidance began
+  std::string reason_;                      // why it began then
+  std::optional<std::int64_t> maps_epoch_;  // when the present maps (or position means) were made
+  std::string maps_hash_;                   // of the weights that made them
+  at::Tensor position_mean_;                // [N, D]
+  nlohmann::json pass_;                     // what the last pass found
 };
 
 }  // namespace sgmae

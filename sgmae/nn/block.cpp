@@ -57,13 +57,21 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
   Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
-  const at::Tensor qkv = block.qkv.forward(norm.y).view({batch, tokens, 3, dim});
-  Attended attended = attention(qkv, block.heads);
-  if (wants("attention")) taps->put(name + "attention", attention_weights(qkv, block.heads));
-  if (wants("attention_out")) taps->put(name + "attention_out", attended.out.to(at::kFloat));
-  if (wants("key")) taps->put(name + "key", qkv.select(2, 1).to(at::kFloat).contiguous());
+  const AttentionShape& around = block.attention;
+  const at::Tensor together = into_windows(norm.y, around);
+  const at::Tensor qkv = block.qkv.forward(together).view(
+      {batch * around.windows(), together.size(0) / (batch * around.windows()), 3, dim});
+  Attended attended = attention(qkv, around);
+  const at::Tensor out = from_windows(attended.out.view({-1, dim}), around);  // [B*n, D]
+  if (wants("attention")) taps->put(name + "attention", attention_weights(qkv, around));
+  if (wants("attention_out"))
+    taps->put(name + "attention_out", out.to(at::kFloat).view({batch, tokens, dim}));
+  if (wants("key"))
+    taps->put(name + "key", from_windows(qkv.select(2, 1).reshape({-1, dim}), around)
+                                .to(at::kFloat)
+                                .view({batch, tokens, dim}));
 
-  const at::Tensor branch = block.proj.forward(attended.out.view({batch * tokens, dim}));
+  const at::Tensor branch = block.proj.forward(out);
   stream = {norm.sum, scaled(branch, block.scale1, drop_path, shape)};
   if (trace)
     *trace = {std::move(norm), qkv, std::move(attended), block.scale1 ? branch : at::Tensor(),
@@ -109,12 +117,14 @@ void attention_backward(Block& block, const StreamShape& shape, const AttentionT
   const auto [batch, tokens, dim, eps, type] = shape;
   const at::Tensor d =
       scaled_backward(dx.to(type), block.scale1, trace.drop_path, trace.branch, shape);
-  block.proj.add_gradients(d, trace.attended.out.view({batch * tokens, dim}));
-  const at::Tensor dattended = block.proj.input_gradient(d).view({batch, tokens, dim});
-  const at::Tensor dqkv = attention_backward(dattended, trace.qkv, trace.attended, block.heads)
-                              .view({batch * tokens, 3 * dim});
-  block.qkv.add_gradients(dqkv, trace.norm.y);
-  block.norm1.backward(block.qkv.input_gradient(dqkv), trace.norm, dx);
+  const AttentionShape& around = block.attention;
+  block.proj.add_gradients(d, from_windows(trace.attended.out.view({-1, dim}), around));
+  const at::Tensor dattended =
+      into_windows(block.proj.input_gradient(d), around).view(trace.attended.out.sizes());
+  const at::Tensor dqkv =
+      attention_backward(dattended, trace.qkv, trace.attended, around).view({-1, 3 * dim});
+  block.qkv.add_gradients(dqkv, into_windows(trace.norm.y, around));
+  block.norm1.backward(from_windows(block.qkv.input_gradient(dqkv), around), trace.norm, dx);
 }
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

@@ -6,8 +6,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <string>
 
+#include "sgmae/nn/attention.h"
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/parameter.h"
 #include "sgmae/nn/products.h"
@@ -52,11 +54,12 @@ struct Stream {
 struct Block {
   LayerNorm norm1;
   Linear qkv, proj;
+  AttentionShape attention;
   Parameter* scale1 = nullptr;  // [D] LayerScale of the attention branch; null for none
   LayerNorm norm2;
   Linear fc1, fc2;
-  Parameter* scale2 = nullptr;  // [D] of the MLP branch
-  std::int64_t heads = 1;
+  Parameter* scale2 = nullptr;      // [D] of the MLP branch
+  std::span<Parameter> parameters;  // all of the above
 
   void prepare(at::ScalarType type) {
     for (Linear* layer : {&qkv, &proj, &fc1, &fc2}) layer->prepare(type);
@@ -72,7 +75,7 @@ struct DropPath {
 // What the backward pass needs of a forward pass.
 struct AttentionTrace {
   Normed norm;
-  at::Tensor qkv;  // [B, n, 3, D]
+  at::Tensor qkv;  // [B, n, 3, D]; with windows [B*windows, S*S, 3, D], and so is attended
   Attended attended;
   at::Tensor branch;     // [B*n, D] before LayerScale; undefined without it
   at::Tensor drop_path;  // [B] or undefined

@@ -48,6 +48,25 @@ void check_size(const VitSize& size, const std::string& part) {
         " is not a multiple of 4, which the 2-D sine-cosine position embedding needs");
 }
 
+// Windows and offsets are those of a grid, in which class token and registers have no place. Only
+// BEiT's table has entries for a class token.
+void check_attention(const VitConfig& config) {
+  const auto blocks = static_cast<std::int64_t>(config.attention.size());
+  check(blocks == 0 || blocks == config.size.depth, ExitCode::usage, "attention is set for ",
+        blocks, " blocks of ", config.size.depth, "; set it for all of them or for none");
+  for (std::int64_t i = 0; i < blocks; ++i) {
+    const auto [window, relative] = config.attention_of(i);
+    check(window >= 0, ExitCode::usage, "block ", i, " has a window of ", window,
+          "; give its side in patches, or 0 for none");
+    const bool table = window == 0 && relative == RelativePosition::bias;
+    const bool plain = window == 0 && relative == RelativePosition::none;
+    check(plain || (config.registers == 0 && (table || !config.class_token)), ExitCode::usage,
+          "block ", i, " has ", window > 0 ? "windows" : "relative positions", ", in which ",
+          config.registers > 0 ? "registers have" : "a class token has",
+          " no place; use a model without ", config.registers > 0 ? "registers" : "class token");
+  }
+}
+
 }  // namespace
 
 // [mae_]vit_<size>[_patch<P>][_<input>][.mae]
@@ -101,6 +120,10 @@ void check_config(const VitConfig& config) {
   check_size(config.size, "");
   check_positive(config.mlp_hidden, "mlp_hidden");
   SGMAE_ASSERT(config.registers >= 0 && config.classes >= 0);
+  check_attention(config);
+  check(config.class_token || config.pooling != Pooling::cls || config.classes == 0,
+        ExitCode::usage,
+        "the head looks at the class token, and this model has none; pool the mean of the patches");
 }
 
 void check_config(const MaeConfig& config) {

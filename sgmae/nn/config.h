@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sgmae {
 
@@ -22,6 +23,23 @@ inline const char* name_of(Precision precision) {
 // mean of the patch tokens after the final norm.
 enum class Pooling { cls, mean, normed_mean };
 
+// What attention adds to the logit of a query and a key for the offset between their patches.
+enum class RelativePosition {
+  none,
+  decomposed,  // q . R_h[rows apart] + q . R_w[columns apart] (ViTDet; MViTv2, eq. 4)
+  bias         // a learned number for each head and offset (BEiT)
+};
+
+struct BlockAttention {
+  // Side, in patches, of the windows within which tokens attend to each other. Where the grid ends
+  // in the middle of one, it is filled up with zeros after the norm, and these are attended to as
+  // well (ViTDet). 0: every token attends to every other.
+  std::int64_t window = 0;
+  RelativePosition relative_position = RelativePosition::none;
+
+  bool operator==(const BlockAttention&) const = default;
+};
+
 struct VitConfig {
   std::int64_t height = 224, width = 224, channels = 3;
   std::int64_t patch_size = 16;
@@ -30,6 +48,10 @@ struct VitConfig {
   double layer_norm_eps = 1e-6;
   bool layer_scale = false;    // DINOv2: each branch is multiplied by a learned vector
   std::int64_t registers = 0;  // DINOv2: tokens between CLS and patches without a position
+  bool class_token = true;
+  bool position_embedding = true;         // a learned or fixed vector for each place
+  bool final_norm = true;                 // after the last block; with Pooling::mean there is none
+  std::vector<BlockAttention> attention;  // one entry per block; empty: BlockAttention{} in all
   Pooling pooling = Pooling::cls;
   std::int64_t classes = 0;      // 0: no head
   bool batch_norm_head = false;  // MAE's linear probe: BatchNorm without affine before the head
@@ -38,7 +60,12 @@ struct VitConfig {
   std::int64_t grid_width() const { return width / patch_size; }
   std::int64_t n_patches() const { return grid_height() * grid_width(); }
   std::int64_t patch_values() const { return patch_size * patch_size * channels; }
-  std::int64_t prefix_tokens() const { return 1 + registers; }
+  std::int64_t class_tokens() const { return class_token ? 1 : 0; }
+  std::int64_t prefix_tokens() const { return class_tokens() + registers; }
+  bool has_final_norm() const { return final_norm && pooling != Pooling::mean; }
+  BlockAttention attention_of(std::int64_t block) const {
+    return attention.empty() ? BlockAttention{} : attention[static_cast<std::size_t>(block)];
+  }
 };
 
 struct MaeConfig {

@@ -11,9 +11,10 @@
 namespace sgmae {
 
 // For each of `depth` blocks what the branches of the images `index` [B] are multiplied by. An
-// image's draws depend on (seed, epoch, index) alone. Empty for rate 0. `rate` is in [0, 1).
+// image's draws depend on (seed, epoch, index) alone. Empty for rate 0. `rate` is in [0, 1). Drawn
+// on the CPU and brought to `device` together.
 std::vector<DropPath> draw_drop_path(std::uint64_t seed, std::uint64_t epoch,
                                      const std::vector<std::int64_t>& index, std::int64_t depth,
-                                     double rate);
+                                     double rate, at::Device device = at::kCPU);
 
 }  // namespace sgmae

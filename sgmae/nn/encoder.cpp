@@ -34,21 +34,23 @@ std::size_t depth_of(const Taps& taps, std::size_t depth) {
   return depth;
 }
 
-// x [B*(1+n), D] with the registers [1, R, D] put behind each image's CLS.
-at::Tensor insert_registers(const at::Tensor& x, std::int64_t batch, const at::Tensor& registers) {
+// x [B*(cls+n), D] with the registers [1, R, D] put behind each image's class token, cls = 0 or 1.
+at::Tensor insert_registers(const at::Tensor& x, std::int64_t batch, std::int64_t cls,
+                            const at::Tensor& registers) {
   const at::Tensor tokens = x.view({batch, -1, x.size(1)});
-  return at::cat({tokens.narrow(1, 0, 1), registers.expand({batch, -1, -1}),
-                  tokens.narrow(1, 1, tokens.size(1) - 1)},
+  return at::cat({tokens.narrow(1, 0, cls), registers.expand({batch, -1, -1}),
+                  tokens.narrow(1, cls, tokens.size(1) - cls)},
                  1)
       .view({-1, x.size(1)});
 }
 
 // The inverse for gradients: adds the registers' to `grad`, returns the others.
-at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, at::Tensor& grad) {
+at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, std::int64_t cls,
+                          at::Tensor& grad) {
   const std::int64_t n = grad.size(1);
   const at::Tensor tokens = dx.view({batch, -1, dx.size(1)});
-  grad.add_(tokens.narrow(1, 1, n).sum(0, /*keepdim=*/true));
-  return at::cat({tokens.narrow(1, 0, 1), tokens.narrow(1, 1 + n, tokens.size(1) - 1 - n)}, 1)
+  grad.add_(tokens.narrow(1, cls, n).sum(0, /*keepdim=*/true));
+  return at::cat({tokens.narrow(1, 0, cls), tokens.narrow(1, cls + n, tokens.size(1) - cls - n)}, 1)
       .view({-1, dx.size(1)});
 }
 
@@ -57,9 +59,11 @@ at::Tensor take_registers(const at::Tensor& dx, std::int64_t batch, at::Tensor& 
 void Encoder::add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init) {
   config_ = config;
   const std::int64_t dim = config.size.dim;
-  cls_token_ = init.normal("cls_token", {1, 1, dim}, 0.02);
+  if (config.class_token) cls_token_ = init.normal("cls_token", {1, 1, dim}, 0.02);
   if (config.registers > 0) registers_ = init.normal("reg_token", {1, config.registers, dim}, 0.02);
+  if (!config.position_embedding) return;
   at::Tensor table = sincos_position_embedding(config.grid_height(), config.grid_width(), dim);
+  if (!config.class_token) table = table.narrow(1, 1, config.n_patches()).contiguous();
   pos_embed_ = train_pos_embed ? init.trained("pos_embed", std::move(table))
                                : init.fixed("pos_embed", std::move(table));
 }
@@ -72,8 +76,8 @@ void Encoder::add_layers(Initialiser& init) {
   // MAE leaves this bias at the convolution's default, U(+-1/sqrt(fan_in)).
   patch_embed_.bias =
       init.uniform("patch_embed.proj.bias", {dim}, 1.0 / std::sqrt(static_cast<double>(fan_in)));
-  blocks_ = init.blocks("blocks.", config_.size, config_.mlp_hidden, config_.layer_scale);
-  if (config_.pooling != Pooling::mean) norm_ = init.layer_norm("norm", dim);
+  blocks_ = init.blocks("blocks.", config_);
+  if (config_.has_final_norm()) norm_ = init.layer_norm("norm", dim);
   parameters_changed();
 }
 
@@ -92,35 +96,55 @@ StreamShape Encoder::shape(const MaskPlan& plan) const {
           config_.layer_norm_eps, type_};
 }
 
-Stream Encoder::run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan,
-                           std::size_t depth, EncoderTrace* trace, Taps* taps) const {
+// embedded [B*n_visible, D] activations -> [B*(cls+n_visible), D] fp32, each with its position.
+at::Tensor Encoder::placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const {
+  if (cls_token_ && pos_embed_)
+    return embed_tokens(embedded, plan.order, plan.n_visible, cls_token_->value, pos_embed_->value);
+  const std::int64_t batch = plan.order.size(0), dim = config_.size.dim;
+  at::Tensor tokens = embedded.to(at::kFloat).view({batch, plan.n_visible, dim});
+  if (pos_embed_) {
+    const at::Tensor visible = plan.order.narrow(1, 0, plan.n_visible).reshape({-1});
+    tokens = tokens.add(pos_embed_->value[0].index_select(0, visible).view(tokens.sizes()));
+  }
+  if (cls_token_) tokens = at::cat({cls_token_->value.expand({batch, 1, dim}), tokens}, 1);
+  return tokens.view({-1, dim});
+}
+
+Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, std::size_t depth,
+                      EncoderTrace* trace, Taps* taps) const {
   check_pixels(config_, given_pixels);
   const at::Tensor pixels = given_pixels.to(device(), /*non_blocking=*/true);
-  const MaskPlan plan = plan_on(device(), given_plan);
-  SGMAE_ASSERT(!trace || trace->drop_path.empty() || trace->drop_path.size() == depth);
+  SGMAE_ASSERT(config_.attention.empty() || plan.n_visible == config_.n_patches());
   const at::Tensor patches =
       gather_patches(pixels, plan.order, plan.n_visible, config_.patch_size, type_);
-  Stream stream{embed_tokens(patch_embed_.forward(patches), plan.order, plan.n_visible,
-                             cls_token_->value, pos_embed_->value),
-                {}};
-  if (registers_) stream.x = insert_registers(stream.x, pixels.size(0), registers_->value);
+  Stream stream{placed_tokens(patch_embed_.forward(patches), plan), {}};
+  if (registers_)
+    stream.x =
+        insert_registers(stream.x, pixels.size(0), config_.class_tokens(), registers_->value);
   if (taps && taps->wants("encoder.embed"))
     taps->put("encoder.embed", stream.x.view({pixels.size(0), -1, config_.size.dim}));
   if (trace) {
+    SGMAE_ASSERT(trace->drop_path.empty() || trace->drop_path.size() == blocks_.size());
     trace->plan = plan;
     trace->patches = patches;
     trace->blocks.resize(depth);
   }
-  for (std::size_t i = 0; i < depth; ++i)
-    block_forward(blocks_[i], shape(plan), stream, trace ? &trace->blocks[i] : nullptr, taps,
-                  str("encoder.", i, "."),
-                  trace && !trace->drop_path.empty() ? trace->drop_path[i] : DropPath{});
   return stream;
 }
 
-at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
-                            Taps* taps) const {
-  const Stream stream = run_blocks(pixels, plan, blocks_.size(), trace, taps);
+void Encoder::run_blocks(std::size_t first, std::size_t end, const StreamShape& shape,
+                         Stream& stream, EncoderTrace* trace, Taps* taps) const {
+  for (std::size_t i = first; i < end; ++i)
+    block_forward(blocks_[i], shape, stream, trace ? &trace->blocks[i] : nullptr, taps,
+                  str("encoder.", i, "."),
+                  trace && !trace->drop_path.empty() ? trace->drop_path[i] : DropPath{});
+}
+
+at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& given_plan,
+                            EncoderTrace* trace, Taps* taps) const {
+  const MaskPlan plan = plan_on(device(), given_plan);
+  Stream stream = embed(pixels, plan, blocks_.size(), trace, taps);
+  run_blocks(0, blocks_.size(), shape(plan), stream, trace, taps);
   if (!norm_.weight) return stream.value();
   Normed normed = norm_.forward(stream.x, stream.delta, config_.layer_norm_eps, type_);
   const at::Tensor latent = normed.y;
@@ -128,48 +152,113 @@ at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& plan, Enco
   return latent;
 }
 
+std::vector<at::Tensor> Encoder::forward_features(const at::Tensor& pixels,
+                                                  const std::vector<std::int64_t>& blocks,
+                                                  EncoderTrace* trace) const {
+  const at::NoGradGuard no_grad;
+  SGMAE_ASSERT(!blocks.empty() && blocks.front() >= 0 && blocks.back() < config_.size.depth);
+  check_pixels(config_, pixels);
+  const MaskPlan plan = whole_image(pixels.size(0), config_.n_patches(), device());
+  Stream stream = embed(pixels, plan, static_cast<std::size_t>(blocks.back() + 1), trace, nullptr);
+  if (trace) trace->features = blocks;
+  std::vector<at::Tensor> features;
+  std::size_t done = 0;
+  for (const std::int64_t block : blocks) {
+    const auto end = static_cast<std::size_t>(block + 1);
+    SGMAE_ASSERT(end > done);
+    run_blocks(done, end, shape(plan), stream, trace, nullptr);
+    stream = {stream.value(), {}};  // as the next norm would
+    features.push_back(stream.x.view({pixels.size(0), -1, config_.size.dim}));
+    done = end;
+  }
+  return features;
+}
+
 at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only) const {
   const at::NoGradGuard no_grad;
   check_pixels(config_, pixels);
   const std::int64_t batch = pixels.size(0);
-  const MaskPlan plan = whole_image(batch, config_.n_patches());
+  const MaskPlan plan = whole_image(batch, config_.n_patches(), device());
   if (taps_only) {
     SGMAE_ASSERT(taps);
-    run_blocks(pixels, plan, depth_of(*taps, blocks_.size()), nullptr, taps);
+    Stream stream = embed(pixels, plan, 0, nullptr, taps);
+    run_blocks(0, depth_of(*taps, blocks_.size()), shape(plan), stream, nullptr, taps);
     return {};
   }
   const at::Tensor tokens = forward(pixels, plan, nullptr, taps)
                                 .to(pixels.device(), at::kFloat)
                                 .view({batch, -1, config_.size.dim});
   if (!registers_) return tokens;
-  return at::cat(
-      {tokens.narrow(1, 0, 1), tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())}, 1);
+  return at::cat({tokens.narrow(1, 0, config_.class_tokens()),
+                  tokens.narrow(1, config_.prefix_tokens(), config_.n_patches())},
+                 1);
 }
 
-void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace) {
+void Encoder::run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx,
+                                  EncoderTrace& trace) {
+  for (std::size_t i = end; i-- > first;) {
+    if (dx.defined()) block_backward(blocks_[i], shape(trace.plan), trace.blocks[i], dx);
+    if (i < trace.blocks.size()) trace.blocks[i] = {};  // its memory serves the next block
+    if (trace.gradients_ready) trace.gradients_ready(blocks_[i].parameters);
+  }
+}
+
+void Encoder::embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels) {
   const std::int64_t batch = trace.plan.order.size(0);
+  if (registers_) dx = take_registers(dx, batch, config_.class_tokens(), registers_->grad);
+  if (pos_embed_ && pos_embed_->trained()) {
+    SGMAE_ASSERT(trace.plan.n_visible == config_.n_patches());  // whole images, patches in place
+    pos_embed_->grad.add_(dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
+  }
+  const at::Tensor dembedded =
+      (cls_token_ ? embed_tokens_backward(dx, batch, cls_token_->grad) : dx).to(type_);
+  patch_embed_.add_gradients(dembedded, trace.patches);
+  announce(trace.gradients_ready,
+           {cls_token_, registers_, pos_embed_, patch_embed_.weight, patch_embed_.bias});
+  if (dpixels)
+    *dpixels = gather_patches_backward(patch_embed_.input_gradient(dembedded), trace.plan.order,
+                                       trace.plan.n_visible, config_.channels, config_.height,
+                                       config_.width);
+}
+
+void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace, at::Tensor* dpixels) {
   at::Tensor dx;
   if (norm_.weight) {
     dx = at::zeros_like(trace.norm.sum);
     norm_.backward(dlatent, trace.norm, dx);
+    announce(trace.gradients_ready, {norm_.weight, norm_.bias});
   } else {
     dx = dlatent.to(at::kFloat).clone();
   }
-  for (std::size_t i = blocks_.size(); i-- > 0;) {
-    block_backward(blocks_[i], shape(trace.plan), trace.blocks[i], dx);
-    trace.blocks[i] = {};  // its memory serves the next block
-  }
-  if (registers_) dx = take_registers(dx, batch, registers_->grad);
-  if (pos_embed_->trained()) {
-    SGMAE_ASSERT(trace.plan.n_visible == config_.n_patches());  // whole images, patches in place
-    pos_embed_->grad.add_(dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
-  }
-  const at::Tensor dpatches = embed_tokens_backward(dx, batch, cls_token_->grad).to(type_);
-  patch_embed_.add_gradients(dpatches, trace.patches);
+  run_blocks_backward(0, blocks_.size(), dx, trace);
+  embed_backward(std::move(dx), trace, dpixels);
 }
 
-MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches) {
-  return {at::arange(n_patches, at::kLong).expand({batch, n_patches}).contiguous(), n_patches};
+void Encoder::backward_features(const std::vector<at::Tensor>& dfeatures, EncoderTrace& trace,
+                                at::Tensor* dpixels) {
+  const at::NoGradGuard no_grad;
+  SGMAE_ASSERT(dfeatures.size() == trace.features.size());
+  announce(trace.gradients_ready, {norm_.weight, norm_.bias});
+  at::Tensor dx;
+  std::size_t end = blocks_.size();
+  for (std::size_t i = dfeatures.size(); i-- > 0;) {
+    const auto begin = static_cast<std::size_t>(trace.features[i] + 1);
+    run_blocks_backward(begin, end, dx, trace);
+    end = begin;
+    if (!dfeatures[i].defined()) continue;
+    const at::Tensor d = dfeatures[i].reshape({-1, config_.size.dim});
+    dx = dx.defined() ? dx.add_(d) : d.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  }
+  SGMAE_ASSERT(dx.defined());
+  run_blocks_backward(0, end, dx, trace);
+  embed_backward(std::move(dx), trace, dpixels);
+}
+
+MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches, at::Device device) {
+  return {at::arange(n_patches, at::TensorOptions(at::kLong).device(device))
+              .expand({batch, n_patches})
+              .contiguous(),
+          n_patches};
 }
 
 }  // namespace sgmae

@@ -19,17 +19,20 @@ namespace sgmae {
 // What the backward pass needs of a forward pass.
 struct EncoderTrace {
   std::vector<DropPath> drop_path;  // set by the caller before forward; empty: none
+  GradientsReady gradients_ready;   // set by the caller before backward; empty: nobody listens
   MaskPlan plan;
-  at::Tensor patches;  // [B*n_visible, C*p*p] activations
-  std::vector<BlockTrace> blocks;
+  at::Tensor patches;              // [B*n_visible, C*p*p] activations
+  std::vector<BlockTrace> blocks;  // those that ran
   Normed norm;
+  std::vector<std::int64_t> features;  // which blocks' outputs were handed out
 };
 
 class Encoder {
  public:
-  // Makes cls_token, registers and pos_embed; then patch_embed, blocks and norm. Two steps, since
-  // the published autoencoders list the decoder's tokens in between. A trained pos_embed gets
-  // gradients (fine-tuning); else it stays the sine-cosine table (pre-training).
+  // Makes cls_token, registers and pos_embed, those that the model has; then patch_embed, blocks
+  // and norm. Two steps, since the published autoencoders list the decoder's tokens in between. A
+  // trained pos_embed gets gradients (fine-tuning); else it stays the sine-cosine table
+  // (pre-training).
   void add_tokens(const VitConfig& config, bool train_pos_embed, Initialiser& init);
   void add_layers(Initialiser& init);
 
@@ -37,39 +40,60 @@ class Encoder {
   void set_precision(Precision precision);
   Precision precision() const { return type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32; }
   void parameters_changed();  // call after writing to parameter values from outside
-  at::Device device() const { return cls_token_->value.device(); }  // where it computes
+  at::Device device() const { return patch_embed_.weight->value.device(); }  // where it computes
 
   // Pixels and plans may lie on any device, and come to the encoder's.
 
-  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out; on
-  // the device of `pixels`. Runs no further than the taps need when `taps_only` (then returns an
-  // undefined tensor). Taps count registers: their tokens are CLS, registers, patches.
+  // All patches (nothing masked) -> [B, 1+N, D] fp32 after the final norm, registers left out; or
+  // [B, N, D] without a class token; on the device of `pixels`. Runs no further than the taps need
+  // when `taps_only` (then returns an undefined tensor). Taps count registers: their tokens are
+  // CLS, registers, patches.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const;
 
-  // The visible patches -> [B*(1+registers+n_visible), D] after the final norm, as activations;
-  // without a final norm (Pooling::mean) the fp32 residual stream; on the encoder's device. `trace`
-  // and `taps` may be null.
+  // The visible patches -> [B*(prefix_tokens+n_visible), D] after the final norm, as activations;
+  // without a final norm the fp32 residual stream; on the encoder's device. `trace` and `taps` may
+  // be null. Windows and relative positions take whole images only (whole_image).
   // Throws Error(usage) for pixels of another size than the model's.
   at::Tensor forward(const at::Tensor& pixels, const MaskPlan& plan, EncoderTrace* trace,
                      Taps* taps) const;
   // Adds the gradients of all parameters for dlatent, the gradient of forward's result. Frees the
-  // trace's blocks as it goes.
-  void backward(const at::Tensor& dlatent, EncoderTrace& trace);
+  // trace's blocks as it goes. With dpixels: dpixels = that of the pixels [B, C, H, W] fp32, zero
+  // where a patch is not visible.
+  void backward(const at::Tensor& dlatent, EncoderTrace& trace, at::Tensor* dpixels = nullptr);
+
+  // For heads that read the encoder at several depths: of all patches, the output of each of
+  // `blocks` (from 0, ascending), [B, prefix_tokens+N, D] fp32 before the final norm, on the
+  // encoder's device. They share memory with the trace: read only. Nothing runs after the last of
+  // them. `trace` may be null.
+  std::vector<at::Tensor> forward_features(const at::Tensor& pixels,
+                                           const std::vector<std::int64_t>& blocks,
+                                           EncoderTrace* trace) const;
+  // backward for gradients that enter at each of these outputs; undefined for none.
+  void backward_features(const std::vector<at::Tensor>& dfeatures, EncoderTrace& trace,
+                         at::Tensor* dpixels = nullptr);
 
  private:
-  Stream run_blocks(const at::Tensor& given_pixels, const MaskPlan& given_plan, std::size_t depth,
-                    EncoderTrace* trace, Taps* taps) const;
+  // Both directions in parts: pixels to the stream before block 0, with room in the trace for
+  // `depth` blocks; blocks first .. end-1.
+  Stream embed(const at::Tensor& given_pixels, const MaskPlan& plan, std::size_t depth,
+               EncoderTrace* trace, Taps* taps) const;
+  void run_blocks(std::size_t first, std::size_t end, const StreamShape& shape, Stream& stream,
+                  EncoderTrace* trace, Taps* taps) const;
+  // An undefined dx is one of no gradient.
+  void run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx, EncoderTrace& trace);
+  void embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels);
+  at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const;
   StreamShape shape(const MaskPlan& plan) const;
 
   VitConfig config_;
   at::ScalarType type_ = at::kFloat;
-  Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;
+  Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;  // null for none
   Linear patch_embed_;
   std::vector<Block> blocks_;
   LayerNorm norm_;  // without weight where there is none
 };
 
 // The plan that masks nothing: patches in the order of the image.
-MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches);
+MaskPlan whole_image(std::int64_t batch, std::int64_t n_patches, at::Device device = at::kCPU);
 
 }  // namespace sgmae

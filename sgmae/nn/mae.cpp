@@ -10,15 +10,6 @@
 #include "sgmae/nn/position_embedding.h"
 
 namespace sgmae {
-namespace {
-
-struct DecoderTrace {
-  std::vector<BlockTrace> blocks;  // the last block's MLP: masked rows only
-  Normed norm;                     // masked rows only
-};
-
-}  // namespace
-
 struct Mae::State {
   MaeConfig config;
   std::vector<Parameter> parameters;
@@ -47,13 +38,6 @@ struct Mae::State {
   }
 
   Stream decoder_input(const at::Tensor& latent, const MaskPlan& plan) const;
-  // -> [B*n_masked, p*p*C]. Only masked patches enter the loss, so once the last block's attention
-  // has mixed the tokens, only they are computed.
-  at::Tensor predict_masked(const at::Tensor& latent, const MaskPlan& plan,
-                            DecoderTrace& trace) const;
-  // -> the gradient of the encoder's output.
-  at::Tensor predict_masked_backward(const MaskPlan& plan, const at::Tensor& dpred,
-                                     const at::Tensor& latent, DecoderTrace& trace);
 };
 
 Mae::Mae(const MaeConfig& config, std::optional<std::uint64_t> seed)
@@ -77,6 +61,7 @@ Mae::Mae(const MaeConfig& config, std::optional<std::uint64_t> seed)
   s.decoder_norm = init.layer_norm("decoder_norm", dd);
   s.decoder_pred = init.linear("decoder_pred", dd, config.patch_values());
   s.prepare_decoder();
+  flatten_gradients(s.parameters);
 }
 
 Mae::~Mae() = default;
@@ -144,69 +129,98 @@ MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_pla
       masked_rows(pred.view({batch * n, -1}), plan.order, plan.n_visible, /*with_cls=*/false);
   out.loss = reconstruction_loss(pixels, masked, plan.order, plan.n_visible, s.config.patch_size,
                                  s.config.norm_pix_loss, 0, nullptr)
-                 .item<double>();
+                 .mean.item<double>();
   return out;
 }
 
-double Mae::forward_backward(const at::Tensor& given_pixels, const MaskPlan& given_plan,
-                             double loss_scale) {
+MaePrediction Mae::forward(const at::Tensor& pixels, const MaskPlan& given_plan,
+                           MaeTrace& trace) const {
   const at::NoGradGuard no_grad;
-  State& s = *state_;
-  const at::Tensor pixels = given_pixels.to(s.encoder.device(), /*non_blocking=*/true);
+  const State& s = *state_;
   const MaskPlan plan = plan_on(s.encoder.device(), given_plan);
-  check(plan.n_visible < s.config.n_patches(), ExitCode::usage,
+  const std::int64_t batch = plan.order.size(0), masked = s.config.n_patches() - plan.n_visible;
+  check(masked > 0, ExitCode::usage,
         "nothing is masked, so there is nothing to learn; raise mask_ratio");
-  EncoderTrace encoder;
-  DecoderTrace decoder;
-  const at::Tensor latent = s.encoder.forward(pixels, plan, &encoder, nullptr);
-  const at::Tensor pred = s.predict_masked(latent, plan, decoder);
-  at::Tensor dpred;
-  const at::Tensor loss =
-      reconstruction_loss(pixels, pred, plan.order, plan.n_visible, s.config.patch_size,
-                          s.config.norm_pix_loss, loss_scale, &dpred);
-  s.encoder.backward(s.predict_masked_backward(plan, dpred, latent, decoder), encoder);
-  return loss.item<double>();  // last, since it waits for the device
-}
+  trace.latent = s.encoder.forward(pixels, plan, &trace.encoder, nullptr);
 
-at::Tensor Mae::State::predict_masked(const at::Tensor& latent, const MaskPlan& plan,
-                                      DecoderTrace& trace) const {
-  const StreamShape shape = decoder_shape(plan.order.size(0));
-  const auto masked = [&](const at::Tensor& x) {
+  const StreamShape shape = s.decoder_shape(batch);
+  const std::size_t last = s.decoder_blocks.size() - 1;
+  trace.decoder_blocks.resize(last + 1);
+  Stream stream = s.decoder_input(trace.latent, plan);
+  for (std::size_t i = 0; i < last; ++i)
+    block_forward(s.decoder_blocks[i], shape, stream, &trace.decoder_blocks[i], nullptr, {});
+  BlockTrace& last_trace = trace.decoder_blocks[last];
+  attention_forward(s.decoder_blocks[last], shape, stream, &last_trace.attention, nullptr, {});
+  const auto masked_of = [&](const at::Tensor& x) {
     return masked_rows(x, plan.order, plan.n_visible, /*with_cls=*/true);
   };
-  const std::size_t last = decoder_blocks.size() - 1;
-  trace.blocks.resize(last + 1);
-  Stream stream = decoder_input(latent, plan);
-  for (std::size_t i = 0; i < last; ++i)
-    block_forward(decoder_blocks[i], shape, stream, &trace.blocks[i], nullptr, {});
-  attention_forward(decoder_blocks[last], shape, stream, &trace.blocks[last].attention, nullptr,
-                    {});
-  stream = {masked(stream.x), masked(stream.delta)};
-  mlp_forward(decoder_blocks[last], masked_shape(plan), stream, &trace.blocks[last].mlp, nullptr,
-              {});
-  trace.norm = decoder_norm.forward(stream.x, stream.delta, config.layer_norm_eps, type);
-  return decoder_pred.forward(trace.norm.y);
+  stream = {masked_of(stream.x), masked_of(stream.delta)};
+  mlp_forward(s.decoder_blocks[last], s.masked_shape(plan), stream, &last_trace.mlp, nullptr, {});
+  trace.decoder_norm =
+      s.decoder_norm.forward(stream.x, stream.delta, s.config.layer_norm_eps, s.type);
+  const at::Tensor tokens = trace.decoder_norm.y;
+  return {s.decoder_pred.forward(tokens).view({batch, masked, -1}),
+          tokens.view({batch, masked, -1})};
 }
 
-at::Tensor Mae::State::predict_masked_backward(const MaskPlan& plan, const at::Tensor& dpred,
-                                               const at::Tensor& latent, DecoderTrace& trace) {
-  const StreamShape shape = decoder_shape(plan.order.size(0));
-  decoder_pred.add_gradients(dpred, trace.norm.y);
-  at::Tensor dmasked = at::zeros_like(trace.norm.sum);
-  decoder_norm.backward(decoder_pred.input_gradient(dpred), trace.norm, dmasked);
-  const std::size_t last = decoder_blocks.size() - 1;
-  mlp_backward(decoder_blocks[last], masked_shape(plan), trace.blocks[last].mlp, dmasked);
+void Mae::backward(const at::Tensor& dpred, const at::Tensor& dtokens, MaeTrace& trace,
+                   at::Tensor* dpixels) {
+  const at::NoGradGuard no_grad;
+  State& s = *state_;
+  SGMAE_ASSERT(dpred.defined() || dtokens.defined());
+  const GradientsReady& ready = trace.encoder.gradients_ready;
+  const MaskPlan& plan = trace.encoder.plan;
+  const StreamShape shape = s.decoder_shape(plan.order.size(0));
+  const auto activations = [&](const at::Tensor& d) {
+    return d.to(s.type).reshape({-1, d.size(-1)});
+  };
+  at::Tensor dnormed;
+  if (dpred.defined()) {
+    const at::Tensor d = activations(dpred);
+    s.decoder_pred.add_gradients(d, trace.decoder_norm.y);
+    dnormed = s.decoder_pred.input_gradient(d);
+  }
+  if (dtokens.defined())
+    dnormed = dnormed.defined() ? dnormed.add(activations(dtokens)) : activations(dtokens);
+  at::Tensor dmasked = at::zeros_like(trace.decoder_norm.sum);
+  s.decoder_norm.backward(dnormed, trace.decoder_norm, dmasked);
+  announce(ready, {s.decoder_pred.weight, s.decoder_pred.bias, s.decoder_norm.weight,
+                   s.decoder_norm.bias});
+
+  const std::size_t last = s.decoder_blocks.size() - 1;
+  mlp_backward(s.decoder_blocks[last], s.masked_shape(plan), trace.decoder_blocks[last].mlp,
+               dmasked);
   at::Tensor dx = scatter_masked_rows(dmasked, plan.order, plan.n_visible);
-  attention_backward(decoder_blocks[last], shape, trace.blocks[last].attention, dx);
-  trace.blocks[last] = {};  // its memory serves the next block
-  for (std::size_t i = last; i-- > 0;) {
-    block_backward(decoder_blocks[i], shape, trace.blocks[i], dx);
-    trace.blocks[i] = {};
+  attention_backward(s.decoder_blocks[last], shape, trace.decoder_blocks[last].attention, dx);
+  for (std::size_t i = last + 1; i-- > 0;) {
+    if (i < last) block_backward(s.decoder_blocks[i], shape, trace.decoder_blocks[i], dx);
+    trace.decoder_blocks[i] = {};  // its memory serves the next block
+    if (ready) ready(s.decoder_blocks[i].parameters);
   }
   const at::Tensor dembedded =
-      restore_tokens_backward(dx, plan.order, plan.n_visible, mask_token->grad).to(type);
-  decoder_embed.add_gradients(dembedded, latent);
-  return decoder_embed.input_gradient(dembedded);
+      restore_tokens_backward(dx, plan.order, plan.n_visible, s.mask_token->grad).to(s.type);
+  s.decoder_embed.add_gradients(dembedded, trace.latent);
+  announce(ready, {s.mask_token, s.decoder_embed.weight, s.decoder_embed.bias});
+  s.encoder.backward(s.decoder_embed.input_gradient(dembedded), trace.encoder, dpixels);
+}
+
+MaeLoss Mae::forward_backward(const at::Tensor& given_pixels, const MaskPlan& plan,
+                              double loss_scale, at::Tensor* dpixels, const GradientsReady& ready) {
+  const at::NoGradGuard no_grad;
+  const State& s = *state_;
+  const at::Tensor pixels = given_pixels.to(s.encoder.device(), /*non_blocking=*/true);
+  MaeTrace trace;
+  trace.encoder.gradients_ready = ready;
+  const at::Tensor pred = forward(pixels, plan, trace).pred.view({-1, s.config.patch_values()});
+  const auto [order, n_visible] = trace.encoder.plan;
+  at::Tensor dpred;
+  MaeLoss loss = reconstruction_loss(pixels, pred, order, n_visible, s.config.patch_size,
+                                     s.config.norm_pix_loss, loss_scale, &dpred);
+  backward(dpred, {}, trace, dpixels);
+  if (dpixels)
+    dpixels->add_(reconstruction_target_backward(
+        pixels, pred, order, n_visible, s.config.patch_size, s.config.norm_pix_loss, loss_scale));
+  return loss;
 }
 
 }  // namespace sgmae

@@ -14,6 +14,7 @@
 #include "sgmae/nn/encoder.h"
 #include "sgmae/nn/mask_plan.h"
 #include "sgmae/nn/parameter.h"
+#include "sgmae/nn/patches.h"
 #include "sgmae/nn/taps.h"
 
 namespace sgmae {
@@ -22,6 +23,21 @@ struct MaeOutput {    // on the device of the pixels
   at::Tensor latent;  // [B, 1+n_visible, D] after the final norm
   at::Tensor pred;    // [B, N, p*p*C] (pixel order row, column, channel)
   double loss = 0;    // mean over masked patches and pixels
+};
+
+// What the decoder makes of the masked patches, in the order of the plan; on the model's device.
+struct MaePrediction {
+  at::Tensor pred;    // [B, n_masked, p*p*C] activations
+  at::Tensor tokens;  // [B, n_masked, Dd] activations, after decoder_norm: what pred is made of
+};
+
+// What the backward pass needs of a forward pass.
+struct MaeTrace {
+  // Its gradients_ready, set by the caller before backward, hears of the decoder too.
+  EncoderTrace encoder;
+  at::Tensor latent;
+  std::vector<BlockTrace> decoder_blocks;  // the last block's MLP: masked rows only
+  Normed decoder_norm;                     // masked rows only
 };
 
 class Mae {
@@ -52,8 +68,21 @@ class Mae {
   // Whole forward pass without gradients.
   MaeOutput forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* taps = nullptr) const;
 
-  // Forward and backward: adds loss_scale * d loss / d parameter to every grad; returns the loss.
-  double forward_backward(const at::Tensor& pixels, const MaskPlan& plan, double loss_scale = 1.0);
+  // Training in two halves, for losses of the caller's own. Once the last attention of the decoder
+  // has mixed the tokens only masked patches are computed, so that it is theirs that can be had.
+  // Throws Error(usage) when nothing is masked.
+  MaePrediction forward(const at::Tensor& pixels, const MaskPlan& plan, MaeTrace& trace) const;
+  // Adds the gradients of all parameters for those of pred and tokens, either of which may be
+  // undefined for none. Frees the trace's blocks as it goes. With dpixels: dpixels = that of the
+  // pixels [B, C, H, W] fp32 as the encoder sees them, zero where a patch is masked.
+  void backward(const at::Tensor& dpred, const at::Tensor& dtokens, MaeTrace& trace,
+                at::Tensor* dpixels = nullptr);
+
+  // Both with MAE's loss between: adds loss_scale * d loss / d parameter to every grad. Does not
+  // wait for the model's device. dpixels = loss_scale * d loss / d pixels, for visible patches
+  // through the encoder, for masked ones through the target.
+  MaeLoss forward_backward(const at::Tensor& pixels, const MaskPlan& plan, double loss_scale = 1.0,
+                           at::Tensor* dpixels = nullptr, const GradientsReady& ready = {});
 
  private:
   struct State;

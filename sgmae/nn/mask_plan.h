@@ -12,9 +12,9 @@ struct MaskPlan {
   std::int64_t n_visible = 0;  // the first n_visible of `order` stay visible
 };
 
-// The same plan on another device.
+// The same plan on another device; does not wait for one that is not the CPU.
 inline MaskPlan plan_on(at::Device device, const MaskPlan& plan) {
-  return {plan.order.to(device), plan.n_visible};
+  return {plan.order.to(device, /*non_blocking=*/!device.is_cpu()), plan.n_visible};
 }
 
 // int(N * (1 - mask_ratio)), MAE's count of visible patches.

@@ -4,9 +4,9 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/native/CPUBlas.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
@@ -343,12 +343,17 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
 
 at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const auto split = [&](std::int64_t part) {
-    return qkv.select(2, part).to(at::kFloat).view({batch, n, heads, d}).transpose(1, 2);
-  };
-  const auto logits =
-      at::matmul(split(0), split(1).transpose(2, 3)).div(std::sqrt(static_cast<double>(d)));
-  return at::softmax(logits, -1);
+  at::Tensor weights = at::empty({batch, heads, n, n}, qkv.options().dtype(at::kFloat));
+  for (std::int64_t b = 0; b < batch; ++b) {  // in place, while an image's weights are in the cache
+    const auto split = [&](std::int64_t part) {
+      return qkv[b].select(1, part).to(at::kFloat).view({n, heads, d}).transpose(0, 1);
+    };
+    at::Tensor image = weights[b];
+    at::bmm_out(image, split(0), split(1).transpose(1, 2));
+    image.div_(std::sqrt(static_cast<double>(d)));
+    at::softmax_out(image, image, -1);
+  }
+  return weights;
 }
 
 void keep_freed_memory() {

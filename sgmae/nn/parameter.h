@@ -1,9 +1,13 @@
-// A tensor of the model under MAE's own name (blocks.0.attn.qkv.weight …).
+// A tensor of the model under MAE's own name (blocks.0.attn.qkv.weight …), and the one piece of
+// memory that holds the gradients of a model.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,19 +21,29 @@ struct Parameter {
 };
 
 // How many numbers they hold together.
-inline std::int64_t value_count(const std::vector<Parameter>& parameters) {
-  std::int64_t count = 0;
-  for (const Parameter& parameter : parameters) count += parameter.value.numel();
-  return count;
-}
+std::int64_t value_count(const std::vector<Parameter>& parameters);
 
-// Values and gradients to `device`. What keeps other tensors of them (a model's Linear, an
-// optimizer) must be told or made afterwards.
-inline void move_parameters(std::vector<Parameter>& parameters, at::Device device) {
-  for (Parameter& parameter : parameters) {
-    parameter.value = parameter.value.to(device);
-    if (parameter.trained()) parameter.grad = parameter.grad.to(device);
-  }
-}
+// Makes the gradients views of one new tensor on `device`, in the order of the list, each from a
+// multiple of 64 bytes on (the last bits of products depend on where operands lie within a cache
+// line). They keep their values; those that are only shapes so far (meta tensors) become zero.
+void flatten_gradients(std::vector<Parameter>& parameters, at::Device device = at::kCPU);
+
+// The memory under the gradients of parameters that follow one another in a model: all of them, or
+// what a GradientsReady hears of. [values] fp32 with zeros between them; sharing memory. At least
+// one must be trained.
+at::Tensor flat_gradients(std::span<const Parameter> parameters);
+
+// Values and gradients to `device`, the gradients flat. What keeps other tensors of them (a model's
+// Linear, an optimizer) must be told or made afterwards.
+void move_parameters(std::vector<Parameter>& parameters, at::Device device);
+
+// Hears from a backward pass, as soon as it is so, that it adds no more to the gradients of these
+// parameters, which follow one another in the model's list (fixed ones may be among them). Each
+// trained parameter is named once in a pass. On a device the sums may still be on their way there;
+// what is queued from here comes after them.
+using GradientsReady = std::function<void(std::span<Parameter>)>;
+
+// Tells `ready`, where somebody listens, of those that there are and that are trained.
+void announce(const GradientsReady& ready, std::initializer_list<Parameter*> parameters);
 
 }  // namespace sgmae

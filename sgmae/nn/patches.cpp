@@ -1,8 +1,10 @@
 #include "sgmae/nn/patches.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/var_mean.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -50,6 +52,16 @@ void for_each_job(std::int64_t jobs, Body body) {
                    });
 }
 
+// patches [B*k, values] at positions [B, k] among the n of each image -> [B*n, values] fp32, zero
+// elsewhere.
+at::Tensor put_in_place(const at::Tensor& patches, const at::Tensor& positions, std::int64_t n) {
+  const at::Tensor first = at::arange(positions.size(0), positions.options()).mul_(n);
+  at::Tensor all =
+      at::zeros({positions.size(0) * n, patches.size(1)}, patches.options().dtype(at::kFloat));
+  return all.index_copy_(0, positions.add(first.unsqueeze(1)).reshape({-1}),
+                         patches.to(at::kFloat));
+}
+
 }  // namespace
 
 at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std::int64_t n_visible,
@@ -72,6 +84,19 @@ at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std
     }
   });
   return out.to(type);
+}
+
+at::Tensor gather_patches_backward(const at::Tensor& patches, const at::Tensor& order,
+                                   std::int64_t n_visible, std::int64_t channels,
+                                   std::int64_t height, std::int64_t width) {
+  const std::int64_t batch = order.size(0), n = order.size(1), values = patches.size(1);
+  // Any order of the values within a patch will do for unpatchify, if it is put right before.
+  return unpatchify(
+      put_in_place(
+          patches.view({-1, channels, values / channels}).transpose(1, 2).reshape({-1, values}),
+          order.narrow(1, 0, n_visible), n)
+          .view({batch, n, values}),
+      channels, height, width);
 }
 
 at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std::int64_t n_visible,
@@ -179,10 +204,10 @@ at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
   return out;
 }
 
-at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                               const at::Tensor& order, std::int64_t n_visible,
-                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                               at::Tensor* dpred) {
+MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                            const at::Tensor& order, std::int64_t n_visible,
+                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                            at::Tensor* dpred) {
   if (!pixels.is_cpu())
     return aten::reconstruction_loss(pixels, pred, order, n_visible, patch_size, norm_pix_loss,
                                      loss_scale, dpred);
@@ -192,6 +217,7 @@ at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
   const std::int64_t masked = grid.n - n_visible, rows = grid.batch * masked;
   const at::Tensor predicted = pred.to(at::kFloat);
   at::Tensor gradient = dpred ? at::empty({rows, values}, at::kFloat) : at::Tensor();
+  const at::Tensor per_patch = at::empty({grid.batch, masked}, at::kFloat);
   std::vector<double> losses(static_cast<std::size_t>(rows));
   const float* from = source.data_ptr<float>();
   const std::int64_t* positions = order_of(order);
@@ -223,11 +249,38 @@ at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
       if (dpred) gradient.data_ptr<float>()[job * values + i] = scale * difference;
     }
     losses[job] = loss;
+    per_patch.data_ptr<float>()[job] = static_cast<float>(loss / static_cast<double>(values));
   });
   if (dpred) *dpred = gradient.to(pred.scalar_type());
   double total = 0;
   for (const double loss : losses) total += loss;
-  return at::scalar_tensor(total / static_cast<double>(rows * values), at::kDouble);
+  return {at::scalar_tensor(total / static_cast<double>(rows * values), at::kDouble), per_patch};
+}
+
+at::Tensor reconstruction_target_backward(const at::Tensor& pixels, const at::Tensor& pred,
+                                          const at::Tensor& order, std::int64_t n_visible,
+                                          std::int64_t patch_size, bool norm_pix_loss,
+                                          double loss_scale) {
+  const std::int64_t n = order.size(1), values = pred.size(1);
+  at::Tensor target = masked_rows(patchify(pixels, patch_size).view({-1, values}), order, n_visible,
+                                  /*with_cls=*/false);
+  at::Tensor inverse;
+  if (norm_pix_loss) {
+    const auto [variance, mean] = at::var_mean(target, at::IntArrayRef{1}, /*unbiased=*/true,
+                                               /*keepdim=*/true);
+    inverse = variance.add(1e-6).rsqrt_();
+    target = target.sub(mean).mul_(inverse);
+  }
+  at::Tensor d =
+      target.sub(pred.to(at::kFloat)).mul_(2.0 * loss_scale / static_cast<double>(target.numel()));
+  if (norm_pix_loss) {  // through the mean and the deviation
+    const at::Tensor along =
+        d.mul(target).sum({1}, /*keepdim=*/true).div_(static_cast<double>(values - 1));
+    d = d.sub(d.mean({1}, /*keepdim=*/true)).sub_(target.mul(along)).mul_(inverse);
+  }
+  return unpatchify(put_in_place(d, order.narrow(1, n_visible, n - n_visible), n)
+                        .view({pixels.size(0), n, values}),
+                    pixels.size(1), pixels.size(2), pixels.size(3));
 }
 
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size) {

@@ -14,6 +14,12 @@ namespace sgmae {
 at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std::int64_t n_visible,
                           std::int64_t patch_size, at::ScalarType type);
 
+// The inverse for gradients: patches [B*n_visible, C*p*p] -> [B, channels, height, width] fp32,
+// zero where a patch is not visible.
+at::Tensor gather_patches_backward(const at::Tensor& patches, const at::Tensor& order,
+                                   std::int64_t n_visible, std::int64_t channels,
+                                   std::int64_t height, std::int64_t width);
+
 // embedded [B*n_visible, D] activations + position, CLS in front -> [B*(1+n_visible), D] fp32.
 at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std::int64_t n_visible,
                         const at::Tensor& cls_token, const at::Tensor& pos_embed);
@@ -39,14 +45,26 @@ at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_
 at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
                                std::int64_t n_visible);
 
+struct MaeLoss {         // where the tensors are: reading it waits for the device
+  at::Tensor mean;       // [] fp64
+  at::Tensor per_patch;  // [B, n_masked] fp32, whose mean it is, in the order of the plan
+};
+
 // Mean squared error over masked patches and their pixels (MAE, section 3). pred [B*n_masked,
 // p*p*C] in the order row, column, channel; with norm_pix_loss the target is each patch less its
 // mean over its deviation (unbiased variance + 1e-6). With dpred: dpred = loss_scale * d loss / d
-// pred, in pred's type. -> [] fp64, where the tensors are: reading it waits for the device.
-at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                               const at::Tensor& order, std::int64_t n_visible,
-                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                               at::Tensor* dpred);
+// pred, in pred's type.
+MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                            const at::Tensor& order, std::int64_t n_visible,
+                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                            at::Tensor* dpred);
+
+// The way of that loss to the pixels through its target: loss_scale * d loss / d pixels
+// [B, C, H, W] with pred held fast; zero where a patch is visible.
+at::Tensor reconstruction_target_backward(const at::Tensor& pixels, const at::Tensor& pred,
+                                          const at::Tensor& order, std::int64_t n_visible,
+                                          std::int64_t patch_size, bool norm_pix_loss,
+                                          double loss_scale);
 
 // All patches of pixels [B, C, H, W] -> [B, N, p*p*C], pixel order row, column, channel; and back.
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size);

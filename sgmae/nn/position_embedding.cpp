@@ -3,6 +3,8 @@
 #include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/upsample_bilinear2d.h>
+#include <ATen/ops/upsample_linear1d.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -31,10 +33,11 @@ at::Tensor sincos_position_embedding(std::int64_t rows, std::int64_t cols, std::
 at::Tensor resize_position_embedding(const at::Tensor& table, GridSize from, GridSize to,
                                      PositionResize how) {
   const std::int64_t dim = table.size(2);
-  SGMAE_ASSERT(table.size(1) == 1 + from.rows * from.cols);
+  const std::int64_t cls = table.size(1) - from.rows * from.cols;
+  SGMAE_ASSERT(cls == 0 || cls == 1);
   if (from == to) return table.to(at::kFloat);
   const at::Tensor all = table.to(at::kFloat);
-  const at::Tensor grid = all.narrow(1, 1, from.rows * from.cols)
+  const at::Tensor grid = all.narrow(1, cls, from.rows * from.cols)
                               .reshape({1, from.rows, from.cols, dim})
                               .permute({0, 3, 1, 2});
   at::Tensor resized;
@@ -53,7 +56,27 @@ at::Tensor resize_position_embedding(const at::Tensor& table, GridSize from, Gri
       break;
   }
   return at::cat(
-      {all.narrow(1, 0, 1), resized.permute({0, 2, 3, 1}).reshape({1, to.rows * to.cols, dim})}, 1);
+      {all.narrow(1, 0, cls), resized.permute({0, 2, 3, 1}).reshape({1, to.rows * to.cols, dim})},
+      1);
+}
+
+at::Tensor resize_relative_axis(const at::Tensor& table, std::int64_t to) {
+  return at::upsample_linear1d(table.to(at::kFloat).t().unsqueeze(0), {2 * to - 1},
+                               /*align_corners=*/false)[0]
+      .t()
+      .contiguous();
+}
+
+at::Tensor resize_relative_bias(const at::Tensor& table, GridSize from, GridSize to) {
+  const std::int64_t heads = table.size(1), rows = 2 * from.rows - 1, cols = 2 * from.cols - 1;
+  SGMAE_ASSERT(table.size(0) == rows * cols || table.size(0) == rows * cols + 3);
+  const at::Tensor all = table.to(at::kFloat);
+  const at::Tensor resized =
+      at::upsample_bilinear2d(all.narrow(0, 0, rows * cols).t().reshape({1, heads, rows, cols}),
+                              {2 * to.rows - 1, 2 * to.cols - 1}, /*align_corners=*/false)
+          .view({heads, -1})
+          .t();
+  return at::cat({resized, all.narrow(0, rows * cols, table.size(0) - rows * cols)});
 }
 
 }  // namespace sgmae

@@ -23,8 +23,16 @@ struct GridSize {
   bool operator==(const GridSize&) const = default;
 };
 
-// table [1, 1 + from.rows*from.cols, dim] -> [1, 1 + to.rows*to.cols, dim] fp32; row 0 (CLS) stays.
+// table [1, cls + from.rows*from.cols, dim] -> [1, cls + to.rows*to.cols, dim] fp32; the row of a
+// class token (cls = 1) stays.
 at::Tensor resize_position_embedding(const at::Tensor& table, GridSize from, GridSize to,
                                      PositionResize how = PositionResize::plain);
+
+// Tables of relative positions (RelativePosition) for tokens on another grid, as transformers has
+// them: one of decomposed ones for an axis of `to` patches, [2*from - 1, d] -> [2*to - 1, d],
+// linearly; and BEiT's [(2*rows - 1)(2*cols - 1) + 0 or 3, heads], bilinearly, whose rows for a
+// class token stay.
+at::Tensor resize_relative_axis(const at::Tensor& table, std::int64_t to);
+at::Tensor resize_relative_bias(const at::Tensor& table, GridSize from, GridSize to);
 
 }  // namespace sgmae

@@ -6,15 +6,17 @@
 //   encoder.<i>.block_out      [B, n, D]         residual stream after block i
 //   encoder.<i>.key            [B, n, D]         keys, heads concatenated
 // and the same under decoder.; encoder.embed [B, n, D] is the stream before block 0. i counts from
-// 0 and n includes CLS (row 0). Nothing is computed that was not asked for. They are handed out on
-// the CPU, wherever the model computes.
+// 0 and n includes CLS (row 0) where there is one; attention is zero between windows. Nothing is
+// computed that was not asked for. They are handed out on the CPU, wherever the model computes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sgmae {
@@ -24,9 +26,19 @@ class Taps {
   Taps() = default;
   explicit Taps(const std::vector<std::string>& names) : wanted_(names.begin(), names.end()) {}
 
+  // Hands each tensor to `receive` as soon as it is there, in the pass's order, and keeps none.
+  using Receive = std::function<void(const std::string& name, const at::Tensor& value)>;
+  Taps(const std::vector<std::string>& names, Receive receive)
+      : wanted_(names.begin(), names.end()), receive_(std::move(receive)) {}
+
   bool wants(const std::string& name) const { return wanted_.count(name) > 0; }
   const std::set<std::string>& wanted() const { return wanted_; }
-  void put(const std::string& name, const at::Tensor& value) { values_[name] = value.cpu(); }
+  void put(const std::string& name, const at::Tensor& value) {
+    if (receive_)
+      receive_(name, value.cpu());
+    else
+      values_[name] = value.cpu();
+  }
   // Throws std::out_of_range for a tensor that was not tapped.
   const at::Tensor& operator[](const std::string& name) const { return values_.at(name); }
   const std::map<std::string, at::Tensor>& values() const { return values_; }
@@ -34,6 +46,7 @@ class Taps {
  private:
   std::set<std::string> wanted_;
   std::map<std::string, at::Tensor> values_;
+  Receive receive_;
 };
 
 }  // namespace sgmae

@@ -30,19 +30,21 @@ Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
   check_config(config);
   State& s = *state_;
   const std::int64_t dim = config.size.dim;
-  s.parameters.reserve(static_cast<std::size_t>(11 + 14 * config.size.depth));
+  s.parameters.reserve(static_cast<std::size_t>(11 + 16 * config.size.depth));
   Initialiser init(s.parameters, seed);
   s.encoder.add_tokens(config, /*train_pos_embed=*/true, init);
   s.encoder.add_layers(init);
   if (config.pooling == Pooling::mean) s.fc_norm = init.layer_norm("fc_norm", dim);
-  if (config.classes == 0) return;
-  if (config.batch_norm_head) {
+  if (config.classes > 0 && config.batch_norm_head) {
     s.running_mean = init.fixed("head.0.running_mean", at::zeros({dim}, at::kFloat));
     s.running_var = init.fixed("head.0.running_var", at::ones({dim}, at::kFloat));
   }
-  const std::string head = config.batch_norm_head ? "head.1" : "head";
-  s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
-  s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+  if (config.classes > 0) {
+    const std::string head = config.batch_norm_head ? "head.1" : "head";
+    s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
+    s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+  }
+  flatten_gradients(s.parameters);
 }
 
 Vit::~Vit() = default;
@@ -80,8 +82,10 @@ void Vit::move_to(at::Device device) {
 
 at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
+  check(config().class_token || config().pooling != Pooling::cls, ExitCode::usage,
+        "this model has no class token; take the mean of its patches");
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
-  const at::Tensor mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1});
+  const at::Tensor mean = tokens.narrow(1, config().class_tokens(), config().n_patches()).mean({1});
   if (config().pooling == Pooling::normed_mean) return mean;
   return state_->fc_norm
       .forward(mean.to(encoder().device()), {}, config().layer_norm_eps, at::kFloat)
@@ -110,7 +114,7 @@ at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
   SGMAE_ASSERT(s.head_weight && !s.running_mean && config().pooling != Pooling::normed_mean);
   const std::int64_t batch = pixels.size(0), n = config().n_patches();
   const at::Tensor tokens =
-      s.encoder.forward(pixels, whole_image(batch, n), &trace.encoder, nullptr)
+      s.encoder.forward(pixels, whole_image(batch, n, encoder().device()), &trace.encoder, nullptr)
           .view({batch, -1, config().size.dim});
   if (config().pooling == Pooling::cls) {
     trace.pooled = tokens.select(1, 0).to(at::kFloat);
@@ -119,31 +123,33 @@ at::Tensor Vit::forward(const at::Tensor& pixels, VitTrace& trace) const {
     trace.fc_norm = s.fc_norm.forward(mean, {}, config().layer_norm_eps, at::kFloat);
     trace.pooled = trace.fc_norm.y;
   }
-  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value).to(pixels.device());
+  return at::linear(trace.pooled, s.head_weight->value, s.head_bias->value);
 }
 
-void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace) {
+void Vit::backward(const at::Tensor& given_dlogits, VitTrace& trace, at::Tensor* dpixels) {
   const at::NoGradGuard no_grad;
   State& s = *state_;
-  const at::Tensor dlogits = given_dlogits.to(encoder().device());
+  const at::Tensor dlogits = given_dlogits.to(encoder().device(), /*non_blocking=*/true);
   const std::int64_t batch = dlogits.size(0), n = config().n_patches(), dim = config().size.dim;
   s.head_weight->grad.add_(dlogits.t().mm(trace.pooled));
   s.head_bias->grad.add_(dlogits.sum(0));
+  announce(trace.encoder.gradients_ready, {s.head_weight, s.head_bias});
   const at::Tensor dpooled = dlogits.mm(s.head_weight->value);
-  // Without a final norm (mean) the gradient is that of the fp32 residual stream.
-  const bool cls = config().pooling == Pooling::cls;
+  // Without a final norm the gradient is that of the fp32 residual stream.
+  const bool cls = config().pooling == Pooling::cls, normed = config().has_final_norm();
   at::Tensor dtokens =
       at::zeros({batch, config().prefix_tokens() + n, dim},
-                dpooled.options().dtype(cls ? trace.encoder.patches.scalar_type() : at::kFloat));
+                dpooled.options().dtype(normed ? trace.encoder.patches.scalar_type() : at::kFloat));
   if (cls) {
     dtokens.select(1, 0).copy_(dpooled);
   } else {
     at::Tensor dmean = at::zeros_like(dpooled);
     s.fc_norm.backward(dpooled, trace.fc_norm, dmean);
+    announce(trace.encoder.gradients_ready, {s.fc_norm.weight, s.fc_norm.bias});
     dtokens.narrow(1, config().prefix_tokens(), n)
         .copy_(dmean.div(static_cast<double>(n)).unsqueeze(1).expand({batch, n, dim}));
   }
-  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder);
+  s.encoder.backward(dtokens.view({-1, dim}), trace.encoder, dpixels);
 }
 
 }  // namespace sgmae

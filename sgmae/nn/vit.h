@@ -18,7 +18,7 @@ namespace sgmae {
 
 // What the backward pass of a classifier needs of a forward pass.
 struct VitTrace {
-  EncoderTrace encoder;  // its drop_path is set by the caller before forward
+  EncoderTrace encoder;  // its drop_path and gradients_ready are set by the caller
   Normed fc_norm;        // Pooling::mean
   at::Tensor pooled;     // [B, D] fp32, what the head sees
 };
@@ -47,9 +47,10 @@ class Vit {
     return encoder().encode(pixels, taps, taps_only);
   }
 
-  // Below, results lie on the device of what is given, wherever the model computes.
+  // Results of these lie on the device of what is given, wherever the model computes.
 
-  // What the head sees of tokens [B, 1+N, D] fp32 -> [B, D] (Pooling).
+  // What the head sees of tokens, as encode() gives them, fp32 -> [B, D] (Pooling). Throws
+  // Error(usage) where that is a class token and there is none.
   at::Tensor pooled(const at::Tensor& tokens) const;
 
   // What the head makes of pooled() [B, D] -> class scores [B, classes] fp32. Throws Error(usage)
@@ -59,10 +60,11 @@ class Vit {
   // All of it: scores of pixels.
   at::Tensor logits(const at::Tensor& pixels) const;
 
-  // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32; then
-  // the gradients of all parameters are added for dlogits, the gradient of those scores.
+  // Training of a model with a plain head, on whole images. Class scores [B, classes] fp32, on the
+  // model's device; then the gradients of all parameters are added for dlogits, the gradient of
+  // those scores. dpixels as in Encoder::backward.
   at::Tensor forward(const at::Tensor& pixels, VitTrace& trace) const;
-  void backward(const at::Tensor& dlogits, VitTrace& trace);
+  void backward(const at::Tensor& dlogits, VitTrace& trace, at::Tensor* dpixels = nullptr);
 
  private:
   struct State;

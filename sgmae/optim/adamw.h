@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "sgmae/io/safetensors.h"
 #include "sgmae/nn/parameter.h"
+#include "sgmae/optim/optimizer.h"
 
 namespace sgmae {
 
@@ -21,7 +21,7 @@ struct ParameterRule {
   bool decayed = true;
 };
 
-class AdamW {
+class AdamW : public Optimizer {
  public:
   // Moments lie on the parameters' device. `parameters` must outlive the optimizer and keep its
   // tensors. `rules` has one entry for each; empty: all learn alike, and weight decay touches those
@@ -29,16 +29,14 @@ class AdamW {
   AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
         const std::vector<ParameterRule>& rules = {});
 
-  // One step with gradients times `grad_scale`, which are zero afterwards: while they are at hand
-  // that costs nothing.
-  void step(double lr, double grad_scale = 1.0);
+  // Gradients are cleared while they are at hand, which costs nothing.
+  void step(double lr, double grad_scale = 1.0) override;
 
   std::int64_t steps() const { return steps_; }
 
   // "exp_avg.<name>", "exp_avg_sq.<name>" and "adamw.step" (sharing memory with the optimizer).
-  NamedTensors state() const;
-  // Throws Error(checkpoint) when a tensor is missing or of another shape.
-  void load(const TensorFile& file);
+  NamedTensors state() const override;
+  void load(const TensorFile& file) override;
 
  private:
   struct Moments {

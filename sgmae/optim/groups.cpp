@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 
 #include <cmath>
@@ -35,12 +36,12 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
-// One value to wait for, however many tensors there are.
-double norm_on_device(const std::vector<Parameter>& parameters) {
+// Nothing is waited for: who needs the value reads it.
+at::Tensor norm_on_device(const std::vector<Parameter>& parameters) {
   std::vector<at::Tensor> gradients;
   for (const Parameter& parameter : parameters)
     if (parameter.trained()) gradients.push_back(parameter.grad);
-  return at::stack(at::_foreach_norm(gradients)).to(at::kDouble).norm().item<double>();
+  return at::stack(at::_foreach_norm(gradients)).to(at::kDouble).norm();
 }
 
 }  // namespace
@@ -49,12 +50,12 @@ bool is_decayed(const Parameter& parameter) {
   return parameter.value.dim() > 1 && !parameter.name.ends_with(".bias");
 }
 
-double gradient_norm(const std::vector<Parameter>& parameters) {
+at::Tensor gradient_norm(const std::vector<Parameter>& parameters) {
   if (!parameters.empty() && !parameters.front().value.is_cpu()) return norm_on_device(parameters);
   double sum = 0;
   for (const Parameter& parameter : parameters)
     if (parameter.trained()) sum += sum_of_squares(parameter.grad);
-  return std::sqrt(sum);
+  return at::scalar_tensor(std::sqrt(sum), at::kDouble);
 }
 
 void zero_gradients(std::vector<Parameter>& parameters) {

@@ -11,8 +11,9 @@ namespace sgmae {
 // 3-D, are.
 bool is_decayed(const Parameter& parameter);
 
-// Euclidean norm over all gradients; not finite as soon as one entry is not.
-double gradient_norm(const std::vector<Parameter>& parameters);
+// Euclidean norm over all gradients, 0-dim fp64 where they lie; not finite as soon as one entry is
+// not.
+at::Tensor gradient_norm(const std::vector<Parameter>& parameters);
 
 void zero_gradients(std::vector<Parameter>& parameters);
 

@@ -19,10 +19,11 @@ Lars::Lars(std::vector<Parameter>& parameters, LarsOptions options) : options_(o
     if (parameter.trained()) momenta_.push_back({&parameter, at::zeros_like(parameter.value)});
 }
 
-void Lars::step(double lr) {
+void Lars::step(double lr, double grad_scale) {
   for (Momentum& m : momenta_) {
     at::Tensor& value = m.parameter->value;
     at::Tensor grad = m.parameter->grad;
+    if (grad_scale != 1) grad = grad.mul(grad_scale);
     if (value.dim() > 1) {
       if (options_.weight_decay != 0) grad = grad.add(value, options_.weight_decay);
       const double size = norm_of(value), slope = norm_of(grad);
@@ -30,6 +31,7 @@ void Lars::step(double lr) {
     }
     m.mu.mul_(options_.momentum).add_(grad);
     value.sub_(m.mu, lr);
+    m.parameter->grad.zero_();
   }
 }
 

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "sgmae/io/safetensors.h"
 #include "sgmae/nn/parameter.h"
+#include "sgmae/optim/optimizer.h"
 
 namespace sgmae {
 
@@ -15,19 +15,18 @@ struct LarsOptions {
   double weight_decay = 0;  // added to a matrix's gradient before that
 };
 
-class Lars {
+class Lars : public Optimizer {
  public:
   // `parameters` must outlive the optimizer and keep its tensors.
   Lars(std::vector<Parameter>& parameters, LarsOptions options);
 
   // mu <- momentum * mu + g, w <- w - lr * mu. Where either norm is 0 the gradient is taken as it
   // is; 1-D tensors take plain momentum.
-  void step(double lr);
+  void step(double lr, double grad_scale = 1.0) override;
 
   // "mu.<name>" (sharing memory with the optimizer).
-  NamedTensors state() const;
-  // Throws Error(checkpoint) when a tensor is missing or of another shape.
-  void load(const TensorFile& file);
+  NamedTensors state() const override;
+  void load(const TensorFile& file) override;
 
  private:
   struct Momentum {

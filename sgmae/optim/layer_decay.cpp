@@ -17,9 +17,10 @@ std::vector<ParameterRule> layer_decay_rules(const std::vector<Parameter>& param
   std::vector<ParameterRule> rules;
   for (const Parameter& parameter : parameters) {
     const std::int64_t behind = depth + 1 - layer_of(parameter.name, depth);
-    const bool token = parameter.name == "cls_token" || parameter.name == "pos_embed";
+    const bool exempt = parameter.name == "cls_token" || parameter.name == "pos_embed" ||
+                        parameter.name.ends_with(".relative_position_bias_table");
     rules.push_back(
-        {std::pow(decay, static_cast<double>(behind)), parameter.value.dim() > 1 && !token});
+        {std::pow(decay, static_cast<double>(behind)), parameter.value.dim() > 1 && !exempt});
   }
   return rules;
 }

@@ -14,7 +14,7 @@ namespace sgmae {
 std::int64_t layer_of(const std::string& parameter, std::int64_t depth);
 
 // For each parameter the scale decay^(depth + 1 - layer), and MAE's exemptions from weight decay:
-// 1-D tensors, cls_token and pos_embed.
+// 1-D tensors, cls_token and pos_embed; and BEiT's, its tables of biases.
 std::vector<ParameterRule> layer_decay_rules(const std::vector<Parameter>& parameters,
                                              std::int64_t depth, double decay);
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
-#include "sgmae/train/options.h"
+#include "sgmae/tasks/pretrain_options.h"
 
 namespace sgmae {
 

@@ -9,8 +9,10 @@
 #include <sstream>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/toml.h"
 #include "sgmae/report/json_text.h"
+#include "sgmae/report/markup.h"
 
 namespace sgmae {
 namespace {
@@ -116,7 +118,9 @@ struct Reader {
   }
 
   void read_settings();
+  bool read_facts();
   void read_messages();
+  void tell(std::string event);
 };
 
 void Reader::read_settings() {
@@ -149,11 +153,63 @@ void Reader::read_settings() {
   for (Placed& entry : placed) run.settings.push_back(std::move(entry.setting));
 }
 
+void Reader::tell(std::string event) {
+  RunMessages& m = run.messages;
+  if (m.events.size() < RunMessages::most_events)
+    m.events.push_back(std::move(event));
+  else
+    ++m.further_events;
+}
+
+// False for a run of an older version.
+bool Reader::read_facts() {
+  const auto facts = json_of(run.folder / "run.json");
+  if (!facts) return false;
+  RunMessages& m = run.messages;
+  m.model = json_value<std::string>(*facts, "model").value_or("");
+  m.data = json_value<std::string>(*facts, "data").value_or("");
+  m.images_per_epoch = json_value<std::int64_t>(*facts, "images_per_epoch");
+  std::istringstream lines(text_of(run.folder / "events.jsonl").value_or(""));
+  for (std::string line; std::getline(lines, line);) {
+    const ordered_json entry = parse_json(line);
+    const auto word = [&](const char* key) {
+      return json_value<std::string>(entry, key).value_or("");
+    };
+    const auto number = [&](const char* key) {
+      return readable(json_value<double>(entry, key).value_or(kNan), 9);
+    };
+    const std::string event = word("event");
+    const std::string place = "epoch " + number("epoch") + ", step " + number("step");
+    if (event == "resumed") {
+      ++m.continued;
+      tell("resumed from " + word("from") + ": " + place);
+    } else if (event == "rolled back") {
+      ++m.rollbacks;
+      tell("rolled back from " + word("at") + " to " + word("to") + ": " + word("because"));
+    } else if (event == "skipped") {
+      ++m.skipped;
+      tell(place + " skipped: loss " + number("loss") + ", gradient norm " + number("grad_norm"));
+    } else if (event == "masks") {
+      tell(word("text"));
+    } else if (event == "interrupted") {
+      tell("interrupted: " + place);
+    }
+  }
+  return true;
+}
+
 void Reader::read_messages() {
+  const bool has_facts = read_facts();
   std::ifstream file(run.folder / "train.log");
   RunMessages& m = run.messages;
   for (std::string line; std::getline(file, line);) {
     const auto begins = [&](std::string_view start) { return line.starts_with(start); };
+    const bool rolls_back = line.find("rolling back to") != std::string::npos;
+    const bool skips = begins("warning: ") && line.find(" skipped: loss ") != std::string::npos;
+    if (has_facts) {
+      if (begins("warning: ") && !rolls_back && !skips) tell(line);
+      continue;
+    }
     if (begins("model: ")) m.model = line.substr(7);
     if (begins("data: ")) {
       m.data = line.substr(6);
@@ -162,20 +218,16 @@ void Reader::read_messages() {
                       &batch) == 3)
         m.images_per_epoch = steps * batch;
     }
-    const bool rolls_back = line.find("rolling back to") != std::string::npos;
     const bool continues = begins("resumed from");
     m.rollbacks += rolls_back;
     m.continued += continues;
-    m.skipped += begins("warning: ") && line.find(" skipped: loss ") != std::string::npos;
-    const bool matters = begins("warning: ") || continues || begins("guidance began") ||
-                         begins("relevance maps of") || begins("k-NN accuracy");
-    if (!matters) continue;
-    if (m.events.size() < RunMessages::most_events)
-      m.events.push_back(line);
-    else
-      ++m.further_events;
+    m.skipped += skips;
+    if (begins("warning: ") || continues || begins("guidance began") ||
+        begins("relevance maps of") || begins("k-NN accuracy"))
+      tell(line);
   }
-  m.continued -= std::min(m.continued, m.rollbacks);  // a roll-back resumes, but is no restart
+  // In older runs a roll-back was printed as a restart too.
+  if (!has_facts) m.continued -= std::min(m.continued, m.rollbacks);
 }
 
 }  // namespace

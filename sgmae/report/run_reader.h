@@ -33,12 +33,13 @@ struct RunLog {
   double largest(const std::string& key) const;
 };
 
-// train.log: what was printed.
+// What a run says of itself and what happened to it: run.json and events.jsonl, and for runs of
+// older versions the sentences of train.log. Warnings are train.log's.
 struct RunMessages {
-  std::string model, data;  // the latest of the lines that begin with these words
+  std::string model, data;
   std::optional<std::int64_t> images_per_epoch;
   std::int64_t continued = 0, rollbacks = 0, skipped = 0;
-  std::vector<std::string> events;  // warnings, restarts, guidance, tests; the first most_events
+  std::vector<std::string> events;  // warnings, restarts, guidance; the first most_events
   std::int64_t further_events = 0;
   static constexpr std::size_t most_events = 100;
 };

@@ -12,10 +12,10 @@
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/features.h"
-#include "sgmae/eval/finetune.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/logistic.h"
 #include "sgmae/study/table.h"
+#include "sgmae/tasks/finetune.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/compute.h"
 #include "sgmae/train/run_folder.h"
@@ -31,8 +31,7 @@ constexpr std::int64_t test_batch = 256;
 
 // What has no effect on a run before guidance begins, beside what never has one.
 bool without_effect_on_prefix(const OptionInfo& option) {
-  return may_change_on_resume(option.name) ||
-         (option.section == "mask" && option.name != "mask_ratio");
+  return option.changeable || (option.section == "mask" && option.name != "mask_ratio");
 }
 
 fs::path prefix_folder(const StudyCell& trunk, std::int64_t epochs) {
@@ -100,12 +99,9 @@ void check_folder(const StudyCell& cell) {
   const RunFolder folder{cell.options.output_dir};
   if (!fs::exists(folder.config())) return;
   PretrainOptions there, here = cell.options;
-  Options stored, given;
-  there.declare(stored);
-  here.declare(given);
+  Options stored = declared(there);
   const std::string other =
-      config_difference(folder.config(), stored, given,
-                        [](const OptionInfo& option) { return may_change_on_resume(option.name); });
+      config_difference(folder.config(), stored, declared(here), may_change_on_resume);
   check(other.empty(), ExitCode::usage, folder.root.string(), " holds a run that is not ",
         cell.variant, ": ", other, "; change the study file or move the folder away");
 }
@@ -113,12 +109,10 @@ void check_folder(const StudyCell& cell) {
 // Before branching off: what the trunk's folder says it was trained with, held against the branch.
 void check_prefix(const StudyCell& trunk, const StudyCell& cell) {
   PretrainOptions there, here = cell.options;
-  Options stored, given;
-  there.declare(stored);
-  here.declare(given);
+  Options stored = declared(there);
   const RunFolder folder{trunk.options.output_dir};
   const std::string other =
-      config_difference(folder.config(), stored, given, without_effect_on_prefix);
+      config_difference(folder.config(), stored, declared(here), without_effect_on_prefix);
   check(other.empty(), ExitCode::usage, cell.variant, " cannot go on from ", folder.root.string(),
         ": ", other, "; change the study file or move the folder away");
   check(random_epochs(there) >= cell.branch_epoch, ExitCode::usage, cell.variant,
@@ -137,7 +131,7 @@ class StudyRun {
         sources_(open_labelled(data)) {
     finetune_options(study_);  // refused before the work, not after
     for (const StudyCell& cell : cells_) {
-      check_options(cell.options);
+      cell.options.check();
       check_folder(cell);
     }
   }
@@ -189,7 +183,7 @@ class StudyRun {
     PretrainHooks hooks;
     hooks.save_after = branches;
     for (const std::int64_t epoch : epochs_of(cell)) hooks.save_after.insert(epoch);
-    hooks.after_step = [&](const PretrainProgress& progress) {
+    hooks.after_step = [&](const StepDone& progress) {
       if (hooks_.after_step) hooks_.after_step(cell, progress);
     };
     hooks.after_save = [&](const ModelView& view, const fs::path&) {
@@ -209,7 +203,7 @@ class StudyRun {
           " is not there to be tested; take epoch ", epoch,
           " out of evaluate_epochs, or move the run folder away to have it trained anew");
     LoadedMae loaded = load_mae(checkpoint);
-    place(loaded.model, cell.options.device, cell.options.precision);
+    place(loaded.model, cell.options);
     const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
 
     KnnTask knn;
@@ -327,18 +321,12 @@ class StudyRun {
 }  // namespace
 
 std::int64_t random_epochs(const PretrainOptions& options) {
-  if (options.mask_strategy == MaskStrategyKind::random) return options.epochs;
-  if (options.mask_strategy != MaskStrategyKind::self_guided) return 0;
-  const GuideStart start = guide_start(options);
-  return start.automatic ? 0 : std::min(start.epoch, options.epochs);
+  return options.mask.chosen().random_epochs(options.epochs);
 }
 
 std::string prefix_difference(const PretrainOptions& there, const PretrainOptions& here) {
   PretrainOptions a = there, b = here;
-  Options first, second;
-  a.declare(first);
-  b.declare(second);
-  return options_difference(first, second, without_effect_on_prefix);
+  return options_difference(declared(a), declared(b), without_effect_on_prefix);
 }
 
 std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& recipe_text) {

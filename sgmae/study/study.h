@@ -24,7 +24,7 @@
 
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/study/study_file.h"
-#include "sgmae/train/pretrain.h"
+#include "sgmae/tasks/pretrain.h"
 
 namespace sgmae {
 
@@ -50,7 +50,7 @@ std::string prefix_difference(const PretrainOptions& there, const PretrainOption
 
 struct StudyHooks {
   // Passed on to every training.
-  std::function<void(const StudyCell&, const PretrainProgress&)> after_step;
+  std::function<void(const StudyCell&, const StepDone&)> after_step;
   // After a checkpoint was tested.
   std::function<void(const StudyCell&, std::int64_t epoch)> after_test;
 };

@@ -30,8 +30,8 @@
 #include <utility>
 #include <vector>
 
-#include "sgmae/eval/finetune.h"
-#include "sgmae/train/options.h"
+#include "sgmae/tasks/finetune.h"
+#include "sgmae/tasks/pretrain_options.h"
 
 namespace sgmae {
 

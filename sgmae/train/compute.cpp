@@ -10,14 +10,19 @@
 
 namespace sgmae {
 
-void declare_compute(Options& o, std::string& device, int& threads, PrecisionChoice& precision) {
-  o.add("device", device, "cpu; cuda, the first NVIDIA GPU; or cuda:N");
+void ComputeOptions::declare(Options& o) {
+  o.add("device", device, "cpu; cuda, the first NVIDIA GPU; or cuda:N").may_change_on_resume();
   o.add("precision", precision,
         {{"auto", PrecisionChoice::automatic},
          {"fp32", PrecisionChoice::fp32},
          {"bf16", PrecisionChoice::bf16}},
-        "of matrix products; auto: bf16 on a GPU and where the processor has instructions for it");
-  o.add("threads", threads, "threads that compute; 0: one per processor");
+        "of matrix products; auto: bf16 on a GPU and where the processor has instructions for it")
+      .may_change_on_resume();
+  o.add("threads", threads, "threads that compute; 0: one per processor").may_change_on_resume();
+}
+
+void ComputeOptions::check() const {
+  sgmae::check(threads >= 0, ExitCode::usage, "threads must not be negative, but is ", threads);
 }
 
 Precision choose_precision(PrecisionChoice choice, at::Device device) {

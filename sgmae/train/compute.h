@@ -12,9 +12,14 @@ namespace sgmae {
 
 enum class PrecisionChoice { automatic, fp32, bf16 };
 
-// --device, --precision and --threads.
-void declare_compute(Options& options, std::string& device, int& threads,
-                     PrecisionChoice& precision);
+struct ComputeOptions {
+  std::string device = "cpu";
+  PrecisionChoice precision = PrecisionChoice::automatic;
+  int threads = 0;  // 0: one per processor
+
+  void declare(Options& options);  // in the section at hand
+  void check() const;              // throws Error(usage)
+};
 
 // bf16 where it was asked for, or left open on a GPU or a processor with instructions for it
 // (AVX512-BF16).
@@ -23,10 +28,10 @@ Precision choose_precision(PrecisionChoice choice, at::Device device = at::kCPU)
 // Has `model` compute as the options say: call it before an optimizer is made of its parameters.
 // Throws what open_device() throws.
 template <class Model>
-void place(Model& model, const std::string& device, PrecisionChoice precision) {
-  const at::Device where = open_device(device);
+void place(Model& model, const ComputeOptions& options) {
+  const at::Device where = open_device(options.device);
   model.move_to(where);
-  model.set_precision(choose_precision(precision, where));
+  model.set_precision(choose_precision(options.precision, where));
 }
 
 // "2 threads, bf16" or "cuda:0, bf16".

@@ -1,5 +1,7 @@
 #include "sgmae/train/flops.h"
 
+#include "sgmae/nn/attention.h"
+
 namespace sgmae {
 namespace {
 
@@ -30,9 +32,18 @@ double training_flop_per_image(const VitConfig& c) {
   const double tokens = patches + static_cast<double>(c.prefix_tokens());
   const double dim = static_cast<double>(c.size.dim);
   const double mlp_ratio = static_cast<double>(c.mlp_hidden) / dim;
-  const double macs = patches * static_cast<double>(c.patch_values()) * dim +
-                      transformer_macs(c.size, mlp_ratio, tokens) +
-                      dim * static_cast<double>(c.classes);
+  double macs = patches * static_cast<double>(c.patch_values()) * dim +
+                transformer_macs(c.size, mlp_ratio, tokens) + dim * static_cast<double>(c.classes);
+  for (const auto& [window, unused] : c.attention) {
+    if (window == 0) continue;
+    // qkv also of what fills windows up; QK^T and AV within windows only.
+    AttentionShape shape;
+    shape.rows = c.grid_height(), shape.columns = c.grid_width(), shape.window = window;
+    const double in_window = static_cast<double>(window * window);
+    const double windows = static_cast<double>(shape.windows());
+    macs += 3 * dim * dim * (windows * in_window - tokens);
+    macs += 2 * dim * (windows * in_window * in_window - tokens * tokens);
+  }
   return 3 * 2 * macs;
 }
 

@@ -19,14 +19,11 @@ struct LaunchOptions {
   int timeout = 4320;  // minutes
   std::string partition, comment;
 
-  void declare(Options& options);
+  void declare(Options& options);  // section [launch]
+
+  // Warns, with the accum_iter for the same effective batch, where a launcher was to start several
+  // processes. Throws Error(usage) where this is said to be one of several.
+  void check(std::int64_t accum_iter) const;
 };
-
-// Whether LaunchOptions declares an option of this name; results do not depend on it.
-bool is_launch_option(const std::string& name);
-
-// Warns, with the accum_iter for the same effective batch, where a launcher was to start several
-// processes. Throws Error(usage) where this is said to be one of several.
-void check_launch(const LaunchOptions& options, std::int64_t accum_iter);
 
 }  // namespace sgmae

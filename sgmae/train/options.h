@@ -1,40 +1,23 @@
-// The options of `sgmae pretrain`. Names, meanings and defaults are MAE's own where MAE has the
-// option; what MAE does not have stands beside them.
+// Options that every training has, in groups: declared once, checked once. A task's own options are
+// a struct that inherits the groups it uses and sets its defaults.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "sgmae/base/options.h"
-#include "sgmae/data/source.h"
-#include "sgmae/mask/options.h"
-#include "sgmae/nn/config.h"
-#include "sgmae/train/compute.h"
-#include "sgmae/train/launch_options.h"
+#include "sgmae/optim/schedule.h"
 
 namespace sgmae {
 
-enum class MaskStrategyKind { random, self_guided };
+// Throws Error(usage) with `message` unless `fits`.
+inline void need(bool fits, const std::string& message) {
+  check(fits, ExitCode::usage, message);
+}
 
-struct PretrainOptions {
-  // [model]
-  std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
-  std::int64_t input_size = 224;                   // height and width of the training crops
-  std::int64_t input_height = 0, input_width = 0;  // 0: input_size
-  std::int64_t channels = 0;                       // 0: what the data set has (1 or 3)
-  std::int64_t patch_size = 0;                     // 0, here and below: as the model name says
-  std::int64_t dim = 0, depth = 0, heads = 0;
-  std::int64_t decoder_dim = 0, decoder_depth = 0, decoder_heads = 0;
-  bool norm_pix_loss = false;
-
-  // [data]
-  DataFormat data_format = DataFormat::automatic;
-  std::string data_path;  // a folder, file or archive that open_source() knows
-  std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
-  int num_workers = 10;   // decoding threads
-  bool pin_mem = true;    // batches in page-locked memory, where a GPU trains
-
-  // [optim]
+// Section [optim]. Names and meanings are MAE's.
+struct OptimOptions {
   std::int64_t batch_size = 64;  // images per forward pass
   std::int64_t accum_iter = 1;   // forward passes per step
   std::int64_t epochs = 400;
@@ -45,58 +28,57 @@ struct PretrainOptions {
   double weight_decay = 0.05;
   double clip_grad = 0;  // largest gradient norm; 0: no clipping
 
-  // [mask]
-  double mask_ratio = 0.75;
-  MaskStrategyKind mask_strategy = MaskStrategyKind::random;
-  std::string guide_start;  // "": epochs / 8; an epoch (from 0); or "auto"
-  GuideTarget guide_target = GuideTarget::object;
-  GuideOptions guide;  // guide_part, _layer, _features, _center, _object
-  HintOptions hints;   // hint_ratio, hint_strategy, hint_decay, hint_floor
-  MaskSource mask_source = MaskSource::stored;
-  std::int64_t mask_refresh_epochs = 0;  // 0: maps are made once
+  std::int64_t images_per_step() const { return batch_size * accum_iter; }
 
-  // [run]
+ protected:
+  // `decayed` says what weight decay is of. Throws Error(usage) for values that no training could
+  // have.
+  void declare(Options& options, const char* decayed);
+  void check() const;
+};
+
+// lr, or blr * effective batch / 256; and the schedule with that peak.
+double peak_lr(const OptimOptions& options);
+Schedule schedule(const OptimOptions& options);
+
+// Section [run]: where a run lives, what is kept of it and what is told.
+struct RunOptions {
   std::string output_dir = "./output_dir";
-  std::string job_dir;          // what MAE's submitit script calls output_dir
   std::string log_dir;          // TensorBoard events; "": output_dir
-  std::string resume = "auto";  // auto: go on if output_dir holds this run; none; or a checkpoint
-  std::int64_t start_epoch = 0;
+  std::string resume = "auto";  // auto: go on if output_dir holds this run; none; or a path
   std::uint64_t seed = 0;
-  std::string device = "cpu";
-  PrecisionChoice precision = PrecisionChoice::automatic;
-  int threads = 0;                    // 0: one per processor
-  std::int64_t save_every = 20;       // epochs between checkpoints
-  std::int64_t keep_checkpoints = 0;  // newest ones kept; 0: all
-  std::int64_t log_every = 20;        // steps between console lines
-  std::int64_t probe_images = 256;    // for the exploitation rate; 0: not measured
-  double outlier_z = 6;               // steps this far outside are skipped; 0: only non-finite ones
-  std::int64_t knn_every = 0;         // epochs between k-NN tests; 0: never
-  std::int64_t online_knn_every = 0;  // knn_every by its longer name
+  std::int64_t eval_every = 1;        // epochs between evaluations; 0: never
+  std::int64_t save_every = 1;        // epochs between checkpoints; the last is always saved
+  std::int64_t keep_checkpoints = 1;  // newest ones kept; 0: all
+  std::int64_t log_every = 20;        // batches between console lines
+  double outlier_z = 0;               // StepGuard
+  bool pin_mem = true;                // batches in page-locked memory, where a GPU computes
 
-  LaunchOptions launch;
-
-  void declare(Options& options);
+ protected:
+  // `evaluation` is the name of eval_every (or eval_every an alias, as online_`evaluation` is) and
+  // `meaning` its help.
+  void declare(Options& options, const char* evaluation, const char* meaning);
+  void check() const;
 };
 
-// Sizes of the model that the options describe; `data_channels` is used where `channels` is 0.
-// Throws Error(usage) where sizes do not fit.
-MaeConfig model_config(const PretrainOptions& options, std::int64_t data_channels);
+// Declares two copies of an option struct and compares them; what `may_differ` accepts is left out.
+// "epochs is 100 there, 200 here", or "" when there is no difference.
+using MayDiffer = std::function<bool(const OptionInfo&)>;
+std::string options_difference(const Options& there, const Options& here,
+                               const MayDiffer& may_differ);
 
-// When guidance begins: at `epoch` (from 0), or where the exploitation rate says so.
-struct GuideStart {
-  bool automatic = false;
-  std::int64_t epoch = 0;
-};
-GuideStart guide_start(const PretrainOptions& options);
+// Members of `options` under their names. `options` must outlive the result.
+template <class O>
+Options declared(O& options) {
+  Options result;
+  options.declare(result);
+  return result;
+}
 
-// Throws Error(usage) for values that no run could have.
-void check_options(const PretrainOptions& options);
-
-// The options that say where a run lives and how fast it goes, not what comes out: these alone may
-// differ when a run goes on.
-bool may_change_on_resume(const std::string& name);
-
-// lr, or blr * effective batch / 256.
-double peak_lr(const PretrainOptions& options);
+// The same for what is only read: a declaration can print, and assigning to it changes a copy.
+template <class O>
+std::string toml_of(O options) {
+  return declared(options).to_toml();
+}
 
 }  // namespace sgmae

@@ -19,12 +19,6 @@ namespace {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-std::string printed(const Options& options, const std::string& name) {
-  for (const OptionInfo& info : options.all())
-    if (info.name == name) return info.print();
-  return "";
-}
-
 bool holds_files(const fs::path& folder) {
   return fs::is_directory(folder) && !fs::is_empty(folder);
 }
@@ -45,15 +39,6 @@ std::string processor_name() {
   return "unknown";
 }
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
 std::string host_name() {
   char name[256] = "";
   ::gethostname(name, sizeof name - 1);
@@ -72,7 +57,8 @@ std::string git_commit() {
 
 }  // namespace
 
-RunFolder open_run_folder(const PretrainOptions& options) {
+RunFolder open_run_folder(const RunOptions& options, Options& stored, const Options& given,
+                          const RunKind& kind) {
   RunFolder folder{fs::path(options.output_dir)};
   check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
         folder.root.string(), " is a file; name a folder with --output_dir");
@@ -80,53 +66,33 @@ RunFolder open_run_folder(const PretrainOptions& options) {
   if (folder.existed) {
     check(options.resume != "none", ExitCode::usage, folder.root.string(),
           " holds a run already and resume is none; choose another --output_dir");
-    PretrainOptions there, here = options;
-    Options stored, given;
-    there.declare(stored);
-    here.declare(given);
-    const std::string other = config_difference(
-        folder.config(), stored, given,
-        [](const OptionInfo& option) { return may_change_on_resume(option.name); });
-    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different run: ", other,
-          "; choose another --output_dir, or give the options of ", folder.config().string());
+    check(read_text(folder.config()).find(kind.section) != std::string::npos, ExitCode::usage,
+          folder.root.string(), " holds a run that is not a ", kind.name,
+          "; choose another --output_dir");
+    const std::string other =
+        config_difference(folder.config(), stored, given, may_change_on_resume);
+    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different ", kind.name,
+          ": ", other, "; choose another --output_dir, or give the options of ",
+          folder.config().string());
   } else {
     check(!fs::exists(folder.log()) && !holds_files(folder.checkpoints()), ExitCode::usage,
           folder.root.string(),
           " holds a run without its config.toml; choose another --output_dir");
   }
   require_writable(folder.root);
-  for (const fs::path& part : {folder.checkpoints(), folder.maps(), folder.figures()})
-    require_writable(part);
+  for (const char* part : kind.parts) require_writable(folder.root / part);
   return folder;
 }
 
-std::string options_difference(const Options& there, const Options& here,
-                               const std::function<bool(const OptionInfo&)>& may_differ) {
-  for (const OptionInfo& option : here.all()) {
-    if (may_differ(option)) continue;
-    const std::string before = printed(there, option.name), now = option.print();
-    if (before != now) return str(option.name, " is ", before, " there, ", now, " here");
-  }
-  return "";
-}
-
 std::string config_difference(const fs::path& config, Options& stored, const Options& given,
-                              const std::function<bool(const OptionInfo&)>& may_differ) {
+                              const MayDiffer& may_differ) {
   stored.load_toml(read_text(config), config.string());
   return options_difference(stored, given, may_differ);
 }
 
-void describe_run(const RunFolder& folder, const PretrainOptions& options,
+void describe_run(const RunFolder& folder, const std::string& config, std::uint64_t seed,
                   const nlohmann::json& more_environment) {
-  PretrainOptions copy = options;
-  Options declared;
-  copy.declare(declared);
-  describe_run(folder, declared, options.seed, more_environment);
-}
-
-void describe_run(const RunFolder& folder, const Options& options, std::uint64_t seed,
-                  const nlohmann::json& more_environment) {
-  write_file(folder.config(), options.to_toml());
+  write_file(folder.config(), config);
 
   ordered_json environment{{"sgmae", version},
                            {"torch", TORCH_VERSION},
@@ -141,11 +107,20 @@ void describe_run(const RunFolder& folder, const Options& options, std::uint64_t
   write_file(folder.environment(), environment.dump(2) + "\n");
 }
 
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
 void append_log(const fs::path& log, const ordered_json& entries) {
   try {
     append_file(log, entries.dump() + "\n");
   } catch (const Error& error) {
-    warn(error.what(), "; it will lack this epoch");
+    warn(error.what(), "; it will lack a line");
   }
 }
 

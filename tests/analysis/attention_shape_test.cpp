@@ -11,8 +11,18 @@
 #include <cmath>
 #include <vector>
 
+#include "sgmae/analysis/relations.h"
+
 namespace sgmae {
 namespace {
+
+at::Tensor distance_of(const at::Tensor& p, std::int64_t columns, std::int64_t patch_size) {
+  return attention_shape(p, 0, columns, patch_size).distance;
+}
+
+at::Tensor nmi_of(const at::Tensor& p) {
+  return attention_shape(p, 0, 4, 1).nmi;
+}
 
 at::Tensor random_rows() {
   return (4 * at::rand({2, 3, 12, 12})).softmax(-1);
@@ -20,7 +30,7 @@ at::Tensor random_rows() {
 
 TEST(AttentionDistance, IsTheWeightedDistanceOfCentres) {
   const at::Tensor p = random_rows();  // 3 rows of 4 patches
-  const at::Tensor distance = attention_distance(p, 4, 16);
+  const at::Tensor distance = distance_of(p, 4, 16);
   for (int b = 0; b < 2; ++b)
     for (int h = 0; h < 3; ++h) {
       double total = 0;
@@ -34,19 +44,19 @@ TEST(AttentionDistance, IsTheWeightedDistanceOfCentres) {
 }
 
 TEST(AttentionDistance, ClosedForms) {
-  EXPECT_EQ(attention_distance(at::eye(6).view({1, 1, 6, 6}), 3, 16).item<float>(), 0);
+  EXPECT_EQ(distance_of(at::eye(6).view({1, 1, 6, 6}), 3, 16).item<float>(), 0);
   // A row of three patches, all on the first: distances 0, 1, 2 patches.
   at::Tensor first = at::zeros({1, 1, 3, 3});
   first.select(3, 0).fill_(1);
-  EXPECT_FLOAT_EQ(attention_distance(first, 3, 8).item<float>(), 8);
+  EXPECT_FLOAT_EQ(distance_of(first, 3, 8).item<float>(), 8);
   // Uniform on 2 x 2: (0 + 1 + 1 + sqrt 2) / 4 patches.
-  EXPECT_NEAR(attention_distance(at::full({1, 1, 4, 4}, 0.25), 2, 1).item<double>(),
+  EXPECT_NEAR(distance_of(at::full({1, 1, 4, 4}, 0.25), 2, 1).item<double>(),
               (2 + std::sqrt(2.0)) / 4, 1e-6);
 }
 
 TEST(AttentionNmi, IsTheMutualInformation) {
   const at::Tensor p = random_rows();
-  const at::Tensor nmi = attention_nmi(p);
+  const at::Tensor nmi = nmi_of(p);
   for (int b = 0; b < 2; ++b)
     for (int h = 0; h < 3; ++h) {
       std::vector<double> key(12, 0.0);
@@ -64,18 +74,28 @@ TEST(AttentionNmi, IsTheMutualInformation) {
     }
 }
 
+// What the prefix takes and gives does not matter; 1e-6: rows are scaled in fp32.
+TEST(AttentionShape, IsThatOfThePatchesAlone) {
+  const at::Tensor attention = (4 * at::rand({2, 3, 39, 39})).softmax(-1);
+  const at::Tensor p = patch_attention(attention, 3);
+  const WhereHeadsLook whole = attention_shape(attention, 3, 6, 8);
+  const WhereHeadsLook patches = attention_shape(p.contiguous(), 0, 6, 8);
+  EXPECT_LT((whole.distance - patches.distance).abs().max().item<double>(), 1e-6 * 8 * 6);
+  EXPECT_LT((whole.nmi - patches.nmi).abs().max().item<double>(), 1e-6);
+}
+
 TEST(AttentionNmi, IsZeroForAlikeAndOneForEachItsOwn) {
-  EXPECT_NEAR(attention_nmi(at::full({1, 1, 16, 16}, 1.0 / 16)).item<double>(), 0, 1e-6);
-  EXPECT_NEAR(attention_nmi(at::eye(16).view({1, 1, 16, 16})).item<double>(), 1, 1e-5);
+  EXPECT_NEAR(nmi_of(at::full({1, 1, 16, 16}, 1.0 / 16)).item<double>(), 0, 1e-6);
+  EXPECT_NEAR(nmi_of(at::eye(16).view({1, 1, 16, 16})).item<double>(), 1, 1e-5);
   // All queries on one key: nothing to know about the key.
   at::Tensor one = at::zeros({1, 1, 16, 16});
   one.select(3, 5).fill_(1);
-  EXPECT_NEAR(attention_nmi(one).item<double>(), 0, 1e-3);
+  EXPECT_NEAR(nmi_of(one).item<double>(), 0, 1e-3);
   // Two groups of queries, each on one key: MI = H(k) = log 2, over sqrt(log 16 log 2).
   at::Tensor two = at::zeros({1, 1, 16, 16});
   two.slice(2, 0, 8).select(3, 0).fill_(1);
   two.slice(2, 8).select(3, 1).fill_(1);
-  EXPECT_NEAR(attention_nmi(two).item<double>(), 0.5, 1e-5);
+  EXPECT_NEAR(nmi_of(two).item<double>(), 0.5, 1e-5);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include <limits>
 #include <vector>
 
+#include "sgmae/base/error.h"
+
 namespace sgmae {
 namespace {
 
@@ -89,6 +91,12 @@ TEST(ClsAttention, IsTheFirstRowWithoutItsFirstEntry) {
       for (int h = 0; h < 3; ++h) mean += at3(attention[b], h, 0, j + 1) / 3;
       EXPECT_NEAR(c[b][j].item<double>(), mean, 1e-6);
     }
+}
+
+TEST(ClsAttention, NeedsAClassToken) {
+  const at::Tensor attention = random_attention(2, 3, 5);
+  EXPECT_THROW(cls_attention(attention, 0), Error);
+  EXPECT_THROW(attention_rollout({attention}, 0), Error);
 }
 
 TEST(MinMax, ScalesEachImageAndLeavesConstantsAtZero) {

@@ -79,7 +79,7 @@ TEST(FeatureVariance, OfConstantOppositeAndOrthogonalTokens) {
 
 TEST(SimilarityVariance, LooksAtPairsOnly) {
   const at::Tensor m = at::randn({2, 6, 6});
-  const at::Tensor raw = similarity_variance(m), normalised = normalised_similarity_variance(m);
+  const auto [raw, normalised] = similarity_variance(m);
   for (int b = 0; b < 2; ++b) {
     std::vector<double> pairs;
     for (int i = 0; i < 6; ++i)
@@ -101,9 +101,10 @@ TEST(SimilarityVariance, OfPlantedHalves) {
   m.slice(1, 0, n).slice(2, n).fill_(c);
   m.slice(1, n).slice(2, 0, n).fill_(c);
   const double share = 2.0 * n * n / (2 * n * (2 * n - 1));  // of pairs between
-  EXPECT_NEAR(similarity_variance(m).item<double>(), share * (1 - share) * (1 - c) * (1 - c), 1e-6);
-  EXPECT_NEAR(normalised_similarity_variance(m).item<double>(), share * (1 - share), 1e-6);
-  EXPECT_EQ(normalised_similarity_variance(at::ones({1, 4, 4})).item<double>(), 0);
+  EXPECT_NEAR(similarity_variance(m).raw.item<double>(), share * (1 - share) * (1 - c) * (1 - c),
+              1e-6);
+  EXPECT_NEAR(similarity_variance(m).normalised.item<double>(), share * (1 - share), 1e-6);
+  EXPECT_EQ(similarity_variance(at::ones({1, 4, 4})).normalised.item<double>(), 0);
 }
 
 TEST(MaskTokenVariance, IsThatOfTheMaskedRows) {

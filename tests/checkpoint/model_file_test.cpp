@@ -7,6 +7,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/checkpoint/describe.h"
+#include "sgmae/checkpoint/write_model.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/io/torch_file.h"
 #include "tests/checkpoint/native.h"
@@ -95,6 +96,28 @@ TEST_F(ModelFileTest, TellsWhichPartsThereAre) {
               7 * 64 + 7 + (pooling == Pooling::mean ? 128 : 0) + (probe ? 128 : 0));
     EXPECT_EQ(file.family, Family::mae);
   }
+}
+
+// The header alone says of such a model what it is; its tables must be of the size it says.
+TEST_F(ModelFileTest, TablesOfAnotherSizeThanTheHeaderSaysAreRefused) {
+  VitConfig config = encoder_config(small());
+  config.size.depth = 2;
+  config.class_token = false;
+  config.attention.assign(2, {2, RelativePosition::decomposed});
+  ModelInfo info;
+  info.mean = info.std = std::vector<float>(static_cast<std::size_t>(config.channels), 0.5f);
+  NamedTensors tensors = values_of(Vit(config, 1).parameters());
+  save_tensors(path_, tensors, to_json(config), info);
+  EXPECT_EQ(read_model_file(path_).vit.attention, config.attention);
+  EXPECT_NE(describe(read_model_file(path_)).architecture.find("relative positions"),
+            std::string::npos);
+  config.attention[0].window = 1 << 20;
+  save_tensors(path_, tensors, to_json(config), info);
+  EXPECT_NE(complaint().find("'blocks.0.attn.rel_pos_h' has 3 rows"), std::string::npos)
+      << complaint();
+  config.attention.pop_back();
+  save_tensors(path_, tensors, to_json(config), info);
+  EXPECT_NE(complaint().find("set it for all of them"), std::string::npos) << complaint();
 }
 
 TEST_F(ModelFileTest, HeadsThatNoRuleGivesMustBeGiven) {

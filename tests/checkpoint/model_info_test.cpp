@@ -63,6 +63,36 @@ TEST(ModelInfo, NamesWhatIsMissingOrUnfit) {
   EXPECT_THROW(model_info_from_json(json::array()), Error);
 }
 
+// Files of models without such things stay as they were.
+TEST(ModelInfo, SaysOfAttentionWhatIsThere) {
+  VitConfig config = encoder_config(tiny());
+  for (const char* key : {"class_token", "position_embedding", "final_norm", "attention"})
+    EXPECT_FALSE(to_json(config).contains(key)) << key;
+  EXPECT_TRUE(attention_from_json(to_json(config)).empty());
+  config.class_token = config.position_embedding = config.final_norm = false;
+  config.attention = {{14, RelativePosition::decomposed}, {0, RelativePosition::bias}, {7, {}}};
+  const json j = to_json(config);
+  for (const char* key : {"class_token", "position_embedding", "final_norm"})
+    EXPECT_EQ(j[key], false) << key;
+  EXPECT_EQ(attention_from_json(json::parse(j.dump())), config.attention);
+}
+
+TEST(ModelInfo, RefusesUnfitAttention) {
+  for (const char* text : {"1", "[1]", "[{}]", R"([{"window": 3}])",
+                           R"([{"window": -1, "relative_position": "none"}])",
+                           R"([{"window": 9007199254740993, "relative_position": "none"}])",
+                           R"([{"window": 3, "relative_position": "x"}])",
+                           R"([{"window": 3, "relative_position": 1}])",
+                           R"([{"window": 0.5, "relative_position": "bias"}])"}) {
+    try {
+      attention_from_json({{"attention", json::parse(text)}});
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::checkpoint) << text;
+    }
+  }
+}
+
 // Other readers find sizes under these names.
 TEST(ModelInfo, ConfigurationsSayEverySize) {
   const json mae = to_json(tiny());

@@ -13,6 +13,7 @@
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/io/safetensors.h"
 #include "tests/checkpoint/native.h"
+#include "tests/peer_vits.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
 
@@ -63,6 +64,36 @@ INSTANTIATE_TEST_SUITE_P(Families, Peers,
                                          Golden{
                                              "timm_reg", "timm_reg", Family::dinov2, {.heads = 2}}),
                          [](const auto& info) { return info.param.folder; });
+
+// Windows, relative positions, no class token, no position embedding: through a file of our own,
+// and at another image size, to which positions are stretched as transformers does it.
+TEST(OpenModel, ViTDetAndBeitComeBackAndFollowToOtherSizes) {
+  const fs::path path =
+      fs::temp_directory_path() / str("sgmae-open-model-peers-", ::getpid(), ".safetensors");
+  for (const std::string name : {"vitdet_square", "vitdet_wide", "beit"}) {
+    const TensorFile golden =
+        read_safetensors(std::string(SGMAE_TEST_DATA) + "/nn/" + name + ".safetensors");
+    Vit model(peer_config(name), 0);
+    for (Parameter& p : model.parameters()) p.value.copy_(*golden.find("param." + p.name));
+    model.parameters_changed();
+    ModelInfo info;
+    info.mean = info.std = {0.5f, 0.5f, 0.5f};
+    save_vit(path, model, info);
+
+    const OpenedModel opened = open_model(path);
+    EXPECT_EQ(to_json(opened.encoder().config()), to_json(model.config())) << name;
+    const at::Tensor& pixels = *golden.find("pixels");
+    EXPECT_TRUE(opened.encoder().encode(pixels).equal(model.encode(pixels))) << name;
+
+    const at::Tensor& others = *golden.find("resized.pixels");
+    const OpenedModel resized =
+        open_model(path, {.height = others.size(2), .width = others.size(3)});
+    EXPECT_LT(relative_error(resized.encoder().encode(others), *golden.find("resized.tokens")),
+              1e-5)
+        << name;
+  }
+  fs::remove(path);
+}
 
 // Without and with registers transformers resizes positions in two ways; up, down and not square.
 TEST(OpenModel, Dinov2FollowsAnotherGridAsTransformersDoes) {

@@ -273,7 +273,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   expect("knn --k 25" + rest, 2, "1 .. 24");
   expect("knn --checkpoint nowhere --data_path data", 4, "nowhere");
   expect("linprobe --data_path data", 2, "--checkpoint");
-  expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different probe");
+  expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different linear probe");
   fs::create_directories(root_ / "data/test/unseen");
   write_png(root_ / "data/test/unseen/1.png", blank_image({16, 16}, {9, 9, 9}));
   for (const char* command : {"knn", "linprobe"})

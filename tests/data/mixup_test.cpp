@@ -4,6 +4,7 @@
 
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sgmae/base/file.h"
+#include "tests/pretend_device.h"
 
 namespace sgmae {
 namespace {
@@ -40,7 +42,8 @@ TEST(Mixup, EqualsTimmOnItsDraws) {
     expect_near(target, tensor(c["target"], {4, 5}), 1e-6);
 
     at::Tensor dlogits;
-    const double loss = soft_cross_entropy(tensor(c["logits"], {4, 5}), target, 3.0, &dlogits);
+    const double loss =
+        soft_cross_entropy(tensor(c["logits"], {4, 5}), target, 3.0, &dlogits).item<double>();
     EXPECT_NEAR(loss, c["loss"].get<double>(), 2e-6 * loss);
     expect_near(dlogits, tensor(c["dlogits"], {4, 5}).mul(3.0), 1e-6);
     ++cases;
@@ -61,8 +64,25 @@ TEST(Mixup, TargetsAreDistributionsAndPlainWithoutSmoothing) {
 TEST(Mixup, HugeLogitsKeepTheLossFinite) {
   at::Tensor dlogits;
   const at::Tensor logits = at::tensor({1e4f, -1e4f}).view({1, 2});
-  EXPECT_DOUBLE_EQ(soft_cross_entropy(logits, soft_targets({1}, 2, 1, 0), 1, &dlogits), 2e4);
+  EXPECT_DOUBLE_EQ(
+      soft_cross_entropy(logits, soft_targets({1}, 2, 1, 0), 1, &dlogits).item<double>(), 2e4);
   expect_near(dlogits, at::tensor({1.0f, -1.0f}).view({1, 2}), 0);
+}
+
+TEST(Mixup, LossOnADeviceIsThatOfTheCpuAndWaitsForNothing) {
+  const at::Tensor logits = at::randn({6, 9}).mul(5);
+  const at::Tensor target = soft_targets({0, 3, 8, 8, 2, 5}, 9, 0.3, 0.1);
+  const at::Tensor there = logits.to(pretend_device());
+  at::Tensor here_dlogits, there_dlogits;
+  const double here_loss = soft_cross_entropy(logits, target, 0.5, &here_dlogits).item<double>();
+  const Transfers before = pretend_transfers();
+  const at::Tensor loss = soft_cross_entropy(there, target, 0.5, &there_dlogits);
+  const Transfers after = pretend_transfers();
+  EXPECT_EQ(after.to_host - before.to_host, 0);
+  EXPECT_EQ(after.to_device - before.to_device, 1) << "the targets";
+  EXPECT_EQ(there_dlogits.device(), pretend_device());
+  EXPECT_NEAR(loss.item<double>(), here_loss, 1e-12 * here_loss);  // both in fp64
+  expect_near(there_dlogits.cpu(), here_dlogits, 1e-8);            // rounded to fp32
 }
 
 TEST(Mixup, BetaHasItsMeanAndVariance) {

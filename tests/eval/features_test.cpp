@@ -11,6 +11,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/nn/mae.h"
+#include "sgmae/nn/vit.h"
 #include "tests/support/other_device.h"
 #include "tests/tiny_mae.h"
 
@@ -47,6 +48,13 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
     EXPECT_NEAR(features.mean[3][d].item<double>(), sum / 4, 1e-6);
     EXPECT_EQ(features.cls[3][d].item<float>(), tokens[0][0][d].item<float>());
   }
+}
+
+TEST(Features, NeedAClassToken) {
+  VitConfig config = encoder_config(tiny());
+  config.class_token = false;
+  const Vit model(config, 1);
+  EXPECT_THROW(encode_batch(model.encoder(), batch_of(1, 0)), Error);
 }
 
 TEST(Features, ComeFromAnotherDeviceToTheCpu) {

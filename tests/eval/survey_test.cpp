@@ -1,48 +1,18 @@
-// Oracle: the measures called one by one on the tensors of one forward pass (each of them has its
-// own oracle in tests/analysis).
+// Oracle: each image's values by a measure made for the test, which sees what a forward pass gives;
+// the measures themselves have tests in tests/eval/measures.
 #include "sgmae/eval/survey.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
-#include <gtest/gtest.h>
 
 #include <limits>
-#include <numeric>
-#include <utility>
 
-#include "sgmae/analysis/attention_shape.h"
-#include "sgmae/analysis/exploitation.h"
-#include "sgmae/analysis/fourier.h"
-#include "sgmae/analysis/relations.h"
-#include "sgmae/analysis/separation.h"
-#include "sgmae/analysis/variance.h"
-#include "sgmae/mask/guide.h"
-#include "sgmae/mask/strategy.h"
 #include "sgmae/ncut/graph.h"
 #include "sgmae/nn/vit.h"
 #include "tests/data/folder.h"
+#include "tests/eval/survey_models.h"
 
 namespace sgmae {
 namespace {
-
-MaeConfig small() {
-  return {.height = 24,
-          .width = 24,
-          .channels = 1,
-          .patch_size = 4,
-          .encoder = {16, 2, 2},
-          .decoder = {16, 1, 2}};
-}
-
-Subject subject(const Mae& model, std::int64_t epoch = 1, std::size_t last = 0) {
-  return {.name = str("epoch ", epoch),
-          .encoder = &model.encoder(),
-          .mae = &model,
-          .normalisation = default_normalisation(1),
-          .epoch = epoch,
-          .last_of_run = last};
-}
 
 SurveyOptions everything() {
   SurveyOptions options;
@@ -51,140 +21,48 @@ SurveyOptions everything() {
   return options;
 }
 
-std::vector<std::int64_t> counting(std::int64_t n) {
-  std::vector<std::int64_t> index(n);
-  std::iota(index.begin(), index.end(), 0);
-  return index;
-}
-
-double value(const Survey& survey, const SeriesId& id, double x) {
-  return survey.table().curves().at(id).at(x).mean;
-}
-
-double mean(const at::Tensor& x) {
-  return x.mean().item<double>();
-}
-
-// 1e-5: the survey sees images in batches, which rounds sums differently.
-TEST(Survey, GivesWhatTheMeasuresGiveOneByOne) {
-  const Mae first(small(), 1), last(small(), 2);
-  const at::Tensor pixels = at::randn({5, 1, 24, 24});
-  Survey survey({subject(first, 1, 1), subject(last, 2, 1)}, everything());
-  survey.add(pixels.slice(0, 0, 3), {0, 1, 2});
-  survey.add(pixels.slice(0, 3), {3, 4});
-  EXPECT_EQ(survey.images(), 5);
-
-  const std::vector<std::string> names{"encoder.0.attention",     "encoder.1.attention",
-                                       "encoder.1.attention_out", "encoder.0.attention_out",
-                                       "encoder.1.block_out",     "encoder.embed",
-                                       "encoder.1.attention_add", "decoder.0.attention",
-                                       "decoder.0.block_out",     "decoder.0.attention_out"};
-  Taps a(names), b(names);
-  first.forward(pixels, whole_image(5, 36), &a);
-  last.forward(pixels, whole_image(5, 36), &b);
-  const auto patches = [](const Taps& taps, const char* name) { return taps[name].slice(1, 1); };
-  const SeriesId encoder{.metric = "", .model = 0, .part = "encoder"};
-  const auto of = [&](const char* metric, const char* label = "") {
-    SeriesId id = encoder;
-    id.metric = metric;
-    id.label = label;
-    return id;
-  };
-
-  const at::Tensor tokens = patches(a, "encoder.1.block_out");
-  EXPECT_NEAR(value(survey, of("feature_variance"), 1), mean(feature_variance(tokens)), 1e-5);
-  EXPECT_NEAR(value(survey, of("similarity_variance"), 1),
-              mean(similarity_variance(similarity(tokens))), 1e-5);
-  EXPECT_NEAR(value(survey, of("similarity_to_mean"), 1), mean(similarity_to_mean(tokens)), 1e-5);
-
-  const at::Tensor p = patch_attention(a["encoder.0.attention"]);
-  EXPECT_NEAR(value(survey, of("nmi"), 0), mean(attention_nmi(p)), 1e-5);
-  SeriesId head = of("attention_distance_heads");
-  head.head = 1;
-  EXPECT_NEAR(value(survey, head, 0), mean(attention_distance(p, 6, 4).select(1, 1)), 1e-4);
-
-  const at::Tensor m = similarity(patches(a, "encoder.1.attention_out"));
-  const at::Tensor reference = similarity(patches(b, "encoder.1.attention_out"));
-  EXPECT_NEAR(value(survey, of("divergence_similarity"), 1),
-              mean(relation_divergence(m.softmax(-1), reference.softmax(-1))), 1e-5);
-  EXPECT_NEAR(value(survey, of("divergence_attention"), 1),
-              mean(relation_divergence(attention_relation(a["encoder.1.attention"]),
-                                       attention_relation(b["encoder.1.attention"]))),
-              1e-5);
-  GuideOptions mean_centred;
-  mean_centred.center = GuideCenter::mean;
-  const at::Tensor side =  // the last checkpoint's, at the second-last block
-      guide_from_features(patches(b, "encoder.0.attention_out"), 0, mean_centred).object_side;
-  EXPECT_NEAR(value(survey, of("separation_similarity", "within"), 1),
-              mean(separation(m, side).intra), 1e-5);
-  EXPECT_NEAR(value(survey, of("separation_similarity", "between"), 1),
-              mean(separation(m, side).inter), 1e-5);
-
-  const auto highest = [](const at::Tensor& x) {
-    return mean(relative_log_amplitude(x, 6, 6).select(1, 2));
-  };
-  EXPECT_NEAR(value(survey, of("fourier_depth", "after blocks"), 0),
-              highest(patches(a, "encoder.embed")), 1e-4);
-  EXPECT_NEAR(value(survey, of("fourier_depth", "after attention"), 1.5),
-              highest(patches(a, "encoder.1.attention_add")), 1e-4);
-  EXPECT_NEAR(value(survey, of("fourier_depth", "after blocks"), 2), highest(tokens), 1e-4);
-
-  const MaskPlan plan = random_plan(counting(5), 36, visible_count(36, 0.75), 0, 0);
-  Taps masked({"decoder.0.attention", "decoder.0.block_out"});
-  const MaeOutput output = first.forward(pixels, plan, &masked);
-  const SeriesId decoder{
-      .metric = "exploitation", .model = 0, .part = "decoder", .label = "mask tokens"};
-  EXPECT_NEAR(value(survey, decoder, 0),
-              exploitation({masked["decoder.0.attention"]}, mask_of(plan)).rollout.masked[0], 1e-5);
-  EXPECT_NEAR(
-      value(survey, {.metric = "mask_token_variance", .model = 0, .part = "decoder"}, 0),
-      mean(mask_token_variance(patches(masked, "decoder.0.block_out"), mask_of(plan)).direction),
-      1e-5);
-  // Of the last checkpoint's curve, the first's epoch; all images weigh alike, as in the loss.
-  EXPECT_NEAR(
-      value(survey, {.metric = "reconstruction_error", .model = 1, .label = "masked patches"}, 1),
-      output.loss, 1e-5);
-}
-
-TEST(Survey, TheLastCheckpointIsItsOwnReference) {
-  const Mae first(small(), 1), last(small(), 2);
-  SurveyOptions options;
-  options.measures = {"divergence"};
-  Survey survey({subject(last, 2, 0), subject(first, 1, 0)}, options);
-  survey.add(at::randn({2, 1, 24, 24}), {0, 1});
-  EXPECT_EQ(value(survey, {.metric = "divergence_attention", .model = 0, .part = "decoder"}, 0), 0);
-  EXPECT_GT(value(survey, {.metric = "divergence_attention", .model = 1, .part = "decoder"}, 0), 0);
-  const auto json = survey.metrics();
-  // Over epochs: one curve per part and block, epochs ascending, ending at 0.
-  const auto& series = json["divergence_attention_by_epoch"]["series"];
-  ASSERT_EQ(series.size(), 3u);
-  EXPECT_EQ(series[0]["x"], "epoch");
-  EXPECT_EQ(series[0]["at"], (std::vector<double>{1, 2}));
-  EXPECT_EQ(series[0]["values"][1], 0.0);
-  EXPECT_FALSE(json.contains("nmi"));
-}
-
-TEST(Survey, MeasuresHowMasksMeetObjects) {
-  const Mae model(small(), 1);
-  SurveyOptions options;
-  options.measures = {"coverage"};
-  options.center = GuideCenter::mean;
-  Survey survey({subject(model)}, options);
-  // Everything is object: its hidden share is that of the mask, and nothing lies outside of it.
-  std::vector<std::optional<MarkedObjects>> objects(3);
-  objects[0] = MarkedObjects{{{0, 0, 1, 1}}, {}};
-  objects[2] = objects[0];
-  survey.add(at::randn({3, 1, 24, 24}), {0, 1, 2}, objects);
-  EXPECT_EQ(survey.images_with_objects(), 2);
-  for (const char* mask : {"informed mask", "random mask"}) {
-    const auto& moments = survey.table().curves().at(
-        {.metric = "hidden_share", .model = 0, .part = "encoder", .label = mask});
-    EXPECT_EQ(moments.at(0).count, 2);
-    EXPECT_NEAR(moments.at(0).mean, 0.75, 1e-6);
+// A whole measure, as a file of eval/measures/ would have it: the largest value of each block's
+// output, and how many patches of an image the masked pass hides.
+class Largest : public Gauge {
+  std::set<std::string> whole(const Scene&) const override { return {"block_out"}; }
+  std::optional<std::set<std::string>> masked(const Scene&) const override {
+    return std::set<std::string>{};
   }
-  const double iou = value(survey, {.metric = "object_iou", .model = 0, .part = "encoder"}, 1);
-  EXPECT_GT(iou, 0);
-  EXPECT_LT(iou, 1);
+  void see(const BlockView& block) override {
+    block.add("largest", "", block.patches("block_out").amax({1, 2}));
+  }
+  void see_output(const Scene& scene, const MaeOutput&, const at::Tensor& mask) override {
+    scene.table.add({.metric = "hidden", .model = scene.model}, 0, mask.sum(1));
+  }
+};
+
+Measure largest() {
+  return {.name = "largest",
+          .order = 1,
+          .summary = "the largest value",
+          .charts = {{"largest", "Largest value", "", "", "layer", {}, true},
+                     {"hidden", "Hidden patches", "", "patches"}},
+          .gauge = gauge<Largest>};
+}
+
+TEST(Survey, TakesAMeasureItHasNeverHeardOf) {
+  const SmallRun run;
+  SurveyOptions options;
+  options.measures = {"largest"};
+  Survey survey({subject(run.first, 1, 1), subject(run.last, 2, 1)}, options, {largest()});
+  survey.add(run.pixels.slice(0, 0, 3), {0, 1, 2});
+  survey.add(run.pixels.slice(0, 3), {3, 4});
+  EXPECT_EQ(survey.images(), 5);
+  for (const std::string block : {"encoder.0", "encoder.1", "decoder.0"})
+    EXPECT_NEAR(value(survey, {.metric = "largest", .model = 0, .part = block.substr(0, 7)},
+                      block.back() - '0'),
+                mean(without_cls(run.of_first(block + ".block_out")).amax({1, 2})), kBatches);
+  EXPECT_EQ(value(survey, {.metric = "hidden", .model = 1}, 0), 27);  // 75 % of 36
+  const auto json = survey.metrics();
+  EXPECT_EQ(json["largest"]["title"], "Largest value");
+  EXPECT_EQ(json["largest"]["series"].size(), 4u);  // two models, encoder and decoder
+  EXPECT_EQ(json["largest_by_epoch"]["series"].size(), 3u);
+  EXPECT_FALSE(json.contains("nmi"));
 }
 
 TEST(Survey, LooksAtEncodersOfAnyFamily) {

@@ -1,6 +1,6 @@
 """Golden files for tests/nn/mae_test.cpp: transformers' ViTMAEForPreTraining at two sizes, with and
 without norm_pix_loss: weights, pixels, noise in; latent, prediction, loss and every gradient out, all
-under MAE's own names.
+under MAE's own names, and the gradient of the pixels.
 
 Needs: torch==2.11.0 transformers==5.23.0 safetensors==0.8.0 (CPU is enough).
 Run from the repository root: python tests/golden/mae.py
@@ -71,10 +71,12 @@ def main():
         for norm_pix in (False, True):
             model.config.norm_pix_loss = norm_pix
             model.zero_grad()
-            out = model(pixels, noise=noise)
+            given = pixels.clone().requires_grad_()
+            out = model(given, noise=noise)
             out.loss.backward()
             tag = "norm_pix." if norm_pix else "plain."
             tensors[tag + "loss"] = out.loss.detach().reshape(1)
+            tensors[tag + "dpixels"] = given.grad
             tensors |= {tag + "grad." + k: v.contiguous() for k, v in mae_names(model, lambda t: t.grad).items()}
         tensors["pred"] = out.logits.detach().contiguous()
         tensors["mask"] = out.mask.detach().contiguous()

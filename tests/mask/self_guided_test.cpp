@@ -1,185 +1,205 @@
-// Oracles: RandomMask before the start; informed_order and sample_map, each tested by itself.
+// Oracle: curves made by hand, put in through the probe's state, and the measurement done directly.
 #include "sgmae/mask/self_guided.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/randn.h>
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <limits>
-#include <memory>
+#include <fstream>
 #include <set>
-#include <string>
-#include <vector>
 
-#include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/tasks/tiny_run.h"
 
 namespace sgmae {
 namespace {
 
+using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kRows = 6, kColumns = 8, kPatches = 48, kVisible = 12;
-
-MaeConfig tiny() {
-  return {.height = 24,
-          .width = 32,
-          .channels = 1,
-          .patch_size = 4,
-          .encoder = {16, 2, 2},
-          .decoder = {16, 1, 2}};
-}
-
-Batch batch_of(std::vector<std::int64_t> index) {
-  Batch batch;
-  batch.pixels = at::randn({static_cast<std::int64_t>(index.size()), 1, 24, 32});
-  for (std::size_t i = 0; i < index.size(); ++i) {
-    batch.crop.push_back({10, 5, 40, 30});
-    batch.source_size.push_back({80, 60});
-    batch.flipped.push_back(i % 2);
-    batch.label.push_back(-1);
-  }
-  batch.index = std::move(index);
-  return batch;
-}
-
-class SelfGuided : public ::testing::Test {
+class SelfGuidedTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    RelevanceMapWriter writer(path_, {.images = 5, .rows = kRows, .columns = kColumns}, {});
-    for (std::int64_t image = 0; image < 4; ++image) writer.put(image, map_of(image));
-    writer.put(4, std::vector<float>(kPatches, std::numeric_limits<float>::quiet_NaN()));
-    writer.commit();
+    set_log_quiet(true);
+    tiny::write_images(root_ / "data");
+    options_ = tiny::options(root_ / "data", root_ / "run");
+    options_.epochs = 40;
+    source_ = open_source(options_.data_path);
+    model_ = std::make_unique<Mae>(model_config(options_, 1), 1);
+    folder_ = RunFolder{options_.output_dir};
+    fs::create_directories(folder_.maps());
+    loader_.batch_size = 8;
+    loader_.num_workers = 0;
+    loader_.height = loader_.width = tiny::side;
+    loader_.channels = 1;
   }
 
-  // Multiples of 1/64: exact in fp16.
-  static std::vector<float> map_of(std::int64_t image) {
-    std::vector<float> map(kPatches);
-    for (std::int64_t i = 0; i < kPatches; ++i)
-      map[i] = static_cast<float>((i * 5 + image * 11) % kPatches) / 64;
-    return map;
+  // With a probe that found `curve`, the mask tokens' share epoch by epoch; without one where null.
+  SelfGuided strategy(const std::vector<double>* curve = nullptr) {
+    if (curve) {
+      json history = json::array();
+      for (const double share : *curve) {
+        const json shares{{"visible", {1 - share}}, {"masked", {share}}};
+        history.push_back({{"rollout", shares}, {"literal", shares}, {"images", 1}});
+      }
+      probe_.emplace(*model_, *source_, loader_, 16, options_.mask.ratio, options_.seed);
+      probe_->restore(history);
+    }
+    return SelfGuided(tiny::guided(options_), {.model = *model_,
+                                               .source = *source_,
+                                               .loader = loader_,
+                                               .folder = folder_,
+                                               .mask_ratio = options_.mask.ratio,
+                                               .epochs = options_.epochs,
+                                               .seed = options_.seed,
+                                               .compute = options_,
+                                               .probe = curve ? &*probe_ : nullptr});
   }
-  std::shared_ptr<const RelevanceMaps> maps() const {
-    return std::make_shared<const RelevanceMaps>(path_);
-  }
-  static SelfGuidedOptions options() { return {.epochs = 20, .seed = 3}; }
 
-  const TemporaryFolder folder_;
-  const fs::path path_ = folder_.root() / "maps.safetensors";
+  static void restore(SelfGuided& to, const TaskState& state) {
+    to.restore(json::parse(state.json.dump()), {state.tensors, {}});
+  }
+
+  // The first epoch at whose beginning guidance starts on a growing curve.
+  std::optional<std::int64_t> automatic_start(const std::vector<double>& curve) {
+    for (std::size_t epoch = 0; epoch <= curve.size(); ++epoch) {
+      const std::vector<double> so_far(curve.begin(),
+                                       curve.begin() + static_cast<std::ptrdiff_t>(epoch));
+      SelfGuided s = strategy(&so_far);
+      if (s.before_epoch(static_cast<std::int64_t>(epoch)).save_now) return s.guide_start();
+    }
+    return std::nullopt;
+  }
+
+  const TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.root();
+  PretrainOptions options_;
+  std::unique_ptr<Source> source_;
+  std::unique_ptr<Mae> model_;
+  RunFolder folder_;
+  LoaderOptions loader_;
+  std::optional<ExploitationProbe> probe_;
 };
 
-TEST_F(SelfGuided, IsRandomBeforeTheStart) {
-  SelfGuidedMask mask(tiny(), options());
-  RandomMask random(kPatches, 0.75, 3);
-  const Batch batch = batch_of({0, 1, 4});
-  EXPECT_TRUE(mask.plan(batch, 7).order.equal(random.plan(batch, 7).order));
-  mask.start(8, maps());
-  EXPECT_FALSE(mask.started(7));
-  EXPECT_TRUE(mask.plan(batch, 7).order.equal(random.plan(batch, 7).order));
-  EXPECT_TRUE(mask.started(8));
-  EXPECT_FALSE(mask.plan(batch, 8).order.equal(random.plan(batch, 8).order));
+std::vector<double> dip_and_rise() {
+  std::vector<double> curve;
+  for (int e = 0; e < 10; ++e) curve.push_back(0.75 - 0.05 * e);
+  for (int e = 0; e < 15; ++e) curve.push_back(0.30 + 0.02 * e);
+  return curve;
 }
 
-TEST_F(SelfGuided, OrdersByTheMapSeenThroughTheCrop) {
-  SelfGuidedMask mask(tiny(), options());
-  mask.start(8, maps());
-  const Batch batch = batch_of({2, 0, 3});
-  const MaskPlan plan = mask.plan(batch, 10);
-  EXPECT_EQ(plan.n_visible, kVisible);
-  const std::int64_t hints = hint_count({}, kPatches, 10, 8, 20);
-  for (int i = 0; i < 3; ++i) {
-    const std::vector<float> seen = sample_map(map_of(batch.index[i]), kRows, kColumns,
-                                               batch.crop[i], batch.source_size[i], i % 2 == 1);
-    std::vector<std::int64_t> order(kPatches);
-    informed_order(seen, kVisible, hints, HintStrategy::random, GuideTarget::object,
-                   Rng(3, 10, batch.index[i], Purpose::hint), order);
-    for (std::int64_t p = 0; p < kPatches; ++p)
-      EXPECT_EQ(plan.order[i][p].item<std::int64_t>(), order[p]);
+TEST_F(SelfGuidedTest, FixedStartBeginsInItsEpoch) {
+  SelfGuided s = strategy();
+  EXPECT_FALSE(s.before_epoch(0).save_now);
+  EXPECT_FALSE(s.before_epoch(1).losses_do_not_compare);
+  const EpochStart begins = s.before_epoch(2);
+  EXPECT_TRUE(begins.save_now);
+  EXPECT_TRUE(begins.losses_do_not_compare);
+  ASSERT_EQ(begins.news.size(), 2u);
+  EXPECT_EQ(begins.news[0], "guidance began at epoch 2 because guide_start is 2");
+  EXPECT_TRUE(begins.news[1].starts_with("relevance maps of 96 images")) << begins.news[1];
+  EXPECT_EQ(s.guide_start(), 2);
+  EXPECT_EQ(s.maps_epoch(), 2);
+  EXPECT_TRUE(s.needs_checkpoint({2, 0}));
+  EXPECT_FALSE(s.needs_checkpoint({2, 1}));
+  EXPECT_FALSE(s.before_epoch(2).save_now)
+      << "an epoch that begins again after a resume makes no new maps";
+  EXPECT_FALSE(s.before_epoch(3).save_now);
+  EXPECT_FALSE(s.before_epoch(3).losses_do_not_compare);
+  EXPECT_TRUE(fs::exists(folder_.maps() / "relevance-2.safetensors"));
+}
+
+TEST_F(SelfGuidedTest, PrunesMapsThatNoCheckpointNeeds) {
+  tiny::guided(options_).mask_refresh_epochs = 3;
+  SelfGuided s = strategy();
+  for (const std::int64_t epoch : {2, 5, 8}) EXPECT_TRUE(s.before_epoch(epoch).save_now);
+  for (const int stranger : {1, 9})
+    fs::copy(folder_.maps() / "relevance-2.safetensors",
+             folder_.maps() / str("relevance-", stranger, ".safetensors"));
+  std::ofstream(folder_.maps() / "relevance-2.txt") << "a user's own";
+  s.checkpoints_left({{7, 0}, {8, 0}});  // guided by those of 5 and 8
+  std::set<std::string> left;
+  for (const auto& entry : fs::directory_iterator(folder_.maps()))
+    left.insert(entry.path().filename().string());
+  EXPECT_EQ(left, (std::set<std::string>{"relevance-2.txt", "relevance-5.safetensors",
+                                         "relevance-8.safetensors"}));
+}
+
+TEST_F(SelfGuidedTest, OnlineGuidanceReportsEveryEpoch) {
+  tiny::guided(options_).mask_source = MaskSource::online;
+  SelfGuided s = strategy();
+  ASSERT_TRUE(s.before_epoch(2).save_now);
+  Loader images(*source_, loader_);
+  images.start_epoch(2);
+  PositionBias direct;
+  for (Batch batch; images.next(batch);) {
+    s.plan(batch, 2);
+    GuideOptions guide = tiny::guided(options_).guide;
+    guide.mask_ratio = options_.mask.ratio;
+    guide.seed = options_.seed;
+    const Guide seen = make_guide(*model_, batch.pixels, guide, s.position_mean(), batch.index);
+    direct.add(seen.object_side, seen.degenerate);
+  }
+  SelfGuided resumed = strategy();  // between the last step and the end of the epoch
+  restore(resumed, s.state());
+  for (SelfGuided* each : {&s, &resumed}) {
+    const auto entries = each->after_epoch(2);
+    EXPECT_EQ(entries["mask_position_bias"], direct.value());
+    EXPECT_EQ(entries["mask_object_share"], direct.object_share());
+    EXPECT_EQ(entries["mask_degenerate"], direct.degenerate());
   }
 }
 
-TEST_F(SelfGuided, FallsBackToRandomMasksForDegenerateImages) {
-  SelfGuidedMask mask(tiny(), options());
-  mask.start(0, maps());
-  const Batch batch = batch_of({1, 4, 4});
-  const MaskPlan plan = mask.plan(batch, 5);
-  EXPECT_EQ(mask.degenerate_count(), 2);
-  const MaskPlan random = RandomMask(kPatches, 0.75, 3).plan(batch, 5);
-  EXPECT_FALSE(plan.order[0].equal(random.order[0]));
-  EXPECT_TRUE(plan.order[1].equal(random.order[1]));
-  EXPECT_TRUE(plan.order[2].equal(random.order[2]));
+TEST_F(SelfGuidedTest, AutomaticStartWaitsForTheRise) {
+  tiny::guided(options_).guide_start = "auto";
+  const auto start = automatic_start(dip_and_rise());
+  ASSERT_TRUE(start);
+  EXPECT_GT(*start, 10) << "not before the lowest share";
+  EXPECT_LT(*start, 20);
 }
 
-TEST_F(SelfGuided, DoesNotDependOnTheBatchOrOnWhatCameBefore) {
-  SelfGuidedMask one(tiny(), options()), resumed(tiny(), options());
-  one.start(2, maps());
-  Batch batch = batch_of({0, 1, 2, 3});
-  for (std::int64_t epoch = 0; epoch < 5; ++epoch) one.plan(batch, epoch);
-  resumed.start(2, maps());  // all that a resumed run does
-  const MaskPlan a = one.plan(batch, 5), b = resumed.plan(batch, 5);
-  EXPECT_TRUE(a.order.equal(b.order));
-  Batch alone = batch_of({2});  // not flipped, as image 2 was
-  EXPECT_TRUE(resumed.plan(alone, 5).order[0].equal(a.order[2]));
-  EXPECT_FALSE(one.plan(batch, 6).order.equal(a.order));  // hints change with the epoch
+TEST_F(SelfGuidedTest, AutomaticStartNeverBeginsOnAnUntrainedCurve) {
+  tiny::guided(options_).guide_start = "auto";
+  EXPECT_EQ(automatic_start(std::vector<double>(20, 0.75)), std::nullopt);
 }
 
-TEST_F(SelfGuided, AlternatesBetweenObjectAndBackground) {
-  SelfGuidedOptions o = options();
-  o.target = GuideTarget::alternate;
-  o.hints.strategy = HintStrategy::none;
-  SelfGuidedMask mask(tiny(), o);
-  mask.start(4, maps());
-  const Batch batch = batch_of({1});
-  const auto visible = [&](std::int64_t epoch) {
-    const at::Tensor order = mask.plan(batch, epoch).order[0];
-    std::set<std::int64_t> set;
-    for (std::int64_t i = 0; i < kVisible; ++i) set.insert(order[i].item<std::int64_t>());
-    return set;
-  };
-  const std::set<std::int64_t> object = visible(4), background = visible(5);
-  for (const std::int64_t patch : object) EXPECT_EQ(background.count(patch), 0u);
-  EXPECT_EQ(visible(6), object);
-  EXPECT_EQ(visible(7), background);
+TEST_F(SelfGuidedTest, AutomaticVerdictStandsBesideAFixedStart) {
+  const auto curve = dip_and_rise();
+  SelfGuided s = strategy(&curve);
+  s.before_epoch(25);
+  EXPECT_NE(s.guide_reason().find("guide_start is 2; the automatic rule says: "), std::string::npos)
+      << s.guide_reason();
 }
 
-TEST_F(SelfGuided, LooksAtTheBatchItselfWhenOnline) {
-  const Mae model(tiny(), 5);
-  const GuideOptions guide{.center = GuideCenter::mean};
-  SelfGuidedMask mask(tiny(), options());
-  mask.start(3, model, guide);
-  const Batch batch = batch_of({7, 100, 9});
-  const MaskPlan plan = mask.plan(batch, 4);
-  const Guide seen = make_guide(model, batch.pixels, guide);
-  for (int i = 0; i < 3; ++i) {
-    std::vector<std::int64_t> order(kPatches);
-    const at::Tensor row = seen.relevance[i].contiguous();
-    informed_order({row.data_ptr<float>(), kPatches}, kVisible, hint_count({}, kPatches, 4, 3, 20),
-                   HintStrategy::random, GuideTarget::object,
-                   Rng(3, 4, batch.index[i], Purpose::hint), order);
-    for (std::int64_t p = 0; p < kPatches; ++p)
-      EXPECT_EQ(plan.order[i][p].item<std::int64_t>(), order[p]);
-  }
+TEST_F(SelfGuidedTest, RollingBackToBeforeTheStartUndoesIt) {
+  SelfGuided s = strategy();
+  const TaskState before = s.state();
+  s.before_epoch(2);
+  restore(s, before);
+  EXPECT_EQ(s.guide_start(), std::nullopt);
+  Loader images(*source_, loader_);
+  images.start_epoch(2);
+  Batch batch;
+  ASSERT_TRUE(images.next(batch));
+  RandomMask random(16, 0.75, options_.seed);
+  EXPECT_TRUE(at::equal(s.plan(batch, 2).order, random.plan(batch, 2).order));
 }
 
-TEST_F(SelfGuided, RefusesMapsOfAnotherGridAndHintsThatLeaveNothingMasked) {
-  MaeConfig other = tiny();
-  other.width = 24;
-  SelfGuidedMask mask(other, options());
-  try {
-    mask.start(0, maps());
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ExitCode::checkpoint);
-  }
-  SelfGuidedOptions o = options();
-  o.hints.ratio = 0.9;
-  try {
-    SelfGuidedMask refused(tiny(), o);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ExitCode::usage);
-  }
+TEST_F(SelfGuidedTest, StateGoesThroughTextExactly) {
+  SelfGuided s = strategy(), copy = strategy();
+  s.before_epoch(2);
+  s.after_epoch(2);
+  restore(copy, s.state());
+  EXPECT_EQ(copy.state().json, s.state().json);
+  EXPECT_TRUE(at::equal(copy.position_mean(), s.position_mean()));
+  EXPECT_EQ(copy.after_epoch(2), s.after_epoch(2));
+}
+
+TEST_F(SelfGuidedTest, DescriptionSaysWhenItBegan) {
+  SelfGuided s = strategy();
+  EXPECT_FALSE(s.description().contains("start"));
+  s.before_epoch(2);
+  EXPECT_EQ(s.description()["start"], 2);
 }
 
 }  // namespace

@@ -143,12 +143,15 @@ TEST_P(AtenOnDevice, ReconstructionLoss) {
   const at::Tensor pred = drawn({batch * (n - visible), values});
   for (const bool norm_pix : {false, true}) {
     at::Tensor ours, theirs;
-    const double our_loss = aten::reconstruction_loss(there(pixels), there(pred), there(order),
-                                                      visible, 4, norm_pix, 0.5, &ours)
-                                .item<double>();
-    const double their_loss =
-        reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &theirs).item<double>();
-    EXPECT_NEAR(our_loss, their_loss, 1e-6 * their_loss);
+    const MaeLoss our_loss = aten::reconstruction_loss(there(pixels), there(pred), there(order),
+                                                       visible, 4, norm_pix, 0.5, &ours);
+    const MaeLoss their_loss =
+        reconstruction_loss(pixels, pred, order, visible, 4, norm_pix, 0.5, &theirs);
+    const double mean = their_loss.mean.item<double>();
+    EXPECT_NEAR(our_loss.mean.item<double>(), mean, 1e-6 * mean);
+    EXPECT_EQ(their_loss.per_patch.sizes(), (at::IntArrayRef{batch, n - visible}));
+    EXPECT_NEAR(their_loss.per_patch.mean().item<double>(), mean, 1e-6 * mean);
+    same(our_loss.per_patch, their_loss.per_patch);
     same(ours, theirs);
   }
 }

@@ -13,6 +13,8 @@
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/vit.h"
+#include "tests/nn/listener.h"
+#include "tests/pretend_device.h"
 #include "tests/support/errors.h"
 #include "tests/support/other_device.h"
 #include "tests/support/tensors.h"
@@ -73,8 +75,12 @@ TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
   const std::int64_t n = here.config().n_patches();
   const MaskPlan plan{at::argsort(at::rand({3, n}), /*stable=*/true, 1), n / 4};
 
-  const double loss = here.forward_backward(pixels, plan, 0.5);
-  EXPECT_NEAR(there.forward_backward(pixels, plan, 0.5), loss, tolerance(precision) * loss);
+  at::Tensor dpixels, same_dpixels;
+  const MaeLoss loss = here.forward_backward(pixels, plan, 0.5, &dpixels);
+  const MaeLoss same = there.forward_backward(pixels, plan, 0.5, &same_dpixels);
+  EXPECT_LT(relative_error(same_dpixels, dpixels), tolerance(precision));
+  EXPECT_LT(relative_error(same.mean, loss.mean), tolerance(precision));
+  EXPECT_LT(relative_error(same.per_patch, loss.per_patch), tolerance(precision));
   expect_same_gradients(there.parameters(), here.parameters(), tolerance(precision));
 
   Taps here_taps({"encoder.1.attention", "decoder.0.attention_out", "decoder.1.block_out"});
@@ -91,6 +97,55 @@ TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
   }
   EXPECT_EQ(peak_device_memory(other_device()) > 0, other_device().is_cuda());
   EXPECT_EQ(there.encode(pixels.to(other_device())).device(), other_device());
+}
+
+TEST(PretendDevice, CountsWhatCrosses) {
+  const auto crossed = [](auto what) {
+    const Transfers before = pretend_transfers();
+    what();
+    const Transfers after = pretend_transfers();
+    return std::pair{after.to_device - before.to_device, after.to_host - before.to_host};
+  };
+  const at::Tensor here = at::randn({3});
+  at::Tensor there;
+  using Count = std::pair<std::int64_t, std::int64_t>;
+  EXPECT_EQ(crossed([&] { there = here.to(pretend_device()); }), (Count{1, 0}));
+  EXPECT_EQ(crossed([&] { there.mul_(2).add(there.clone()); }), (Count{0, 0}));
+  EXPECT_EQ(crossed([&] { there.sum().item<double>(); }), (Count{0, 1}));
+  EXPECT_EQ(crossed([&] { there.cpu(); }), (Count{0, 1}));
+}
+
+// A step queues its work and waits for nothing; only what it is given crosses.
+TEST_P(OnDevice, AStepReadsNothingBack) {
+  const auto [precision, flag] = GetParam();
+  Mae mae(mae_config(flag), 1);
+  mae.set_precision(precision);
+  mae.move_to(pretend_device());
+  const at::Tensor pixels = at::randn({3, 3, 16, 24}), random = at::rand({3, 24});
+  const MaskPlan plan{at::argsort(random, /*stable=*/true, 1), 6};
+  Transfers before = pretend_transfers();
+  at::Tensor dpixels;
+  const MaeLoss loss = mae.forward_backward(pixels, plan, 0.5, &dpixels);
+  Transfers after = pretend_transfers();
+  EXPECT_EQ(after.to_host - before.to_host, 0);
+  EXPECT_EQ(after.to_device - before.to_device, 2) << "pixels and plan";
+  EXPECT_EQ(loss.mean.device(), pretend_device());
+
+  VitConfig config = encoder_config(mae_config(false));
+  config.pooling = flag ? Pooling::mean : Pooling::cls;
+  config.classes = 5;
+  Vit vit(config, 1);
+  vit.set_precision(precision);
+  vit.move_to(pretend_device());
+  before = pretend_transfers();
+  VitTrace trace;
+  trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2}, 2, 0.4, pretend_device());
+  const at::Tensor scores = vit.forward(pixels, trace);
+  vit.backward(scores, trace, &dpixels);
+  vit.encoder().forward_features(pixels.to(pretend_device()), {0, 1}, nullptr);
+  after = pretend_transfers();
+  EXPECT_EQ(after.to_host - before.to_host, 0);
+  EXPECT_EQ(after.to_device - before.to_device, 3) << "drop path, and pixels twice";
 }
 
 TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
@@ -116,13 +171,18 @@ TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
   const at::Tensor pixels = at::randn({4, 3, 16, 16}), dscores = at::randn({4, 5});
   VitTrace here_trace, there_trace;
   here_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4);
-  there_trace.encoder.drop_path = here_trace.encoder.drop_path;
+  there_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4, pretend_device());
   const at::Tensor scores = here.forward(pixels, here_trace);
   const at::Tensor found = there.forward(pixels, there_trace);
-  ASSERT_TRUE(found.is_cpu());
+  EXPECT_EQ(found.device(), pretend_device());
   EXPECT_LT(relative_error(found, scores), tolerance(precision));
-  here.backward(dscores, here_trace);
-  there.backward(dscores, there_trace);
+  Listener listener;
+  there_trace.encoder.gradients_ready = listener.ready();
+  at::Tensor here_dpixels, there_dpixels;
+  here.backward(dscores, here_trace, &here_dpixels);
+  there.backward(dscores, there_trace, &there_dpixels);
+  listener.expect_all_once(there.parameters());
+  EXPECT_LT(relative_error(there_dpixels, here_dpixels), tolerance(precision));
   expect_same_gradients(there.parameters(), here.parameters(), tolerance(precision));
 
   const at::Tensor logits = there.logits(pixels);

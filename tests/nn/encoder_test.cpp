@@ -39,6 +39,7 @@ struct Made {
     Initialiser init(parameters, 5);
     encoder.add_tokens(c, /*train_pos_embed=*/true, init);
     encoder.add_layers(init);
+    flatten_gradients(parameters);
     for (Parameter& p : parameters) p.value.add_(at::randn_like(p.value), 0.2);
     encoder.parameters_changed();
   }

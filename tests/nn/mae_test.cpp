@@ -1,5 +1,5 @@
 // Oracle: transformers' ViTMAEForPreTraining (tests/golden/mae.py), given the same weights, pixels
-// and noise: outputs, loss and every gradient.
+// and noise: outputs, loss and every gradient, that of the pixels too.
 #include "sgmae/nn/mae.h"
 
 #include <ATen/ops/argsort.h>
@@ -8,6 +8,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
+#include "tests/nn/listener.h"
 #include "tests/support/tensors.h"
 
 namespace sgmae {
@@ -66,7 +67,7 @@ TEST_P(MaeGolden, ForwardEqualsTransformers) {
 }
 
 TEST_P(MaeGolden, EveryGradientEqualsTransformers) {
-  const double loss = model_->forward_backward(golden("pixels"), plan_);
+  const double loss = model_->forward_backward(golden("pixels"), plan_).mean.item<double>();
   const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
   EXPECT_NEAR(loss, golden(tag + "loss").item<double>(), 1e-5 * loss);
   int compared = 0;
@@ -88,11 +89,72 @@ TEST_P(MaeGolden, GradientsAccumulateWithTheirScale) {
     }
 }
 
+// Through the encoder for visible patches, through the target for masked ones.
+TEST_P(MaeGolden, GradientOfThePixelsEqualsTransformers) {
+  at::Tensor dpixels;
+  model_->forward_backward(golden("pixels"), plan_, 0.5, &dpixels);
+  const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
+  EXPECT_LT(relative_error(dpixels, golden(tag + "dpixels").mul(0.5)), 1e-5);
+}
+
+TEST_P(MaeGolden, LossPerPatchIsThatOfThePrediction) {
+  const MaeLoss loss = model_->forward_backward(golden("pixels"), plan_);
+  at::Tensor target = patchify(golden("pixels"), config_.patch_size);
+  if (config_.norm_pix_loss)
+    target = target.sub(target.mean({2}, true)).div(target.var({2}, true, true).add(1e-6).sqrt());
+  const at::Tensor masked = plan_.order.narrow(1, plan_.n_visible, loss.per_patch.size(1));
+  const at::Tensor expected = golden("pred").sub(target).square().mean({2}).gather(1, masked);
+  EXPECT_LT(relative_error(loss.per_patch, expected), 1e-5);
+  EXPECT_NEAR(loss.per_patch.mean().item<double>(), loss.mean.item<double>(), 1e-5);
+}
+
+TEST_P(MaeGolden, TellsWhenGradientsAreFinal) {
+  Listener listener;
+  model_->forward_backward(golden("pixels"), plan_, 1, nullptr, listener.ready());
+  listener.expect_all_once(model_->parameters());
+  const std::string last = str("blocks.", config_.encoder.depth - 1, ".norm1.weight");
+  EXPECT_LT(listener.place("decoder_blocks.0.norm1.weight"), listener.place(last));
+  EXPECT_LT(listener.place(last), listener.place("blocks.0.norm1.weight"));
+  EXPECT_LT(listener.place("blocks.0.norm1.weight"), listener.place("cls_token"));
+}
+
+// What a second head hands back: the decoder's own head, told as a gradient of its tokens, must
+// leave what it leaves from within.
+TEST_P(MaeGolden, GradientsOfTokensGoOnAsThoseOfThePrediction) {
+  MaeTrace trace;
+  const MaePrediction out = model_->forward(golden("pixels"), plan_, trace);
+  const at::Tensor dpred = at::randn(out.pred.sizes());
+  model_->backward(dpred, {}, trace);
+  const at::Tensor expected = flat_gradients(model_->parameters()).clone();
+  at::Tensor weight, bias;
+  for (Parameter& p : model_->parameters()) {
+    if (p.name == "decoder_pred.weight") weight = p.value;
+    if (p.name == "decoder_pred.bias") bias = p.value;
+    if (p.name.starts_with("decoder_pred")) p.grad.zero_();
+  }
+  EXPECT_LT(relative_error(out.tokens.matmul(weight.t()).add(bias), out.pred), 1e-5);
+  const at::Tensor within = flat_gradients(model_->parameters()).clone();
+  EXPECT_FALSE(within.equal(expected));
+  flat_gradients(model_->parameters()).zero_();
+  for (const double share : {0.25, 0.75}) {  // and they add up
+    model_->forward(golden("pixels"), plan_, trace = {});
+    model_->backward({}, dpred.matmul(weight).mul(share), trace);
+  }
+  EXPECT_LT(relative_error(flat_gradients(model_->parameters()), within), 1e-5);
+
+  flat_gradients(model_->parameters()).zero_();
+  model_->forward(golden("pixels"), plan_, trace = {});
+  model_->backward(dpred.mul(0.5), dpred.matmul(weight).mul(0.5), trace);
+  for (Parameter& p : model_->parameters())
+    if (p.name.starts_with("decoder_pred")) p.grad.zero_();
+  EXPECT_LT(relative_error(flat_gradients(model_->parameters()), within), 1e-5);
+}
+
 // bf16 keeps 8 bits of mantissa: 0.4 % per rounding, which layers add up; gradients of attention
 // and norms cancel the most.
 TEST_P(MaeGolden, Bf16StaysNear) {
   model_->set_precision(Precision::bf16);
-  const double loss = model_->forward_backward(golden("pixels"), plan_);
+  const double loss = model_->forward_backward(golden("pixels"), plan_).mean.item<double>();
   const std::string tag = GetParam().norm_pix ? "norm_pix." : "plain.";
   EXPECT_NEAR(loss, golden(tag + "loss").item<double>(), 0.02 * loss);
   for (const Parameter& p : model_->parameters())

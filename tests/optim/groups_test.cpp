@@ -35,21 +35,22 @@ TEST(Groups, GradientNormIsEuclideanOverAllTrainedOnEitherDevice) {
   parameters.push_back({"b", at::zeros({100003}), at::full({100003}, 3.0)});
   const double expected = std::sqrt(4 * 4.0 + 100003 * 9.0);
   // Sixteen float partial sums of 1,024 terms each: far below 1e-6 relative.
-  EXPECT_NEAR(gradient_norm(parameters), expected, 1e-6 * expected);
+  EXPECT_NEAR(gradient_norm(parameters).item<double>(), expected, 1e-6 * expected);
   move_parameters(parameters, other_device());
-  EXPECT_NEAR(gradient_norm(parameters), expected, 1e-5 * expected);  // plain fp32 sums
+  EXPECT_NEAR(gradient_norm(parameters).item<double>(), expected,
+              1e-5 * expected);  // plain fp32 sums
   zero_gradients(parameters);
-  EXPECT_EQ(gradient_norm(parameters), 0);
+  EXPECT_EQ(gradient_norm(parameters).item<double>(), 0);
 }
 
 TEST(Groups, GradientNormShowsASingleBadEntryOnEitherDevice) {
   std::vector<Parameter> parameters{{"a", at::zeros({70000}), at::full({70000}, 1.0)}};
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
+  EXPECT_FALSE(std::isfinite(gradient_norm(parameters).item<double>()));
   parameters[0].grad.data_ptr<float>()[69999] = std::numeric_limits<float>::infinity();
-  EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
+  EXPECT_FALSE(std::isfinite(gradient_norm(parameters).item<double>()));
   move_parameters(parameters, other_device());
-  EXPECT_FALSE(std::isfinite(gradient_norm(parameters)));
+  EXPECT_FALSE(std::isfinite(gradient_norm(parameters).item<double>()));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -72,14 +73,23 @@ TEST(Lars, EqualsTheSlowVersionStepForStep) {
   }
 }
 
+TEST(Lars, ScalesGradientsBeforeAllElse) {
+  std::vector<Parameter> whole{{"b", at::zeros({4}), at::ones({4})}}, clipped = {
+      {"b", at::zeros({4}), at::ones({4})}};
+  Lars(whole, {}).step(0.5);
+  Lars(clipped, {}).step(0.5, 0.25);
+  EXPECT_TRUE(at::equal(clipped[0].value, whole[0].value.mul(0.25)));
+}
+
 TEST(Lars, TakesTheGradientAsItIsWhereANormIsZero) {
   std::vector<Parameter> parameters{{"w", at::zeros({2, 2}), noise({2, 2}, 3)}};
+  const at::Tensor grad = parameters[0].grad.clone();
   Lars lars(parameters, {});
   lars.step(0.5);
-  EXPECT_TRUE(at::equal(parameters[0].value, parameters[0].grad.mul(-0.5)));
+  EXPECT_TRUE(at::equal(parameters[0].value, grad.mul(-0.5)));
+  EXPECT_EQ(parameters[0].grad.count_nonzero().item<std::int64_t>(), 0) << "a step clears them";
   const at::Tensor before = parameters[0].value.clone();
   Lars fresh(parameters, {});
-  parameters[0].grad.zero_();
   fresh.step(0.5);
   EXPECT_TRUE(at::equal(parameters[0].value, before));
 }

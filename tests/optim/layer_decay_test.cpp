@@ -1,6 +1,7 @@
 // Oracle: five steps of PyTorch's AdamW under MAE's parameter groups (tests/golden/classifier.py).
 #include "sgmae/optim/layer_decay.h"
 
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
@@ -16,6 +17,17 @@ TEST(LayerDecay, LayersCountFromThePatchEmbeddingToTheHead) {
   EXPECT_EQ(layer_of("blocks.11.mlp.fc2.bias", 12), 12);
   for (const char* last : {"norm.weight", "fc_norm.bias", "head.weight"})
     EXPECT_EQ(layer_of(last, 12), 13) << last;
+}
+
+TEST(LayerDecay, BiasesAreExemptFromWeightDecayInTablesToo) {
+  std::vector<Parameter> parameters;
+  for (const char* name : {"pos_embed", "blocks.0.attn.relative_position_bias_table",
+                           "blocks.0.attn.rel_pos_h", "blocks.0.attn.qkv.weight"})
+    parameters.push_back({name, at::zeros({3, 2}), at::Tensor()});
+  std::vector<bool> decayed;
+  for (const ParameterRule& rule : layer_decay_rules(parameters, 1, 0.5))
+    decayed.push_back(rule.decayed);
+  EXPECT_EQ(decayed, (std::vector<bool>{false, false, true, true}));
 }
 
 TEST(LayerDecay, AdamWEqualsPyTorchStepForStep) {

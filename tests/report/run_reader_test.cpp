@@ -103,6 +103,35 @@ TEST_F(RunReader, MalformedTomlIsNamed) {
   }
 }
 
+TEST_F(RunReader, FactsAndEventsAreReadAsData) {
+  make_run("run");
+  write("run/run.json",
+        R"({"kind":"finetune","model":"a ViT","data":"8 images; 2 steps","images_per_epoch":8})");
+  write("run/events.jsonl",
+        R"({"event":"began","epoch":0,"step":0})"
+        "\n"
+        R"({"event":"skipped","epoch":1,"step":12345,"loss":null,"grad_norm":2.5})"
+        "\nnot JSON\n"
+        R"({"event":"rolled back","because":"8 bad steps","at":"epoch 1, step 9","to":"there"})"
+        "\n"
+        R"({"event":"resumed","from":"here","epoch":1,"step":2})"
+        "\n"
+        R"({"event":"masks","text":"guidance began"})"
+        "\n");
+  const RunMessages m = read_run(root_ / "run").messages;
+  EXPECT_EQ(m.model, "a ViT");
+  EXPECT_EQ(m.data, "8 images; 2 steps");
+  EXPECT_EQ(m.images_per_epoch, 8);
+  EXPECT_EQ(m.skipped, 1);
+  EXPECT_EQ(m.rollbacks, 1);
+  EXPECT_EQ(m.continued, 1);
+  ASSERT_EQ(m.events.size(), 4u) << "what train.log says of the same is not told twice";
+  EXPECT_TRUE(m.events[0].starts_with("epoch 1, step 12345 skipped: loss ")) << m.events[0];
+  EXPECT_EQ(m.events[1], "rolled back from epoch 1, step 9 to there: 8 bad steps");
+  EXPECT_EQ(m.events[2], "resumed from here: epoch 1, step 2");
+  EXPECT_EQ(m.events[3], "guidance began");
+}
+
 TEST_F(RunReader, WithoutALogThereIsStillTheRest) {
   make_run("run");
   fs::remove(root_ / "run/log.txt");

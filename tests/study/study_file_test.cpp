@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sgmae/mask/self_guided.h"
+
 #include "tests/data/folder.h"
 
 namespace sgmae {
@@ -43,12 +45,12 @@ TEST(StudyFile, SaysWhatIsInIt) {
 
   const std::string recipe = "[optim]\nepochs = 100\nmin_lr = 1e-6\n[data]\ndata_path = \"here\"\n";
   const PretrainOptions o = cell_options(study, study.variants[1], 7, recipe);
-  EXPECT_EQ(o.data_path, "here");  // recipe
-  EXPECT_EQ(o.min_lr, 1e-6);       // recipe
-  EXPECT_EQ(o.epochs, 8);          // study over recipe
-  EXPECT_TRUE(o.norm_pix_loss);    // study
-  EXPECT_EQ(o.blr, 2e-4);          // variant over study
-  EXPECT_EQ(o.guide_start, "2");   // variant
+  EXPECT_EQ(o.data_path, "here");                              // recipe
+  EXPECT_EQ(o.min_lr, 1e-6);                                   // recipe
+  EXPECT_EQ(o.epochs, 8);                                      // study over recipe
+  EXPECT_TRUE(o.norm_pix_loss);                                // study
+  EXPECT_EQ(o.blr, 2e-4);                                      // variant over study
+  EXPECT_EQ(o.mask.of<SelfGuidedOptions>().guide_start, "2");  // variant
   EXPECT_EQ(o.seed, 7u);
   EXPECT_EQ(o.output_dir, "runs/study/cells/guided-s7");
   EXPECT_EQ(cell_options(study, study.variants[0], 0, recipe).blr, 1.5e-4);

@@ -82,7 +82,7 @@ class Study : public ::testing::Test {
   nlohmann::ordered_json run(const StudyFile& file, std::map<std::string, int>& done) const {
     StudyHooks hooks;
     const auto name = [](const StudyCell& cell) { return str(cell.variant, "-s", cell.seed); };
-    hooks.after_step = [&](const StudyCell& cell, const PretrainProgress&) { ++done[name(cell)]; };
+    hooks.after_step = [&](const StudyCell& cell, const StepDone&) { ++done[name(cell)]; };
     hooks.after_test = [&](const StudyCell& cell, std::int64_t) { ++done[name(cell) + " tests"]; };
     return run_study(file, recipe, data_, hooks);
   }
@@ -155,7 +155,7 @@ TEST_F(Study, GoesOnAfterAKillAndRepeatsNothing) {
     StudyHooks hooks;
     int steps = 0;
     hooks.after_step = [&, variant = std::string(variant), step = step](const StudyCell& cell,
-                                                                        const PretrainProgress&) {
+                                                                        const StepDone&) {
       if (cell.variant == variant && ++steps == step) throw std::runtime_error("killed");
     };
     EXPECT_THROW(run_study(file, recipe, data_, hooks), std::runtime_error) << ++calls;

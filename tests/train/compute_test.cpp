@@ -25,13 +25,13 @@ TEST(Compute, AGpuComputesInBf16) {
 TEST(Compute, AModelIsPlacedOnTheDeviceOfTheOptions) {
   const at::Device device = other_device();
   Mae model(tiny(), 0);
-  place(model, device.str(), PrecisionChoice::automatic);
+  place(model, {.device = device.str()});
   EXPECT_EQ(model.encoder().device(), device);
   EXPECT_EQ(compute_name(model.encoder()), device.str() + ", bf16");
-  place(model, "cpu", PrecisionChoice::fp32);
+  place(model, {.precision = PrecisionChoice::fp32});
   use_threads(1);
   EXPECT_EQ(compute_name(model.encoder()), "1 threads, fp32");
-  EXPECT_THROW(place(model, "gpu", PrecisionChoice::fp32), Error);
+  EXPECT_THROW(place(model, {.device = "gpu"}), Error);
 }
 
 TEST(Compute, ThreadsAreSet) {
@@ -43,18 +43,18 @@ TEST(Compute, ThreadsAreSet) {
 }
 
 TEST(Compute, OptionsBind) {
-  std::string device = "cpu";
-  int threads = 0;
-  PrecisionChoice precision = PrecisionChoice::automatic;
+  ComputeOptions compute;
   Options options;
   options.section("run");
-  declare_compute(options, device, threads, precision);
+  compute.declare(options);
   options.set("device", "cuda:1", "--device");
   options.set("threads", "3", "--threads");
   options.set("precision", "bf16", "--precision");
-  EXPECT_EQ(device, "cuda:1");
-  EXPECT_EQ(threads, 3);
-  EXPECT_EQ(precision, PrecisionChoice::bf16);
+  EXPECT_EQ(compute.device, "cuda:1");
+  EXPECT_EQ(compute.threads, 3);
+  EXPECT_EQ(compute.precision, PrecisionChoice::bf16);
+  compute.threads = -1;
+  EXPECT_THROW(compute.check(), Error);
 }
 
 }  // namespace

@@ -30,5 +30,17 @@ TEST(Flops, AClassifierIsTheEncoderAndItsHead) {
                    6.0 * 768 * 1000);
 }
 
+// A window as large as the image is no window; four windows a quarter of the pairs each.
+TEST(Flops, WindowsSeeFewerPairs) {
+  VitConfig global, whole, four;  // 14 x 14 patches
+  global.class_token = whole.class_token = four.class_token = false;
+  whole.attention.assign(12, {14, RelativePosition::none});
+  four.attention.assign(12, {7, RelativePosition::none});
+  const double all = training_flop_per_image(global);
+  EXPECT_DOUBLE_EQ(training_flop_per_image(whole), all);
+  const double pairs = 196.0 * 196;
+  EXPECT_NEAR(all - training_flop_per_image(four), 6 * 12 * 2 * 768 * pairs * 3 / 4, 1e-9 * all);
+}
+
 }  // namespace
 }  // namespace sgmae

@@ -13,16 +13,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+struct ExampleOptions : OptimOptions, RunOptions {
+  void declare(Options& o) {
+    OptimOptions::declare(o, "");
+    RunOptions::declare(o, "eval_every", "");
+  }
+};
+
+const RunKind example{"example", "run", "[optim]", {"checkpoints", "maps", "figures"}};
+
 class RunFolderTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    options_.data_path = "images";
-    options_.output_dir = (root_ / "run").string();
-  }
+  void SetUp() override { options_.output_dir = (root_ / "run").string(); }
 
   std::string refusal() const {
     try {
-      open_run_folder(options_);
+      open_run_folder(options_, example);
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::usage);
       return error.what();
@@ -30,41 +36,54 @@ class RunFolderTest : public ::testing::Test {
     return "";
   }
 
-  void begin() const { describe_run(open_run_folder(options_), options_, {{"threads", 2}}); }
+  void begin() const {
+    describe_run(open_run_folder(options_, example), toml_of(options_), 0, {{"threads", 2}});
+  }
 
   const TemporaryFolder folder_;
   const fs::path root_ = folder_.root();
-  PretrainOptions options_;
+  ExampleOptions options_;
 };
 
 TEST_F(RunFolderTest, IsCreatedWithItsParts) {
-  const RunFolder folder = open_run_folder(options_);
+  const RunFolder folder = open_run_folder(options_, example);
   EXPECT_FALSE(folder.existed);
   EXPECT_TRUE(fs::is_directory(folder.checkpoints()));
   EXPECT_TRUE(fs::is_directory(folder.maps()));
   EXPECT_TRUE(fs::is_directory(folder.figures()));
-  describe_run(folder, options_, {{"threads", 2}});
+  describe_run(folder, toml_of(options_), 0, {{"threads", 2}});
   const auto environment = nlohmann::json::parse(read_text(folder.environment()));
   EXPECT_EQ(environment["seed"], 0);
   EXPECT_EQ(environment["threads"], 2);
-  EXPECT_NE(read_text(folder.config()).find("mask_ratio = 0.75"), std::string::npos);
+  EXPECT_NE(read_text(folder.config()).find("epochs = 400"), std::string::npos);
 }
 
 TEST_F(RunFolderTest, OpensAgainForTheSameRun) {
   begin();
-  EXPECT_TRUE(open_run_folder(options_).existed);
-  options_.num_workers = 1;
+  EXPECT_TRUE(open_run_folder(options_, example).existed);
+  options_.save_every = 7;
   options_.log_every = 7;
-  EXPECT_TRUE(open_run_folder(options_).existed) << "these do not change what comes out";
+  EXPECT_TRUE(open_run_folder(options_, example).existed) << "these do not change what comes out";
 }
 
 TEST_F(RunFolderTest, RefusesADifferentRunAndNamesTheDifference) {
   begin();
-  options_.mask_ratio = 0.9;
-  EXPECT_NE(refusal().find("mask_ratio is 0.75 there, 0.9 here"), std::string::npos) << refusal();
-  options_.mask_ratio = 0.75;
+  options_.epochs = 9;
+  EXPECT_NE(refusal().find("epochs is 400 there, 9 here"), std::string::npos) << refusal();
+  options_.epochs = 400;
   options_.seed = 1;
   EXPECT_NE(refusal().find("seed is 0 there, 1 here"), std::string::npos);
+}
+
+TEST_F(RunFolderTest, RefusesARunOfAnotherKind) {
+  begin();
+  const RunKind other{"other", "linear probe", "[probe]", {}};
+  try {
+    open_run_folder(options_, other);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("not a linear probe"), std::string::npos);
+  }
 }
 
 TEST_F(RunFolderTest, ResumeNoneNeverTouchesAnOldRun) {

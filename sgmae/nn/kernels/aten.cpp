@@ -17,8 +17,6 @@
 
 #include <cmath>
 
-#include "sgmae/nn/patches.h"
-
 namespace sgmae::aten {
 namespace {
 
@@ -199,10 +197,10 @@ at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
   return out.index_copy_(0, hidden_rows(order, n_visible, /*with_cls=*/true), rows);
 }
 
-at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                               const at::Tensor& order, std::int64_t n_visible,
-                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                               at::Tensor* dpred) {
+MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                            const at::Tensor& order, std::int64_t n_visible,
+                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                            at::Tensor* dpred) {
   const at::Tensor patches = patchify(pixels, patch_size);
   at::Tensor target = masked_rows(patches.view({-1, patches.size(2)}), order, n_visible,
                                   /*with_cls=*/false);
@@ -214,7 +212,8 @@ at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
   const at::Tensor difference = pred.to(at::kFloat).sub(target);
   const double count = static_cast<double>(difference.numel());
   if (dpred) *dpred = difference.mul(2.0 * loss_scale / count).to(pred.scalar_type());
-  return difference.square().sum(at::kDouble).div(count);
+  const at::Tensor squares = difference.square();
+  return {squares.sum(at::kDouble).div(count), squares.mean({1}).view({order.size(0), -1})};
 }
 
 }  // namespace sgmae::aten

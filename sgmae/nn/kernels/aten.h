@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "sgmae/nn/ops.h"
+#include "sgmae/nn/patches.h"
 
 namespace sgmae::aten {
 
@@ -38,9 +39,9 @@ at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_
                        bool with_cls);
 at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
                                std::int64_t n_visible);
-at::Tensor reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                               const at::Tensor& order, std::int64_t n_visible,
-                               std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                               at::Tensor* dpred);
+MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
+                            const at::Tensor& order, std::int64_t n_visible,
+                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
+                            at::Tensor* dpred);
 
 }  // namespace sgmae::aten

@@ -1,0 +1,83 @@
+#include "sgmae/eval/measure.h"
+
+#include <algorithm>
+
+#include "sgmae/analysis/relations.h"
+#include "sgmae/base/error.h"
+#include "sgmae/ncut/graph.h"
+
+namespace sgmae {
+
+Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+             const SurveyOptions& options) {
+  const GuideOptions guide{.center = options.center, .object = options.object};
+  const auto mean = subject.position_mean.find(block);
+  return guide_from_features(features, subject.encoder->config().grid_width(), guide,
+                             mean == subject.position_mean.end() ? at::Tensor() : mean->second);
+}
+
+std::string features_tap(const SurveyOptions& options) {
+  return feature_tap("", options.features).substr(1);
+}
+
+bool Scene::has_objects() const {
+  return std::any_of(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
+}
+
+BlockView::BlockView(const Scene& scene, std::string part, std::int64_t layer, std::int64_t depth,
+                     std::int64_t prefix, at::Tensor mask)
+    : scene(scene),
+      part(std::move(part)),
+      layer(layer),
+      depth(depth),
+      prefix(prefix),
+      mask(std::move(mask)) {}
+
+std::string BlockView::name() const {
+  return str(part, ".", layer);
+}
+
+bool BlockView::is_guide_layer() const {
+  const std::int64_t wanted = scene.options.guide_layer;
+  return part == "encoder" && layer == (wanted < 0 ? wanted + depth : wanted);
+}
+
+at::Tensor BlockView::patches(const std::string& what) const {
+  return tap(what).slice(1, prefix);
+}
+
+at::Tensor BlockView::features() const {
+  return patches(features_tap(scene.options));
+}
+
+const at::Tensor& BlockView::similarity(const std::string& what) const {
+  at::Tensor& made = made_[what];
+  if (!made.defined()) made = sgmae::similarity(patches(what));
+  return made;
+}
+
+const at::Tensor& BlockView::relation_m() const {
+  return similarity(features_tap(scene.options));
+}
+
+const at::Tensor& BlockView::relation_a() const {
+  at::Tensor& made = made_["attention"];
+  if (!made.defined()) made = attention_relation(tap("attention"), prefix);
+  return made;
+}
+
+const Guide& BlockView::cut() const {
+  if (!cut_) cut_ = cut_of(scene.subject, name(), features(), scene.options);
+  return *cut_;
+}
+
+SeriesId BlockView::series(const std::string& metric, const std::string& label) const {
+  return {.metric = metric, .model = scene.model, .part = part, .label = label};
+}
+
+void BlockView::add(const std::string& metric, const std::string& label,
+                    const at::Tensor& values) const {
+  scene.table.add(series(metric, label), static_cast<double>(layer), values);
+}
+
+}  // namespace sgmae

@@ -1,0 +1,97 @@
+#include "sgmae/mask/guided_planner.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+GuidedPlanner::GuidedPlanner(const MaeConfig& config, const GuidedPlanOptions& options)
+    : rows_(config.grid_height()),
+      columns_(config.grid_width()),
+      n_visible_(visible_count(config.n_patches(), options.mask_ratio)),
+      options_(options),
+      random_(config.n_patches(), options.mask_ratio, options.seed) {
+  check_hints(options.hints, config.n_patches(), n_visible_);
+}
+
+void GuidedPlanner::start(std::int64_t epoch, std::shared_ptr<const RelevanceMaps> maps) {
+  SGMAE_ASSERT(maps != nullptr && epoch >= 0);
+  const MapInfo& info = maps->info();
+  check(info.rows == rows_ && info.columns == columns_, ExitCode::checkpoint,
+        "the relevance maps are for ", info.rows, " x ", info.columns,
+        " patches, but the model has ", rows_, " x ", columns_,
+        "; remove the map file to have it made anew");
+  start_ = epoch;
+  maps_ = std::move(maps);
+  model_ = nullptr;
+}
+
+void GuidedPlanner::start(std::int64_t epoch, const Mae& model, const GuideOptions& options,
+                          const at::Tensor& position_mean) {
+  SGMAE_ASSERT(epoch >= 0);
+  start_ = epoch;
+  maps_ = nullptr;
+  model_ = &model;
+  guide_ = options;
+  position_mean_ = position_mean;
+}
+
+bool GuidedPlanner::started(std::int64_t epoch) const {
+  return start_ >= 0 && epoch >= start_;
+}
+
+at::Tensor GuidedPlanner::batch_relevance(const Batch& batch) {
+  if (model_ != nullptr) {
+    const Guide guide = make_guide(*model_, batch.pixels, guide_, position_mean_, batch.index);
+    online_bias_.add(guide.object_side, guide.degenerate);
+    return guide.relevance.to(at::kCPU).contiguous();
+  }
+  const std::int64_t n = rows_ * columns_;
+  at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
+  float* const to = relevance.data_ptr<float>();
+  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::vector<float> seen =
+          sample_map(maps_->map(batch.index[i]), rows_, columns_, batch.crop[i],
+                     batch.source_size[i], batch.flipped[i] != 0);
+      std::copy(seen.begin(), seen.end(), to + i * n);
+    }
+  });
+  return relevance;
+}
+
+MaskPlan GuidedPlanner::plan(const Batch& batch, std::int64_t epoch) {
+  if (!started(epoch)) return random_.plan(batch, epoch);
+
+  const at::Tensor relevance = batch_relevance(batch);
+  const std::int64_t n = rows_ * columns_;
+  const std::int64_t n_hints = hint_count(options_.hints, n, epoch, start_, options_.epochs);
+  const GuideTarget target = target_in_epoch(options_.target, epoch, start_);
+  MaskPlan plan{at::empty({batch.size(), n}, at::kLong), n_visible_};
+  std::vector<std::uint8_t> degenerate(batch.size(), 0);
+  std::int64_t* const orders = plan.order.data_ptr<std::int64_t>();
+  const float* const scores = relevance.data_ptr<float>();
+  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::span<const float> row(scores + i * n, n);
+      const std::span<std::int64_t> order(orders + i * n, n);
+      if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); })) {
+        informed_order(row, n_visible_, n_hints, options_.hints.strategy, target,
+                       Rng(options_.seed, epoch, batch.index[i], Purpose::hint), order);
+      } else {
+        random_order(Rng(options_.seed, epoch, batch.index[i], Purpose::mask), order);
+        degenerate[i] = 1;
+      }
+    }
+  });
+  degenerate_ += std::count(degenerate.begin(), degenerate.end(), 1);
+  return plan;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,63 @@
+#include "sgmae/nn/parameter.h"
+
+#include <ATen/ops/zeros.h>
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+namespace {
+
+// Values that `count` of them take up in whole cache lines.
+std::int64_t in_lines(std::int64_t count) {
+  constexpr std::int64_t line = 64 / sizeof(float);
+  return (count + line - 1) / line * line;
+}
+
+}  // namespace
+
+std::int64_t value_count(const std::vector<Parameter>& parameters) {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : parameters) count += parameter.value.numel();
+  return count;
+}
+
+void flatten_gradients(std::vector<Parameter>& parameters, at::Device device) {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : parameters)
+    if (parameter.trained()) count += in_lines(parameter.grad.numel());
+  const at::Tensor flat = at::zeros({count}, at::TensorOptions(at::kFloat).device(device));
+  std::int64_t begin = 0;
+  for (Parameter& parameter : parameters) {
+    if (!parameter.trained()) continue;
+    at::Tensor& grad = parameter.grad;
+    const at::Tensor view = flat.narrow(0, begin, grad.numel()).view(grad.sizes());
+    if (!grad.is_meta()) view.copy_(grad);
+    begin += in_lines(grad.numel());
+    grad = view;
+  }
+}
+
+at::Tensor flat_gradients(std::span<const Parameter> parameters) {
+  const at::Tensor *first = nullptr, *last = nullptr;
+  for (const Parameter& parameter : parameters) {
+    if (!parameter.trained()) continue;
+    if (!first) first = &parameter.grad;
+    last = &parameter.grad;
+  }
+  SGMAE_ASSERT(first && last->is_alias_of(*first));
+  const std::int64_t begin = first->storage_offset();
+  return first->as_strided({last->storage_offset() + last->numel() - begin}, {1}, begin);
+}
+
+void move_parameters(std::vector<Parameter>& parameters, at::Device device) {
+  for (Parameter& parameter : parameters) parameter.value = parameter.value.to(device);
+  flatten_gradients(parameters, device);
+}
+
+void announce(const GradientsReady& ready, std::initializer_list<Parameter*> parameters) {
+  if (!ready) return;
+  for (Parameter* parameter : parameters)
+    if (parameter && parameter->trained()) ready({parameter, 1});
+}
+
+}  // namespace sgmae

@@ -1,0 +1,33 @@
+// An exponential moving average of a model's parameters: the teacher of self-distillation and of
+// masking strategies that predict where the loss is high (HPM: momentum 0.999).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sgmae/io/safetensors.h"
+#include "sgmae/nn/parameter.h"
+
+namespace sgmae {
+
+class Ema {
+ public:
+  // Begins as a copy of `parameters`' values, on their device.
+  explicit Ema(const std::vector<Parameter>& parameters);
+
+  // average <- momentum * average + (1 - momentum) * value, for the parameters it was made of.
+  void update(const std::vector<Parameter>& parameters, double momentum);
+
+  // The averages under their parameters' names (sharing memory).
+  const NamedTensors& values() const { return values_; }
+
+  // "ema.<name>"
+  NamedTensors state() const;
+  // Throws Error(checkpoint) when one is missing or of another shape.
+  void load(const TensorFile& file);
+
+ private:
+  NamedTensors values_;
+};
+
+}  // namespace sgmae

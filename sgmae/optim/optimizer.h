@@ -1,0 +1,21 @@
+// What every optimizer does with the gradients of a model.
+#pragma once
+
+#include "sgmae/io/safetensors.h"
+
+namespace sgmae {
+
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  // One step with gradients times `grad_scale`, which are zero afterwards.
+  virtual void step(double lr, double grad_scale = 1.0) = 0;
+
+  // What it remembers of earlier steps, by names of its own (sharing memory with the optimizer).
+  virtual NamedTensors state() const = 0;
+  // Throws Error(checkpoint) when a tensor is missing or of another shape.
+  virtual void load(const TensorFile& file) = 0;
+};
+
+}  // namespace sgmae

@@ -1,0 +1,149 @@
+#include "sgmae/tasks/classifier.h"
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/mixup.h"
+#include "sgmae/train/signals.h"
+
+namespace sgmae {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+OptionInfo& ClassifierOptions::declare_checkpoint(Options& o, const char* meaning) {
+  return o.add("checkpoint", checkpoint, meaning).alias("finetune").may_change_on_resume();
+}
+
+OptionInfo& ClassifierOptions::declare_classes(Options& o) {
+  return o.add("nb_classes", nb_classes, "classes that the data must have; 0: any number");
+}
+
+void ClassifierOptions::declare_run(Options& o) {
+  RunOptions::declare(o, "eval_every",
+                      "epochs between tests; 0: none but that of the last epoch, which is always "
+                      "tested");
+  o.add("eval", eval, "only test the classifier that the checkpoint holds");
+  ComputeOptions::declare(o);
+  launch.declare(o);
+  o.add("dist_eval", dist_eval, "share the test images among processes; one process tests all")
+      .may_change_on_resume();
+}
+
+void ClassifierOptions::check() const {
+  OptimOptions::check();
+  RunOptions::check();
+  ComputeOptions::check();
+  need(data.num_workers >= 0, str("num_workers must not be negative, but is ", data.num_workers));
+  launch.check(accum_iter);
+}
+
+LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) {
+  LabelledSources sources = open_labelled(data);
+  check(nb_classes == 0 || nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
+        nb_classes, ", and the training images have ", sources.classes,
+        " classes; leave --nb_classes out");
+  return sources;
+}
+
+void check_model_name(const std::string& model, const VitConfig& encoder, const fs::path& path) {
+  if (model.empty()) return;
+  const MaeConfig named = named_config(model);
+  check(named.encoder.dim == encoder.size.dim && named.encoder.depth == encoder.size.depth &&
+            named.patch_size == encoder.patch_size,
+        ExitCode::usage, path.string(), " is no ", model, ": its encoder is ", encoder.size.dim,
+        " x ", encoder.size.depth, " with patch ", encoder.patch_size, "; leave --model out");
+}
+
+TestResult test_classifier(const Source& source, const LoaderOptions& options, std::int64_t classes,
+                           const ScoreBatch& scores) {
+  Loader loader(source, options);
+  loader.start_epoch(0);
+  TestResult result{ClassificationCounts(classes)};
+  for (Batch batch; loader.next(batch);) {
+    if (stop_requested()) throw StopRequested();
+    const at::Tensor found = scores(batch);
+    result.counts.add(found, batch.label);
+    result.loss += cross_entropy(found, batch.label);
+  }
+  result.loss /= static_cast<double>(result.counts.images());
+  return result;
+}
+
+double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels) {
+  return static_cast<double>(labels.size()) *
+         soft_cross_entropy(scores, soft_targets(labels, scores.size(1), 1, 0), 1, nullptr)
+             .item<double>();
+}
+
+ordered_json score_entries(const LabelledSources& sources, const ClassificationCounts& counts) {
+  return {{"classes", sources.classes},
+          {"train_images", sources.train->size()},
+          {"test_images", sources.test->size()},
+          {"acc1", counts.top1()},
+          {"acc5", counts.top5()},
+          {"class_mean", counts.class_mean()}};
+}
+
+ordered_json test_log_entries(const TestResult& test) {
+  return {{"test_loss", test.loss},
+          {"test_acc1", 100 * test.counts.top1()},
+          {"test_acc5", 100 * test.counts.top5()},
+          {"test_class_mean", 100 * test.counts.class_mean()}};
+}
+
+ordered_json report_test(const fs::path& folder, ordered_json result, const TestResult& test,
+                         const LabelledSources& sources) {
+  result["test"] = to_json(test.counts, sources.train->class_names());
+  write_result(folder, result, test.counts);
+  info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
+       fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
+       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images; ",
+       (folder / "result.json").string());
+  return result;
+}
+
+void check_classes(const fs::path& path, std::int64_t classes,
+                   const std::vector<std::string>& names, const LabelledSources& sources) {
+  check(classes == sources.classes, ExitCode::checkpoint, path.string(), ": has ", classes,
+        " classes, and the data set has ", sources.classes, "; use the data set it was trained on");
+  check(names.empty() || names == sources.train->class_names(), ExitCode::checkpoint, path.string(),
+        ": was trained on classes of other names than the data set's; use the data set it was "
+        "trained on");
+}
+
+std::optional<EvaluationResult> ClassifierTask::evaluate(std::int64_t) {
+  last_test_ = test();
+  return EvaluationResult{.headline = "top-1",
+                          .value = last_test_->counts.top1(),
+                          .entries = test_log_entries(*last_test_)};
+}
+
+std::string ClassifierTask::data_sentence() const {
+  return str(sources_.train->size(), " training and ", sources_.test->size(), " test images of ",
+             sources_.classes, " classes");
+}
+
+ordered_json train_classifier(ClassifierTask& task, const ClassifierOptions& options,
+                              const std::string& config, const RunKind& kind,
+                              const RunFolder& folder, const EngineHooks& hooks,
+                              ordered_json summary) {
+  const EngineResult run = Engine(task,
+                                  {.optim = options,
+                                   .run = options,
+                                   .config = config,
+                                   .kind = kind.command,
+                                   .layout = CheckpointLayout::best_and_last},
+                                  folder, hooks)
+                               .run();
+  const TestResult& test = *task.last_test_;
+  summary.update(score_entries(task.sources_, test.counts));
+  summary.update({{"test_loss", test.loss},
+                  {"epochs", options.epochs},
+                  {"best_acc1", run.clock.best},
+                  {"best_epoch", run.clock.best_epoch},
+                  {"skipped_steps", run.skipped_steps},
+                  {"rollbacks", run.clock.rollbacks}});
+  return report_test(folder.root, summary, test, task.sources_);
+}
+
+}  // namespace sgmae

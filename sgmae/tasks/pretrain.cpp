@@ -1,0 +1,248 @@
+#include "sgmae/tasks/pretrain.h"
+
+#include <utility>
+
+#include "sgmae/base/log.h"
+#include "sgmae/eval/knn_task.h"
+#include "sgmae/optim/adamw.h"
+#include "sgmae/train/flops.h"
+#include "sgmae/train/signals.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config, at::Device device) {
+  LoaderOptions loader;
+  loader.pinned = o.pin_mem && device.is_cuda();
+  loader.batch_size = o.batch_size;
+  loader.num_workers = o.num_workers;
+  loader.seed = o.seed;
+  loader.height = static_cast<int>(config.height);
+  loader.width = static_cast<int>(config.width);
+  loader.channels = static_cast<int>(config.channels);
+  loader.normalisation = default_normalisation(loader.channels);
+  return loader;
+}
+
+// The maps of a run that is carried on in another folder come along.
+void bring_maps(const fs::path& from, const fs::path& to) {
+  if (!fs::is_directory(from) || (fs::exists(to) && fs::equivalent(from, to))) return;
+  fs::copy(from, to, fs::copy_options::skip_existing | fs::copy_options::recursive);
+}
+
+class PretrainTask : public TrainTask {
+ public:
+  explicit PretrainTask(const PretrainOptions& options)
+      : options_(options),
+        source_(open_source(options_.data_path, "train", options_.data_root, options_.data_format)),
+        model_(model_config(options_, source_->native_channels()), options_.seed),
+        folder_{options_.output_dir} {
+    place(model_, options_);
+    loader_ = loader_options(options_, model_.config(), device());
+    learner_.parameters = &model_.parameters();
+    learner_.optimizer = std::make_unique<AdamW>(
+        model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay});
+    learner_.schedule = schedule(options_);
+    learner_.clip_grad = options_.clip_grad;
+    learner_.changed = [this] { model_.parameters_changed(); };
+    if (options_.probe_images > 0)
+      probe_.emplace(model_, *source_, loader_, options_.probe_images, options_.mask.ratio,
+                     options_.seed);
+    strategy_ = options_.mask.chosen().make({.model = model_,
+                                             .source = *source_,
+                                             .loader = loader_,
+                                             .folder = folder_,
+                                             .mask_ratio = options_.mask.ratio,
+                                             .epochs = options_.epochs,
+                                             .seed = options_.seed,
+                                             .compute = options_,
+                                             .probe = probe_ ? &*probe_ : nullptr});
+  }
+
+  std::vector<Learner*> learners() override {
+    std::vector<Learner*> all{&learner_};
+    for (Learner* own : strategy_->learners()) all.push_back(own);
+    return all;
+  }
+  at::Device device() const override { return model_.encoder().device(); }
+  const Source& training_images() const override { return *source_; }
+  LoaderOptions training_loader() const override { return loader_; }
+
+  at::Tensor forward_backward(Batch& batch, const StepPlace& place) override {
+    const MaskPlan plan = strategy_->plan(batch, place.epoch);
+    at::Tensor dpixels;
+    const MaeLoss loss =
+        model_.forward_backward(batch.pixels, plan, place.loss_scale,
+                                strategy_->wants_pixel_gradient() ? &dpixels : nullptr);
+    strategy_->learn({batch, plan, loss.per_patch, dpixels, place.loss_scale});
+    return loss.mean;
+  }
+
+  void after_step(const StepDone& step) override { strategy_->after_step(step); }
+  EpochStart before_epoch(std::int64_t epoch) override { return strategy_->before_epoch(epoch); }
+  ordered_json after_epoch(std::int64_t epoch) override {
+    ordered_json entries = ordered_json::object();
+    if (probe_) {
+      probe_->measure(epoch);
+      entries = probe_->log_entries();
+    }
+    entries.update(strategy_->after_epoch(epoch));
+    return entries;
+  }
+
+  // k-NN on the data set's own test part: the weighted vote, on the patches' mean and on the class
+  // token.
+  std::optional<EvaluationResult> evaluate(std::int64_t) override {
+    KnnTask task;
+    task.data.data_path = options_.data_path;
+    task.data.data_format = options_.data_format;
+    task.data.data_root = options_.data_root;
+    task.data.num_workers = options_.num_workers;
+    task.plain_k = "";
+    const KnnScore score = run_knn(model_.encoder(), loader_.normalisation, task);
+    return EvaluationResult{.headline = "k-NN accuracy",
+                            .value = score.counts().top1(),
+                            .entries = {{"knn_acc1", score.counts().top1()},
+                                        {"knn_class_mean", score.counts().class_mean()},
+                                        {"knn_acc1_cls", score.rows.back().counts.top1()}}};
+  }
+  bool ends_with_evaluation() const override { return false; }
+
+  ModelInfo info(const TrainClock& clock) const {
+    json guide = strategy_->description();
+    if (!guide.is_null()) guide.update(options_.mask.described());
+    return {.mean = loader_.normalisation.mean,
+            .std = loader_.normalisation.std,
+            .epoch = clock.epoch,
+            .step = clock.step,
+            .version = "",
+            .guide = guide,
+            .position_mean = strategy_->position_mean()};
+  }
+  ModelView view(const ModelInfo& info) const {
+    return {model_, info, options_, *source_, loader_, folder_};
+  }
+
+  void save_model(const fs::path& path, const TrainClock& clock) const override {
+    save_mae(path, model_, info(clock));
+  }
+  void load_model(const fs::path& path) override {
+    load_weights(path, model_);
+    bring_maps(path.parent_path().parent_path() / "maps", folder_.maps());
+  }
+  TaskState state() const override {
+    TaskState strategy = strategy_->state();
+    json own{{"strategy", strategy.json}};
+    if (probe_) own["exploitation"] = probe_->state();
+    return {own, std::move(strategy.tensors)};
+  }
+  // Runs of older versions kept both in one place.
+  void restore(const json& state, const TensorFile& file) override {
+    const bool older = state.contains("guidance");
+    if (probe_) probe_->restore(older ? state["guidance"].at("history") : state.at("exploitation"));
+    strategy_->restore(older ? state["guidance"] : state.at("strategy"), file);
+  }
+  bool needs_checkpoint(const CheckpointName& name) const override {
+    return strategy_->needs_checkpoint(name);
+  }
+  void checkpoints_left(const std::vector<CheckpointName>& left) override {
+    strategy_->checkpoints_left(left);
+  }
+
+  ordered_json facts() const override {
+    const MaeConfig& c = model_.config();
+    return {{"model", str(c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
+                          ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ",
+                          c.decoder.dim, " x ", c.decoder.depth, ", ",
+                          fixed(static_cast<double>(value_count(model_.parameters())) * 1e-6, 2),
+                          " M parameters")},
+            {"data", str(source_->size(), " images")},
+            {"training", compute_name(model_.encoder())},
+            {"precision", name_of(model_.encoder().precision())},
+            {"masks", options_.mask.strategy}};
+  }
+  double flop_per_image() const override {
+    return training_flop_per_image(model_.config(),
+                                   visible_count(model_.config().n_patches(), options_.mask.ratio));
+  }
+
+  const MaskStrategy& strategy() const { return *strategy_; }
+
+ private:
+  PretrainOptions options_;
+  std::unique_ptr<Source> source_;
+  Mae model_;
+  RunFolder folder_;
+  LoaderOptions loader_;
+  Learner learner_;
+  std::optional<ExploitationProbe> probe_;
+  std::unique_ptr<MaskStrategy> strategy_;
+};
+
+const RunKind pretraining{
+    "pretrain", "pre-training run", "[mask]", {"checkpoints", "maps", "figures"}};
+
+}  // namespace
+
+RunFolder open_run_folder(const PretrainOptions& options) {
+  return open_run_folder(options, pretraining);
+}
+
+PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hooks) {
+  options.check();
+  use_threads(options.threads);
+  const StopSignals signals;
+  PretrainTask task(options);
+  whole_steps(task.training_images().size(), options);  // what is refused before leaves no trace
+  const RunFolder folder = open_run_folder(options);
+
+  EngineHooks engine_hooks{.save_after = hooks.save_after, .after_step = hooks.after_step};
+  if (hooks.after_save)
+    engine_hooks.after_save = [&](const fs::path& path, const TrainClock& clock) {
+      hooks.after_save(task.view(task.info(clock)), path);
+    };
+  const EngineResult result = Engine(task,
+                                     {.optim = options,
+                                      .run = options,
+                                      .config = toml_of(options),
+                                      .kind = pretraining.command,
+                                      .layout = CheckpointLayout::numbered,
+                                      .start_epoch = options.start_epoch},
+                                     folder, engine_hooks)
+                                  .run();
+  const MaskStrategy& strategy = task.strategy();
+  if (options.mask.strategy == "self_guided" && !strategy.guide_start())
+    warn("guidance never began: all masks of this run were random");
+  const auto accuracy = [](const std::optional<EvaluationResult>& evaluation) {
+    return evaluation ? std::optional(evaluation->value) : std::nullopt;
+  };
+  return {.folder = folder.root,
+          .checkpoint = result.checkpoint,
+          .train_loss = result.clock.train_loss,
+          .guide_start = strategy.guide_start(),
+          .guide_reason = strategy.guide_reason(),
+          .skipped_steps = result.skipped_steps,
+          .rollbacks = result.clock.rollbacks,
+          .images_per_second = result.images_per_second,
+          .data_wait = result.data_wait,
+          .knn_acc1_before = accuracy(result.first),
+          .knn_acc1 = accuracy(result.last)};
+}
+
+ordered_json to_json(const PretrainResult& result) {
+  ordered_json j{{"folder", result.folder.string()},    {"checkpoint", result.checkpoint.string()},
+                 {"train_loss", result.train_loss},     {"guide_start", nullptr},
+                 {"guide_reason", result.guide_reason}, {"skipped_steps", result.skipped_steps},
+                 {"rollbacks", result.rollbacks},       {"img_per_s", result.images_per_second},
+                 {"data_wait_frac", result.data_wait}};
+  if (result.guide_start) j["guide_start"] = *result.guide_start;
+  if (result.knn_acc1_before) j["knn_acc1_before"] = *result.knn_acc1_before;
+  if (result.knn_acc1) j["knn_acc1"] = *result.knn_acc1;
+  return j;
+}
+
+}  // namespace sgmae

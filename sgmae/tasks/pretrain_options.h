@@ -1,0 +1,52 @@
+// The options of `sgmae pretrain`. Names, meanings and defaults are MAE's own where MAE has the
+// option; what MAE does not have stands beside them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sgmae/base/options.h"
+#include "sgmae/data/source.h"
+#include "sgmae/mask/registry.h"
+#include "sgmae/nn/config.h"
+#include "sgmae/train/compute.h"
+#include "sgmae/train/launch_options.h"
+#include "sgmae/train/options.h"
+
+namespace sgmae {
+
+struct PretrainOptions : OptimOptions, RunOptions, ComputeOptions {
+  // [model]
+  std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
+  std::int64_t input_size = 224;                   // height and width of the training crops
+  std::int64_t input_height = 0, input_width = 0;  // 0: input_size
+  std::int64_t channels = 0;                       // 0: what the data set has (1 or 3)
+  std::int64_t patch_size = 0;                     // 0, here and below: as the model name says
+  std::int64_t dim = 0, depth = 0, heads = 0;
+  std::int64_t decoder_dim = 0, decoder_depth = 0, decoder_heads = 0;
+  bool norm_pix_loss = false;
+
+  // [data]
+  DataFormat data_format = DataFormat::automatic;
+  std::string data_path;  // a folder, file or archive that open_source() knows
+  std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
+  int num_workers = 10;   // decoding threads
+
+  MaskOptions mask;
+
+  std::int64_t start_epoch = 0;
+  std::int64_t probe_images = 256;  // for the exploitation rate; 0: not measured
+
+  LaunchOptions launch;
+
+  PretrainOptions();
+  void declare(Options& options);
+  // Throws Error(usage) for values that no run could have.
+  void check() const;
+};
+
+// Sizes of the model that the options describe; `data_channels` is used where `channels` is 0.
+// Throws Error(usage) where sizes do not fit.
+MaeConfig model_config(const PretrainOptions& options, std::int64_t data_channels);
+
+}  // namespace sgmae

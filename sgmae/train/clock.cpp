@@ -1,0 +1,61 @@
+#include "sgmae/train/clock.h"
+
+#include <limits>
+
+namespace sgmae {
+namespace {
+
+// JSON has no NaN; it comes back from the null that stands for it.
+double number(const nlohmann::json& j) {
+  return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>();
+}
+
+}  // namespace
+
+void StepSums::add(double step_loss, double step_lr, double step_norm) {
+  loss += step_loss;
+  lr += step_lr;
+  norm += step_norm;
+  ++steps;
+}
+
+void TrainClock::next_epoch() {
+  train_loss = sums.mean(sums.loss);
+  ++epoch;
+  step = 0;
+  sums = {};
+}
+
+nlohmann::json TrainClock::to_json() const {
+  return {{"epoch", epoch},
+          {"step", step},
+          {"total_steps", total_steps},
+          {"rollbacks", rollbacks},
+          {"loss_sum", sums.loss},
+          {"lr_sum", sums.lr},
+          {"norm_sum", sums.norm},
+          {"good_steps", sums.steps},
+          {"train_loss", train_loss},
+          {"best", best},
+          {"best_epoch", best_epoch}};
+}
+
+TrainClock TrainClock::from_json(const nlohmann::json& j, std::int64_t steps_per_epoch) {
+  TrainClock clock{.steps_per_epoch = steps_per_epoch,
+                   .epoch = j.at("epoch"),
+                   .step = j.at("step"),
+                   .rollbacks = j.at("rollbacks")};
+  clock.total_steps = j.value("total_steps", clock.epoch * steps_per_epoch + clock.step);
+  // A probe of an older version had no norms and left no step out.
+  clock.sums = {.loss = number(j.at("loss_sum")),
+                .lr = number(j.at("lr_sum")),
+                .norm = j.contains("norm_sum") ? number(j["norm_sum"]) : number(nullptr),
+                .steps = j.value("good_steps", clock.step)};
+  if (clock.sums.steps == 0) clock.sums = {};
+  if (j.contains("train_loss")) clock.train_loss = number(j["train_loss"]);
+  if (j.contains("best")) clock.best = number(j["best"]);
+  clock.best_epoch = j.value("best_epoch", clock.best_epoch);
+  return clock;
+}
+
+}  // namespace sgmae

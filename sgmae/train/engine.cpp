@@ -1,0 +1,349 @@
+#include "sgmae/train/engine.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/stack.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "sgmae/base/clock.h"
+#include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/nn/device.h"
+#include "sgmae/optim/groups.h"
+#include "sgmae/train/signals.h"
+
+namespace sgmae {
+
+using nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
+  const std::int64_t steps = images / o.batch_size / o.accum_iter;
+  check(steps >= 1, ExitCode::usage, "there are ", images,
+        " training images, fewer than one step takes (batch_size ", o.batch_size, " x accum_iter ",
+        o.accum_iter, "); lower --batch_size or --accum_iter");
+  return steps;
+}
+
+Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const EngineHooks& hooks)
+    : task_(task),
+      options_(std::move(options)),
+      optim_(options_.optim),
+      run_(options_.run),
+      hooks_(hooks),
+      folder_(std::move(folder)),
+      store_(folder_, options_.layout, run_.keep_checkpoints),
+      guard_(run_.outlier_z),
+      events_(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)),
+      clock_{.steps_per_epoch = whole_steps(task.training_images().size(), optim_),
+             .epoch = options_.start_epoch} {}
+
+EngineResult Engine::run() {
+  const LogFile log(folder_.messages());
+  try {
+    begin();
+    while (clock_.epoch < optim_.epochs) run_epoch();
+    if (task_.ends_with_evaluation() && !result_.last) result_.last = evaluate(clock_.epoch);
+  } catch (const StopRequested&) {
+    stop();
+  }
+  happened("finished");
+  result_.clock = clock_;
+  result_.skipped_steps = guard_.skipped();
+  if (seconds_trained_ > 0) {
+    result_.images_per_second = static_cast<double>(images_trained_) / seconds_trained_;
+    result_.data_wait = seconds_waited_ / seconds_trained_;
+  }
+  return result_;
+}
+
+// A run without a checkpoint begins by writing one, so that there is always one to roll back to.
+void Engine::begin() {
+  const auto own = store_.newest();
+  if (own) {
+    restore(*own);
+    result_.checkpoint = *own;
+  } else if (run_.resume != "auto" && run_.resume != "none") {
+    restore(store_.named(run_.resume));
+  }
+  const ordered_json facts = this->facts();
+  describe_run(folder_, options_.config, run_.seed,
+               {{"threads", at::get_num_threads()},
+                {"device", task_.device().str()},
+                {"precision", facts.at("precision")}});
+  write_file(folder_.facts(), facts.dump(2) + "\n");
+  trim_log(folder_.log(), clock_.epoch);
+  for (const char* key : {"model", "data", "training"})
+    info(key, ": ", facts.at(key).get<std::string>());
+  info("run folder: ", folder_.root.string());
+  if (own) return;
+  happened("began");
+  save();
+  if (!task_.ends_with_evaluation() && run_.eval_every > 0)
+    result_.first = result_.last = evaluate(clock_.epoch);
+}
+
+ordered_json Engine::facts() const {
+  ordered_json facts{{"kind", options_.kind}};
+  facts.update(task_.facts());
+  facts["data"] = str(facts.at("data").get<std::string>(), "; ", clock_.steps_per_epoch,
+                      " steps of ", optim_.images_per_step(), " images per epoch");
+  facts["training"] = str(facts.at("training").get<std::string>(), ", lr ", peak_lr(optim_),
+                          ", weight decay ", optim_.weight_decay, ", ", optim_.epochs, " epochs");
+  facts.update({{"training_images", task_.training_images().size()},
+                {"images_per_epoch", clock_.steps_per_epoch * optim_.images_per_step()},
+                {"steps_per_epoch", clock_.steps_per_epoch},
+                {"epochs", optim_.epochs},
+                {"n_parameters", parameter_count()}});
+  return facts;
+}
+
+std::int64_t Engine::parameter_count() const {
+  return value_count(*task_.learners().front()->parameters);
+}
+
+void Engine::restore(const fs::path& path) {
+  store_.restore(path, task_, clock_, guard_);
+  info("resumed from ", path.string(), ": ", where());
+  happened("resumed", {{"from", path.string()}});
+}
+
+void Engine::run_epoch() {
+  EpochConsole console{.epoch = clock_.epoch,
+                       .epochs = optim_.epochs,
+                       .batches = clock_.steps_per_epoch * optim_.accum_iter,
+                       .log_every = run_.log_every,
+                       .images_per_batch = optim_.batch_size,
+                       .flop_per_image = task_.flop_per_image()};
+  try {
+    if (train_epoch(console))
+      finish_epoch(console);
+    else
+      roll_back(str(StepGuard::spoiled_after, " bad steps in a row"));
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::diverged) throw;
+    roll_back(error.what());
+  }
+}
+
+bool Engine::train_epoch(EpochConsole& console) {
+  if (stop_requested()) throw StopRequested();
+  const EpochStart start = task_.before_epoch(clock_.epoch);
+  for (const std::string& sentence : start.news) {
+    info(sentence);
+    happened("masks", {{"text", sentence}});
+  }
+  if (start.save_now) save();
+  if (clock_.step == 0 && start.losses_do_not_compare) guard_.forget();
+  if (!loader_) {
+    LoaderOptions loader = task_.training_loader();
+    loader.seed = order_seed(run_.seed, clock_.rollbacks);
+    loader_ = std::make_unique<Loader>(task_.training_images(), loader);
+  }
+  loader_->start_epoch(clock_.epoch, clock_.step * optim_.accum_iter);
+  while (clock_.step < clock_.steps_per_epoch) {
+    if (stop_requested()) throw StopRequested();
+    take_step(console);
+    if (guard_.spoiled()) return false;
+  }
+  return true;
+}
+
+double Engine::Measured::loss() const {
+  double sum = 0;
+  for (const double loss : losses) sum += loss;
+  return sum / static_cast<double>(losses.size());
+}
+
+void Engine::take_step(EpochConsole& console) {
+  const double progress = clock_.progress();
+  const double lr = learning_rate(task_.learners().front()->schedule, progress);
+  console.lr = lr;
+  const double begun = seconds_now();
+  const double waited_before = seconds_waited_;
+  Measured measured = accumulate_gradients();
+  const double loss = measured.loss(), norm = measured.norms.front();
+  // What is not finite in any learner spoils the step.
+  double judged = norm;
+  for (const double each : measured.norms)
+    if (!std::isfinite(each)) judged = each;
+  const StepVerdict verdict = guard_.judge(loss, judged);
+  const bool good = verdict == StepVerdict::good;
+  std::size_t which = 0;
+  for (Learner* learner : task_.learners()) {
+    const double own_norm = measured.norms[which++];
+    if (!good) {
+      zero_gradients(*learner->parameters);
+      continue;
+    }
+    const bool clipped = learner->clip_grad > 0 && own_norm > learner->clip_grad;
+    learner->optimizer->step(learning_rate(learner->schedule, progress),
+                             clipped ? learner->clip_grad / own_norm : 1.0);
+    if (learner->changed) learner->changed();
+  }
+  if (good) {
+    clock_.sums.add(loss, lr, norm);
+  } else {
+    warn(where(), " skipped: loss ", loss, ", gradient norm ", norm,
+         verdict == StepVerdict::outlier ? " far above their recent values" : "");
+    happened("skipped", {{"loss", loss}, {"grad_norm", norm}});
+  }
+  const double seconds = seconds_now() - begun;
+  seconds_trained_ += seconds;
+  images_trained_ += optim_.images_per_step();
+  console.device_memory = peak_device_memory(task_.device());
+  const double batches = static_cast<double>(optim_.accum_iter);
+  for (std::int64_t i = 0; i < optim_.accum_iter; ++i) {
+    console.loss.add(measured.losses[static_cast<std::size_t>(i)]);
+    console.data.add((seconds_waited_ - waited_before) / batches);
+    console.time.add(seconds / batches);
+    console.show(clock_.step * optim_.accum_iter + i + 1);
+  }
+  ++clock_.step;
+  ++clock_.total_steps;
+  // MAE's x axis, which does not depend on the batch size.
+  if (const auto x = static_cast<std::int64_t>(1000 * progress); x != last_x_) {
+    events_.scalar("train_loss", loss, x);
+    events_.scalar("lr", lr, x);
+    last_x_ = x;
+  }
+  const StepDone done{clock_.epoch, clock_.step, loss, good};
+  task_.after_step(done);
+  if (hooks_.after_step) hooks_.after_step(done);
+}
+
+// The gradients of the step's batches are summed, each with weight 1 / accum_iter. The host waits
+// for the device once, for all that has to be known there.
+Engine::Measured Engine::accumulate_gradients() {
+  std::vector<at::Tensor> values;
+  Batch batch;
+  for (std::int64_t i = 0; i < optim_.accum_iter; ++i) {
+    const double begun = seconds_now();
+    const bool more = loader_->next(batch);
+    SGMAE_ASSERT(more);
+    seconds_waited_ += seconds_now() - begun;
+    values.push_back(task_.forward_backward(
+        batch, {.seed = run_.seed,
+                .epoch = clock_.epoch,
+                .batch = clock_.step * optim_.accum_iter + i,
+                .loss_scale = 1.0 / static_cast<double>(optim_.accum_iter)}));
+  }
+  for (const Learner* learner : task_.learners())
+    values.push_back(gradient_norm(*learner->parameters));
+  for (at::Tensor& value : values) value = value.to(task_.device(), at::kDouble);
+  const at::Tensor read = at::stack(values).cpu();
+  const double* begin = read.const_data_ptr<double>();
+  Measured measured;
+  measured.losses.assign(begin, begin + optim_.accum_iter);
+  measured.norms.assign(begin + optim_.accum_iter, begin + read.numel());
+  return measured;
+}
+
+std::optional<EvaluationResult> Engine::evaluate(std::int64_t epochs) {
+  const auto result = task_.evaluate(epochs);
+  if (!result) return result;
+  info(result->headline, " after ", epochs, " epochs: ", fixed(100 * result->value, 2), " %",
+       clock_.best >= 0 ? str(", best before ", fixed(100 * clock_.best, 2), " %") : "");
+  happened("evaluated", {{"measure", result->headline}, {"value", result->value}});
+  return result;
+}
+
+// An epoch counts as finished only when it is evaluated, so that one interrupted in its evaluation
+// is evaluated again.
+void Engine::finish_epoch(const EpochConsole& console) {
+  const std::int64_t epoch = clock_.epoch, finished = epoch + 1;
+  const auto due = [&](std::int64_t every) {
+    return every > 0 && (finished % every == 0 || finished == optim_.epochs);
+  };
+  std::optional<EvaluationResult> found;
+  if (due(run_.eval_every) || (task_.ends_with_evaluation() && finished == optim_.epochs))
+    found = evaluate(finished);
+  const ordered_json own = task_.after_epoch(epoch);
+
+  const StepSums& sums = clock_.sums;
+  ordered_json entries{{"train_loss", sums.mean(sums.loss)}, {"train_lr", sums.mean(sums.lr)}};
+  if (found) entries.update(found->entries);
+  entries.update({{"epoch", epoch},
+                  {"n_parameters", parameter_count()},
+                  {"grad_norm", sums.mean(sums.norm)},
+                  {"img_per_s", console.images_per_second()},
+                  {"tflop_per_s", console.images_per_second() * console.flop_per_image * 1e-12},
+                  {"data_wait_frac", console.data_wait()},
+                  {"skipped_steps", guard_.skipped()},
+                  {"unreadable_images", loader_->stats().unreadable}});
+  entries.update(own);
+
+  const bool best = found && found->value > clock_.best;
+  if (best) {
+    clock_.best = found->value;
+    clock_.best_epoch = epoch;
+  }
+  clock_.next_epoch();
+  log_epoch(entries);
+  if (found) result_.last = found;
+  if (best) store_.save_best(task_, clock_);
+  if (due(run_.save_every) || hooks_.save_after.count(finished) > 0) save();
+}
+
+void Engine::log_epoch(const ordered_json& entries) {
+  append_log(folder_.log(), entries);
+  const std::int64_t x = 1000 * clock_.epoch;
+  for (const auto& [key, value] : entries.items()) {
+    if (key == "train_loss" || key == "train_lr" || key == "epoch") continue;
+    const bool of_mask = key.starts_with("mask_") || key.starts_with("guide_");
+    const std::string tag =
+        (of_mask ? "mask/" : "perf/") + (key.starts_with("mask_") ? key.substr(5) : key);
+    if (value.is_number()) events_.scalar(tag, value.get<double>(), x);
+    if (!value.is_array()) continue;
+    for (std::size_t layer = 0; layer < value.size(); ++layer)
+      events_.scalar(str(tag, "/", layer), value[layer].get<double>(), x);
+  }
+  events_.flush();
+}
+
+void Engine::save() {
+  result_.checkpoint = store_.save(task_, clock_, guard_, clock_.epoch == optim_.epochs);
+  if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);
+}
+
+void Engine::roll_back(const std::string& reason) {
+  const std::string place = where();
+  const auto target = store_.newest();
+  check(target.has_value(), ExitCode::checkpoint, folder_.root.string(),
+        ": the checkpoints to roll back to are gone");
+  const StepGuard guard = guard_;
+  const std::int64_t rollbacks = clock_.rollbacks + 1;
+  store_.restore(*target, task_, clock_, guard_);
+  const std::string to = store_.describe(*target, clock_);
+  rollback_limit_.count(to, place, diverged_advice);
+  warn(reason, " at ", place, ": rolling back to ", to,
+       " and going on with another order of images");
+  guard_ = guard;  // keeps counting
+  guard_.forget();
+  trim_log(folder_.log(), clock_.epoch);
+  clock_.rollbacks = rollbacks;
+  happened("rolled back", {{"because", reason}, {"at", place}, {"to", to}});
+  loader_.reset();
+}
+
+void Engine::stop() {
+  save();
+  happened("interrupted");
+  fail(ExitCode::interrupted, "interrupted; ", result_.checkpoint.string(),
+       " is written, and the same command goes on from there");
+}
+
+void Engine::happened(const char* what, ordered_json details) {
+  ordered_json line{
+      {"time", utc_now()}, {"event", what}, {"epoch", clock_.epoch}, {"step", clock_.step}};
+  line.update(details);
+  append_log(folder_.happenings(), line);
+}
+
+std::string Engine::where() const {
+  return str("epoch ", clock_.epoch, ", step ", clock_.step);
+}
+
+}  // namespace sgmae

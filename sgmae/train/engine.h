@@ -1,0 +1,114 @@
+// The training loop: load, forward and backward, guard, clip, step, tell, save, roll back, go on,
+// stop. What is trained is a TrainTask.
+//
+//   PretrainTask task(options);
+//   const EngineResult result = Engine(task, {options, folder, …}).run();
+//
+// A run that is stopped, or killed, and started again ends with the same bits as one that was not.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "sgmae/data/loader.h"
+#include "sgmae/io/tensorboard.h"
+#include "sgmae/train/checkpoint_store.h"
+#include "sgmae/train/console.h"
+#include "sgmae/train/guard.h"
+#include "sgmae/train/options.h"
+#include "sgmae/train/run_folder.h"
+#include "sgmae/train/task.h"
+
+namespace sgmae {
+
+// What the caller may add. Exceptions pass through and end the run as a crash would.
+struct EngineHooks {
+  std::set<std::int64_t> save_after =
+      {};  // epochs finished, after which a checkpoint is due as well
+  std::function<void(const StepDone&)> after_step = {};
+  // Every time a checkpoint was written to `path`.
+  std::function<void(const std::filesystem::path& path, const TrainClock&)> after_save = {};
+};
+
+struct EngineOptions {
+  const OptimOptions& optim;
+  const RunOptions& run;
+  std::string config;  // config.toml
+  std::string kind;    // RunKind::command
+  CheckpointLayout layout;
+  std::int64_t start_epoch = 0;  // when nothing is resumed
+};
+
+struct EngineResult {
+  std::filesystem::path checkpoint;  // the last that was written
+  TrainClock clock;
+  std::int64_t skipped_steps = 0;
+  std::optional<EvaluationResult> first, last;  // before training, and the latest; of this process
+  double images_per_second = 0,
+         data_wait = 0;  // of this process, over its epochs; data_wait 0 .. 1
+};
+
+// Whole steps of an epoch: images that do not fill a batch are left out, as MAE does, and batches
+// that do not fill a step, so that every epoch begins with empty gradients. Throws Error(usage)
+// where there is none.
+std::int64_t whole_steps(std::int64_t images, const OptimOptions& options);
+
+class Engine {
+ public:
+  // `folder` is open. All that is passed by reference must outlive the engine.
+  Engine(TrainTask& task, EngineOptions options, RunFolder folder, const EngineHooks& hooks = {});
+
+  // Trains to the last epoch, going on from where the folder stands. Throws Error: usage, data,
+  // checkpoint, diverged, and interrupted after a SIGINT or SIGTERM, once a checkpoint of the last
+  // whole step is written.
+  EngineResult run();
+
+ private:
+  // One step's mean loss and each learner's gradient norm, read from the device at once.
+  struct Measured {
+    std::vector<double> losses, norms;  // by batch, by learner
+    double loss() const;
+  };
+
+  void begin();
+  void restore(const std::filesystem::path& path);
+  void run_epoch();
+  bool train_epoch(EpochConsole& console);  // false when the weights are spoiled
+  void take_step(EpochConsole& console);
+  Measured accumulate_gradients();
+  void finish_epoch(const EpochConsole& console);
+  void log_epoch(const nlohmann::ordered_json& entries);
+  std::optional<EvaluationResult> evaluate(std::int64_t epochs);
+  void save();
+  void roll_back(const std::string& reason);
+  [[noreturn]] void stop();
+  void happened(const char* what,
+                nlohmann::ordered_json details = nlohmann::ordered_json::object());
+  std::string where() const;  // "epoch 3, step 7"
+  std::int64_t parameter_count() const;
+  nlohmann::ordered_json facts() const;
+
+  TrainTask& task_;
+  const EngineOptions options_;
+  const OptimOptions& optim_;
+  const RunOptions& run_;
+  const EngineHooks& hooks_;
+  RunFolder folder_;
+  CheckpointStore store_;
+  StepGuard guard_;
+  RollbackLimit rollback_limit_;
+  EventWriter events_;
+  TrainClock clock_;
+  std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
+  EngineResult result_;
+  std::int64_t last_x_ = -1;  // of TensorBoard
+  std::int64_t images_trained_ = 0;
+  double seconds_trained_ = 0, seconds_waited_ = 0;
+};
+
+}  // namespace sgmae

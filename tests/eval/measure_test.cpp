@@ -1,0 +1,61 @@
+// Oracle: the functions of ncut and analysis on the taps given; the files in the folder of
+// measures.
+#include "sgmae/eval/measure.h"
+
+#include <filesystem>
+
+#include "sgmae/analysis/relations.h"
+#include "sgmae/ncut/graph.h"
+#include "tests/eval/survey_models.h"
+
+namespace sgmae {
+namespace {
+
+TEST(Measures, AreTheFilesOfTheirFolderInOrder) {
+  std::set<std::string> files, names, metrics;
+  const auto sources = std::filesystem::path(SGMAE_TEST_DATA) / "../../../sgmae/eval/measures";
+  for (const auto& file : std::filesystem::directory_iterator(sources))
+    files.insert(file.path().stem().string());
+  int order = 0;
+  for (const Measure& measure : measures()) {
+    EXPECT_TRUE(names.insert(measure.name).second) << measure.name;
+    EXPECT_GT(measure.order, order) << measure.name;  // no two of them the same
+    order = measure.order;
+    EXPECT_FALSE(measure.summary.empty()) << measure.name;
+    EXPECT_EQ(measure.charts.empty(), measure.gauge == nullptr) << measure.name;
+    for (const MetricInfo& chart : measure.charts)
+      EXPECT_TRUE(metrics.insert(chart.name).second) << chart.name;
+  }
+  EXPECT_EQ(names, files);
+  EXPECT_EQ(measures().front().name, "relations");  // the paper's first figure
+}
+
+TEST(BlockView, GivesPatchesAndWhatIsMadeOfThem) {
+  const Mae model(small(), 1);
+  const Subject of = subject(model);
+  SurveyOptions options;
+  options.features = GuideFeatures::key;
+  options.center = GuideCenter::none;
+  MetricTable table;
+  const Scene scene{options, of, 3, true, {}, {}, {}, table};
+  BlockView block(scene, "encoder", 0, 2, /*prefix=*/2, {});
+  const at::Tensor key = at::randn({2, 38, 16});
+  const at::Tensor attention = at::randn({2, 2, 38, 38}).softmax(-1);
+  block.put("key", key);
+  block.put("attention", attention);
+  EXPECT_EQ(block.name(), "encoder.0");
+  EXPECT_TRUE(block.is_guide_layer());  // -2 of 2
+  EXPECT_FALSE(BlockView(scene, "encoder", 1, 2, 2, {}).is_guide_layer());
+  EXPECT_FALSE(BlockView(scene, "decoder", 0, 2, 1, {}).is_guide_layer());
+  const at::Tensor x = key.slice(1, 2);
+  EXPECT_TRUE(block.features().equal(x));
+  EXPECT_TRUE(block.relation_m().equal(similarity(x)));
+  EXPECT_TRUE(block.relation_a().equal(attention_relation(attention, 2)));
+  EXPECT_TRUE(block.cut().object_side.equal(cut_of(of, "encoder.0", x, options).object_side));
+  block.add("m", "label", x.sum({1, 2}));
+  EXPECT_EQ(table.curves().count({.metric = "m", .model = 3, .part = "encoder", .label = "label"}),
+            1u);
+}
+
+}  // namespace
+}  // namespace sgmae

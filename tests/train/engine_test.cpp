@@ -1,0 +1,249 @@
+// Oracles: the unbroken run for resuming, and counts of what must have been called. Whole trainings
+// of real models are in tests/tasks.
+#include "sgmae/train/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+
+#include "sgmae/base/log.h"
+#include "sgmae/train/signals.h"
+#include "tests/data/folder.h"
+#include "tests/support/log_lines.h"
+#include "tests/train/grey_images.h"
+#include "tests/train/toy_task.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_quiet(true);
+    write_grey_images(folder_.path("data"), 26);
+    source_ = open_source(folder_.path("data"));
+  }
+
+  ToyOptions options(const std::string& run) const {
+    ToyOptions o;
+    o.output_dir = folder_.path(run);
+    return o;
+  }
+  EngineResult train(ToyTask& task, const ToyOptions& o,
+                     CheckpointLayout layout = CheckpointLayout::numbered,
+                     const EngineHooks& hooks = {}) const {
+    return Engine(task,
+                  {.optim = o, .run = o, .config = toml_of(o), .kind = "toy", .layout = layout},
+                  open_run_folder(o, toy), hooks)
+        .run();
+  }
+  std::vector<std::string> events(const std::string& run) const {
+    std::vector<std::string> found;
+    for (const auto& line : json_lines(folder_.path(run + "/events.jsonl")))
+      found.push_back(line.at("event"));
+    return found;
+  }
+
+  Folder folder_;
+  std::unique_ptr<Source> source_;
+};
+
+TEST_F(EngineTest, TellsATaskWhereItIsAndLeavesARunFolder) {
+  ToyOptions o = options("run");
+  o.accum_iter = 2;  // 26 images: three steps of two batches, two images left over
+  o.eval_every = 2;
+  o.seed = 7;
+  ToyTask task(*source_, o);
+  const EngineResult result = train(task, o);
+  ASSERT_EQ(task.places.size(), 3u * 3 * 2);
+  EXPECT_EQ(task.places[3].batch, 3);
+  EXPECT_EQ(task.places[7].epoch, 1);
+  for (const StepPlace& place : task.places) {
+    EXPECT_EQ(place.seed, 7u);
+    EXPECT_EQ(place.loss_scale, 0.5);
+  }
+  EXPECT_EQ(task.evaluated, (std::vector<std::int64_t>{2, 3})) << "every second, and the last";
+  EXPECT_EQ(result.clock.total_steps, 9);
+  EXPECT_EQ(result.clock.epoch, 3);
+  const auto lines = log_lines(folder_.path("run"));
+  ASSERT_EQ(lines.size(), 3u);
+  for (const auto& line : lines)
+    for (const char* key :
+         {"train_loss", "train_lr", "epoch", "n_parameters", "grad_norm", "img_per_s",
+          "tflop_per_s", "data_wait_frac", "skipped_steps", "unreadable_images"})
+      EXPECT_TRUE(line.contains(key)) << key;
+  EXPECT_FALSE(lines[0].contains("test_x"));
+  EXPECT_TRUE(lines[1].contains("test_x"));
+  EXPECT_LT(lines[2]["train_loss"], lines[0]["train_loss"]) << "it learns";
+  const auto facts = nlohmann::json::parse(read_text(folder_.path("run/run.json")));
+  EXPECT_EQ(facts.at("kind"), "toy");
+  EXPECT_EQ(facts.at("images_per_epoch"), 24);
+  EXPECT_EQ(facts.at("training_images"), 26);
+  EXPECT_EQ(facts.at("steps_per_epoch"), 3);
+  EXPECT_EQ(events("run"),
+            (std::vector<std::string>{"began", "evaluated", "evaluated", "finished"}));
+}
+
+class EngineResume : public EngineTest, public ::testing::WithParamInterface<CheckpointLayout> {};
+
+TEST_P(EngineResume, ABrokenRunEndsAsTheUnbrokenOne) {
+  ToyTask unbroken(*source_, options("unbroken"));
+  train(unbroken, options("unbroken"), GetParam());
+  const StopSignals signals;
+  for (const auto& [epoch, step] : {std::pair<int, int>{0, 1}, {1, 6}, {2, 3}}) {
+    const std::string run = str("broken-", epoch, "-", step);
+    const ToyOptions o = options(run);
+    EngineHooks stop;
+    stop.after_step = [&](const StepDone& done) {
+      if (done.epoch == epoch && done.step == step) std::raise(SIGTERM);
+    };
+    ToyTask first(*source_, o);
+    {
+      const StopSignals fresh;
+      EXPECT_NE(error_of(ExitCode::interrupted, [&] { train(first, o, GetParam(), stop); })
+                    .find("goes on from there"),
+                std::string::npos);
+    }
+    const StopSignals again;  // the request is forgotten
+    ToyTask second(*source_, o);
+    train(second, o, GetParam());
+    EXPECT_EQ(second.value(), unbroken.value()) << run;
+    EXPECT_EQ(timeless_log(folder_.path(run)), timeless_log(folder_.path("unbroken")));
+    EXPECT_EQ(first.places.size() + second.places.size(), unbroken.places.size());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, EngineResume,
+                         ::testing::Values(CheckpointLayout::numbered,
+                                           CheckpointLayout::best_and_last),
+                         [](const auto& info) {
+                           return info.param == CheckpointLayout::numbered ? "Numbered"
+                                                                           : "BestAndLast";
+                         });
+
+TEST_F(EngineTest, SkipsBadStepsAndGoesBackAfterEightInARow) {
+  ToyOptions o = options("few");
+  ToyTask few(*source_, o);
+  few.spoil = [](const StepPlace& place) { return place.epoch == 1 && place.batch < 3; };
+  EXPECT_EQ(train(few, o).skipped_steps, 3);
+  EXPECT_TRUE(std::isfinite(few.value()));
+
+  o = options("many");
+  o.batch_size = 2;  // thirteen steps an epoch
+  ToyTask many(*source_, o);
+  int left = 8;
+  many.spoil = [&](const StepPlace& place) { return place.epoch == 1 && left-- > 0; };
+  const EngineResult result = train(many, o);
+  EXPECT_EQ(result.clock.rollbacks, 1);
+  EXPECT_EQ(result.skipped_steps, 8);
+  EXPECT_EQ(log_lines(folder_.path("many")).size(), 3u) << "one line an epoch";
+  const auto happened = events("many");
+  EXPECT_EQ(std::count(happened.begin(), happened.end(), "skipped"), 8);
+  EXPECT_EQ(std::count(happened.begin(), happened.end(), "rolled back"), 1);
+
+  o = options("hopeless");
+  o.batch_size = 2;
+  ToyTask hopeless(*source_, o);
+  hopeless.spoil = [](const StepPlace& place) { return place.epoch == 1; };
+  const std::string message = error_of(ExitCode::diverged, [&] { train(hopeless, o); });
+  EXPECT_NE(message.find("diverged twice after"), std::string::npos) << message;
+}
+
+TEST_F(EngineTest, AnEvaluationThatDivergesRollsBackToo) {
+  ToyOptions o = options("run");
+  ToyTask task(*source_, o);
+  int left = 1;
+  task.on_evaluate = [&](std::int64_t epochs) {
+    if (epochs == 2 && left-- > 0) fail(ExitCode::diverged, "scores are not numbers");
+  };
+  EXPECT_EQ(train(task, o, CheckpointLayout::best_and_last).clock.rollbacks, 1);
+  EXPECT_EQ(task.evaluated, (std::vector<std::int64_t>{1, 2, 2, 3}));
+}
+
+TEST_F(EngineTest, AnEpochInterruptedInItsEvaluationIsEvaluatedAgain) {
+  const ToyOptions o = options("run");
+  ToyTask first(*source_, o), second(*source_, o);
+  first.on_evaluate = [](std::int64_t epochs) {
+    if (epochs == 2) throw StopRequested();
+  };
+  error_of(ExitCode::interrupted, [&] { train(first, o); });
+  train(second, o);
+  EXPECT_EQ(second.evaluated, (std::vector<std::int64_t>{2, 3}));
+  EXPECT_EQ(log_lines(folder_.path("run")).size(), 3u);
+}
+
+TEST_F(EngineTest, ClipsGradients) {
+  ToyOptions o = options("run");
+  o.clip_grad = 1e-30;  // AdamW's eps then swallows every step
+  ToyTask task(*source_, o);
+  train(task, o);
+  EXPECT_LT(std::abs(task.value()), 1e-10);
+}
+
+TEST_F(EngineTest, KeepsTheCheckpointsThatWereAskedFor) {
+  const auto files = [&](const std::string& run) {
+    std::set<std::string> found;
+    for (const auto& name : list_checkpoints(folder_.path(run + "/checkpoints"), false))
+      found.insert(name.file());
+    return found;
+  };
+  ToyOptions o = options("all");
+  o.keep_checkpoints = 0;
+  o.epochs = 5;
+  o.save_every = 2;
+  ToyTask all(*source_, o);
+  train(all, o, CheckpointLayout::best_and_last);
+  EXPECT_EQ(files("all"),
+            (std::set<std::string>{"checkpoint-1.safetensors", "checkpoint-3.safetensors",
+                                   "checkpoint-4.safetensors"}));
+  EXPECT_TRUE(fs::exists(folder_.path("all/checkpoint-last.safetensors")));
+  EXPECT_TRUE(fs::exists(folder_.path("all/checkpoint-best.safetensors")));
+  o.output_dir = folder_.path("one");
+  o.keep_checkpoints = 1;
+  ToyTask one(*source_, o);
+  train(one, o, CheckpointLayout::best_and_last);
+  EXPECT_TRUE(files("one").empty()) << "checkpoint-last is the newest";
+}
+
+TEST_F(EngineTest, BeginsFromAnotherRunWhereToldTo) {
+  ToyOptions first = options("first");
+  first.epochs = 2;
+  ToyTask a(*source_, first);
+  train(a, first, CheckpointLayout::best_and_last);
+  ToyOptions second = options("second");
+  second.resume = first.output_dir;
+  ToyTask b(*source_, second);
+  train(b, second, CheckpointLayout::best_and_last);
+  EXPECT_EQ(b.places.size(), 6u) << "one epoch is left";
+  second = options("third");
+  second.resume = folder_.path("absent");
+  ToyTask c(*source_, second);
+  error_of(ExitCode::checkpoint, [&] { train(c, second); });
+}
+
+TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
+  ToyOptions o = options("run");
+  ToyTask task(*source_, o);
+  train(task, o);
+  write_grey_images(folder_.path("more"), 30);
+  const auto more = open_source(folder_.path("more"));
+  ToyTask other(*more, o);
+  const std::string message = error_of(ExitCode::usage, [&] { train(other, o); });
+  EXPECT_NE(message.find("had 26 training images and now has 30"), std::string::npos) << message;
+}
+
+TEST(WholeSteps, LeaveOutWhatFillsNone) {
+  ToyOptions o;
+  o.batch_size = 7;
+  o.accum_iter = 2;
+  EXPECT_EQ(whole_steps(60, o), 4);  // 8 whole batches
+  o.batch_size = 30;
+  EXPECT_EQ(whole_steps(60, o), 1);
+  EXPECT_THROW(whole_steps(59, o), Error);
+}
+
+}  // namespace
+}  // namespace sgmae
