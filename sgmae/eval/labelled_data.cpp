@@ -30,14 +30,7 @@ Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
 }
 
 void LabelledData::declare(Options& o) {
-  o.section("data");
-  o.add("data_path", data_path,
-        "labelled images: folder with train/ and test/ (or val/), or IDX files")
-      .may_change_on_resume();
-  declare_data_format(o, data_format);
-  o.add("data_root", data_root,
-        "what paths in a list file are relative to; empty: the list's folder")
-      .may_change_on_resume();
+  DataOptions::declare(o, "labelled images: folder with train/ and test/ (or val/), or IDX files");
   o.add("train_split", train_split, "part that is learned from: train, val or test");
   o.add("test_split", test_split, "part that is classified");
   o.add("train_list", train_list, "list file in place of data_path and train_split");
@@ -48,8 +41,6 @@ void LabelledData::declare(Options& o) {
          {"squash", EvalFit::squash}},
         "how test images are brought to the model's size; auto: not at all where they have it, "
         "else centre_crop");
-  o.add("num_workers", num_workers, "threads that decode images; 0: decode in the main thread")
-      .may_change_on_resume();
 }
 
 LabelledSources open_labelled(const LabelledData& data) {

@@ -7,6 +7,7 @@
 
 #include "sgmae/base/options.h"
 #include "sgmae/data/loader.h"
+#include "sgmae/data/options.h"
 #include "sgmae/nn/config.h"
 
 namespace sgmae {
@@ -14,15 +15,13 @@ namespace sgmae {
 // automatic: squash where images have the model's size already, else the field's centre crop.
 enum class EvalFit { automatic, centre_crop, squash };
 
-struct LabelledData {
-  std::string data_path, data_root;
-  DataFormat data_format = DataFormat::automatic;  // of data_path
+struct LabelledData : DataOptions {
   std::string train_split = "train", test_split = "test";
   std::string train_list, test_list;  // list files in place of data_path and splits
   EvalFit fit = EvalFit::automatic;
-  int num_workers = 2;
 
   void declare(Options& options);  // section [data]
+  using DataOptions::check;
 };
 
 struct LabelledSources {

@@ -33,7 +33,7 @@ void ClassifierOptions::check() const {
   OptimOptions::check();
   RunOptions::check();
   ComputeOptions::check();
-  need(data.num_workers >= 0, str("num_workers must not be negative, but is ", data.num_workers));
+  data.check();
   launch.check(accum_iter);
 }
 

@@ -3,6 +3,7 @@
 namespace sgmae {
 
 PretrainOptions::PretrainOptions() {
+  num_workers = 10;
   outlier_z = 6;
   eval_every = 0;
   save_every = 20;
@@ -26,17 +27,8 @@ void PretrainOptions::declare(Options& o) {
   o.add("decoder_heads", decoder_heads, "decoder attention heads; 0: by the model's name");
   o.add("norm_pix_loss", norm_pix_loss, "reconstruct pixels normalised within their patch");
 
-  o.section("data");
-  o.add("data_path", data_path,
-        "folder of images, list file, tar archives, packed data set … (docs/data.md)")
-      .may_change_on_resume();
-  declare_data_format(o, data_format);
-  o.add("data_root", data_root,
-        "what paths in a list file are relative to; empty: the list's folder")
-      .may_change_on_resume();
-  o.add("num_workers", num_workers, "threads that decode images; 0: decode in the training thread")
-      .may_change_on_resume();
-
+  DataOptions::declare(
+      o, "folder of images, list file, tar archives, packed data set … (docs/data.md)");
   OptimOptions::declare(o, "of AdamW; biases and norms are exempt");
   mask.declare(o);
   RunOptions::declare(o, "knn_every",
@@ -51,7 +43,7 @@ void PretrainOptions::declare(Options& o) {
 
 void PretrainOptions::check() const {
   need(!data_path.empty(), "data_path is missing; name a folder of images: --data_path FOLDER");
-  need(num_workers >= 0, str("num_workers must not be negative, but is ", num_workers));
+  DataOptions::check();
   OptimOptions::check();
   need(start_epoch >= 0 && start_epoch < epochs,
        str("start_epoch must lie in 0 .. ", epochs - 1, ", not be ", start_epoch));

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "sgmae/base/options.h"
-#include "sgmae/data/source.h"
+#include "sgmae/data/options.h"
 #include "sgmae/mask/registry.h"
 #include "sgmae/nn/config.h"
 #include "sgmae/train/compute.h"
@@ -15,7 +15,7 @@
 
 namespace sgmae {
 
-struct PretrainOptions : OptimOptions, RunOptions, ComputeOptions {
+struct PretrainOptions : DataOptions, OptimOptions, RunOptions, ComputeOptions {
   // [model]
   std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
   std::int64_t input_size = 224;                   // height and width of the training crops
@@ -25,12 +25,6 @@ struct PretrainOptions : OptimOptions, RunOptions, ComputeOptions {
   std::int64_t dim = 0, depth = 0, heads = 0;
   std::int64_t decoder_dim = 0, decoder_depth = 0, decoder_heads = 0;
   bool norm_pix_loss = false;
-
-  // [data]
-  DataFormat data_format = DataFormat::automatic;
-  std::string data_path;  // a folder, file or archive that open_source() knows
-  std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
-  int num_workers = 10;   // decoding threads
 
   MaskOptions mask;
 

@@ -157,35 +157,24 @@ double Engine::Measured::loss() const {
   return sum / static_cast<double>(losses.size());
 }
 
+double Engine::Measured::judged_norm() const {
+  for (const double norm : norms)
+    if (!std::isfinite(norm)) return norm;
+  return norms.front();
+}
+
 void Engine::take_step(EpochConsole& console) {
-  const double progress = clock_.progress();
-  const double lr = learning_rate(task_.learners().front()->schedule, progress);
-  console.lr = lr;
-  const double begun = seconds_now();
-  const double waited_before = seconds_waited_;
-  Measured measured = accumulate_gradients();
+  const double begun = seconds_now(), waited_before = seconds_waited_, progress = clock_.progress();
+  const Measured measured = accumulate_gradients();
   const double loss = measured.loss(), norm = measured.norms.front();
-  // What is not finite in any learner spoils the step.
-  double judged = norm;
-  for (const double each : measured.norms)
-    if (!std::isfinite(each)) judged = each;
-  const StepVerdict verdict = guard_.judge(loss, judged);
+  console.lr = learning_rate(task_.learners().front()->schedule, progress);
+  const StepVerdict verdict = guard_.judge(loss, measured.judged_norm());
   const bool good = verdict == StepVerdict::good;
-  std::size_t which = 0;
-  for (Learner* learner : task_.learners()) {
-    const double own_norm = measured.norms[which++];
-    if (!good) {
-      zero_gradients(*learner->parameters);
-      continue;
-    }
-    const bool clipped = learner->clip_grad > 0 && own_norm > learner->clip_grad;
-    learner->optimizer->step(learning_rate(learner->schedule, progress),
-                             clipped ? learner->clip_grad / own_norm : 1.0);
-    if (learner->changed) learner->changed();
-  }
   if (good) {
-    clock_.sums.add(loss, lr, norm);
+    apply(measured, progress);
+    clock_.sums.add(loss, console.lr, norm);
   } else {
+    for (Learner* learner : task_.learners()) zero_gradients(*learner->parameters);
     warn(where(), " skipped: loss ", loss, ", gradient norm ", norm,
          verdict == StepVerdict::outlier ? " far above their recent values" : "");
     happened("skipped", {{"loss", loss}, {"grad_norm", norm}});
@@ -206,12 +195,23 @@ void Engine::take_step(EpochConsole& console) {
   // MAE's x axis, which does not depend on the batch size.
   if (const auto x = static_cast<std::int64_t>(1000 * progress); x != last_x_) {
     events_.scalar("train_loss", loss, x);
-    events_.scalar("lr", lr, x);
+    events_.scalar("lr", console.lr, x);
     last_x_ = x;
   }
   const StepDone done{clock_.epoch, clock_.step, loss, good};
   task_.after_step(done);
   if (hooks_.after_step) hooks_.after_step(done);
+}
+
+void Engine::apply(const Measured& measured, double progress) {
+  auto norm = measured.norms.begin();
+  for (Learner* learner : task_.learners()) {
+    const bool clipped = learner->clip_grad > 0 && *norm > learner->clip_grad;
+    learner->optimizer->step(learning_rate(learner->schedule, progress),
+                             clipped ? learner->clip_grad / *norm : 1.0);
+    if (learner->changed) learner->changed();
+    ++norm;
+  }
 }
 
 // The gradients of the step's batches are summed, each with weight 1 / accum_iter. The host waits

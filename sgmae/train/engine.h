@@ -72,7 +72,8 @@ class Engine {
   // One step's mean loss and each learner's gradient norm, read from the device at once.
   struct Measured {
     std::vector<double> losses, norms;  // by batch, by learner
-    double loss() const;
+    double loss() const;                // mean over batches
+    double judged_norm() const;         // the model's, or one that is not finite
   };
 
   void begin();
@@ -81,6 +82,7 @@ class Engine {
   bool train_epoch(EpochConsole& console);  // false when the weights are spoiled
   void take_step(EpochConsole& console);
   Measured accumulate_gradients();
+  void apply(const Measured& measured, double progress);
   void finish_epoch(const EpochConsole& console);
   void log_epoch(const nlohmann::ordered_json& entries);
   std::optional<EvaluationResult> evaluate(std::int64_t epochs);

@@ -74,8 +74,8 @@ TEST(Lars, EqualsTheSlowVersionStepForStep) {
 }
 
 TEST(Lars, ScalesGradientsBeforeAllElse) {
-  std::vector<Parameter> whole{{"b", at::zeros({4}), at::ones({4})}}, clipped = {
-      {"b", at::zeros({4}), at::ones({4})}};
+  std::vector<Parameter> whole{{"b", at::zeros({4}), at::ones({4})}},
+      clipped = {{"b", at::zeros({4}), at::ones({4})}};
   Lars(whole, {}).step(0.5);
   Lars(clipped, {}).step(0.5, 0.25);
   EXPECT_TRUE(at::equal(clipped[0].value, whole[0].value.mul(0.25)));

@@ -323,8 +323,7 @@ TEST_F(Finetune, EvalRefusesWhatIsNoClassifierOfTheData) {
   o.checkpoint = (root_ / "seven.safetensors").string();
   save_classifier(o.checkpoint, Vit(config, 0), {{0.5f}, {0.25f}}, 1, {});
   EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::checkpoint);
-  EXPECT_NE(message.find("has 7 classes, and the data set has 3"), std::string::npos)
-      << message;
+  EXPECT_NE(message.find("has 7 classes, and the data set has 3"), std::string::npos) << message;
   EXPECT_FALSE(fs::exists(root_ / "run"));
 }
 
