@@ -86,7 +86,7 @@ std::string picture_size(const RunRecord& run) {
   const auto or_side = [&](const std::string& value) {
     return value.empty() || value == "0" ? side : value;
   };
-  return side.empty() ? "" : or_side(height) + "×" + or_side(width) + " pixels";
+  return side.empty() || side == "0" ? "" : or_side(height) + "×" + or_side(width) + " pixels";
 }
 
 std::string masks(const RunRecord& run) {

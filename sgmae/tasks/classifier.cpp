@@ -118,6 +118,16 @@ std::optional<EvaluationResult> ClassifierTask::evaluate(std::int64_t) {
                           .entries = test_log_entries(*last_test_)};
 }
 
+LoaderOptions ClassifierTask::plain_loader(const ClassifierOptions& options,
+                                           const VitConfig& config,
+                                           const Normalisation& normalisation) const {
+  LoaderOptions loader = model_loader(config, normalisation);
+  loader.batch_size = options.batch_size;
+  loader.num_workers = options.data.num_workers;
+  loader.pinned = options.pin_mem && device().is_cuda();
+  return loader;
+}
+
 std::string ClassifierTask::data_sentence() const {
   return str(sources_.train->size(), " training and ", sources_.test->size(), " test images of ",
              sources_.classes, " classes");

@@ -92,6 +92,9 @@ class ClassifierTask : public TrainTask {
 
  protected:
   virtual TestResult test() const = 0;
+  // Training images as every classifier takes them, before its own augmentation.
+  LoaderOptions plain_loader(const ClassifierOptions& options, const VitConfig& config,
+                             const Normalisation& normalisation) const;
   // "48 training and 18 test images of 3 classes"
   std::string data_sentence() const;
 

@@ -92,10 +92,7 @@ class FinetuneTask : public ClassifierTask {
   const Vit& model() const { return model_; }
 
   LoaderOptions training_loader() const override {
-    LoaderOptions loader = model_loader(model_.config(), normalisation_);
-    loader.batch_size = options_.batch_size;
-    loader.num_workers = options_.data.num_workers;
-    loader.pinned = options_.pin_mem && device().is_cuda();
+    LoaderOptions loader = plain_loader(options_, model_.config(), normalisation_);
     loader.augment.min_scale = options_.crop_min;
     loader.augment.flip = options_.flip ? 0.5 : 0;
     loader.rand_augment = parse_rand_augment(options_.aa);

@@ -86,11 +86,8 @@ class ProbeTask : public ClassifierTask {
   const LinearHead& head() const { return head_; }
 
   LoaderOptions training_loader() const override {
-    LoaderOptions loader =
-        model_loader(encoder_.encoder().config(), {encoder_.info.mean, encoder_.info.std});
-    loader.batch_size = options_.batch_size;
-    loader.num_workers = options_.data.num_workers;
-    loader.pinned = options_.pin_mem && device().is_cuda();
+    LoaderOptions loader = plain_loader(options_, encoder_.encoder().config(),
+                                        {encoder_.info.mean, encoder_.info.std});
     loader.augment.min_scale = 0.08;
     loader.augment.single_draw = true;
     return loader;

@@ -244,7 +244,8 @@ Engine::Measured Engine::accumulate_gradients() {
 std::optional<EvaluationResult> Engine::evaluate(std::int64_t epochs) {
   const auto result = task_.evaluate(epochs);
   if (!result) return result;
-  info(result->headline, " after ", epochs, " epochs: ", fixed(100 * result->value, 2), " %",
+  info(result->headline, " after ", epochs,
+       epochs == 1 ? " epoch: " : " epochs: ", fixed(100 * result->value, 2), " %",
        clock_.best >= 0 ? str(", best before ", fixed(100 * clock_.best, 2), " %") : "");
   happened("evaluated", {{"measure", result->headline}, {"value", result->value}});
   return result;

@@ -75,7 +75,9 @@ TEST_F(Linprobe, LearnsAndLeavesEverything) {
   for (; std::getline(lines, line); ++epoch) {
     const auto entry = nlohmann::json::parse(line);
     EXPECT_EQ(entry["epoch"], epoch);
-    for (const char* key : {"train_lr", "train_loss", "test_loss", "test_acc1", "test_acc5"})
+    for (const char* key :
+         {"train_lr", "train_loss", "test_loss", "test_acc1", "test_acc5", "grad_norm", "img_per_s",
+          "data_wait_frac", "skipped_steps", "unreadable_images"})
       EXPECT_TRUE(entry[key].is_number()) << key;
     EXPECT_EQ(entry["n_parameters"], 3 * 16 + 3);
   }

@@ -83,6 +83,12 @@ TEST_F(EngineTest, TellsATaskWhereItIsAndLeavesARunFolder) {
   EXPECT_EQ(facts.at("images_per_epoch"), 24);
   EXPECT_EQ(facts.at("training_images"), 26);
   EXPECT_EQ(facts.at("steps_per_epoch"), 3);
+  std::string points;
+  for (const auto& entry : fs::directory_iterator(folder_.path("run")))
+    if (entry.path().filename().string().starts_with("events.out"))
+      points += read_text(entry.path());
+  for (const char* tag : {"train_loss", "lr", "perf/test_x", "perf/grad_norm", "perf/img_per_s"})
+    EXPECT_NE(points.find(tag), std::string::npos) << tag << " for TensorBoard";
   EXPECT_EQ(events("run"),
             (std::vector<std::string>{"began", "evaluated", "evaluated", "finished"}));
 }
