@@ -27,11 +27,13 @@ std::string prefix_of(const Learner& learner) {
 // The state's JSON, brought to today's shape: older versions had no "clock" and wrote under the
 // name of the task.
 json state_json(const TensorFile& file) {
-  for (const char* key : {"trainer", "probe", "finetune"}) {
+  for (const auto& [key, kind] :
+       {std::pair{"trainer", "pretrain"}, {"probe", "linprobe"}, {"finetune", "finetune"}}) {
     const auto text = file.metadata.find(key);
     if (text == file.metadata.end()) continue;
     json state = json::parse(text->second);
     if (state.contains("clock")) return state;
+    state["kind"] = kind;
     state["clock"] = state.at("position");
     if (!state.contains("guard")) state["guard"] = StepGuard(0).state();
     state["task"] = state;
@@ -54,7 +56,7 @@ std::optional<fs::path> CheckpointStore::newest() const {
 
 fs::path CheckpointStore::named(const fs::path& path) const {
   if (fs::is_directory(path)) {
-    const auto newest_there = CheckpointStore(RunFolder{path}, layout_, keep_).newest();
+    const auto newest_there = CheckpointStore(RunFolder{path}, kind_, layout_, keep_).newest();
     check(newest_there.has_value(), ExitCode::checkpoint, path.string(),
           ": holds no checkpoint to resume from");
     return *newest_there;
@@ -71,7 +73,8 @@ fs::path CheckpointStore::save(TrainTask& task, const TrainClock& clock, const S
   for (const Learner* learner : task.learners())
     for (auto& [name, tensor] : learner->optimizer->state())
       tensors.emplace_back(prefix_of(*learner) + name, tensor);
-  const json state{{"clock", clock.to_json()},
+  const json state{{"kind", kind_},
+                   {"clock", clock.to_json()},
                    {"guard", guard.state()},
                    {"images", task.training_images().size()},
                    {"task", own.json}};
@@ -133,6 +136,8 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
     const json state = state_json(file);
     check(!state.is_null(), ExitCode::checkpoint, state_path.string(),
           ": not a training state; delete this checkpoint to go on from the one before");
+    check(state.at("kind") == kind_, ExitCode::checkpoint, state_path.string(),
+          ": is of a run of sgmae ", state.at("kind").get<std::string>(), ", not of ", kind_);
     check(state.at("images") == task.training_images().size(), ExitCode::usage, state_path.string(),
           ": the data set had ", state.at("images").dump(), " training images and now has ",
           task.training_images().size(),

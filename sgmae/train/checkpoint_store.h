@@ -28,9 +28,9 @@ inline constexpr const char* last_state = "checkpoint-last.state.safetensors";
 
 class CheckpointStore {
  public:
-  // `keep`: newest models of training to keep, 0 for all.
-  CheckpointStore(RunFolder folder, CheckpointLayout layout, std::int64_t keep)
-      : folder_(std::move(folder)), layout_(layout), keep_(keep) {}
+  // `kind`: RunKind::command. `keep`: newest models of training to keep, 0 for all.
+  CheckpointStore(RunFolder folder, std::string kind, CheckpointLayout layout, std::int64_t keep)
+      : folder_(std::move(folder)), kind_(std::move(kind)), layout_(layout), keep_(keep) {}
 
   // Where training goes on: the newest model (numbered) or state, or nothing.
   std::optional<std::filesystem::path> newest() const;
@@ -44,8 +44,8 @@ class CheckpointStore {
                              bool last) const;
   void save_best(const TrainTask& task, const TrainClock& clock) const;
 
-  // Throws Error: checkpoint where the file cannot be gone on from, usage where it was trained on
-  // another number of images.
+  // Throws Error: checkpoint where the file cannot be gone on from (damaged, of another kind of
+  // run), usage where it was trained on another number of images.
   void restore(const std::filesystem::path& path, TrainTask& task, TrainClock& clock,
                StepGuard& guard) const;
 
@@ -58,6 +58,7 @@ class CheckpointStore {
   void prune(TrainTask& task) const;
 
   RunFolder folder_;
+  std::string kind_;
   CheckpointLayout layout_;
   std::int64_t keep_;
 };

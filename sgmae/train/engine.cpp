@@ -34,7 +34,7 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
       run_(options_.run),
       hooks_(hooks),
       folder_(std::move(folder)),
-      store_(folder_, options_.layout, run_.keep_checkpoints),
+      store_(folder_, options_.kind, options_.layout, run_.keep_checkpoints),
       guard_(run_.outlier_z),
       events_(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)),
       clock_{.steps_per_epoch = whole_steps(task.training_images().size(), optim_),

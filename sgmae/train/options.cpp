@@ -1,7 +1,7 @@
 #include "sgmae/train/options.h"
 
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
 namespace sgmae {
 
@@ -24,8 +24,9 @@ void OptimOptions::check() const {
   need(epochs >= 1, str("epochs must be at least 1, not ", epochs));
   need(warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", warmup_epochs));
   const double peak = peak_lr(*this);
-  need(std::isfinite(peak) && peak > 0,
-       str("the learning rate must be positive, but is ", peak, "; set --blr or --lr"));
+  need(peak > 0 && peak <= std::numeric_limits<float>::max(),
+       str("the learning rate must be a positive fp32 number, but is ", peak,
+           "; set --blr or --lr"));
   need(min_lr >= 0 && min_lr <= peak, str("min_lr must lie in 0 .. ", peak, " (the peak), not be ",
                                           min_lr, "; raise --blr or lower --min_lr"));
   need(weight_decay >= 0, str("weight_decay must not be negative, but is ", weight_decay));

@@ -118,6 +118,7 @@ TEST(PretrainOptions, RefusesWhatNoRunCouldHave) {
   EXPECT_NE(with([](auto& o) { o.mask.ratio = 1; }), "");
   EXPECT_NE(with([](auto& o) { o.mask.ratio = 0; }), "");
   EXPECT_NE(with([](auto& o) { o.blr = 0; }), "");
+  EXPECT_NE(with([](auto& o) { o.lr = 1e300; }), "") << "no fp32 number";
   EXPECT_NE(with([](auto& o) { o.min_lr = 1; }), "");
   EXPECT_NE(with([](auto& o) { o.start_epoch = 400; }), "");
   EXPECT_NE(with([](auto& o) { o.save_every = 0; }), "");

@@ -230,6 +230,25 @@ TEST_F(EngineTest, BeginsFromAnotherRunWhereToldTo) {
   error_of(ExitCode::checkpoint, [&] { train(c, second); });
 }
 
+TEST_F(EngineTest, RefusesTheStateOfAnotherKindOfRun) {
+  const ToyOptions first = options("first");
+  ToyTask a(*source_, first), b(*source_, first);
+  train(a, first, CheckpointLayout::best_and_last);
+  ToyOptions second = options("second");
+  second.resume = first.output_dir;
+  const std::string message = error_of(ExitCode::checkpoint, [&] {
+    Engine(b,
+           {.optim = second,
+            .run = second,
+            .config = "",
+            .kind = "other",
+            .layout = CheckpointLayout::best_and_last},
+           open_run_folder(second, toy))
+        .run();
+  });
+  EXPECT_NE(message.find("of a run of sgmae toy, not of other"), std::string::npos) << message;
+}
+
 TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
   ToyOptions o = options("run");
   ToyTask task(*source_, o);
