@@ -1,8 +1,5 @@
 #include "sgmae/checkpoint/model_info.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "sgmae/base/error.h"
 #include "sgmae/base/version.h"
 #include "sgmae/checkpoint/model_json.h"
@@ -12,8 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* pooling_names[] = {"cls", "mean", "normed_mean"};   // as enum Pooling
-constexpr const char* relative_names[] = {"none", "decomposed", "bias"};  // as RelativePosition
+constexpr const char* pooling_names[] = {"cls", "mean", "normed_mean"};  // as enum Pooling
 
 std::int64_t integer(const json& object, const char* key) {
   check(object.is_object() && object.contains(key) && object[key].is_number_integer(),
@@ -69,24 +65,8 @@ json to_json(const VitConfig& c) {
   for (const auto& [window, relative] : c.attention)
     j["attention"].push_back(
         {{"window", window},
-         {"relative_position", relative_names[static_cast<std::size_t>(relative)]}});
+         {"relative_position", relative_position_names[static_cast<std::size_t>(relative)]}});
   return j;
-}
-
-std::vector<BlockAttention> attention_from_json(const json& config) {
-  std::vector<BlockAttention> attention;
-  if (!config.is_object() || !config.contains("attention")) return attention;
-  for (const json& entry : config["attention"]) {
-    const auto relative = optional(entry, "relative_position", std::string());
-    const auto name = std::find(std::begin(relative_names), std::end(relative_names), relative);
-    const std::int64_t window = integer(entry, "window");
-    check(name != std::end(relative_names) && window >= 0 && window <= largest_side,
-          ExitCode::checkpoint, "the configuration in the file has an unfit attention ",
-          entry.dump());
-    attention.push_back(
-        {window, static_cast<RelativePosition>(std::distance(std::begin(relative_names), name))});
-  }
-  return attention;
 }
 
 json to_json(const ModelInfo& info) {

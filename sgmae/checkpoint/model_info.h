@@ -31,10 +31,6 @@ nlohmann::json to_json(const MaeConfig& config);
 nlohmann::json to_json(const VitConfig& config);
 nlohmann::json to_json(const ModelInfo& info);
 
-// What to_json of a VitConfig says of its attention; empty where it says nothing. Throws
-// Error(checkpoint), without the file's name, for what it cannot have said.
-std::vector<BlockAttention> attention_from_json(const nlohmann::json& config);
-
 // Throws Error(checkpoint), without the file's name, for what is missing or no number.
 ModelInfo model_info_from_json(const nlohmann::json& json);
 

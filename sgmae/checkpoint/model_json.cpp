@@ -1,8 +1,10 @@
 #include "sgmae/checkpoint/model_json.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
-#include "sgmae/checkpoint/model_info.h"
 
 namespace sgmae {
 namespace {
@@ -69,6 +71,26 @@ void describe_from_training(const json& content, DescribedModel& described) {
     } catch (const Error&) {  // a name of their own says nothing
     }
   }
+}
+
+std::vector<BlockAttention> attention_from_json(const json& config) {
+  std::vector<BlockAttention> attention;
+  const json& entries = json_member(config, "attention");
+  if (!entries.is_array()) {
+    check(entries.is_null(), ExitCode::checkpoint,
+          "the configuration in the file has an unfit 'attention'");
+    return attention;
+  }
+  const auto names = std::begin(relative_position_names), end = std::end(relative_position_names);
+  for (const json& entry : entries) {
+    const auto relative = json_value<std::string>(entry, "relative_position");
+    const auto window = json_value<std::int64_t>(entry, "window");
+    const auto name = relative ? std::find(names, end, *relative) : end;
+    check(name != end && window && *window >= 0 && *window <= largest_side, ExitCode::checkpoint,
+          "the configuration in the file has an unfit attention ", entry.dump());
+    attention.push_back({*window, static_cast<RelativePosition>(std::distance(names, name))});
+  }
+  return attention;
 }
 
 void describe_from_header(const json& config, DescribedModel& described) {

@@ -33,6 +33,13 @@ void describe_from_folder(const nlohmann::json& config, const nlohmann::json& pr
                           DescribedModel& described);
 // MAE's and its followers' training files: `epoch`, and `args` as the command line had them.
 void describe_from_training(const nlohmann::json& content, DescribedModel& described);
+// What our own files call the kinds of RelativePosition, in the order of the enum.
+inline constexpr const char* relative_position_names[] = {"none", "decomposed", "bias"};
+
+// What to_json of a VitConfig (model_info.h) says of its attention; empty where it says nothing.
+// Throws Error(checkpoint), without the file's name, for what it cannot have said.
+std::vector<BlockAttention> attention_from_json(const nlohmann::json& config);
+
 // The configuration in our own files (to_json of model_info.h). Throws as attention_from_json does.
 void describe_from_header(const nlohmann::json& config, DescribedModel& described);
 

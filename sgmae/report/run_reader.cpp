@@ -120,7 +120,6 @@ struct Reader {
   void read_settings();
   bool read_facts();
   void read_messages();
-  void tell(std::string event);
 };
 
 void Reader::read_settings() {
@@ -153,48 +152,15 @@ void Reader::read_settings() {
   for (Placed& entry : placed) run.settings.push_back(std::move(entry.setting));
 }
 
-void Reader::tell(std::string event) {
-  RunMessages& m = run.messages;
-  if (m.events.size() < RunMessages::most_events)
-    m.events.push_back(std::move(event));
-  else
-    ++m.further_events;
-}
-
 // False for a run of an older version.
 bool Reader::read_facts() {
   const auto facts = json_of(run.folder / "run.json");
   if (!facts) return false;
   RunMessages& m = run.messages;
+  m = parse_events(text_of(run.folder / "events.jsonl").value_or(""));
   m.model = json_value<std::string>(*facts, "model").value_or("");
   m.data = json_value<std::string>(*facts, "data").value_or("");
   m.images_per_epoch = json_value<std::int64_t>(*facts, "images_per_epoch");
-  std::istringstream lines(text_of(run.folder / "events.jsonl").value_or(""));
-  for (std::string line; std::getline(lines, line);) {
-    const ordered_json entry = parse_json(line);
-    const auto word = [&](const char* key) {
-      return json_value<std::string>(entry, key).value_or("");
-    };
-    const auto number = [&](const char* key) {
-      return readable(json_value<double>(entry, key).value_or(kNan), 9);
-    };
-    const std::string event = word("event");
-    const std::string place = "epoch " + number("epoch") + ", step " + number("step");
-    if (event == "resumed") {
-      ++m.continued;
-      tell("resumed from " + word("from") + ": " + place);
-    } else if (event == "rolled back") {
-      ++m.rollbacks;
-      tell("rolled back from " + word("at") + " to " + word("to") + ": " + word("because"));
-    } else if (event == "skipped") {
-      ++m.skipped;
-      tell(place + " skipped: loss " + number("loss") + ", gradient norm " + number("grad_norm"));
-    } else if (event == "masks") {
-      tell(word("text"));
-    } else if (event == "interrupted") {
-      tell("interrupted: " + place);
-    }
-  }
   return true;
 }
 
@@ -207,7 +173,7 @@ void Reader::read_messages() {
     const bool rolls_back = line.find("rolling back to") != std::string::npos;
     const bool skips = begins("warning: ") && line.find(" skipped: loss ") != std::string::npos;
     if (has_facts) {
-      if (begins("warning: ") && !rolls_back && !skips) tell(line);
+      if (begins("warning: ") && !rolls_back && !skips) m.tell(line);
       continue;
     }
     if (begins("model: ")) m.model = line.substr(7);
@@ -224,7 +190,7 @@ void Reader::read_messages() {
     m.skipped += skips;
     if (begins("warning: ") || continues || begins("guidance began") ||
         begins("relevance maps of") || begins("k-NN accuracy"))
-      tell(line);
+      m.tell(line);
   }
   // In older runs a roll-back was printed as a restart too.
   if (!has_facts) m.continued -= std::min(m.continued, m.rollbacks);
@@ -245,6 +211,44 @@ double RunLog::largest(const std::string& key) const {
   if (const auto found = column.find(key); found != column.end())
     for (const double value : found->second) largest = std::fmax(largest, value);
   return largest;
+}
+
+void RunMessages::tell(std::string event) {
+  if (events.size() < most_events)
+    events.push_back(std::move(event));
+  else
+    ++further_events;
+}
+
+RunMessages parse_events(const std::string& text) {
+  RunMessages m;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const ordered_json entry = parse_json(line);
+    const auto word = [&](const char* key) {
+      return json_value<std::string>(entry, key).value_or("");
+    };
+    const auto number = [&](const char* key) {
+      return readable(json_value<double>(entry, key).value_or(kNan), 9);
+    };
+    const std::string event = word("event");
+    const std::string place = "epoch " + number("epoch") + ", step " + number("step");
+    if (event == "resumed") {
+      ++m.continued;
+      m.tell("resumed from " + word("from") + ": " + place);
+    } else if (event == "rolled back") {
+      ++m.rollbacks;
+      m.tell("rolled back from " + word("at") + " to " + word("to") + ": " + word("because"));
+    } else if (event == "skipped") {
+      ++m.skipped;
+      m.tell(place + " skipped: loss " + number("loss") + ", gradient norm " + number("grad_norm"));
+    } else if (event == "masks") {
+      m.tell(word("text"));
+    } else if (event == "interrupted") {
+      m.tell("interrupted: " + place);
+    }
+  }
+  return m;
 }
 
 RunLog parse_log(const std::string& text) {

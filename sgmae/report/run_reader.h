@@ -42,6 +42,8 @@ struct RunMessages {
   std::vector<std::string> events;  // warnings, restarts, guidance; the first most_events
   std::int64_t further_events = 0;
   static constexpr std::size_t most_events = 100;
+
+  void tell(std::string event);  // adds it to the events
 };
 
 struct RunResult {
@@ -74,5 +76,8 @@ void unique_names(std::vector<RunRecord>& runs);
 
 // Lines of JSON objects, as above. Python's NaN and Infinity are understood.
 RunLog parse_log(const std::string& text);
+
+// Lines of events.jsonl: what happened, but for what only run.json says.
+RunMessages parse_events(const std::string& text);
 
 }  // namespace sgmae

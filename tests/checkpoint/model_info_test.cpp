@@ -5,6 +5,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/version.h"
+#include "sgmae/checkpoint/model_json.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
