@@ -69,9 +69,9 @@ class ToyTask : public TrainTask {
   void save_model(const std::filesystem::path& path, const TrainClock&) const override {
     write_safetensors(path, {{"w", parameters_[0].value}});
   }
-  TaskState state() const override { return {{{"kind", "toy"}}, {{"w", parameters_[0].value}}}; }
+  TaskState state() const override { return {{{"word", "toy"}}, {{"w", parameters_[0].value}}}; }
   void restore(const nlohmann::json& json, const TensorFile& file) override {
-    check(json.at("kind") == "toy", ExitCode::checkpoint, "of another task");
+    check(json.at("word") == "toy", ExitCode::checkpoint, "of another task");
     parameters_[0].value.copy_(*file.find("w"));
   }
   nlohmann::ordered_json facts() const override {
