@@ -251,6 +251,24 @@ TEST_F(PretrainTest, AnotherDeviceTrainsAlike) {
   EXPECT_EQ(json::parse(read_text(root_ / "there" / "env.json")).at("device"), device);
 }
 
+// Losses, norms and verdict of a step come to the host together; each batch brings pixels and plan.
+TEST_F(PretrainTest, AStepReadsTheDeviceOnce) {
+  pretend_device();
+  PretrainOptions o = options("run");
+  o.mask.strategy = "random";
+  o.device = "pretend";
+  o.epochs = 1;
+  std::vector<Transfers> after;
+  PretrainHooks hooks;
+  hooks.after_step = [&](const StepDone&) { after.push_back(pretend_transfers()); };
+  pretrain(o, hooks);
+  ASSERT_EQ(after.size(), 6u);
+  for (std::size_t i = 1; i < after.size(); ++i) {
+    EXPECT_EQ(after[i].to_host - after[i - 1].to_host, 1);
+    EXPECT_EQ(after[i].to_device - after[i - 1].to_device, 2 * o.accum_iter);
+  }
+}
+
 // Guidance, maps, guard and checkpoints off the CPU, and a run that changes its device on the way.
 TEST_F(PretrainTest, AGuidedRunGoesOnOnAnotherDevice) {
   pretend_device();
