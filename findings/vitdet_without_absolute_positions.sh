@@ -5,8 +5,8 @@
 #   positions are the decomposed relative ones (or none).
 # What happens: the weights' initialiser fills the table that is not there: VitDetModel and VitDetBackbone raise
 #   AttributeError, with and without relative positions. `from_pretrained` of a folder that holds such a model raises
-#   the same, though no weight is missing in it. Built on the meta device, or with the table taken off after
-#   construction, the model exists and runs. So a peer without absolute positions is a default model with
+#   the same, though no weight is missing in it. On the meta device it is built, and with the table taken off
+#   after construction it runs. So a peer without absolute positions is a default model with
 #   `embeddings.position_embeddings = None`; a table of zeros, which is what one would otherwise take, adds the same.
 # Seen with: transformers 5.23.0, torch 2.11.0. Output:
 #   VitDetModel, VitDetBackbone: AttributeError: 'NoneType' object has no attribute 'uniform_'
