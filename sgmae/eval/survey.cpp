@@ -77,7 +77,7 @@ void see_blocks(const Scene& scene, const std::vector<Part>& parts, std::set<std
 }
 
 // Bytes held for one image: the largest block's attention and features, and two relations of every
-// block, which gauges may keep until the last.
+// block, which measures may keep until the last.
 std::int64_t bytes_per_image(const Subject& subject) {
   const VitConfig& config = subject.encoder->config();
   const std::int64_t n = config.prefix_tokens() + config.n_patches();
