@@ -1,11 +1,11 @@
 # Writes OUTPUT, the source file that lists every sgmae/eval/measures/*.cpp: NAME.cpp defines
-# measure::NAME().
+# measure::NAME(), which gets its name here.
 set(declarations "")
 set(calls "")
 foreach(measure ${MEASURES})
   get_filename_component(name ${measure} NAME_WE)
   string(APPEND declarations "Measure ${name}();\n")
-  string(APPEND calls "measure::${name}(), ")
+  string(APPEND calls "add(\"${name}\", measure::${name}());\n    ")
 endforeach()
 set(text "#include \"sgmae/eval/measure.h\"
 
@@ -18,8 +18,12 @@ ${declarations}}  // namespace measure
 
 const std::vector<Measure>& measures() {
   static const std::vector<Measure> all = [] {
-    std::vector<Measure> list{${calls}};
-    std::stable_sort(list.begin(), list.end(),
+    std::vector<Measure> list;
+    const auto add = [&](const char* name, Measure measure) {
+      measure.name = name;
+      list.push_back(std::move(measure));
+    };
+    ${calls}std::sort(list.begin(), list.end(),
               [](const Measure& a, const Measure& b) { return a.order < b.order; });
     return list;
   }();

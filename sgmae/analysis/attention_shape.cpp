@@ -25,8 +25,9 @@ struct Vector {
   using Ints [[gnu::vector_size(4 * kLanes)]] = std::int32_t;
 };
 
-// Natural logarithm of normal positive numbers to about 1e-7: x = 2^e m with m in [sqrt(1/2),
-// sqrt(2)), and log m = 2 artanh(s) by its series in s = (m - 1) / (m + 1), |s| < 0.172.
+// Natural logarithm of normal positive numbers to about 1e-7, some finite value for 0: x = 2^e m
+// with m in [sqrt(1/2), sqrt(2)), and log m = 2 artanh(s) by its series in s = (m - 1) / (m + 1),
+// |s| < 0.172.
 template <int kLanes>
 [[gnu::always_inline]] inline void logarithm(typename Vector<kLanes>::Floats& x) {
   using Floats = typename Vector<kLanes>::Floats;
@@ -43,48 +44,47 @@ template <int kLanes>
 }
 
 // One head: attention [n, stride] without the prefix. `distance` [n, padded] has zeros behind n;
-// `key` [padded] is for its own use. Everything is inlined into one function per instruction set.
+// `key` [2 * padded] is for its own use. Everything is inlined into one function per instruction
+// set.
 template <int kLanes>
 [[gnu::always_inline]] inline Shape shape_of_head(const float* attention, std::int64_t n,
                                                   std::int64_t stride, const float* distance,
                                                   std::int64_t padded, float* key) {
   using Floats = typename Vector<kLanes>::Floats;
-  const auto load = [&](Floats& to, const float* row, std::int64_t j) {
-    if (j + kLanes <= n) return void(std::memcpy(&to, row + j, sizeof to));
-    to = Floats{};
-    std::memcpy(&to, row + j, (n - j) * sizeof(float));
-  };
+  const auto load = [](Floats& to, const float* from) { std::memcpy(&to, from, sizeof to); };
   const auto sum = [](const Floats& v) {
     float total = 0;
     for (int k = 0; k < kLanes; ++k) total += v[k];
     return total;
   };
-  std::memset(key, 0, padded * sizeof(float));
+  std::memset(key, 0, 2 * padded * sizeof(float));
+  float* const row = key + padded;  // one of attention, with zeros behind n
+  Floats inside{};                  // of a row's last vector
+  for (std::int64_t k = 0; k < kLanes; ++k) inside[k] = n % kLanes == 0 || k < n % kLanes;
   const float share = 1 / (1 + kAdded * static_cast<float>(n));  // rows sum to 1 as before
   double far = 0, information = 0;                               // sums over rows
   for (std::int64_t i = 0; i < n; ++i) {
-    const float* const row = attention + i * stride;
+    std::memcpy(row, attention + i * stride, n * sizeof(float));
     Floats total{};
     for (std::int64_t j = 0; j < n; j += kLanes) {
       Floats a;
-      load(a, row, j);
+      load(a, row + j);
       total += a;
     }
     const float scale = 1 / sum(total);
     Floats away{}, entropy{};
     for (std::int64_t j = 0; j < n; j += kLanes) {
       Floats p, d, keys;
-      load(p, row, j);
+      load(p, row + j);
+      load(d, distance + i * padded + j);
+      load(keys, key + j);
       p *= scale;
-      std::memcpy(&d, distance + i * padded + j, sizeof d);
       away += p * d;
       p = (p + kAdded) * share;
-      for (std::int64_t k = n - j; k < kLanes; ++k) p[k] = 0;
-      std::memcpy(&keys, key + j, sizeof keys);
+      if (j + kLanes >= n) p *= inside;  // 0 log 0 is 0: the logarithm of 0 is finite here
       keys += p;
       std::memcpy(key + j, &keys, sizeof keys);
       Floats log = p;
-      for (std::int64_t k = n - j; k < kLanes; ++k) log[k] = 1;
       logarithm<kLanes>(log);
       entropy += p * log;
     }
@@ -152,7 +152,7 @@ WhereHeadsLook attention_shape(const at::Tensor& attention, std::int64_t prefix,
   WhereHeadsLook result{at::empty({images, heads}, at::kFloat),
                         at::empty({images, heads}, at::kFloat)};
   at::parallel_for(0, images * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> key(padded);
+    std::vector<float> key(2 * padded);
     for (std::int64_t job = begin; job < end; ++job) {
       const float* const patches =
           a.data_ptr<float>() + job * stride * stride + prefix * stride + prefix;

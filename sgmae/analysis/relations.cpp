@@ -76,8 +76,8 @@ at::Tensor attention_rollout(const std::vector<at::Tensor>& attention, std::int6
 
 at::Tensor relation_divergence(const at::Tensor& p, const at::Tensor& q) {
   SGMAE_ASSERT(p.dim() == 3 && p.sizes() == q.sizes());
-  const at::Tensor term = p * (p.clamp_min(1e-12).log() - q.clamp_min(1e-12).log());
-  return term.sum(2).mean(1);
+  const at::Tensor ratio = p.clamp_min(1e-12).log_().sub_(q.clamp_min(1e-12).log_());
+  return ratio.mul_(p).sum(2).mean(1);
 }
 
 }  // namespace sgmae

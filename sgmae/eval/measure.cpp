@@ -24,15 +24,6 @@ bool Scene::has_objects() const {
   return std::any_of(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
 }
 
-BlockView::BlockView(const Scene& scene, std::string part, std::int64_t layer, std::int64_t depth,
-                     std::int64_t prefix, at::Tensor mask)
-    : scene(scene),
-      part(std::move(part)),
-      layer(layer),
-      depth(depth),
-      prefix(prefix),
-      mask(std::move(mask)) {}
-
 std::string BlockView::name() const {
   return str(part, ".", layer);
 }
@@ -42,18 +33,18 @@ bool BlockView::is_guide_layer() const {
   return part == "encoder" && layer == (wanted < 0 ? wanted + depth : wanted);
 }
 
-at::Tensor BlockView::patches(const std::string& what) const {
-  return tap(what).slice(1, prefix);
+at::Tensor BlockView::patches(const std::string& tap) const {
+  return taps.at(tap).slice(1, prefix);
 }
 
 at::Tensor BlockView::features() const {
   return patches(features_tap(scene.options));
 }
 
-const at::Tensor& BlockView::similarity(const std::string& what) const {
-  at::Tensor& made = made_[what];
-  if (!made.defined()) made = sgmae::similarity(patches(what));
-  return made;
+const at::Tensor& BlockView::similarity(const std::string& tap) const {
+  at::Tensor& m = made[tap];
+  if (!m.defined()) m = sgmae::similarity(patches(tap));
+  return m;
 }
 
 const at::Tensor& BlockView::relation_m() const {
@@ -61,14 +52,14 @@ const at::Tensor& BlockView::relation_m() const {
 }
 
 const at::Tensor& BlockView::relation_a() const {
-  at::Tensor& made = made_["attention"];
-  if (!made.defined()) made = attention_relation(tap("attention"), prefix);
-  return made;
+  at::Tensor& a = made["attention"];
+  if (!a.defined()) a = attention_relation(taps.at("attention"), prefix);
+  return a;
 }
 
 const Guide& BlockView::cut() const {
-  if (!cut_) cut_ = cut_of(scene.subject, name(), features(), scene.options);
-  return *cut_;
+  if (!made_cut) made_cut = cut_of(scene.subject, name(), features(), scene.options);
+  return *made_cut;
 }
 
 SeriesId BlockView::series(const std::string& metric, const std::string& label) const {

@@ -2,18 +2,18 @@
 // Each is one file of eval/measures/, NAME.cpp, which defines
 //
 //   Measure measure::NAME() {
-//     return {.name = "NAME", .order = 35, .summary = "…", .charts = {…}, .gauge = gauge<MyGauge>};
+//     return {.order = 35, .summary = "…", .charts = {…}, .taps = {"block_out"}, .see = see};
 //   }
 //
-// The build makes measures() of all files in that folder. From them come what --metrics accepts and
-// its help, and the charts of metrics.json.
+// The build makes measures() of all files in that folder and names each measure as its file. From
+// them come what --metrics accepts and its help, and the charts of metrics.json.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -62,89 +62,75 @@ Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor&
 struct Scene {
   const SurveyOptions& options;
   const Subject& subject;
-  std::size_t model;  // index of the subject
-  bool is_reference;  // the last of its run; of the same images it is seen before the others
-  at::Tensor pixels;  // [B, C, H, W] as the subject wants them
-  std::span<const std::int64_t> index;                    // [B] positions in the data set
-  std::span<const std::optional<MarkedObjects>> objects;  // [B], or empty where nothing is marked
+  std::size_t model = 0;      // index of the subject
+  bool is_reference = false;  // last of its run; of the same images it is seen before the others
+  at::Tensor pixels = {};     // [B, C, H, W] as the subject wants them
+  std::span<const std::int64_t> index = {};                    // [B] positions in the data set
+  std::span<const std::optional<MarkedObjects>> objects = {};  // [B], or empty: nothing is marked
   MetricTable& table;
 
   bool has_objects() const;
 };
 
-// One block of it, while the images pass: the taps (nn/taps.h) that gauges asked for, and what
+// One block of it, while the images pass: the taps (nn/taps.h) that measures asked for, and what
 // several of them make of these, made once.
-class BlockView {
- public:
+struct BlockView {
   const Scene& scene;
-  const std::string part;           // encoder or decoder
-  const std::int64_t layer, depth;  // block `layer` of `depth`
-  const std::int64_t prefix;        // tokens before the patches
-  const at::Tensor mask;            // [B, N] in the masked pass: 1 where a patch is masked
-
-  BlockView(const Scene& scene, std::string part, std::int64_t layer, std::int64_t depth,
-            std::int64_t prefix, at::Tensor mask);
-  void put(const std::string& what, const at::Tensor& tap) { taps_[what] = tap; }
+  std::string part;           // encoder or decoder
+  std::int64_t layer, depth;  // block `layer` of `depth`
+  std::int64_t prefix;        // tokens before the patches
+  at::Tensor mask = {};       // [B, N] in the masked pass: 1 where a patch is masked
+  std::map<std::string, at::Tensor> taps = {};  // with prefix
+  mutable std::map<std::string, at::Tensor> made = {};
+  mutable std::optional<Guide> made_cut = {};
 
   std::string name() const;     // "encoder.3"
   bool is_guide_layer() const;  // the encoder block that options.guide_layer means
-  const at::Tensor& tap(const std::string& what) const { return taps_.at(what); }  // with prefix
-  at::Tensor patches(const std::string& what) const;  // [B, N, D] of a tap [B, prefix+N, D]
-  at::Tensor features() const;                        // [B, N, D], those of options.features
-  const at::Tensor& similarity(const std::string& what) const;  // [B, N, N] cosine of patches(what)
-  const at::Tensor& relation_m() const;                         // M [B, N, N], of features()
-  const at::Tensor& relation_a() const;                         // A [B, N, N], of the tap attention
-  const Guide& cut() const;                                     // of features()
+  at::Tensor patches(const std::string& tap) const;  // [B, N, D] of a tap [B, prefix+N, D]
+  at::Tensor features() const;                       // [B, N, D], of options.features
+  const at::Tensor& similarity(const std::string& tap) const;  // [B, N, N] cosine of patches(tap)
+  const at::Tensor& relation_m() const;                        // M [B, N, N], of features()
+  const at::Tensor& relation_a() const;                        // A [B, N, N], of the tap attention
+  const Guide& cut() const;                                    // of features()
 
   SeriesId series(const std::string& metric, const std::string& label = "") const;
   // Values [B] of a curve over layers.
   void add(const std::string& metric, const std::string& label, const at::Tensor& values) const;
-
- private:
-  std::map<std::string, at::Tensor> taps_;
-  mutable std::map<std::string, at::Tensor> made_;
-  mutable std::optional<Guide> cut_;
 };
 
 // The tap that options.features names: attention_out, block_out or key.
 std::string features_tap(const SurveyOptions& options);
 
-// A measure at work, for all models and images.
-class Gauge {
- public:
-  virtual ~Gauge() = default;
-  // Taps of every block when all patches are seen; of encoder block 0 also `embed`.
-  virtual std::set<std::string> whole(const Scene&) const { return {}; }
-  // Taps of every decoder block when a part of the patches is masked at random; none: not run.
-  virtual std::optional<std::set<std::string>> masked(const Scene&) const { return {}; }
-  virtual void see(const BlockView&) {}         // each block of the pass over all patches
-  virtual void see_masked(const BlockView&) {}  // each decoder block of the masked pass
-  virtual void see_output(const Scene&, const MaeOutput&, const at::Tensor& /*mask [B, N]*/) {}
-};
-
 // One chart of metrics.json. Its axes: model, part, `more`, x.
 struct MetricInfo {
   std::string name, title, paper, unit = "";
-  std::string x = "layer";
   std::vector<std::string> more = {};
+  std::string x = "layer";
   bool along_training = false;  // also drawn over the epochs of a run
 };
 
-template <class G>
-std::unique_ptr<Gauge> gauge() {
-  return std::make_unique<G>();
+inline MetricInfo along_training(MetricInfo chart) {
+  chart.along_training = true;
+  return chart;
 }
 
 struct Measure {
-  std::string name;
+  std::string name = {};
   int order;  // place in help and metrics.json, as in the paper
   std::string summary;
   bool needs_decoder = false;
-  bool needs_run = false;      // other checkpoints of a run beside its last
-  bool needs_objects = false;  // marked by people
-  bool cuts = false;           // normalised cuts, for which GuideCenter::position needs means
-  std::vector<MetricInfo> charts = {};
-  std::unique_ptr<Gauge> (*gauge)() = nullptr;  // null: only a picture (report/analysis_figures)
+  bool needs_run = false;               // other checkpoints of a run beside its last
+  bool needs_objects = false;           // marked by people; without them it sees nothing
+  bool cuts = false;                    // normalised cuts: GuideCenter::position needs means
+  std::vector<MetricInfo> charts = {};  // none: only a picture (report/analysis_figures)
+
+  // Of every block that it sees; "features" is the tap of options.features, and of encoder block 0
+  // there is also "embed".
+  std::set<std::string> taps = {};
+  // Each block when all patches are seen; each decoder block, and the output, when a part of them
+  // is masked at random. Every survey has copies of its own, which may keep what they like.
+  std::function<void(const BlockView&)> see = {}, see_masked = {};
+  std::function<void(const Scene&, const MaeOutput&, const at::Tensor& mask)> see_output = {};
 };
 
 // All files of eval/measures/, by order.

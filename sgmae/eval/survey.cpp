@@ -28,10 +28,6 @@ std::vector<Part> parts_of(const Subject& subject) {
   return parts;
 }
 
-std::string block_of(const Part& part, std::int64_t layer) {
-  return str(part.name, ".", layer);
-}
-
 // All patches through encoder and, where there is one, decoder.
 void run_whole(const Subject& subject, const at::Tensor& pixels, Taps& taps) {
   if (subject.mae)
@@ -41,66 +37,47 @@ void run_whole(const Subject& subject, const at::Tensor& pixels, Taps& taps) {
     subject.encoder->encode(pixels, &taps, /*taps_only=*/true);
 }
 
-// Blocks as they come out of a forward pass: `see` is called with each as soon as all it was asked
-// for is there, and its tensors are given up behind it.
-class BlockStream {
- public:
-  BlockStream(const Scene& scene, at::Tensor mask, std::function<void(const BlockView&)> see)
-      : scene_(scene), mask_(std::move(mask)), see_(std::move(see)) {}
-
-  // Every tensor of `what` for every block of `part`.
-  void want(const Part& part, const std::set<std::string>& what) {
+// Calls see(block) for every block of `parts` in the pass that run(taps) makes, as soon as all
+// `wanted` of it is there, and gives its tensors up behind it.
+template <class Run, class See>
+void see_blocks(const Scene& scene, const std::vector<Part>& parts, std::set<std::string> wanted,
+                const at::Tensor& mask, Run run, See see) {
+  struct Place {
+    const Part* part;
+    std::int64_t layer;
+    std::string what;
+  };
+  std::map<std::string, Place> places;  // by name of the tap
+  if (wanted.erase("embed")) places["encoder.embed"] = {&parts.front(), 0, "embed"};
+  if (wanted.erase("features")) wanted.insert(features_tap(scene.options));
+  for (const Part& part : parts)
     for (std::int64_t layer = 0; layer < part.depth; ++layer)
-      for (const std::string& name : what) {
-        if (name == "embed" && block_of(part, layer) != "encoder.0") continue;
-        names_.push_back(name == "embed" ? "encoder.embed" : str(block_of(part, layer), ".", name));
-      }
-    if (!what.empty()) parts_.push_back(part);
-  }
+      for (const std::string& what : wanted)
+        places[str(part.name, ".", layer, ".", what)] = {&part, layer, what};
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : places) names.push_back(name);
 
-  Taps taps() {
-    return Taps(names_,
-                [this](const std::string& name, const at::Tensor& value) { receive(name, value); });
-  }
-
-  // The block at hand is complete.
-  void flush() {
-    if (view_) see_(*view_);
-    view_.reset();
-  }
-
- private:
-  void receive(const std::string& name, const at::Tensor& value) {
+  std::optional<BlockView> block;
+  Taps taps(names, [&](const std::string& name, const at::Tensor& value) {
+    const auto& [part, layer, what] = places.at(name);
     // What is not finite in attention makes its whole row so.
-    const at::Tensor probe = name.ends_with(".attention") ? value.select(-1, 0) : value;
-    check(probe.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene_.subject.name, ": ",
-          name,
+    const at::Tensor probe = what == "attention" ? value.select(-1, 0) : value;
+    check(probe.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene.subject.name, ": ", name,
           " is not finite on some image; the checkpoint is damaged or its training diverged, ",
           "take an earlier one");
-    const std::size_t dot = name.rfind('.');
-    const std::string block = name == "encoder.embed" ? "encoder.0" : name.substr(0, dot);
-    if (!view_ || view_->name() != block) {
-      flush();
-      const std::size_t first = block.find('.');
-      const auto part = std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) {
-        return p.name == block.substr(0, first);
-      });
-      view_.emplace(scene_, part->name, std::stoll(block.substr(first + 1)), part->depth,
-                    part->prefix, mask_);
+    if (block && (block->part != part->name || block->layer != layer)) {
+      see(*block);
+      block.reset();
     }
-    view_->put(name.substr(dot + 1), value);
-  }
-
-  const Scene& scene_;
-  at::Tensor mask_;
-  std::function<void(const BlockView&)> see_;
-  std::vector<std::string> names_;
-  std::vector<Part> parts_;
-  std::optional<BlockView> view_;
-};
+    if (!block) block.emplace(BlockView{scene, part->name, layer, part->depth, part->prefix, mask});
+    block->taps[what] = value;
+  });
+  run(taps);
+  if (block) see(*block);
+}
 
 // Bytes held for one image: the largest block's attention and features, and two relations of every
-// block, which gauges may keep until the last.
+// block, which measures may keep until the last.
 std::int64_t bytes_per_image(const Subject& subject) {
   const VitConfig& config = subject.encoder->config();
   const std::int64_t n = config.prefix_tokens() + config.n_patches();
@@ -147,41 +124,38 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
 
 void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features,
                           const std::function<bool(at::Tensor& pixels)>& next) {
+  SurveyOptions options;
+  options.features = features;
+  MetricTable unused;
   std::int64_t images = 0;
   for (at::Tensor pixels; next(pixels);) {
     images += pixels.size(0);
     for (Subject& subject : subjects) {
-      std::vector<std::string> names;
-      for (const Part& part : parts_of(subject))
-        for (std::int64_t layer = 0; layer < part.depth; ++layer)
-          names.push_back(feature_tap(block_of(part, layer), features));
-      Taps taps(names);
-      run_whole(subject,
-                renormalised(pixels, subjects.front().normalisation, subject.normalisation), taps);
-      for (const Part& part : parts_of(subject))
-        for (std::int64_t layer = 0; layer < part.depth; ++layer) {
-          const std::string block = block_of(part, layer);
-          const at::Tensor sum = taps[feature_tap(block, features)].slice(1, part.prefix).sum(0);
-          at::Tensor& total = subject.position_mean[block];
-          total = total.defined() ? total + sum : sum;
-        }
+      const Scene scene{
+          .options = options,
+          .subject = subject,
+          .pixels = renormalised(pixels, subjects.front().normalisation, subject.normalisation),
+          .table = unused};
+      see_blocks(
+          scene, parts_of(subject), {"features"}, {},
+          [&](Taps& taps) { run_whole(subject, scene.pixels, taps); },
+          [&](const BlockView& block) {
+            const at::Tensor sum = block.features().sum(0);
+            at::Tensor& total = subject.position_mean[block.name()];
+            total = total.defined() ? total + sum : sum;
+          });
     }
   }
   for (Subject& subject : subjects)
-    for (auto& [unused, total] : subject.position_mean) total = total / static_cast<double>(images);
+    for (auto& [block, total] : subject.position_mean) total = total / static_cast<double>(images);
 }
 
 Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
                const std::vector<Measure>& known)
     : subjects_(std::move(subjects)), options_(std::move(options)) {
   SGMAE_ASSERT(!subjects_.empty());
-  std::vector<Measure> wanted;
   for (const Measure& measure : known)
-    if (options_.measures.count(measure.name)) wanted.push_back(measure);
-  for (const Measure& measure : wanted) {
-    charts_.insert(charts_.end(), measure.charts.begin(), measure.charts.end());
-    if (measure.gauge) gauges_.push_back(measure.gauge());
-  }
+    if (options_.measures.count(measure.name)) measures_.push_back(measure);
   const Subject& first = subjects_.front();
   const VitConfig& size = first.encoder->config();
   std::int64_t most_bytes = 1;
@@ -200,7 +174,7 @@ Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
           ExitCode::usage, subject.name, " and ", last.name,
           " are of one folder but not of one run: grids or depths differ, so their patches cannot "
           "be compared; name the files of one run only");
-    for (const Measure& measure : wanted)
+    for (const Measure& measure : measures_)
       check(subject.mae || !measure.needs_decoder, ExitCode::checkpoint, subject.name,
             " has no decoder, and '", measure.name,
             "' looks at one; leave it out of --metrics or give a checkpoint of pre-training");
@@ -253,76 +227,79 @@ void Survey::add_chunk(const at::Tensor& pixels, std::span<const std::int64_t> i
 
 void Survey::look(const Scene& scene) {
   const std::vector<Part> parts = parts_of(scene.subject);
-  std::set<std::string> whole, masked;
-  bool masks = false;
-  for (const auto& gauge : gauges_) {
-    whole.merge(gauge->whole(scene));
-    if (auto more = gauge->masked(scene)) {
-      masked.merge(*more);
-      masks = true;
-    }
+  std::vector<const Measure*> measures;
+  std::set<std::string> whole, masked;  // taps
+  for (const Measure& measure : measures_) {
+    if (measure.needs_objects && !scene.has_objects()) continue;
+    measures.push_back(&measure);
+    if (measure.see) whole.insert(measure.taps.begin(), measure.taps.end());
+    if (measure.see_masked) masked.insert(measure.taps.begin(), measure.taps.end());
   }
-  if (!whole.empty()) {
-    BlockStream stream(scene, {}, [&](const BlockView& block) {
-      for (const auto& gauge : gauges_) gauge->see(block);
-    });
-    for (const Part& part : parts) stream.want(part, whole);
-    Taps taps = stream.taps();
-    run_whole(scene.subject, scene.pixels, taps);
-    stream.flush();
-  }
-  if (!masks) return;
+  if (!whole.empty())
+    see_blocks(
+        scene, parts, whole, {}, [&](Taps& taps) { run_whole(scene.subject, scene.pixels, taps); },
+        [&](const BlockView& block) {
+          for (const Measure* measure : measures)
+            if (measure->see) measure->see(block);
+        });
+  if (std::none_of(measures.begin(), measures.end(),
+                   [](const Measure* m) { return m->see_masked || m->see_output; }))
+    return;
   const std::int64_t n = scene.subject.mae->config().n_patches();
   const MaskPlan plan = random_plan({scene.index.begin(), scene.index.end()}, n,
                                     visible_count(n, options_.mask_ratio), options_.seed, 0);
   const at::Tensor mask = mask_of(plan);
-  BlockStream stream(scene, mask, [&](const BlockView& block) {
-    for (const auto& gauge : gauges_) gauge->see_masked(block);
-  });
-  stream.want(parts.back(), masked);
-  Taps taps = stream.taps();
-  const MaeOutput output = scene.subject.mae->forward(scene.pixels, plan, &taps);
-  stream.flush();
-  for (const auto& gauge : gauges_) gauge->see_output(scene, output, mask);
+  MaeOutput output;
+  see_blocks(
+      scene, {parts.back()}, masked, mask,
+      [&](Taps& taps) { output = scene.subject.mae->forward(scene.pixels, plan, &taps); },
+      [&](const BlockView& block) {
+        for (const Measure* measure : measures)
+          if (measure->see_masked) measure->see_masked(block);
+      });
+  for (const Measure* measure : measures)
+    if (measure->see_output) measure->see_output(scene, output, mask);
 }
 
 nlohmann::ordered_json Survey::metrics() const {
+  using Curves = std::map<SeriesId, MetricTable::Curve>;
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const MetricInfo& info : charts_) {
-    const auto chart = [&](const std::string& title, std::vector<std::string> more,
-                           const std::string& x, const std::map<SeriesId, MetricTable::Curve>& in) {
-      std::vector<std::string> axes{"model", "part"};
-      axes.insert(axes.end(), more.begin(), more.end());
-      axes.push_back(x);
-      nlohmann::ordered_json metric{{"title", title},
-                                    {"paper", info.paper},
-                                    {"unit", info.unit},
-                                    {"axes", axes},
-                                    {"series", nlohmann::ordered_json::array()}};
-      for (const auto& [id, curve] : in) metric["series"].push_back(curve_json(id, curve, x));
-      return metric;
-    };
-    std::map<SeriesId, MetricTable::Curve> curves, over_training;
-    for (const auto& [id, curve] : table_.curves()) {
-      if (id.metric != info.name) continue;
-      curves[id] = curve;
-      const Subject& subject = subjects_[id.model];
-      if (!info.along_training || !subject.epoch) continue;
-      for (const auto& [layer, moments] : curve) {  // the same numbers, a curve for each block
-        SeriesId by_epoch = id;
-        by_epoch.model = subject.last_of_run;
-        by_epoch.block = static_cast<std::int64_t>(layer);
-        over_training[by_epoch][static_cast<double>(*subject.epoch)] = moments;
+  const auto put = [&](const MetricInfo& chart, const Curves& curves) {
+    std::vector<std::string> axes{"model", "part"};
+    axes.insert(axes.end(), chart.more.begin(), chart.more.end());
+    axes.push_back(chart.x);
+    json[chart.name] = {{"title", chart.title},
+                        {"paper", chart.paper},
+                        {"unit", chart.unit},
+                        {"axes", axes},
+                        {"series", nlohmann::ordered_json::array()}};
+    for (const auto& [id, curve] : curves)
+      json[chart.name]["series"].push_back(curve_json(id, curve, chart.x));
+  };
+  for (const Measure& measure : measures_)
+    for (MetricInfo chart : measure.charts) {
+      Curves curves, over_training;
+      for (const auto& [id, curve] : table_.curves()) {
+        if (id.metric != chart.name) continue;
+        curves[id] = curve;
+        const Subject& subject = subjects_[id.model];
+        if (!chart.along_training || !subject.epoch) continue;
+        for (const auto& [layer, moments] : curve) {  // the same numbers, a curve for each block
+          SeriesId by_epoch = id;
+          by_epoch.model = subject.last_of_run;
+          by_epoch.block = static_cast<std::int64_t>(layer);
+          over_training[by_epoch][static_cast<double>(*subject.epoch)] = moments;
+        }
       }
+      std::erase_if(over_training, [](const auto& entry) { return entry.second.size() < 2; });
+      if (!curves.empty()) put(chart, curves);
+      if (over_training.empty()) continue;
+      chart.name += "_by_epoch";
+      chart.title += ", over training";
+      chart.x = "epoch";
+      chart.more.insert(chart.more.begin(), "block");
+      put(chart, over_training);
     }
-    if (!curves.empty()) json[info.name] = chart(info.title, info.more, info.x, curves);
-    std::erase_if(over_training, [](const auto& entry) { return entry.second.size() < 2; });
-    if (over_training.empty()) continue;
-    std::vector<std::string> more = info.more;
-    more.insert(more.begin(), "block");
-    json[str(info.name, "_by_epoch")] =
-        chart(str(info.title, ", over training"), more, "epoch", over_training);
-  }
   return json;
 }
 

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -54,8 +53,7 @@ class Survey {
 
   std::vector<Subject> subjects_;
   SurveyOptions options_;
-  std::vector<MetricInfo> charts_;
-  std::vector<std::unique_ptr<Gauge>> gauges_;
+  std::vector<Measure> measures_;  // copies of its own
   MetricTable table_;
   std::int64_t images_ = 0, images_with_objects_ = 0;
   std::int64_t at_once_ = 1;  // images that pass together

@@ -22,7 +22,8 @@ TEST(Measures, AreTheFilesOfTheirFolderInOrder) {
     EXPECT_GT(measure.order, order) << measure.name;  // no two of them the same
     order = measure.order;
     EXPECT_FALSE(measure.summary.empty()) << measure.name;
-    EXPECT_EQ(measure.charts.empty(), measure.gauge == nullptr) << measure.name;
+    EXPECT_EQ(measure.charts.empty(), !measure.see && !measure.see_masked && !measure.see_output)
+        << measure.name;
     for (const MetricInfo& chart : measure.charts)
       EXPECT_TRUE(metrics.insert(chart.name).second) << chart.name;
   }
@@ -37,16 +38,15 @@ TEST(BlockView, GivesPatchesAndWhatIsMadeOfThem) {
   options.features = GuideFeatures::key;
   options.center = GuideCenter::none;
   MetricTable table;
-  const Scene scene{options, of, 3, true, {}, {}, {}, table};
-  BlockView block(scene, "encoder", 0, 2, /*prefix=*/2, {});
+  const Scene scene{.options = options, .subject = of, .model = 3, .table = table};
   const at::Tensor key = at::randn({2, 38, 16});
   const at::Tensor attention = at::randn({2, 2, 38, 38}).softmax(-1);
-  block.put("key", key);
-  block.put("attention", attention);
+  BlockView block{scene, "encoder", 0, 2, /*prefix=*/2};
+  block.taps = {{"key", key}, {"attention", attention}};
   EXPECT_EQ(block.name(), "encoder.0");
   EXPECT_TRUE(block.is_guide_layer());  // -2 of 2
-  EXPECT_FALSE(BlockView(scene, "encoder", 1, 2, 2, {}).is_guide_layer());
-  EXPECT_FALSE(BlockView(scene, "decoder", 0, 2, 1, {}).is_guide_layer());
+  EXPECT_FALSE((BlockView{scene, "encoder", 1, 2, 2}.is_guide_layer()));
+  EXPECT_FALSE((BlockView{scene, "decoder", 0, 2, 1}.is_guide_layer()));
   const at::Tensor x = key.slice(1, 2);
   EXPECT_TRUE(block.features().equal(x));
   EXPECT_TRUE(block.relation_m().equal(similarity(x)));

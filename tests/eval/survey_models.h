@@ -88,7 +88,6 @@ inline void expect_only_a_picture(const std::string& name, bool cuts) {
                                   [&](const Measure& m) { return m.name == name; });
   ASSERT_NE(found, measures().end());
   EXPECT_EQ(found->cuts, cuts);
-  EXPECT_EQ(found->gauge, nullptr);
   const Survey survey = SmallRun().survey(name);
   EXPECT_EQ(survey.images(), 5);
   EXPECT_TRUE(survey.table().curves().empty());

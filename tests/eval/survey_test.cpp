@@ -23,26 +23,21 @@ SurveyOptions everything() {
 
 // A whole measure, as a file of eval/measures/ would have it: the largest value of each block's
 // output, and how many patches of an image the masked pass hides.
-class Largest : public Gauge {
-  std::set<std::string> whole(const Scene&) const override { return {"block_out"}; }
-  std::optional<std::set<std::string>> masked(const Scene&) const override {
-    return std::set<std::string>{};
-  }
-  void see(const BlockView& block) override {
-    block.add("largest", "", block.patches("block_out").amax({1, 2}));
-  }
-  void see_output(const Scene& scene, const MaeOutput&, const at::Tensor& mask) override {
-    scene.table.add({.metric = "hidden", .model = scene.model}, 0, mask.sum(1));
-  }
-};
-
 Measure largest() {
   return {.name = "largest",
           .order = 1,
           .summary = "the largest value",
-          .charts = {{"largest", "Largest value", "", "", "layer", {}, true},
+          .charts = {along_training({"largest", "Largest value", ""}),
                      {"hidden", "Hidden patches", "", "patches"}},
-          .gauge = gauge<Largest>};
+          .taps = {"block_out"},
+          .see =
+              [](const BlockView& block) {
+                block.add("largest", "", block.patches("block_out").amax({1, 2}));
+              },
+          .see_output =
+              [](const Scene& scene, const MaeOutput&, const at::Tensor& mask) {
+                scene.table.add({.metric = "hidden", .model = scene.model}, 0, mask.sum(1));
+              }};
 }
 
 TEST(Survey, TakesAMeasureItHasNeverHeardOf) {

@@ -4,10 +4,8 @@
 namespace sgmae::measure {
 
 Measure clusters() {
-  return {.name = "clusters",
-          .order = 90,
-          .summary = "picture of K clusters by recursive normalised cut",
-          .cuts = true};
+  return {
+      .order = 90, .summary = "picture of K clusters by recursive normalised cut", .cuts = true};
 }
 
 }  // namespace sgmae::measure

@@ -1,46 +1,39 @@
 // KL divergence of relations to those of the run's last checkpoint (Eq. 4; Fig. 3b, IV, VI).
-#include <map>
-
 #include "sgmae/analysis/relations.h"
 #include "sgmae/eval/measure.h"
 
 namespace sgmae::measure {
 namespace {
 
-class Divergence : public Gauge {
-  std::set<std::string> whole(const Scene& scene) const override {
-    return {"attention", features_tap(scene.options)};
-  }
-
-  void see(const BlockView& block) override {
-    const at::Tensor rows = block.relation_m().softmax(-1), &a = block.relation_a();
-    Reference& reference = references_[block.name()];
-    if (block.scene.is_reference) reference = {rows, a};
-    block.add("divergence_similarity", "", relation_divergence(rows, reference.m));
-    block.add("divergence_attention", "", relation_divergence(a, reference.a));
-  }
-
-  struct Reference {
+struct Divergence {
+  struct Relations {
     at::Tensor m, a;  // [B, N, N] rows are distributions
   };
-  std::map<std::string, Reference> references_;  // by block, of the images at hand
+  std::map<std::string, Relations> last;  // of the run's last checkpoint, by block
+
+  void operator()(const BlockView& block) {
+    const Relations relations{block.relation_m().softmax(-1), block.relation_a()};
+    Relations& reference = last[block.name()];
+    if (block.scene.is_reference) reference = relations;
+    block.add("divergence_similarity", "", relation_divergence(relations.m, reference.m));
+    block.add("divergence_attention", "", relation_divergence(relations.a, reference.a));
+  }
 };
 
 }  // namespace
 
 Measure divergence() {
-  const auto chart = [](const char* name, const char* title) {
-    return MetricInfo{
-        .name = name, .title = title, .paper = "Fig. 3b", .unit = "nats", .along_training = true};
-  };
-  return {
-      .name = "divergence",
-      .order = 40,
-      .summary = "relations against those of the run's last checkpoint",
-      .needs_run = true,
-      .charts = {chart("divergence_similarity", "KL divergence of similarity to the last epoch's"),
-                 chart("divergence_attention", "KL divergence of attention to the last epoch's")},
-      .gauge = gauge<Divergence>};
+  return {.order = 40,
+          .summary = "relations against those of the run's last checkpoint",
+          .needs_run = true,
+          .charts = {along_training({"divergence_similarity",
+                                     "KL divergence of similarity to the last epoch's", "Fig. 3b",
+                                     "nats"}),
+                     along_training({"divergence_attention",
+                                     "KL divergence of attention to the last epoch's", "Fig. 3b",
+                                     "nats"})},
+          .taps = {"attention", "features"},
+          .see = Divergence()};
 }
 
 }  // namespace sgmae::measure

@@ -7,45 +7,45 @@
 namespace sgmae::measure {
 namespace {
 
-class Fourier : public Gauge {
-  std::set<std::string> whole(const Scene&) const override {
-    return {"block_out", "attention_add", "embed"};
-  }
-
-  void see(const BlockView& block) override {
-    const VitConfig& config = block.scene.subject.encoder->config();
-    const std::int64_t rows = config.grid_height(), columns = config.grid_width();
-    MetricTable& table = block.scene.table;
-    const auto depth = static_cast<double>(block.layer);
-    const auto add_depth = [&](double at, const char* label, const char* tap) {
-      const at::Tensor spectrum = relative_log_amplitude(block.patches(tap), rows, columns);
-      table.add(block.series("fourier_depth", label), at, spectrum.select(1, spectrum.size(1) - 1));
-      return spectrum;
-    };
-    if (block.part == "encoder" && block.layer == 0) add_depth(0, "after blocks", "embed");
-    add_depth(depth + 0.5, "after attention", "attention_add");
-    const at::Tensor spectrum = add_depth(depth + 1, "after blocks", "block_out");
-    const std::vector<double> frequency = diagonal_frequencies(rows, columns);
-    SeriesId series = block.series("fourier_spectrum");
-    series.block = block.layer;
-    for (std::size_t f = 0; f < frequency.size(); ++f)
-      table.add(series, frequency[f], spectrum.select(1, static_cast<std::int64_t>(f)));
-  }
-};
+void see(const BlockView& block) {
+  const VitConfig& config = block.scene.subject.encoder->config();
+  const std::int64_t rows = config.grid_height(), columns = config.grid_width();
+  MetricTable& table = block.scene.table;
+  const auto depth = static_cast<double>(block.layer);
+  const auto add_depth = [&](double at, const char* label, const char* tap) {
+    const at::Tensor spectrum = relative_log_amplitude(block.patches(tap), rows, columns);
+    table.add(block.series("fourier_depth", label), at, spectrum.select(1, spectrum.size(1) - 1));
+    return spectrum;
+  };
+  if (block.name() == "encoder.0") add_depth(0, "after blocks", "embed");
+  add_depth(depth + 0.5, "after attention", "attention_add");
+  const at::Tensor spectrum = add_depth(depth + 1, "after blocks", "block_out");
+  const std::vector<double> frequency = diagonal_frequencies(rows, columns);
+  SeriesId series = block.series("fourier_spectrum");
+  series.block = block.layer;
+  for (std::size_t f = 0; f < frequency.size(); ++f)
+    table.add(series, frequency[f], spectrum.select(1, static_cast<std::int64_t>(f)));
+}
 
 }  // namespace
 
 Measure fourier() {
-  const auto chart = [](const char* name, const char* title, const char* x, const char* more) {
-    return MetricInfo{name, title, "Fig. 7b", "log amplitude", x, {more}};
-  };
-  return {.name = "fourier",
-          .order = 70,
+  return {.order = 70,
           .summary = "spatial frequencies of tokens",
-          .charts = {chart("fourier_depth", "Relative log amplitude of the highest frequency",
-                           "depth", "label"),
-                     chart("fourier_spectrum", "Relative log amplitude", "frequency", "block")},
-          .gauge = gauge<Fourier>};
+          .charts = {{"fourier_depth",
+                      "Relative log amplitude of the highest frequency",
+                      "Fig. 7b",
+                      "log amplitude",
+                      {"label"},
+                      "depth"},
+                     {"fourier_spectrum",
+                      "Relative log amplitude",
+                      "Fig. 7b",
+                      "log amplitude",
+                      {"block"},
+                      "frequency"}},
+          .taps = {"block_out", "attention_add", "embed"},
+          .see = see};
 }
 
 }  // namespace sgmae::measure

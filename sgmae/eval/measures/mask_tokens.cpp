@@ -5,28 +5,23 @@
 namespace sgmae::measure {
 namespace {
 
-class MaskTokens : public Gauge {
-  std::optional<std::set<std::string>> masked(const Scene&) const override {
-    return std::set<std::string>{"block_out"};
-  }
-  void see_masked(const BlockView& block) override {
-    const MaskTokenVariance v = mask_token_variance(block.patches("block_out"), block.mask);
-    block.add("mask_token_variance", "", v.direction);
-    block.add("mask_token_variance_raw", "", v.raw);
-  }
-};
+void see(const BlockView& block) {
+  const MaskTokenVariance v = mask_token_variance(block.patches("block_out"), block.mask);
+  block.add("mask_token_variance", "", v.direction);
+  block.add("mask_token_variance_raw", "", v.raw);
+}
 
 }  // namespace
 
 Measure mask_tokens() {
-  return {.name = "mask_tokens",
-          .order = 80,
+  return {.order = 80,
           .summary = "how far mask tokens differ along the decoder",
           .needs_decoder = true,
           .charts = {{"mask_token_variance", "Feature variance of mask tokens", "Fig. 7c"},
                      {"mask_token_variance_raw", "Mean variance of mask tokens per dimension",
                       "Fig. 7c"}},
-          .gauge = gauge<MaskTokens>};
+          .taps = {"block_out"},
+          .see_masked = see};
 }
 
 }  // namespace sgmae::measure

@@ -4,8 +4,7 @@
 namespace sgmae::measure {
 
 Measure masks() {
-  return {.name = "masks",
-          .order = 110,
+  return {.order = 110,
           .summary = "picture of the cut and the informed mask of every block",
           .cuts = true};
 }

@@ -4,7 +4,7 @@
 namespace sgmae::measure {
 
 Measure rollout() {
-  return {.name = "rollout", .order = 130, .summary = "picture of what CLS comes from"};
+  return {.order = 130, .summary = "picture of what CLS comes from"};
 }
 
 }  // namespace sgmae::measure

@@ -4,10 +4,7 @@
 namespace sgmae::measure {
 
 Measure tsne() {
-  return {.name = "tsne",
-          .order = 100,
-          .summary = "picture of patches in the plane by t-SNE",
-          .cuts = true};
+  return {.order = 100, .summary = "picture of patches in the plane by t-SNE", .cuts = true};
 }
 
 }  // namespace sgmae::measure

@@ -6,30 +6,24 @@
 namespace sgmae::measure {
 namespace {
 
-class Variance : public Gauge {
-  std::set<std::string> whole(const Scene&) const override { return {"block_out"}; }
-  void see(const BlockView& block) override {
-    const SimilarityVariance of_pairs = similarity_variance(block.similarity("block_out"));
-    block.add("feature_variance", "", feature_variance(block.patches("block_out")));
-    block.add("similarity_variance", "", of_pairs.raw);
-    block.add("similarity_variance_normalised", "", of_pairs.normalised);
-  }
-};
+void see(const BlockView& block) {
+  const SimilarityVariance of_pairs = similarity_variance(block.similarity("block_out"));
+  block.add("feature_variance", "", feature_variance(block.patches("block_out")));
+  block.add("similarity_variance", "", of_pairs.raw);
+  block.add("similarity_variance_normalised", "", of_pairs.normalised);
+}
 
 }  // namespace
 
 Measure variance() {
-  return {.name = "variance",
-          .order = 20,
+  return {.order = 20,
           .summary = "feature and similarity variance",
-          .charts = {{.name = "feature_variance",
-                      .title = "Feature variance",
-                      .paper = "Table 1",
-                      .along_training = true},
+          .charts = {along_training({"feature_variance", "Feature variance", "Table 1"}),
                      {"similarity_variance", "Similarity variance", "Table 1"},
                      {"similarity_variance_normalised", "Similarity variance, M scaled to 0 … 1",
                       "Table 1"}},
-          .gauge = gauge<Variance>};
+          .taps = {"block_out"},
+          .see = see};
 }
 
 }  // namespace sgmae::measure
