@@ -84,13 +84,6 @@ bool has_bf16_attention(std::int64_t n, std::int64_t d) {
   return has && d % 2 == 0 && n * d >= 3000;
 }
 
-// Whether logits of n tokens are for kernels that LibTorch generates for the processor. Its BLAS
-// takes twice as long, where it does not know the processor (AMD), for the same bits; these differ
-// for very few tokens (measured).
-bool has_float_kernels(const at::Tensor& qkv, std::int64_t n) {
-  return qkv.is_cpu() && instruction_set() >= InstructionSet::avx512 && n > 16;
-}
-
 // c [m, n] float = a [m, k] b; a has row stride lda, b is packed in pairs [k/2, n, 2].
 void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16* a,
                      std::int64_t lda, const Bf16* b, float* c) {
@@ -350,34 +343,16 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
 
 at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const double length = std::sqrt(static_cast<double>(d));
   at::Tensor weights = at::empty({batch, heads, n, n}, qkv.options().dtype(at::kFloat));
-  const at::Tensor q = qkv.select(2, 0).to(at::kFloat), k = qkv.select(2, 1).to(at::kFloat);
-  if (!has_float_kernels(qkv, n)) {
-    for (std::int64_t b = 0; b < batch; ++b) {  // in place, while weights are in the cache
-      const auto split = [&](const at::Tensor& x) {
-        return x[b].view({n, heads, d}).transpose(0, 1);
-      };
-      at::Tensor image = weights[b];
-      at::bmm_out(image, split(q), split(k).transpose(1, 2));
-      image.div_(length);
-      at::softmax_out(image, image, -1);
-    }
-    return weights;
+  for (std::int64_t b = 0; b < batch; ++b) {  // in place, while an image's weights are in the cache
+    const auto split = [&](std::int64_t part) {
+      return qkv[b].select(1, part).to(at::kFloat).view({n, heads, d}).transpose(0, 1);
+    };
+    at::Tensor image = weights[b];
+    at::bmm_out(image, split(0), split(1).transpose(1, 2));
+    image.div_(std::sqrt(static_cast<double>(d)));
+    at::softmax_out(image, image, -1);
   }
-  const at::Tensor columns = k.transpose(1, 2).contiguous();  // [B, D, n]
-  for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t job = begin; job < end; ++job) {
-      const std::int64_t b = job / heads, h = job % heads;
-      at::Tensor head = weights[b][h];
-      at::native::cpublas::brgemm(n, n, d, q.stride(1), n, n, /*add_C=*/false,
-                                  data<float>(q) + b * q.stride(0) + h * d,
-                                  data<float>(columns) + (b * dim + h * d) * n, data<float>(head));
-      head.div_(length);
-      at::softmax_out(head, head, -1);
-    }
-    at::native::cpublas::brgemm_release();
-  });
   return weights;
 }
 
