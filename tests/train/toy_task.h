@@ -87,7 +87,7 @@ class ToyTask : public TrainTask {
 
  private:
   const Source& source_;
-  const ToyOptions& options_;
+  const ToyOptions options_;
   std::vector<Parameter> parameters_;
   Learner learner_;
 };
