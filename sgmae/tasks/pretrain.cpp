@@ -215,7 +215,7 @@ PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hoo
                                      folder, engine_hooks)
                                   .run();
   const MaskStrategy& strategy = task.strategy();
-  if (options.mask.strategy == "self_guided" && !strategy.guide_start())
+  if (!strategy.description().is_null() && !strategy.guide_start())  // it was to be guided
     warn("guidance never began: all masks of this run were random");
   const auto accuracy = [](const std::optional<EvaluationResult>& evaluation) {
     return evaluation ? std::optional(evaluation->value) : std::nullopt;
