@@ -4,6 +4,7 @@
 
 #include "sgmae/base/log.h"
 #include "sgmae/eval/knn_task.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/train/flops.h"
 #include "sgmae/train/signals.h"
@@ -15,16 +16,14 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-LoaderOptions loader_options(const PretrainOptions& o, const MaeConfig& config, at::Device device) {
-  LoaderOptions loader;
-  loader.pinned = o.pin_mem && device.is_cuda();
+LoaderOptions loader_options(const PretrainOptions& o, const Encoder& encoder) {
+  const VitConfig& config = encoder.config();
+  LoaderOptions loader =
+      model_loader(config, default_normalisation(static_cast<int>(config.channels)));
   loader.batch_size = o.batch_size;
   loader.num_workers = o.num_workers;
   loader.seed = o.seed;
-  loader.height = static_cast<int>(config.height);
-  loader.width = static_cast<int>(config.width);
-  loader.channels = static_cast<int>(config.channels);
-  loader.normalisation = default_normalisation(loader.channels);
+  loader.pinned = o.pin_mem && encoder.device().is_cuda();
   return loader;
 }
 
@@ -42,7 +41,7 @@ class PretrainTask : public TrainTask {
         model_(model_config(options_, source_->native_channels()), options_.seed),
         folder_{options_.output_dir} {
     place(model_, options_);
-    loader_ = loader_options(options_, model_.config(), device());
+    loader_ = loader_options(options_, model_.encoder());
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay});

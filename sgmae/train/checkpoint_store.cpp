@@ -1,6 +1,5 @@
 #include "sgmae/train/checkpoint_store.h"
 
-#include "sgmae/base/log.h"
 #include "sgmae/optim/groups.h"
 
 namespace sgmae {

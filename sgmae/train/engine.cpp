@@ -4,7 +4,6 @@
 #include <ATen/ops/stack.h>
 
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "sgmae/base/clock.h"
