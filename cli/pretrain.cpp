@@ -51,7 +51,15 @@ void draw_masks(const ModelView& view) {
   info("picture: ", path.string());
 }
 
-// A page that cannot be written does not make the finished training a failure.
+// Neither a picture nor a page that cannot be written makes the training a failure.
+void draw_masks_if_possible(const ModelView& view) {
+  try {
+    draw_masks(view);
+  } catch (const Error& error) {
+    warn("no picture: ", error.what());
+  }
+}
+
 void report_on(const std::filesystem::path& folder) {
   try {
     write_report({folder}, folder / "report.html", {});
@@ -63,7 +71,9 @@ void report_on(const std::filesystem::path& folder) {
 
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   PretrainHooks hooks;
-  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) { draw_masks(view); };
+  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) {
+    draw_masks_if_possible(view);
+  };
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   info("pictures: ", (result.folder / "figures").string());

@@ -3,9 +3,11 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <latch>
 #include <thread>
 
 #include "sgmae/base/instruction_set.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/nn/ops.h"
 
 namespace sgmae {
@@ -41,7 +43,16 @@ std::string compute_name(const Encoder& encoder) {
 void use_threads(int threads) {
   keep_freed_memory();
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  at::set_num_threads(threads > 0 ? threads : std::max(1, processors));
+  const int wanted = threads > 0 ? useful_threads(threads, "threads") : std::max(1, processors);
+  // OpenMP ends the program when it cannot start a thread. So it is tried who can be started, and
+  // OpenMP's are started now, before anybody else takes their place.
+  std::latch counted(1);
+  Threads trial(wanted - 1, [&counted] { counted.wait(); });
+  const int granted = trial.count() + 1;
+  counted.count_down();
+  trial.join();
+  at::set_num_threads(granted);
+  at::parallel_for(0, granted, 1, [](std::int64_t, std::int64_t) {});
 }
 
 }  // namespace sgmae

@@ -47,6 +47,9 @@ EngineResult Engine::run() {
     if (task_.ends_with_evaluation() && !result_.last) result_.last = evaluate(clock_.epoch);
   } catch (const StopRequested&) {
     stop();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::data || !loader_) throw;
+    stop_without_data(error);
   }
   happened("finished");
   result_.clock = clock_;
@@ -77,7 +80,10 @@ void Engine::begin() {
   for (const char* key : {"model", "data", "training"})
     info(key, ": ", facts.at(key).get<std::string>());
   info("run folder: ", folder_.root.string());
-  if (own) return;
+  if (own) {
+    if (hooks_.after_save) hooks_.after_save(*own, clock_);
+    return;
+  }
   happened("began");
   save();
   if (!task_.ends_with_evaluation() && run_.eval_every > 0)
@@ -333,6 +339,14 @@ void Engine::stop() {
   happened("interrupted");
   fail(ExitCode::interrupted, "interrupted; ", result_.checkpoint.string(),
        " is written, and the same command goes on from there");
+}
+
+// The images are gone (a disk unmounted, a server down). What was learned is not.
+void Engine::stop_without_data(const Error& error) {
+  save();
+  happened("stopped", {{"because", error.what()}});
+  fail(error.code(), error.what(), "; ", result_.checkpoint.string(),
+       " is written, and the same command goes on from there when the images are back");
 }
 
 void Engine::happened(const char* what, ordered_json details) {

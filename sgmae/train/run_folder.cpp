@@ -62,6 +62,10 @@ RunFolder open_run_folder(const RunOptions& options, Options& stored, const Opti
   RunFolder folder{fs::path(options.output_dir)};
   check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
         folder.root.string(), " is a file; name a folder with --output_dir");
+  require_writable(folder.root);
+  folder.lock = std::make_shared<const FolderLock>(
+      folder.root, str("process ", ::getpid(), " on ", host_name(), " (sgmae ", kind.command,
+                       ", since ", utc_now(), ")"));
   folder.existed = fs::exists(folder.config());
   if (folder.existed) {
     check(options.resume != "none", ExitCode::usage, folder.root.string(),
@@ -79,8 +83,11 @@ RunFolder open_run_folder(const RunOptions& options, Options& stored, const Opti
           folder.root.string(),
           " holds a run without its config.toml; choose another --output_dir");
   }
-  require_writable(folder.root);
-  for (const char* part : kind.parts) require_writable(folder.root / part);
+  remove_unfinished_files(folder.root);
+  for (const char* part : kind.parts) {
+    require_writable(folder.root / part);
+    remove_unfinished_files(folder.root / part);
+  }
   return folder;
 }
 

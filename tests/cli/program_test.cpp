@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -100,6 +101,24 @@ TEST_F(Program, DataPackStatsVerify) {
   expect("data verify train.sgpack", 3, "its checksum does not fit");
   write_file(root_ / "train.sgpack", bytes.substr(0, 200));
   expect("data verify train.sgpack", 3, "truncated");
+}
+
+TEST_F(Program, AResultThatCannotBePrintedIsAnError) {
+  write_file(root_ / "script",
+             str("exec 2> said\ndescribe() { ", SGMAE_PROGRAM, " options; }\n", "eval \"$1\""));
+  const auto code_of = [&](const std::string& shell) {
+    const int status =
+        std::system(str("cd ", root_.string(), " && bash script '", shell, "'").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  EXPECT_EQ(code_of("describe > /dev/null"), 0);
+  EXPECT_EQ(code_of("describe > /dev/full"), 6);
+  EXPECT_NE(read_text(root_ / "said").find("No space left on device"), std::string::npos);
+  EXPECT_EQ(code_of("describe >&-"), 2);
+  EXPECT_NE(read_text(root_ / "said").find("standard output"), std::string::npos);
+  EXPECT_EQ(code_of("set -o pipefail; (sleep 0.3; describe) | true"), 141)
+      << "as if SIGPIPE had ended it";
+  EXPECT_EQ(read_text(root_ / "said"), "");
 }
 
 TEST_F(Program, SaysWhatItCanDo) {

@@ -355,7 +355,7 @@ TEST_F(PretrainTest, AFullDiskLeavesThePreviousCheckpoint) {
   std::string message;
   EXPECT_EQ(exit_code([&] { pretrain(o, at_step(1, 2, [&] { setrlimit(RLIMIT_FSIZE, &tight); })); },
                       &message),
-            ExitCode::usage);
+            ExitCode::disk_full);
   setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_NE(message.find("cannot write"), std::string::npos) << message;
   EXPECT_EQ(load_mae(root_ / "run").info.epoch, 1);

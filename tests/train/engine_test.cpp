@@ -260,6 +260,43 @@ TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
   EXPECT_NE(message.find("had 26 training images and now has 30"), std::string::npos) << message;
 }
 
+// A disk that is unmounted in the second epoch and back later.
+TEST_F(EngineTest, ImagesThatVanishLeaveACheckpointToGoOnFrom) {
+  const ToyOptions o = options("run");
+  for (int i = 0; i < 26; ++i) folder_.image(str("photos/", i, ".png"), 9 * i);
+  const auto photos = open_source(folder_.path("photos"));
+  ToyTask first(*photos, o), second(*photos, o), unbroken(*photos, options("unbroken"));
+  train(unbroken, options("unbroken"));
+  EngineHooks hooks;
+  hooks.after_step = [&](const StepDone& step) {
+    if (step.epoch == 1 && step.step == 2)
+      fs::rename(folder_.path("photos"), folder_.path("unmounted"));
+  };
+  const std::string message =
+      error_of(ExitCode::data, [&] { train(first, o, CheckpointLayout::numbered, hooks); });
+  EXPECT_NE(message.find("checkpoint-1-2.safetensors is written"), std::string::npos) << message;
+  EXPECT_EQ(events("run").back(), "stopped");
+  fs::rename(folder_.path("unmounted"), folder_.path("photos"));
+  train(second, o);
+  EXPECT_EQ(second.value(), unbroken.value()) << "bit for bit";
+}
+
+TEST_F(EngineTest, WhatIsMadeOfACheckpointIsMadeAgainWhenTheRunGoesOn) {
+  const ToyOptions o = options("run");
+  ToyTask first(*source_, o), second(*source_, o);
+  EngineHooks hooks;
+  hooks.after_save = [](const fs::path&, const TrainClock& clock) {
+    if (clock.epoch == 3) fail(ExitCode::usage, "killed");
+  };
+  std::vector<std::string> made;
+  EXPECT_THROW(train(first, o, CheckpointLayout::numbered, hooks), Error);
+  hooks.after_save = [&](const fs::path& path, const TrainClock&) {
+    made.push_back(path.filename());
+  };
+  train(second, o, CheckpointLayout::numbered, hooks);
+  EXPECT_EQ(made, (std::vector<std::string>{"checkpoint-2.safetensors"}));
+}
+
 TEST(WholeSteps, LeaveOutWhatFillsNone) {
   ToyOptions o;
   o.batch_size = 7;

@@ -1,0 +1,34 @@
+#include "sgmae/base/threads.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "sgmae/base/log.h"
+
+namespace sgmae {
+
+int useful_threads(int wanted, const char* what) {
+  constexpr int on_small_machines = 64;
+  const int processors = static_cast<int>(std::thread::hardware_concurrency());
+  const int most = std::max(on_small_machines, 4 * processors);
+  if (wanted > most)
+    warn(what, " is ", wanted, ", more than ", processors, " processors can use; ", most,
+         " threads are started");
+  return std::min(wanted, most);
+}
+
+Threads::Threads(int wanted, const std::function<void()>& work) {
+  threads_.reserve(static_cast<std::size_t>(std::max(0, wanted)));
+  try {
+    while (count() < wanted) threads_.emplace_back(work);
+  } catch (const std::system_error& error) {
+    warn("only ", count(), " of ", wanted, " threads could be started: ", error.what());
+  }
+}
+
+void Threads::join() {
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+}  // namespace sgmae
