@@ -7,17 +7,18 @@
 
 namespace sgmae {
 
-int useful_threads(int wanted, const char* what) {
+int useful_threads(int wanted) {
   constexpr int on_small_machines = 64;
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
   const int most = std::max(on_small_machines, 4 * processors);
   if (wanted > most)
-    warn(what, " is ", wanted, ", more than ", processors, " processors can use; ", most,
-         " threads are started");
+    warn(wanted, " threads are more than ", processors, " processor(s) can use; ", most,
+         " are started");
   return std::min(wanted, most);
 }
 
 Threads::Threads(int wanted, const std::function<void()>& work) {
+  wanted = useful_threads(wanted);
   threads_.reserve(static_cast<std::size_t>(std::max(0, wanted)));
   try {
     while (count() < wanted) threads_.emplace_back(work);

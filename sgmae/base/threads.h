@@ -7,13 +7,13 @@
 
 namespace sgmae {
 
-// `wanted`, or the most that can be of use: four per processor, and 64 on small machines. Says so
-// when it is less; `what` begins the sentence ("num_workers").
-int useful_threads(int wanted, const char* what);
+// `wanted`, or the most that can be of use: four per processor, and 64 on small machines. Warns
+// when that is less.
+int useful_threads(int wanted);
 
-// Threads that all run `work`, joined at the end of their life. `work` must not throw. Where the
-// system refuses to start one (a limit on processes), those before it do the work, which is warned
-// of; there may be none.
+// useful_threads(wanted) threads that all run `work`, joined at the end of their life. `work` must
+// not throw. Where the system refuses to start one (a limit on processes), those before it do the
+// work, which is warned of; there may be none.
 class Threads {
  public:
   Threads() = default;

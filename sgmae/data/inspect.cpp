@@ -5,10 +5,10 @@
 #include <cmath>
 #include <exception>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/data/bytes.h"
 
 namespace sgmae {
@@ -133,10 +133,9 @@ DataStats inspect_data(const Source& source, int threads,
     const std::lock_guard lock(mutex);
     found.add(own);
   };
-  std::vector<std::thread> pool;
-  for (int i = 1; i < threads; ++i) pool.emplace_back(work);
+  Threads helpers(threads - 1, work);
   work();
-  for (std::thread& thread : pool) thread.join();
+  helpers.join();
   if (error) std::rethrow_exception(error);
 
   DataStats stats;

@@ -12,13 +12,14 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/image/resize.h"
 
 namespace sgmae {
@@ -121,7 +122,7 @@ struct Loader::Impl {
   std::condition_variable work, ready;
   std::deque<std::shared_ptr<Slot>> slots;  // in order; the oldest is handed out next
   bool stop = false;
-  std::vector<std::thread> threads;
+  std::optional<Threads> threads;
 
   Impl(const Source& from, LoaderOptions given) : source(from), options(std::move(given)) {
     if (options.normalisation.mean.empty() && options.normalisation.std.empty())
@@ -146,7 +147,8 @@ struct Loader::Impl {
     images =
         options.subset.empty() ? source.size() : static_cast<std::int64_t>(options.subset.size());
     unreadable = std::make_unique<std::atomic<bool>[]>(static_cast<std::size_t>(source.size()));
-    for (int i = 0; i < options.num_workers; ++i) threads.emplace_back([this] { run_worker(); });
+    threads.emplace(options.num_workers, [this] { run_worker(); });
+    options.num_workers = threads->count();
   }
 
   ~Impl() {
@@ -155,7 +157,7 @@ struct Loader::Impl {
       stop = true;
     }
     work.notify_all();
-    for (std::thread& thread : threads) thread.join();
+    threads->join();
   }
 
   std::int64_t batches() const {

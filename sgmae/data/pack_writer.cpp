@@ -15,13 +15,13 @@
 #include <mutex>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/pack_layout.h"
@@ -189,10 +189,9 @@ void in_parallel(std::int64_t count, int threads, const Work& work) {
       next = count;
     }
   };
-  std::vector<std::thread> pool;
-  for (int i = 1; i < threads; ++i) pool.emplace_back(run);
+  Threads helpers(threads - 1, run);
   run();
-  for (std::thread& thread : pool) thread.join();
+  helpers.join();
   if (error) std::rethrow_exception(error);
 }
 

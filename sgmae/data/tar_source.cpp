@@ -14,7 +14,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,6 +22,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/cache.h"
 #include "sgmae/data/files.h"
@@ -220,11 +220,9 @@ void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size
     }
   };
   constexpr std::size_t most_threads = 8;
-  std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < std::min(most_threads, missing.size()); ++i)
-    threads.emplace_back(work);
+  Threads helpers(static_cast<int>(std::min(most_threads, missing.size())) - 1, work);
   work();
-  for (std::thread& thread : threads) thread.join();
+  helpers.join();
   draw_status("");
   if (error) std::rethrow_exception(error);
 }

@@ -43,7 +43,7 @@ std::string compute_name(const Encoder& encoder) {
 void use_threads(int threads) {
   keep_freed_memory();
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  const int wanted = threads > 0 ? useful_threads(threads, "threads") : std::max(1, processors);
+  const int wanted = threads > 0 ? useful_threads(threads) : std::max(1, processors);
   // OpenMP ends the program when it cannot start a thread. So it is tried who can be started, and
   // OpenMP's are started now, before anybody else takes their place.
   std::latch counted(1);

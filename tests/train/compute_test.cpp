@@ -44,7 +44,7 @@ TEST(Compute, ThreadsAreSet) {
   set_log_quiet(true);
   use_threads(1 << 20);  // capped, and done at once
   EXPECT_GE(at::get_num_threads(), 2);
-  EXPECT_LE(at::get_num_threads(), useful_threads(1 << 20, "threads"));
+  EXPECT_LE(at::get_num_threads(), useful_threads(1 << 20));
   use_threads(1);
 }
 
