@@ -35,7 +35,7 @@ int open_to_read(const std::filesystem::path& path, ExitCode code) {
   struct stat status {};
   if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
     ::close(descriptor);
-    fail(code, "cannot read ", path.string(), ": it is a folder, a file is needed here");
+    fail(code, "cannot read ", path.string(), ": it is a folder; expected a file");
   }
   return descriptor;
 }
@@ -49,7 +49,7 @@ Bytes read_all(const std::filesystem::path& path, ExitCode code, std::uint64_t m
   if (static_cast<std::uint64_t>(status.st_size) > most) {
     ::close(descriptor);
     fail(code, "cannot read ", path.string(), ": it has ", status.st_size,
-         " bytes, more than a file of its kind can have (", most, ")");
+         " bytes, more than the limit for this kind of file (", most, ")");
   }
   bytes.resize(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
@@ -177,12 +177,12 @@ RandomAccessFile::~RandomAccessFile() {
 
 void RandomAccessFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
   check(offset <= size_ && out.size() <= size_ - offset, code_, path_.string(),
-        " is truncated: ", out.size(), " bytes are wanted at ", offset, " and it has ", size_);
+        " is truncated: it has ", size_, " bytes, and ", out.size(), " are to be read at ", offset);
   while (!out.empty()) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     check(count >= 0, code_, "cannot read ", path_.string(), ": ", reason());
-    check(count > 0, code_, path_.string(), " has become shorter while it was read");
+    check(count > 0, code_, path_.string(), " shrank while it was being read");
     out = out.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }

@@ -51,8 +51,8 @@ void log_line(LogLevel level, const std::string& text) {
   if (log.file.is_open() && !(log.file << line << std::endl)) {
     const std::string reason = std::strerror(errno);
     log.file.close();
-    std::fprintf(stderr, "warning: cannot write %s: %s; it ends here\n", log.path.c_str(),
-                 reason.c_str());
+    std::fprintf(stderr, "warning: cannot write %s: %s; nothing more is written to it\n",
+                 log.path.c_str(), reason.c_str());
   }
 }
 

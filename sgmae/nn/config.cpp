@@ -45,7 +45,7 @@ void check_size(const VitSize& size, const std::string& part) {
   check(size.dim % size.heads == 0, ExitCode::usage, part, "heads ", size.heads, " do not divide ",
         part, "dim ", size.dim);
   check(size.dim % 4 == 0, ExitCode::usage, part, "dim ", size.dim,
-        " is not a multiple of 4, which the 2-D sine-cosine position embedding needs");
+        " is not a multiple of 4, as the 2-D sine-cosine position embedding requires");
 }
 
 // Windows and offsets are those of a grid, in which class token and registers have no place. Only
@@ -61,9 +61,9 @@ void check_attention(const VitConfig& config) {
     const bool table = window == 0 && relative == RelativePosition::bias;
     const bool plain = window == 0 && relative == RelativePosition::none;
     check(plain || (config.registers == 0 && (table || !config.class_token)), ExitCode::usage,
-          "block ", i, " has ", window > 0 ? "windows" : "relative positions", ", in which ",
-          config.registers > 0 ? "registers have" : "a class token has",
-          " no place; use a model without ", config.registers > 0 ? "registers" : "class token");
+          "block ", i, " has ", window > 0 ? "windows" : "relative positions",
+          ", which do not work with ", config.registers > 0 ? "registers" : "a class token",
+          "; use a model without");
   }
 }
 
@@ -123,7 +123,7 @@ void check_config(const VitConfig& config) {
   check_attention(config);
   check(config.class_token || config.pooling != Pooling::cls || config.classes == 0,
         ExitCode::usage,
-        "the head looks at the class token, and this model has none; pool the mean of the patches");
+        "the head uses the class token, which this model does not have; use mean pooling");
 }
 
 void check_config(const MaeConfig& config) {

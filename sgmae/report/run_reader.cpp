@@ -323,7 +323,7 @@ RunRecord read_run(const fs::path& folder) {
   check(!run.settings.empty() || !run.log.epoch.empty() || !run.results.empty() ||
             !run.measurements.empty() || !run.figures.empty(),
         ExitCode::data, folder.string(),
-        " holds no run: neither config.toml, log.txt, result.json, metrics.json nor figures that "
+        " is not a run folder: no config.toml, log.txt, result.json, metrics.json or figures that "
         "can be read");
   if (run.log.unreadable > 0)
     run.notes.push_back(str("log.txt: ", run.log.unreadable,

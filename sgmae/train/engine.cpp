@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
   const std::int64_t steps = images / o.batch_size / o.accum_iter;
-  check(steps >= 1, ExitCode::usage, "there are ", images,
-        " training images, fewer than one step takes (batch_size ", o.batch_size, " x accum_iter ",
+  check(steps >= 1, ExitCode::usage, "there are only ", images,
+        " training images, fewer than one step needs (batch_size ", o.batch_size, " x accum_iter ",
         o.accum_iter, "); lower --batch_size or --accum_iter");
   return steps;
 }
@@ -318,7 +318,7 @@ void Engine::roll_back(const std::string& reason) {
   const std::string place = where();
   const auto target = store_.newest();
   check(target.has_value(), ExitCode::checkpoint, folder_.root.string(),
-        ": the checkpoints to roll back to are gone");
+        ": there is no checkpoint left to roll back to");
   const StepGuard guard = guard_;
   const std::int64_t rollbacks = clock_.rollbacks + 1;
   store_.restore(*target, task_, clock_, guard_);

@@ -232,7 +232,7 @@ TEST_F(Program, BadCheckpointIsExitFour) {
 }
 
 TEST_F(Program, ReportNeedsARun) {
-  expect("report", 2, "name one or more run folders");
+  expect("report", 2, "give one or more run folders");
   expect("report nowhere", 3, "nowhere: no such folder");
   fs::create_directories(root_ / "empty");
   expect("report empty", 3, "holds no run");

@@ -48,16 +48,16 @@ TEST(Config, SaysWhatDoesNotFitAndWhatToDo) {
       {[](VitConfig& c) {
          c.attention.assign(12, {14, RelativePosition::none});
        },
-       "windows, in which a class token has no place; use a model without class token"},
+       "windows, which do not work with a class token; use a model without"},
       {[](VitConfig& c) {
          c.attention.assign(12, {0, RelativePosition::decomposed});
        },
-       "relative positions, in which a class token has no place"},
+       "relative positions, which do not work with a class token"},
       {[](VitConfig& c) {
          c.registers = 2;
          c.attention.assign(12, {0, RelativePosition::bias});
        },
-       "registers have no place; use a model without registers"},
+       "which do not work with registers; use a model without"},
       {[](VitConfig& c) { c.class_token = false, c.classes = 3; },
        "looks at the class token, and this model has none; pool the mean"}};
   for (const auto& [spoil, words] : cases)
