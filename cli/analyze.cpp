@@ -7,6 +7,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/analysis_task.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/report/analysis_figures.h"
 #include "sgmae/train/compute.h"
@@ -68,10 +69,11 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
   write_file(metrics,
              analysis.json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   info("wrote ", metrics.string(), " (", analysis.json["metrics"].size(), " metrics of ",
-       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(),
-       " images) and ", figures.size(), " pictures");
+       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(), " images",
+       left_out_note(analysis.json["unreadable_images"]), ") and ", figures.size(), " pictures");
   return {{"metrics", metrics.string()},
           {"images", analysis.json["images"]},
+          {"unreadable_images", analysis.json["unreadable_images"]},
           {"checkpoints", models.size()},
           {"figures", analysis.json["figures"]}};
 }

@@ -189,12 +189,10 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");
   const VitConfig& config = models.front().encoder().config();
-  LoaderOptions load = model_loader(config, subjects.front().normalisation);
+  LoaderOptions load = whole_images(model_loader(config, subjects.front().normalisation));
   load.batch_size = task.batch_size;
   load.num_workers = task.num_workers;
   load.fit = choose_fit(task.squash ? EvalFit::squash : EvalFit::automatic, *source, config);
-  load.shuffle = false;
-  load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);
   if (options.center == GuideCenter::position && first_that(&Measure::cuts, options.measures)) {
     LoaderOptions some = load;
@@ -228,6 +226,9 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     kept_images += more > 0 ? more : 0;
     draw_status(str(survey.images(), " images analysed"));
   }
+  const std::int64_t unreadable = loader.stats().unreadable;
+  check(survey.images() >= 2, ExitCode::data, "one image of ", task.data_path, " can be read, and ",
+        unreadable, " cannot; the spread over images needs at least two");
   if (of_objects && survey.images_with_objects() == 0) {
     check(wants_all(task.metrics), ExitCode::data, of_objects->name,
           " needs marked objects, and no image of ", task.data_path,
@@ -251,6 +252,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                   {"guide_object", to_string(task.survey.object)},
                   {"images_with_objects", survey.images_with_objects()}};
   json["images"] = survey.images();
+  json["unreadable_images"] = unreadable;
   json["models"] = nlohmann::ordered_json::array();
   for (const AnalysedModel& model : models)
     json["models"].push_back(

@@ -31,12 +31,6 @@ std::vector<KnnOptions> plain_votes(const std::string& list) {
   return votes;
 }
 
-Features encode(const Encoder& encoder, const Source& source, LoaderOptions options) {
-  Loader loader(source, std::move(options));
-  loader.start_epoch(0);
-  return extract_features(encoder, [&](Batch& batch) { return loader.next(batch); });
-}
-
 }  // namespace
 
 void KnnTask::declare(Options& o) {
@@ -61,6 +55,8 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
   KnnScore score;
   score.train_images = static_cast<std::int64_t>(train.label.size());
   score.test_images = static_cast<std::int64_t>(test.label.size());
+  score.unreadable_train_images = train.unreadable;
+  score.unreadable_test_images = test.unreadable;
   for (const FeatureKind kind : {FeatureKind::mean, FeatureKind::cls}) {
     if (kind == task.features) score.chosen = score.rows.size();
     const auto counts = knn_classify(features_of(train, kind), train.label, features_of(test, kind),
@@ -83,9 +79,9 @@ KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, con
       train.subset.empty() ? sources.train->size() : static_cast<std::int64_t>(train.subset.size());
   check(task.knn.k >= 1 && task.knn.k <= keys, ExitCode::usage, "k must lie in 1 .. ", keys,
         " (the training images), not be ", task.knn.k);
-  KnnScore score =
-      score_knn(encode(encoder, *sources.train, std::move(train)),
-                encode(encoder, *sources.test, loader(*sources.test)), sources.classes, task);
+  KnnScore score = score_knn(extract_features(encoder, *sources.train, train),
+                             extract_features(encoder, *sources.test, loader(*sources.test)),
+                             sources.classes, task);
   score.class_names = sources.train->class_names();
   return score;
 }
@@ -102,7 +98,9 @@ nlohmann::ordered_json to_json(const KnnScore& score) {
   return {{"knn_acc1", score.counts().top1()},
           {"knn_class_mean", score.counts().class_mean()},
           {"train_images", score.train_images},
+          {"unreadable_train_images", score.unreadable_train_images},
           {"test_images", score.test_images},
+          {"unreadable_test_images", score.unreadable_test_images},
           {"table", table},
           {"test", to_json(score.counts(), score.class_names)}};
 }
