@@ -40,8 +40,9 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
         "checkpoint is missing; name a run folder or model files: --checkpoint PATH");
   check(options.figures.clusters >= 2 && options.figures.images >= 0 && options.figures.models >= 1,
         ExitCode::usage,
-        "clusters must be at least 2, figure_models at least 1 and figure_images not negative");
-  parse_measures(options.task.metrics);  // before models are read
+        "clusters must be at least 2, figure_models at least 1, and figure_images not negative");
+  options.task.check();  // before models are read
+  options.compute.check();
   use_threads(options.compute.threads);
   std::vector<AnalysedModel> models = open_models(options.task.checkpoints, Precision::fp32);
   for (AnalysedModel& model : models) place(model.opened, options.compute);

@@ -107,13 +107,17 @@ at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind 
 }
 
 nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std::string>& files) {
-  check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
+  check(!options.checkpoint.empty(), ExitCode::usage,
+        "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   check(files.empty() != options.data.data_path.empty(), ExitCode::usage,
         "name image files, or --data_path, and not both");
   const bool npy = options.output.ends_with(".npy");
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",
         options.output, "' must end in .npy or .safetensors");
-  check(options.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
+  check(options.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ",
+        options.batch_size);
+  options.data.check();
+  options.compute.check();
   use_threads(options.compute.threads);
   options.open.height = options.open.width = options.input_size;
   OpenedModel model = open_model(options.checkpoint, options.open);

@@ -28,6 +28,8 @@ struct KnnArguments {
 nlohmann::ordered_json run_knn(const KnnArguments& options) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
+  options.compute.check();
+  options.task.check();
   use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint);
   place(loaded, options.compute);

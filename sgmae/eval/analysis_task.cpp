@@ -12,7 +12,9 @@
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/mask/informed.h"
 #include "sgmae/mask/relevance_map.h"
+#include "sgmae/nn/mask_plan.h"
 
 namespace sgmae {
 namespace {
@@ -110,7 +112,24 @@ void AnalysisTask::declare(Options& o) {
         "encoder block whose cut says what is object; negative: from the end");
   declare_guide_center(o, survey.center);
   declare_guide_object(o, survey.object);
-  o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
+  o.add("hint_ratio", survey.hint_ratio,
+        "share of patches that an informed mask shows as hints; at most those that it shows");
+}
+
+void AnalysisTask::check() const {
+  sgmae::check(!data_path.empty(), ExitCode::usage, "data_path is missing; name images to look at");
+  sgmae::check(images >= 0, ExitCode::usage, "images must not be negative, but is ", images,
+               "; 0 takes all");
+  sgmae::check(images != 1, ExitCode::usage,
+               "images is 1; the spread over images needs at least two");
+  sgmae::check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
+  sgmae::check(num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
+               num_workers);
+  sgmae::check(survey.mask_ratio > 0 && survey.mask_ratio < 1, ExitCode::usage,
+               "mask_ratio must be between 0 and 1, but is ", survey.mask_ratio);
+  sgmae::check(survey.hint_ratio >= 0 && survey.hint_ratio < 1, ExitCode::usage,
+               "hint_ratio must be between 0 and 1, but is ", survey.hint_ratio);
+  parse_measures(metrics);
 }
 
 std::set<std::string> parse_measures(const std::string& text) {
@@ -171,20 +190,22 @@ std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Pr
 Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
                       std::int64_t examples) {
   SGMAE_ASSERT(!models.empty());
-  check(!task.data_path.empty(), ExitCode::usage, "data_path is missing; name images to look at");
-  check(task.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
+  task.check();
   SurveyOptions options = task.survey;
   options.measures = parse_measures(task.metrics);
   restrict_measures(models, task, options.measures);
 
   std::vector<Subject> subjects;
-  for (const AnalysedModel& model : models)
+  for (const AnalysedModel& model : models) {
+    const std::int64_t n = model.encoder().config().n_patches();
+    check_hints({.ratio = 0}, n, visible_count(n, options.mask_ratio));  // is there a mask at all?
     subjects.push_back({.name = model.name,
                         .encoder = &model.encoder(),
                         .mae = model.mae(),
                         .normalisation = {model.opened.info.mean, model.opened.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
+  }
   const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " holds one image; the spread over images needs at least two");

@@ -24,6 +24,7 @@ struct KnnTask {
   std::string plain_k = "1,5,10,20";
 
   void declare(Options& options);
+  void check() const;  // throws Error(usage)
 };
 
 // One row of the table: the features and votes, and what came out.

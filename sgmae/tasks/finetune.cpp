@@ -240,6 +240,12 @@ void FinetuneOptions::check() const {
   need(!eval || !checkpoint.empty(),
        "eval tests a fine-tuned classifier; name it with --checkpoint PATH");
   ClassifierOptions::check();
+  for (const auto& [name, size] : {std::pair{"input_size", input_size},
+                                   {"patch_size", patch_size},
+                                   {"dim", dim},
+                                   {"depth", depth},
+                                   {"heads", heads}})
+    need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
        str("layer_decay must lie between 0 and 1, not be ", layer_decay));
   need(drop_path >= 0 && drop_path < 1, str("drop_path must lie in 0 .. 1, not be ", drop_path));
