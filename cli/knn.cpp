@@ -28,6 +28,8 @@ struct KnnArguments {
 nlohmann::ordered_json run_knn(const KnnArguments& options) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
+  options.compute.check();
+  options.task.check();
   use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint);
   place(loaded, options.compute);
@@ -40,7 +42,8 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
          fixed(100 * row.counts.top5(), 2), " %, mean over classes ",
          fixed(100 * row.counts.class_mean(), 2), " %");
   info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % (",
-       score.test_images, " images against ", score.train_images, ")");
+       score.test_images, " images", left_out_note(score.unreadable_test_images), " against ",
+       score.train_images, left_out_note(score.unreadable_train_images), ")");
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());

@@ -29,7 +29,12 @@ void draw_masks(const ModelView& view) {
   Loader loader(view.source, whole);
   loader.start_epoch(0);
   Batch batch;
-  if (!loader.next(batch)) return;
+  try {
+    if (!loader.next(batch)) return;
+  } catch (const Error& error) {  // training on the other images goes on
+    if (error.code() != ExitCode::data) throw;
+    return warn_once("no pictures of masks", str("no pictures of masks: ", error.what()));
+  }
 
   const auto& guided = view.options.mask.of<SelfGuidedOptions>();
   GuideOptions options = guided.guide;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <set>
 
 namespace sgmae {
 namespace {
@@ -18,6 +19,7 @@ struct LogState {
   std::ofstream file;
   bool quiet = false;
   bool status_drawn = false;
+  std::set<std::string> said;  // by warn_once
 };
 
 LogState& state() {
@@ -62,7 +64,16 @@ void set_log_file(const std::string& path) {
   log.file.close();
   log.file.clear();
   log.path = path;
+  log.said.clear();
   if (!path.empty()) log.file.open(path, std::ios::app);
+}
+
+void warn_once(const std::string& what, const std::string& text) {
+  {
+    std::lock_guard lock(state().mutex);
+    if (!state().said.insert(what).second) return;
+  }
+  log_line(LogLevel::warning, text);
 }
 
 void set_log_quiet(bool quiet) {

@@ -48,7 +48,8 @@ class Source {
 
   // Renumbers the labels of an evaluation set by the training set's class names. Throws Error(data)
   // for a class that is not among them.
-  void use_classes_of(const Source& training);
+  void use_classes_of(const Source& training) { use_classes(training.class_names_); }
+  void use_classes(const std::vector<std::string>& training);
 
  protected:
   std::vector<std::int64_t> labels_;

@@ -27,6 +27,7 @@ struct AnalysisTask {
   SurveyOptions survey;
 
   void declare(Options& options);
+  void check() const;  // throws Error(usage)
 };
 
 struct AnalysedModel {

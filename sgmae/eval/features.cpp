@@ -4,6 +4,7 @@
 #include <ATen/ops/isfinite.h>
 
 #include "sgmae/base/error.h"
+#include "sgmae/train/signals.h"
 
 namespace sgmae {
 
@@ -22,7 +23,8 @@ Features encode_batch(const Encoder& encoder, const Batch& batch) {
         "--precision fp32");
   return {.cls = tokens.select(1, 0).contiguous().cpu(),
           .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}).cpu(),
-          .label = batch.label};
+          .label = batch.label,
+          .unreadable = 0};
 }
 
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next) {
@@ -37,6 +39,18 @@ Features extract_features(const Encoder& encoder, const std::function<bool(Batch
   check(!cls.empty(), ExitCode::data, "no images to take features of");
   features.cls = at::cat(cls);
   features.mean = at::cat(mean);
+  return features;
+}
+
+Features extract_features(const Encoder& encoder, const Source& source,
+                          const LoaderOptions& options) {
+  Loader loader(source, options);
+  loader.start_epoch(0);
+  Features features = extract_features(encoder, [&](Batch& batch) {
+    if (stop_requested()) throw StopRequested();
+    return loader.next(batch);
+  });
+  features.unreadable = loader.stats().unreadable;
   return features;
 }
 

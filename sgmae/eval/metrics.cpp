@@ -113,7 +113,6 @@ nlohmann::ordered_json to_json(const ClassificationCounts& counts,
   nlohmann::ordered_json confusion = nlohmann::ordered_json::array();
   for (std::int64_t truth = 0; truth < counts.classes(); ++truth) {
     const std::int64_t images = counts.images_of(truth);
-    if (images == 0) continue;
     std::int64_t mistaken_for = -1, mistakes = 0;
     for (std::int64_t predicted = 0; predicted < counts.classes(); ++predicted) {
       const std::int64_t count = counts.at(truth, predicted);

@@ -119,6 +119,11 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
     if (progress) progress(stats.images);
   }
   writer.commit();
+  stats.unreadable = info.images - stats.images;
+  if (stats.unreadable > 0)
+    warn(stats.unreadable, " of ", info.images,
+         " images cannot be read and have no relevance map; should they become readable, their "
+         "masks are random until maps are made again");
   stats.degenerate = bias.degenerate();
   stats.position_bias = bias.value();
   stats.bias_by_chance = bias.by_chance();

@@ -27,21 +27,36 @@ void check_positive(std::int64_t value, const std::string& what) {
   check(value > 0, ExitCode::usage, what, " is ", value, "; it must be positive");
 }
 
+// Beyond what any model has: products of sizes stay within their type, and a slip of the keyboard
+// does not ask for all memory.
+constexpr std::int64_t largest_side = 1 << 15, most_patches = 1 << 18, largest_dim = 1 << 17,
+                       most_blocks = 1 << 12;
+
+void check_at_most(std::int64_t value, std::int64_t most, const std::string& what) {
+  check(value <= most, ExitCode::usage, what, " is ", value, "; the largest supported is ", most);
+}
+
 void check_image(std::int64_t height, std::int64_t width, std::int64_t channels,
                  std::int64_t patch_size) {
   check_positive(height, "input height");
   check_positive(width, "input width");
   check_positive(channels, "channels");
   check_positive(patch_size, "patch_size");
+  check_at_most(height, largest_side, "input height");
+  check_at_most(width, largest_side, "input width");
   check(height % patch_size == 0 && width % patch_size == 0, ExitCode::usage, "patch_size ",
         patch_size, " does not divide the input of ", height, "x", width,
         " (height x width); choose an input_size that is a multiple");
+  check_at_most(height / patch_size * (width / patch_size), most_patches,
+                str("the number of patches in ", height, "x", width, " pixels"));
 }
 
 void check_size(const VitSize& size, const std::string& part) {
   check_positive(size.dim, part + "dim");
   check_positive(size.depth, part + "depth");
   check_positive(size.heads, part + "heads");
+  check_at_most(size.dim, largest_dim, part + "dim");
+  check_at_most(size.depth, most_blocks, part + "depth");
   check(size.dim % size.heads == 0, ExitCode::usage, part, "heads ", size.heads, " do not divide ",
         part, "dim ", size.dim);
   check(size.dim % 4 == 0, ExitCode::usage, part, "dim ", size.dim,

@@ -204,7 +204,13 @@ class StudyRun {
           " out of evaluate_epochs, or move the run folder away to have it trained anew");
     LoadedMae loaded = load_mae(checkpoint);
     place(loaded.model, cell.options);
-    const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
+    const auto encode = [&](const Source& source) {
+      const Encoder& encoder = loaded.model.encoder();
+      return extract_features(encoder, source,
+                              evaluation_loader(data_, source, encoder.config(),
+                                                {loaded.info.mean, loaded.info.std}, test_batch));
+    };
+    const Features train = encode(*sources_.train), test = encode(*sources_.test);
 
     KnnTask knn;
     knn.plain_k = "";
@@ -225,13 +231,18 @@ class StudyRun {
     fs::create_directories(file.parent_path());
     write_file(file, ordered_json{{"epoch", epoch},
                                   {"model", model_hash(loaded.model)},
+                                  {"train_images", train.label.size()},
+                                  {"unreadable_train_images", train.unreadable},
+                                  {"test_images", test.label.size()},
+                                  {"unreadable_test_images", test.unreadable},
                                   {"metrics", metrics},
                                   {"seconds", seconds.count()}}
                              .dump(1) +
                          "\n");
     info("study: ", cell.variant, ", seed ", cell.seed, ", epoch ", epoch, ": probe ",
          fixed(100 * metrics["probe_mean"].get<double>(), 2), " %, 20-NN ",
-         fixed(100 * metrics["knn_mean"].get<double>(), 2), " %");
+         fixed(100 * metrics["knn_mean"].get<double>(), 2), " % of ", test.label.size(),
+         " test images", left_out_note(test.unreadable));
     write_table();
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
@@ -256,14 +267,6 @@ class StudyRun {
                              .dump(1) +
                          "\n");
     write_table();
-  }
-
-  Features encode(const LoadedMae& loaded, const Source& source) const {
-    Loader loader(source, evaluation_loader(data_, source, loaded.model.encoder().config(),
-                                            {loaded.info.mean, loaded.info.std}, test_batch));
-    loader.start_epoch(0);
-    return extract_features(loaded.model.encoder(),
-                            [&](Batch& batch) { return loader.next(batch); });
   }
 
   // Seconds of training steps by log.txt, the shared epochs counted in; 0 where there is no log.

@@ -118,7 +118,7 @@ class FinetuneTask : public ClassifierTask {
   }
 
   void save_model(const fs::path& path, const TrainClock& clock) const override {
-    save_classifier(path, model_, normalisation_, clock.epoch, sources_.train->class_names());
+    save_classifier(path, model_, normalisation_, clock.epoch, sources_.class_names);
   }
   TaskState state() const override {
     TaskState own;
@@ -166,11 +166,11 @@ class FinetuneTask : public ClassifierTask {
 };
 
 // The classifier that `checkpoint` holds, tested.
-ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file,
-                           const LabelledSources& sources) {
+ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file) {
   check(file.config.classes > 0, ExitCode::checkpoint, file.path.string(),
         ": holds no classifier; name a run of fine-tuning");
-  check_classes(file.path, file.config.classes, file.class_names, sources);
+  const LabelledSources sources = open_test_images(
+      options.data, {file.path, file.config.classes, file.class_names}, options.nb_classes);
   VitConfig config = file.config;
   if (options.input_size > 0) config.height = config.width = options.input_size;
   check_config(config);
@@ -180,12 +180,10 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
   try {
     const TestResult test = test_model(model, options, *sources.test, file.normalisation);
     ordered_json result = summary(options);
-    result.update(score_entries(sources, test.counts));
-    result["test_loss"] = test.loss;
+    result.update(score_entries(sources, test));
     return report_test(options.output_dir, result, test, sources);
   } catch (const StopRequested&) {
-    fail(ExitCode::interrupted,
-         "interrupted; nothing is written, and the same command begins anew");
+    fail(ExitCode::interrupted, nothing_written);
   }
 }
 
@@ -242,6 +240,12 @@ void FinetuneOptions::check() const {
   need(!eval || !checkpoint.empty(),
        "eval tests a fine-tuned classifier; name it with --checkpoint PATH");
   ClassifierOptions::check();
+  for (const auto& [name, size] : {std::pair{"input_size", input_size},
+                                   {"patch_size", patch_size},
+                                   {"dim", dim},
+                                   {"depth", depth},
+                                   {"heads", heads}})
+    need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
        str("layer_decay must lie between 0 and 1, not be ", layer_decay));
   need(drop_path >= 0 && drop_path < 1, str("drop_path must lie in 0 .. 1, not be ", drop_path));
@@ -263,8 +267,8 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   const StopSignals signals;
   std::optional<Pretrained> start;
   if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint);
+  if (options.eval) return evaluate_only(options, *start);
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
-  if (options.eval) return evaluate_only(options, *start, sources);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
   EngineHooks engine_hooks;

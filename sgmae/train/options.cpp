@@ -29,7 +29,11 @@ void OptimOptions::check() const {
            "; set --blr or --lr"));
   need(min_lr >= 0 && min_lr <= peak, str("min_lr must lie in 0 .. ", peak, " (the peak), not be ",
                                           min_lr, "; raise --blr or lower --min_lr"));
-  need(weight_decay >= 0, str("weight_decay must not be negative, but is ", weight_decay));
+  // What a step multiplies weights by must be a number of their type.
+  need(weight_decay >= 0 && weight_decay <= std::numeric_limits<float>::max() &&
+           weight_decay * peak <= std::numeric_limits<float>::max(),
+       str("weight_decay must be 0 or a positive number that fits the learning rate of ", peak,
+           ", but is ", weight_decay));
   need(clip_grad >= 0, str("clip_grad must not be negative, but is ", clip_grad));
 }
 
