@@ -16,15 +16,7 @@ namespace {
 
 const char* format_name(const OpenedImage& opened) {
   if (opened.raw.data) return "raw";
-  switch (opened.info.format) {
-    case ImageFormat::jpeg:
-      return "jpeg";
-    case ImageFormat::png:
-      return "png";
-    case ImageFormat::webp:
-      return "webp";
-  }
-  return "";
+  return name_of(opened.info.format);
 }
 
 // What one thread found. Sums of whole numbers, so that the result does not depend on who found
