@@ -57,18 +57,30 @@ void warn_of_unreadable(const DataStats& stats) {
     warn("and ", stats.unreadable.size() - most_named, " more");
 }
 
+void list_left_out(const Source& source) {
+  for (const LeftOut& entry : source.left_out())
+    info("left out     ", entry.reason, ": ", entry.count, ", e.g. ", entry.example);
+}
+
 nlohmann::ordered_json verify_data(const DataArguments& options, const std::string& path) {
   const auto source = open(options, path);
   const DataStats stats = inspect_data(*source, options.pack.num_workers, progress_of("checking"));
   warn_of_unreadable(stats);
   nlohmann::ordered_json all = to_json(stats, *source), json{{"path", path}};
-  for (const char* key : {"images", "bytes", "unreadable_count", "unreadable"})
+  for (const char* key : {"images", "bytes", "unreadable_count", "unreadable", "left_out"})
     json[key] = std::move(all[key]);
+  list_left_out(*source);
+  std::string why;
   if (!stats.unreadable.empty())
-    throw ReportedFailure(ExitCode::data,
-                          str(stats.unreadable.size(), " of the ", stats.images, " images of ",
-                              path, " cannot be read; training would replace them by others"),
-                          json);
+    why = str(stats.unreadable.size(), " of the ", stats.images, " images of ", path,
+              " cannot be read; training would replace them by others");
+  std::int64_t lost = 0;
+  for (const LeftOut& entry : source->left_out())
+    if (entry.weight == LeftOut::Weight::lost) lost += entry.count;
+  if (lost > 0)
+    why += str(why.empty() ? "" : "; ", path, ": ", lost,
+               " images or labels are lost, for the reasons listed above");
+  if (!why.empty()) throw ReportedFailure(ExitCode::data, why, json);
   info(path, ": all ", stats.images, " images can be read");
   return json;
 }
@@ -100,6 +112,7 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
          " images each (--json lists them)");
   }
   info("unlabelled   ", stats.unlabelled);
+  list_left_out(*source);
   info("duplicates   ", stats.duplicates.size(), " groups of images with the same pixels, ",
        stats.conflicting, " of them with different labels");
   nlohmann::ordered_json json{{"path", path}};
@@ -144,7 +157,7 @@ Command data_command() {
     if (words.size() == 3 && words[0] == "pack") return pack_data(*arguments, words[1], words[2]);
     if (words.size() == 2 && words[0] == "stats") return show_stats(*arguments, words[1]);
     if (words.size() == 2 && words[0] == "verify") return verify_data(*arguments, words[1]);
-    fail(ExitCode::usage, "say pack SRC DST.sgpack, stats PATH or verify PATH");
+    fail(ExitCode::usage, "expected pack SRC DST.sgpack, stats PATH or verify PATH");
   };
   return command;
 }

@@ -29,12 +29,7 @@ void draw_masks(const ModelView& view) {
   Loader loader(view.source, whole);
   loader.start_epoch(0);
   Batch batch;
-  try {
-    if (!loader.next(batch)) return;
-  } catch (const Error& error) {  // training on the other images goes on
-    if (error.code() != ExitCode::data) throw;
-    return warn_once("no pictures of masks", str("no pictures of masks: ", error.what()));
-  }
+  if (!loader.next(batch)) return;
 
   const auto& guided = view.options.mask.of<SelfGuidedOptions>();
   GuideOptions options = guided.guide;
@@ -61,7 +56,7 @@ void draw_masks_if_possible(const ModelView& view) {
   try {
     draw_masks(view);
   } catch (const Error& error) {
-    warn("no picture: ", error.what());
+    warn_once(str("no picture of masks: ", error.what()));
   }
 }
 

@@ -2,15 +2,18 @@
 #include "sgmae/data/cifar.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/gz.h"
@@ -34,8 +37,10 @@ class Files {
     GzFile file(place);
     for (std::size_t count = step; count == step;) {
       const std::size_t done = archive_.size();
-      check(done < most, ExitCode::data, place.string(),
-            " unpacks to more than 256 MiB; it is no CIFAR archive, unpack it first");
+      check(
+          done < most, ExitCode::data, place.string(),
+          " unpacks to more than 256 MiB, so it is not a CIFAR archive; unpack it with gunzip and "
+          "give the .tar");
       archive_.resize(done + step);
       count = file.read(std::span(archive_).subspan(done));
       archive_.resize(done + count);
@@ -45,10 +50,11 @@ class Files {
     };
     try {
       read_tar(read, 0, archive_.size(), [&](const TarEntry& entry) {
-        entries_[fs::path(entry.name).filename().string()] = entry;
+        if (entry.kind == TarEntry::Kind::file)
+          entries_[fs::path(entry.name).filename().string()] = entry;
       });
     } catch (const Error& error) {
-      fail(error.code(), place.string(), ": ", error.what(), "; fetch it again");
+      fail(error.code(), place.string(), ": ", error.what(), "; an incomplete download?");
     }
   }
 
@@ -60,7 +66,7 @@ class Files {
     if (archive_.empty()) return read_file(place_ / name, ExitCode::data);
     const auto found = entries_.find(name);
     check(found != entries_.end(), ExitCode::data, place_.string(), " lacks ", name,
-          "; fetch it again");
+          "; an incomplete download?");
     const auto begin = archive_.begin() + static_cast<std::ptrdiff_t>(found->second.offset);
     return {begin, begin + static_cast<std::ptrdiff_t>(found->second.size)};
   }
@@ -122,8 +128,8 @@ struct Dictionary {
     const auto* dict = pickle.root->as<PickleDict>();
     const PickleValue* value = dict ? dict->find(key) : nullptr;
     const T* found = value ? value->as<T>() : nullptr;
-    check(found != nullptr, ExitCode::data, where, " is no file of CIFAR: it has no fitting '", key,
-          "'");
+    check(found != nullptr, ExitCode::data, where, " is not a CIFAR file: it has no '", key,
+          "' of the right type");
     return *found;
   }
 };
@@ -142,7 +148,7 @@ void add_pickled(const Bytes& bytes, const std::string& where, bool ten, CifarIm
         ExitCode::data, where, " is damaged: its images do not fit its ", labels.size(), " labels");
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto* label = labels[i]->as<std::int64_t>();
-    check(label != nullptr, ExitCode::data, where, ": label ", i, " is no number");
+    check(label != nullptr, ExitCode::data, where, ": label ", i, " is not a number");
     const auto* first = reinterpret_cast<const std::uint8_t*>(planes.data()) + i * cifar_values;
     add_cifar_image({first, cifar_values}, *label, images);
   }
@@ -155,7 +161,7 @@ std::vector<std::string> pickled_names(const Bytes& bytes, const std::string& wh
        meta.get<PickleSequence>(ten ? "label_names" : "fine_label_names").items) {
     const auto* text = item->as<std::string>();
     const auto* old_text = item->as<PickleBytes>();  // written by Python 2
-    check(text || old_text, ExitCode::data, where, ": a class name is no text");
+    check(text || old_text, ExitCode::data, where, ": a class name is not a string");
     names.push_back(text ? *text : old_text->data);
   }
   return names;
@@ -176,10 +182,22 @@ void add_cifar_records(std::span<const std::uint8_t> bytes, std::size_t label_by
                        const std::string& where, CifarImages& images) {
   const std::size_t record = label_bytes + cifar_values;
   check(!bytes.empty() && bytes.size() % record == 0, ExitCode::data, where,
-        " is truncated or damaged: ", bytes.size(), " bytes are no whole number of records of ",
-        record, "; fetch it again");
+        " is truncated or damaged: ", bytes.size(), " bytes are not a whole number of records of ",
+        record, "; an incomplete download?");
   for (; !bytes.empty(); bytes = bytes.subspan(record))
     add_cifar_image(bytes.subspan(label_bytes, cifar_values), bytes[label_bytes - 1], images);
+}
+
+bool is_cifar_archive(const fs::path& path) {
+  const std::string name = lower_case(path.filename().string());
+  if (!name.ends_with(".tar.gz") && !name.ends_with(".tgz")) return false;
+  if (name.find("cifar") != std::string::npos) return true;
+  // Under another name: all of them keep their files in a folder cifar-10… or cifar-100….
+  std::array<std::uint8_t, 100> first{};
+  GzFile file(path);
+  file.read(first);
+  return std::string_view(reinterpret_cast<const char*>(first.data()), first.size())
+             .find("cifar-10") != std::string_view::npos;
 }
 
 std::optional<fs::path> find_cifar(const fs::path& folder) {
@@ -196,7 +214,7 @@ std::unique_ptr<Source> open_cifar(const fs::path& place, const std::string& spl
   const Files files(place);
   const std::optional<Kind> kind = kind_of(files);
   check(kind.has_value(), ExitCode::data, place.string(),
-        " holds none of the files of CIFAR-10 or CIFAR-100");
+        " has none of the files of CIFAR-10 or CIFAR-100");
   const auto [ten, python] = *kind;
   CifarImages images;
   for (const std::string& name : batches(ten, split == "train", python ? "" : ".bin")) {
@@ -214,7 +232,7 @@ std::unique_ptr<Source> open_cifar(const fs::path& place, const std::string& spl
   const auto classes = static_cast<std::int64_t>(labels.class_names.size());
   for (const std::int64_t label : labels.labels)
     check(label >= 0 && label < classes, ExitCode::data, place.string(), " has a label ", label,
-          " where ", names_file, " names ", classes, " classes");
+          ", but ", names_file, " names ", classes, " classes");
   return std::make_unique<RawSource>(place.string() + "/" + split, std::move(images.pixels),
                                      ImageSize{cifar_side, cifar_side}, 3, std::move(labels));
 }

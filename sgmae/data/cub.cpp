@@ -1,6 +1,5 @@
 // CUB-200-2011: 200 kinds of birds. images.txt names each image by a number; the other files give,
 // for each number, its class and whether it is for training.
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/labels.h"
 
 namespace sgmae {
 namespace {
@@ -21,16 +21,16 @@ namespace fs = std::filesystem;
 // Lines "NUMBER VALUE".
 std::map<std::int64_t, std::string> read_table(const fs::path& path) {
   std::map<std::int64_t, std::string> table;
-  std::istringstream lines(read_text(path, ExitCode::data));
+  std::istringstream lines(as_utf8(read_text(path, ExitCode::data), path.string()));
   std::string line;
   for (int count = 1; std::getline(lines, line); ++count) {
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    line = trimmed(line);
     if (line.empty()) continue;
-    const std::size_t blank = line.find(' ');
+    const std::size_t blank = line.find_first_of(" \t");
     const auto number = as_number(line.substr(0, std::min(blank, line.size())));
     check(number && blank != std::string::npos, ExitCode::data, path.string(), ", line ", count,
           ": expected a number and a value, not '", line.substr(0, 80), "'");
-    table[*number] = line.substr(blank + 1);
+    table[*number] = trimmed(line.substr(blank));
   }
   return table;
 }
@@ -59,9 +59,9 @@ std::unique_ptr<Source> open_cub(const fs::path& folder, const std::string& spli
   const auto classes = read_table(class_file);
 
   Labels labels;
-  std::map<std::string, std::int64_t> label_of;  // by the class's number as written
+  std::map<std::int64_t, std::int64_t> label_of;  // by the class's number
   for (const auto& [number, name] : classes) {
-    label_of[std::to_string(number)] = static_cast<std::int64_t>(labels.class_names.size());
+    label_of[number] = static_cast<std::int64_t>(labels.class_names.size());
     labels.class_names.push_back(name);
   }
   std::vector<std::string> paths;
@@ -69,13 +69,13 @@ std::unique_ptr<Source> open_cub(const fs::path& folder, const std::string& spli
   for (const auto& [number, path] : images) {
     if (value_of(is_training, number, split_file) != wanted) continue;
     const std::string& word = value_of(class_of, number, label_file);
-    const auto label = label_of.find(word);
+    const auto label = label_of.find(label_number(word).value_or(-1));
     check(label != label_of.end(), ExitCode::data, label_file.string(), " gives image ", number,
           " the class ", word, ", which ", class_file.string(), " lacks");
     paths.push_back(path);
     labels.labels.push_back(label->second);
   }
-  check(!paths.empty(), ExitCode::data, split_file.string(), " leaves no image for '", split, "'");
+  check(!paths.empty(), ExitCode::data, split_file.string(), " has no image for '", split, "'");
   return std::make_unique<FileSource>(folder / "images", std::move(paths), std::move(labels));
 }
 

@@ -1,5 +1,5 @@
 // Images in class folders (ImageFolder), or flat.
-#include <chrono>
+#include <algorithm>
 #include <cstdint>
 #include <ctime>
 #include <filesystem>
@@ -13,8 +13,10 @@
 #include "sgmae/base/error.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/cache.h"
+#include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/left_out.h"
 
 namespace sgmae {
 namespace {
@@ -42,21 +44,52 @@ struct Scan {
   };
   std::vector<Visited> folders;
   std::vector<std::string> images;  // relative to the root
+  std::vector<LeftOut> left_out;
 };
 
-// Adds the images below root/folder. Each real folder is visited once, so links cannot loop.
-void scan(const fs::path& root, const fs::path& folder, std::set<fs::path>& visited, Scan& found) {
+using Weight = LeftOut::Weight;
+
+// Adds the images below root/folder. Each real folder is visited once, so links cannot loop;
+// `above` are the real folders on the way to this one. False where it is not visited.
+bool scan(const fs::path& root, const fs::path& folder, std::vector<fs::path>& above,
+          std::set<fs::path>& visited, Scan& found) {
   std::error_code error;
-  const fs::path real = fs::canonical(root / folder, error);
-  if (error || !visited.insert(real).second) return;
-  found.folders.push_back({folder.string(), changed_at(root / folder)});
-  for (const auto& [name, is_a_folder] : list_folder(root / folder)) {
-    const fs::path path = folder / name;
-    if (is_a_folder)
-      scan(root, path, visited, found);
-    else if (has_image_extension(name))
-      found.images.push_back(path.string());
+  fs::path real = fs::canonical(root / folder, error);
+  const std::string shown = folder.string() + "/";
+  if (error) {
+    add_left_out(found.left_out, "folders that cannot be read", Weight::lost, shown);
+    return false;
   }
+  if (!visited.insert(real).second) {
+    const bool loop = std::find(above.begin(), above.end(), real) != above.end();
+    add_left_out(found.left_out,
+                 loop ? "links to a folder above" : "links to a folder that is read already",
+                 loop ? Weight::by_rule : Weight::lost, shown);
+    return false;
+  }
+  found.folders.push_back({folder.string(), changed_at(root / folder)});
+  const Listing listing = look_into(root / folder);
+  if (!listing.read)
+    add_left_out(found.left_out, "folders that cannot be read", Weight::lost, shown);
+  for (const std::string& name : listing.hidden)
+    add_left_out(found.left_out, "hidden files and folders", Weight::by_rule,
+                 (folder / name).string());
+  above.push_back(std::move(real));
+  for (const auto& [name, is_a_folder] : listing.entries) {
+    const fs::path path = folder / name;
+    const std::size_t images = found.images.size();
+    if (is_a_folder) {
+      const bool visited_now = scan(root, path, above, visited, found);
+      if (visited_now && folder.empty() && found.images.size() == images)
+        add_left_out(found.left_out, "folders without an image", Weight::told, path.string() + "/");
+    } else if (has_image_extension(name)) {
+      found.images.push_back(path.string());
+    } else {
+      add_other_file(found.left_out, path.string());
+    }
+  }
+  above.pop_back();
+  return true;
 }
 
 // A walk through a million files takes minutes on a network disk, a look at a thousand folders does
@@ -65,7 +98,7 @@ constexpr std::size_t images_worth_keeping = 2'000;
 
 CachePlace place_of(const fs::path& root) {
   // Not in the folder itself: writing there would change it.
-  return {.about = root, .kind = "folder", .version = 1, .beside = false};
+  return {.about = root, .kind = "folder", .version = 2, .beside = false};
 }
 
 bool read_scan(const fs::path& root, Scan& found) {
@@ -80,6 +113,7 @@ bool read_scan(const fs::path& root, Scan& found) {
     }
     for (std::size_t left = reader.count(4); left > 0; --left)
       found.images.push_back(reader.text());
+    found.left_out = read_left_out(reader);
     return true;
   } catch (const Error&) {
     return false;
@@ -100,6 +134,7 @@ void keep_scan(const fs::path& root, const Scan& found, std::int64_t begun) {
   }
   writer.count(found.images.size());
   for (const std::string& path : found.images) writer.text(path);
+  write_left_out(writer, found.left_out);
   write_cache(place_of(root), writer.bytes());
 }
 
@@ -110,37 +145,29 @@ std::unique_ptr<Source> open_folder(const fs::path& folder) {
   if (!read_scan(folder, found)) {
     found = {};
     const std::int64_t begun = now();
+    std::vector<fs::path> above;
     std::set<fs::path> visited;
-    scan(folder, {}, visited, found);
+    scan(folder, {}, above, visited, found);
     keep_scan(folder, found, begun);
   }
-  check(!found.images.empty(), ExitCode::data, "no image in ", folder.string(),
-        " or below it; expected .jpg, .jpeg, .png or .webp files, for example ", folder.string(),
-        "/CLASS/NAME.jpg");
+  if (found.images.empty()) {
+    for (const LeftOut& entry : found.left_out)
+      if (const std::string container = container_named(entry.example); !container.empty())
+        fail(ExitCode::data, "no image in ", folder.string(), " or below it; ", entry.example,
+             entry.count > 1 ? str(" (one of ", entry.count, ")") : "", " ", container);
+    const std::string others = describe(found.left_out, Weight::by_rule);
+    fail(ExitCode::data, "no image in ", folder.string(),
+         " or below it; expected .jpg, .jpeg, .png or .webp files, for example ", folder.string(),
+         "/CLASS/NAME.jpg", others.empty() ? "" : "; found ", others);
+  }
   std::vector<std::string> words;
   words.reserve(found.images.size());
   for (const std::string& path : found.images) {
     const std::size_t slash = path.find('/');
     words.push_back(slash == std::string::npos ? "" : path.substr(0, slash));
   }
-  return std::make_unique<FileSource>(folder, std::move(found.images), number_by_name(words));
-}
-
-bool holds_image(const fs::path& folder) {
-  // Unsorted, and no further than the first one: there may be a million.
-  std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (name.front() != '.' && has_image_extension(name)) return true;
-  }
-  return false;
-}
-
-bool has_split_folders(const fs::path& folder) {
-  const std::set<std::string> splits = {"train", "val", "valid", "validation", "test"};
-  for (const auto& [name, is_a_folder] : list_folder(folder))
-    if (is_a_folder && !splits.contains(name) && holds_image(folder / name)) return false;
-  return true;
+  return std::make_unique<FileSource>(folder, std::move(found.images), number_by_name(words),
+                                      std::move(found.left_out));
 }
 
 }  // namespace sgmae

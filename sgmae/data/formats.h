@@ -9,23 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "sgmae/data/list_file.h"
 #include "sgmae/data/source.h"
 
 namespace sgmae {
 
 // folder.cpp: images in class folders, or flat.
 std::unique_ptr<Source> open_folder(const std::filesystem::path& folder);
-// Whether an image lies in the folder itself.
-bool holds_image(const std::filesystem::path& folder);
-// Whether a sub-folder called train or val is a part of the data set and not a class of that name:
-// then no other sub-folder holds images.
-bool has_split_folders(const std::filesystem::path& folder);
 
 // list.cpp: a text file with one image a line.
-std::unique_ptr<Source> open_list(const std::filesystem::path& list, const std::string& data_root);
-
-// Whether its first image lies where open_list() looks without a `data_root`.
-bool list_finds_images(const std::filesystem::path& list);
+ListFile read_list(const std::filesystem::path& list, const DataFormat& format);
+std::unique_ptr<Source> open_list(const std::filesystem::path& list, const std::string& data_root,
+                                  const DataFormat& format);
+// Whether images of it lie where open_list() looks without a `data_root`.
+bool list_finds_images(const std::filesystem::path& list, const DataFormat& format);
 
 // idx.cpp: the files of MNIST and its kin.
 bool is_idx(const std::filesystem::path& path);
@@ -34,12 +31,18 @@ std::optional<std::filesystem::path> find_idx(const std::filesystem::path& folde
                                               const std::string& split);
 
 // tar_source.cpp: WebDataset shards, ILSVRC's tar of tars, any tar of images.
+struct Shards {
+  std::vector<std::filesystem::path> paths;
+  bool named = false;               // their names, or their folder's, say what they are for
+  std::vector<std::string> beside;  // names of other archives there
+};
 // `path` is one file, a folder, or a pattern such as name-{0000..0012}.tar.
-std::vector<std::filesystem::path> find_shards(const std::string& path, const std::string& split);
+Shards find_shards(const std::string& path, const std::string& split);
 std::unique_ptr<Source> open_tars(const std::vector<std::filesystem::path>& shards,
-                                  const std::string& split);
+                                  const std::string& split, const DataFormat& format);
 
 // cifar.cpp: CIFAR-10 and CIFAR-100, binary or Python files, unpacked or in their .tar.gz.
+bool is_cifar_archive(const std::filesystem::path& path);  // of these .tar.gz, and no other
 std::optional<std::filesystem::path> find_cifar(const std::filesystem::path& folder);
 std::unique_ptr<Source> open_cifar(const std::filesystem::path& folder_or_tar,
                                    const std::string& split);

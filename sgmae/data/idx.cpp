@@ -79,7 +79,7 @@ Idx read_idx(const ReadNext& read, std::size_t dimensions, const std::string& na
     check(read(std::span(idx.values).subspan(static_cast<std::size_t>(done))) ==
               static_cast<std::size_t>(part),
           ExitCode::data, name, " is truncated or damaged: its header promises ", count,
-          " bytes; fetch it again");
+          " bytes; an incomplete download?");
     done += part;
   }
   return idx;

@@ -12,6 +12,9 @@
 #include "sgmae/base/json.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/labels.h"
+#include "sgmae/data/left_out.h"
+#include "sgmae/data/split.h"
 
 namespace sgmae {
 namespace {
@@ -57,15 +60,17 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
   if (is_folder(path) || split != "train") {
     const fs::path folder = is_folder(path) ? path : path.parent_path();
     const auto found = find_inaturalist(folder, split);
-    check(found.has_value(), ExitCode::data, "in ", folder.string(), " lies no JSON file for '",
-          split, "'; expected a name like ", split, "2019.json");
+    check(found.has_value(), ExitCode::data, "there is no JSON file for '", split, "' in ",
+          folder.string(), "; expected a name like ", split, "2019.json");
     file = *found;
   }
   const json document = parse(file);
   const auto id_in = [&](const json& object, const char* key) {
-    const auto value = json_value<std::int64_t>(object, key);
+    // 7, and 7.0 or "7" as other exporters write it.
+    const auto text = label_of_json(json_member(object, key));
+    const auto value = text ? label_number(*text) : std::nullopt;
     check(value.has_value(), ExitCode::data, file.string(),
-          " is no list of images in iNaturalist's manner: an entry has no whole number '", key,
+          " is not a list of images as iNaturalist publishes them: an entry has no number '", key,
           "'");
     return *value;
   };
@@ -83,25 +88,34 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
     if (document.contains("annotations"))
       for (const json& annotation : document.at("annotations")) {
         const auto category = id_in(annotation, "category_id");
-        check(label_of.contains(category), ExitCode::data, file.string(), " uses a category ",
-              category, " that it does not list");
+        if (category == -1) continue;  // no label
+        check(label_of.contains(category), ExitCode::data, file.string(),
+              " has annotations of category ", category, ", which its list of categories lacks");
         const auto [known, is_new] = category_of.emplace(id_in(annotation, "image_id"), category);
         check(is_new || known->second == category, ExitCode::data, file.string(),
               " gives an image several categories; it is a data set for detection, not for "
               "classification");
       }
     std::vector<std::string> paths;
+    std::size_t annotated = 0;
     for (const json& image : document.at("images")) {
       const auto category = category_of.find(id_in(image, "id"));
+      annotated += category != category_of.end();
       paths.push_back(image.at("file_name").get<std::string>());
       labels.labels.push_back(category == category_of.end() ? -1 : label_of.at(category->second));
     }
     check(!paths.empty(), ExitCode::data, file.string(), " lists no image");
+    std::vector<LeftOut> left_out;
+    if (annotated < category_of.size())
+      add_left_out(left_out, "annotations of images that are not listed", LeftOut::Weight::told,
+                   file.filename().string(),
+                   static_cast<std::int64_t>(category_of.size() - annotated));
     const fs::path root = data_root.empty() ? file.parent_path() : fs::path(data_root);
-    return std::make_unique<FileSource>(root, std::move(paths), std::move(labels));
+    return std::make_unique<FileSource>(root, std::move(paths), std::move(labels),
+                                        std::move(left_out));
   } catch (const json::exception& error) {
     fail(ExitCode::data, file.string(),
-         " is no list of images in iNaturalist's manner: ", error.what());
+         " is not a list of images as iNaturalist publishes them: ", error.what());
   }
 }
 

@@ -1,22 +1,28 @@
 #include "sgmae/data/inspect.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <exception>
 #include <mutex>
 #include <utility>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/threads.h"
 #include "sgmae/data/bytes.h"
+#include "sgmae/data/parallel.h"
 
 namespace sgmae {
 namespace {
 
 const char* format_name(const OpenedImage& opened) {
   if (opened.raw.data) return "raw";
-  return name_of(opened.info.format);
+  switch (opened.info.format) {
+    case ImageFormat::jpeg:
+      return "jpeg";
+    case ImageFormat::png:
+      return "png";
+    case ImageFormat::webp:
+      return "webp";
+  }
+  return "";
 }
 
 // What one thread found. Sums of whole numbers, so that the result does not depend on who found
@@ -98,37 +104,21 @@ DataStats::Range range_of(std::vector<int>& values) {
 DataStats inspect_data(const Source& source, int threads,
                        const std::function<void(std::int64_t, std::int64_t)>& progress) {
   const std::int64_t total = source.size();
-  std::atomic<std::int64_t> next{0};
   std::int64_t done = 0;
   Found found;
-  std::exception_ptr error;
-  std::mutex mutex;  // guards `done`, `found`, `error` and the calls of `progress`
-  const auto work = [&] {
-    constexpr std::int64_t share = 16;
-    OpenedImage opened;
-    Image buffer;
-    Found own;
-    try {
-      for (std::int64_t begin = next.fetch_add(share); begin < total;
-           begin = next.fetch_add(share)) {
-        const std::int64_t end = std::min(begin + share, total);
-        for (std::int64_t i = begin; i < end; ++i) look_at(source, i, opened, buffer, own);
-        const std::lock_guard lock(mutex);
-        done += end - begin;
-        if (progress) progress(done, total);
-      }
-    } catch (...) {
+  std::mutex mutex;  // guards `done`, `found` and the calls of `progress`
+  constexpr std::int64_t share = 16;
+  in_parallel(total, share, threads, [&] {
+    return [&, opened = OpenedImage(), buffer = Image()](std::int64_t begin,
+                                                         std::int64_t end) mutable {
+      Found own;
+      for (std::int64_t i = begin; i < end; ++i) look_at(source, i, opened, buffer, own);
       const std::lock_guard lock(mutex);
-      error = std::current_exception();
-      next = total;
-    }
-    const std::lock_guard lock(mutex);
-    found.add(own);
-  };
-  Threads helpers(threads - 1, work);
-  work();
-  helpers.join();
-  if (error) std::rethrow_exception(error);
+      found.add(own);
+      done += end - begin;
+      if (progress) progress(done, total);
+    };
+  });
 
   DataStats stats;
   stats.images = total;
@@ -195,10 +185,17 @@ nlohmann::ordered_json to_json(const DataStats& stats, const Source& source) {
   for (const auto& [number, count] : stats.channels) channels[std::to_string(number)] = count;
   for (std::size_t i = 0; i < stats.class_names.size(); ++i)
     classes[stats.class_names[i]] = stats.per_class[i];
+  ordered_json left_out = ordered_json::array();
+  for (const LeftOut& entry : source.left_out())
+    left_out.push_back({{"reason", entry.reason},
+                        {"count", entry.count},
+                        {"example", entry.example},
+                        {"lost", entry.weight == LeftOut::Weight::lost}});
   return {{"images", stats.images},
           {"bytes", stats.bytes},
           {"unreadable_count", stats.unreadable.size()},
           {"unreadable", std::move(unreadable)},
+          {"left_out", std::move(left_out)},
           {"width", range(stats.width)},
           {"height", range(stats.height)},
           {"formats", stats.formats},

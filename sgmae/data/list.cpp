@@ -1,93 +1,105 @@
-// List files: `path` or `path label` a line.
+// Images named in a list file.
 #include <algorithm>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/list_file.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct ListEntry {
-  std::string path, label;
+// Any one of a list's files may be missing, and its first is as likely as another: some, spread
+// over the list, say where its paths begin.
+std::vector<std::string> some_paths(const std::vector<ListLine>& lines) {
+  constexpr std::size_t most = 64;
+  const std::size_t step = (lines.size() + most - 1) / most;
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < lines.size(); i += step) paths.push_back(lines[i].path);
+  return paths;
+}
+
+std::string with_slashes(std::string path) {
+  std::replace(path.begin(), path.end(), '\\', '/');
+  return path;
+}
+
+// Where a list's paths begin: its folder, images/ in it, or the folder beside it of the list's own
+// name (train/ for train.txt); empty if in none.
+struct Root {
+  fs::path folder;
+  bool backslashes = false;  // its paths were written on Windows
 };
 
-std::vector<ListEntry> read_list(const fs::path& list) {
-  constexpr const char* blanks = " \t\r";
-  const std::string text = read_text(list, ExitCode::data);
-  check(text.find('\0') == std::string::npos, ExitCode::data, list.string(),
-        " is neither a list of images nor an IDX file; give a folder, a text file with one image "
-        "path a line, or an IDX file");
-  std::vector<ListEntry> entries;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string_view line(text.data() + begin, end - begin);
-    begin = end + 1;
-    const std::size_t last = line.find_last_not_of(blanks);
-    if (last == std::string_view::npos) continue;
-    line = line.substr(line.find_first_not_of(blanks), std::string_view::npos);
-    line = line.substr(0, line.find_last_not_of(blanks) + 1);
-    ListEntry entry{std::string(line), ""};
-    // A path may hold blanks, so only what follows an image's extension is a label.
-    const std::size_t blank = line.find_last_of(blanks);
-    if (!has_image_extension(line) && blank != std::string_view::npos) {
-      entry.label = line.substr(blank + 1);
-      line = line.substr(0, blank);
-      entry.path = line.substr(0, line.find_last_not_of(blanks) + 1);
-    }
-    entries.push_back(std::move(entry));
-  }
-  return entries;
-}
-
-// Where the list's first image is found: the list's folder or images/ in it; empty if in neither.
-fs::path root_of(const fs::path& list, const std::string& first) {
+Root root_of(const fs::path& list, const std::vector<std::string>& paths,
+             const std::string& data_root) {
   const fs::path folder = list.parent_path();
-  for (const fs::path& root : {folder, folder / "images"})
-    if (is_file(root / first)) return root.empty() ? fs::path(".") : root;
+  std::vector<fs::path> roots{folder, folder / "images", folder / list.stem()};
+  if (!data_root.empty()) roots = {data_root};
+  for (const bool backslashes : {false, true})
+    for (const fs::path& root : roots)
+      for (const std::string& path : paths)
+        if (is_file(root / (backslashes ? with_slashes(path) : path)))
+          return {root.empty() ? fs::path(".") : root, backslashes};
   return {};
-}
-
-fs::path root_of_list(const fs::path& list, const std::string& first,
-                      const std::string& data_root) {
-  if (!data_root.empty()) return data_root;
-  if (fs::path root = root_of(list, first); !root.empty()) return root;
-  const fs::path folder = list.parent_path();
-  fail(ExitCode::data, "the first image of ", list.string(), ", ", first, ", is not in ",
-       folder.empty() ? "." : folder.string(),
-       " or its images/; say with --data_root where its "
-       "paths begin");
 }
 
 }  // namespace
 
-bool list_finds_images(const fs::path& list) {
-  const std::vector<ListEntry> entries = read_list(list);
-  return !entries.empty() && !root_of(list, entries.front().path).empty();
+ListFile read_list(const fs::path& list, const DataFormat& format) {
+  const std::string where = list.string();
+  return parse_list(as_utf8(read_text(list, ExitCode::data), where), where, format.image_key,
+                    format.label_key);
 }
 
-std::unique_ptr<Source> open_list(const fs::path& list, const std::string& data_root) {
-  std::vector<ListEntry> entries = read_list(list);
-  check(!entries.empty(), ExitCode::data, list.string(),
-        " lists no image; expected one path a line");
-  fs::path root = root_of_list(list, entries.front().path, data_root);
-  const bool any_label = std::any_of(entries.begin(), entries.end(),
-                                     [](const ListEntry& entry) { return !entry.label.empty(); });
-  std::vector<std::string> paths, words;
-  for (ListEntry& entry : entries) {
-    words.push_back(any_label ? std::move(entry.label)
-                              : fs::path(entry.path).parent_path().filename().string());
-    paths.push_back(std::move(entry.path));
+bool list_finds_images(const fs::path& list, const DataFormat& format) {
+  try {
+    return !root_of(list, some_paths(read_list(list, format).lines), "").folder.empty();
+  } catch (const Error&) {  // whoever opens it will say what is wrong
+    return false;
   }
-  Labels labels = any_label ? number_by_word(words, list.string()) : number_by_name(words);
-  return std::make_unique<FileSource>(std::move(root), std::move(paths), std::move(labels));
+}
+
+std::unique_ptr<Source> open_list(const fs::path& list, const std::string& data_root,
+                                  const DataFormat& format) {
+  ListFile read = read_list(list, format);
+  check(!read.lines.empty(), ExitCode::data, list.string(),
+        " lists no image; expected one path a line");
+  if (!read.remark.empty()) warn(list.string(), ": ", read.remark);
+  const std::vector<std::string> tried = some_paths(read.lines);
+  Root root = root_of(list, tried, data_root);
+  if (root.folder.empty()) {
+    const fs::path folder = list.parent_path().empty() ? "." : list.parent_path();
+    check(!data_root.empty(), ExitCode::data, "the images of ", list.string(), ", e.g. ",
+          tried.front(), ", are not in ", folder.string(), ", its images/ or its ",
+          list.stem().string(),
+          extension_of(tried.front()).empty() ? "/; the paths lack a file extension such as .jpg"
+                                              : "/; say with --data_root where its paths begin");
+    root.folder = data_root;
+  }
+  std::vector<std::string> paths, words;
+  for (ListLine& line : read.lines) {
+    if (root.backslashes) line.path = with_slashes(std::move(line.path));
+    words.push_back(read.labelled ? std::move(line.label)
+                                  : fs::path(line.path).parent_path().filename().string());
+    paths.push_back(std::move(line.path));
+  }
+  std::vector<LeftOut> left_out;
+  const auto place = [&](std::size_t i) {
+    return str(list.string(), ", line ", read.lines[i].number);
+  };
+  Labels labels =
+      read.labelled ? number_by_word(words, list.string(), place, left_out) : number_by_name(words);
+  return std::make_unique<FileSource>(std::move(root.folder), std::move(paths), std::move(labels),
+                                      std::move(left_out));
 }
 
 }  // namespace sgmae

@@ -28,8 +28,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int most_workers = 1024;
-
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -174,8 +172,8 @@ struct Loader::Impl {
           static_cast<std::uint8_t>(std::lround(255 * std::clamp(mean, 0.f, 1.f))));
     check(options.batch_size > 0 && options.height > 0 && options.width > 0, ExitCode::usage,
           "batch size and image size must be positive");
-    check(options.num_workers >= 0 && options.num_workers <= most_workers, ExitCode::usage,
-          "num_workers must be between 0 and ", most_workers, ", but is ", options.num_workers);
+    check(options.num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
+          options.num_workers);
     SGMAE_ASSERT(options.prefetch > 0);
     for (const std::int64_t index : options.subset)
       SGMAE_ASSERT(index >= 0 && index < source.size());

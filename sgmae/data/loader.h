@@ -40,7 +40,7 @@ enum class Unreadable {
 
 struct LoaderOptions {
   std::int64_t batch_size = 64;
-  int num_workers = 2;  // threads, at most 1024; 0: the calling thread works inside next()
+  int num_workers = 2;  // threads; 0: the calling thread works inside next()
   std::uint64_t seed = 0;
   int height = 224, width = 224;
   int channels = 3;             // 1 or 3

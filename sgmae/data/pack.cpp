@@ -12,6 +12,7 @@
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/pack_layout.h"
+#include "sgmae/data/split.h"
 
 namespace sgmae {
 namespace {
@@ -34,8 +35,8 @@ class PackSource : public Source {
       names_ = std::move(read.names);
       class_names_ = std::move(read.class_names);
     } catch (const Error& error) {
-      fail(error.code(), path.string(), " is no intact packed data set: ", error.what(),
-           "; make it anew with sgmae data pack");
+      fail(error.code(), path.string(), " is not an intact packed data set: ", error.what(),
+           "; create it again with sgmae data pack");
     }
     labels_.reserve(records_.size());
     for (const PackIndex::Record& record : records_) labels_.push_back(record.label);
@@ -52,9 +53,15 @@ class PackSource : public Source {
     opened.bytes.resize(record.size);
     file_.read(record.offset, opened.bytes);
     check(crc32_z(0, opened.bytes.data(), record.size) == record.crc, ExitCode::data,
-          "its checksum does not fit, the pack is damaged here");
+          "its checksum does not match; the pack is damaged here");
     opened.info = read_image_info(opened.bytes);
     opened.size = opened.info.size;
+  }
+
+ protected:
+  std::int64_t content_mark(std::int64_t index) const override {
+    const PackIndex::Record& record = records_[static_cast<std::size_t>(index)];
+    return static_cast<std::int64_t>(std::uint64_t{record.size} << 32 | record.crc);
   }
 
  private:
@@ -89,7 +96,7 @@ PackHeader read_pack_header(std::span<const std::uint8_t> bytes, std::uint64_t f
   header.index_size = reader.number<std::uint64_t>();
   header.index_crc = reader.number<std::uint32_t>();
   check(ByteReader(bytes.subspan(pack_header_size - 4)).number<std::uint32_t>() == stored_crc,
-        ExitCode::data, "the checksum of its header does not fit");
+        ExitCode::data, "the checksum of its header does not match");
   check(header.native_channels == 1 || header.native_channels == 3, ExitCode::data,
         "its header claims ", header.native_channels, " channels");
   check(header.index_offset <= file_size && header.index_size <= file_size - header.index_offset,
@@ -100,7 +107,7 @@ PackHeader read_pack_header(std::span<const std::uint8_t> bytes, std::uint64_t f
 PackIndex read_pack_index(std::span<const std::uint8_t> bytes, const PackHeader& header) {
   check(header.index_offset >= pack_header_size, ExitCode::data, "it was never finished");
   check(crc32_z(0, bytes.data(), bytes.size()) == header.index_crc, ExitCode::data,
-        "the checksum of its index does not fit");
+        "the checksum of its index does not match");
   constexpr std::size_t record_size = 20, smallest_text = 4;
   PackIndex index;
   ByteReader reader(bytes);
@@ -127,15 +134,13 @@ PackIndex read_pack_index(std::span<const std::uint8_t> bytes, const PackHeader&
 }
 
 std::optional<fs::path> find_pack(const fs::path& folder, const std::string& split) {
-  for (const std::string& name : names_of_split(split))
-    if (is_file(folder / (name + ".sgpack"))) return folder / (name + ".sgpack");
-  return std::nullopt;
+  return file_of_split(folder, split, ".sgpack");
 }
 
 std::unique_ptr<Source> open_pack(const fs::path& path, const std::string& split) {
   if (is_folder(path)) {
     const auto found = find_pack(path, split);
-    check(found.has_value(), ExitCode::data, "in ", path.string(), " lies no ", split, ".sgpack");
+    check(found.has_value(), ExitCode::data, "there is no ", split, ".sgpack in ", path.string());
     return std::make_unique<PackSource>(*found);
   }
   if (split == "train") return std::make_unique<PackSource>(path);
@@ -144,7 +149,7 @@ std::unique_ptr<Source> open_pack(const fs::path& path, const std::string& split
     const fs::path beside = path.parent_path() / replaced(file, "train", name);
     if (beside != path && is_file(beside)) return std::make_unique<PackSource>(beside);
   }
-  fail(ExitCode::data, "beside ", path.string(), " lies no pack for '", split, "'; expected ",
+  fail(ExitCode::data, "there is no pack for '", split, "' beside ", path.string(), "; expected ",
        replaced(file, "train", split) == file ? split + ".sgpack" : replaced(file, "train", split));
 }
 

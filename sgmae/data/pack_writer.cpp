@@ -6,13 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <limits>
-#include <mutex>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -21,10 +18,11 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "sgmae/base/threads.h"
 #include "sgmae/data/bytes.h"
+#include "sgmae/data/files.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/pack_layout.h"
+#include "sgmae/data/parallel.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/image/resize.h"
 
@@ -64,7 +62,7 @@ class PartFile {
           ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (count < 0 && errno == EINTR) continue;
       check(count >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
-            "; make room and run the same command again, it goes on from here");
+            "; make room and run the same command again: it continues from here");
       bytes = bytes.subspan(static_cast<std::size_t>(count));
       offset += static_cast<std::uint64_t>(count);
     }
@@ -99,21 +97,6 @@ std::vector<std::uint8_t> header_bytes(const PackHeader& header) {
   writer.number(
       static_cast<std::uint32_t>(crc32_z(0, writer.bytes().data(), writer.bytes().size())));
   return writer.bytes();
-}
-
-// How far the folders of all names agree, so that a pack does not tell where its images once lay.
-std::size_t common_folder(const Source& source) {
-  const std::string first = source.name(0);
-  std::size_t length = first.rfind('/') + 1;  // npos + 1 is 0
-  for (std::int64_t i = 1; i < source.size() && length > 0; ++i) {
-    const std::string name = source.name(i);
-    const auto [end, unused] =
-        std::mismatch(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(length),
-                      name.begin(), name.end());
-    const auto same = static_cast<std::size_t>(end - first.begin());
-    if (same < length) length = same == 0 ? 0 : first.rfind('/', same - 1) + 1;
-  }
-  return length;
 }
 
 std::uint64_t fingerprint_of(const Source& source, const PackOptions& options) {
@@ -173,28 +156,6 @@ Encoded encode(const Source& source, std::int64_t index, const PackOptions& opti
   return encoded;
 }
 
-// Runs work(i) for i in 0 … count-1 on some threads; the first error is thrown at the end.
-template <class Work>
-void in_parallel(std::int64_t count, int threads, const Work& work) {
-  std::atomic<std::int64_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr error;
-  const auto run = [&] {
-    Encoder encoder;
-    try {
-      for (std::int64_t i = next++; i < count; i = next++) work(i, encoder);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      error = std::current_exception();
-      next = count;
-    }
-  };
-  Threads helpers(threads - 1, run);
-  run();
-  helpers.join();
-  if (error) std::rethrow_exception(error);
-}
-
 // The frames that a killed run left whole, one for each image from the first on; those of size 0
 // stand for unreadable ones. `end` becomes where the next one goes.
 std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fingerprint,
@@ -208,7 +169,7 @@ std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fin
   constexpr std::uint64_t anywhere = std::numeric_limits<std::uint64_t>::max();  // of the index
   try {
     if (read_pack_header(bytes, anywhere).fingerprint != fingerprint) {
-      warn(part.string(), " is of another data set or other options; packing begins anew");
+      warn(part.string(), " belongs to another data set or other options; packing starts over");
       return frames;
     }
   } catch (const Error&) {
@@ -238,9 +199,9 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
                       const Progress& progress) {
   constexpr int jpeg_side = 65'500;  // libjpeg writes no larger ones
   check(options.max_side >= 0 && options.max_side <= jpeg_side, ExitCode::usage,
-        "max_side must lie in 0 .. ", jpeg_side, ", not be ", options.max_side);
+        "max_side must be from 0 to ", jpeg_side, ", not ", options.max_side);
   check(options.quality >= 1 && options.quality <= 100, ExitCode::usage,
-        "quality must lie in 1 .. 100, not be ", options.quality);
+        "quality must be from 1 to 100, not ", options.quality);
   std::error_code ignored;
   check(!fs::exists(path, ignored), ExitCode::usage, path.string(),
         " exists already; remove it or choose another name");
@@ -269,11 +230,11 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
   for (std::int64_t first = report.resumed; first < total; first += chunk) {
     if (progress) progress(first, total);
     std::vector<Encoded> encoded(static_cast<std::size_t>(std::min(chunk, total - first)));
-    in_parallel(static_cast<std::int64_t>(encoded.size()), std::max(1, options.num_workers),
-                [&](std::int64_t i, Encoder& encoder) {
-                  encoded[static_cast<std::size_t>(i)] =
-                      encode(source, first + i, options, encoder);
-                });
+    in_parallel(static_cast<std::int64_t>(encoded.size()), 1, options.num_workers, [&] {
+      return [&, encoder = Encoder()](std::int64_t i, std::int64_t) mutable {
+        encoded[static_cast<std::size_t>(i)] = encode(source, first + i, options, encoder);
+      };
+    });
     for (std::size_t i = 0; i < encoded.size(); ++i) {
       const std::vector<std::uint8_t>& bytes = encoded[i].bytes;
       SGMAE_ASSERT(bytes.size() <= std::numeric_limits<std::uint32_t>::max());
@@ -309,7 +270,7 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
     index.number(frame.size);
     index.number(frame.crc);
     index.number(static_cast<std::int32_t>(source.label(i)));
-    names.text(source.name(i).substr(folder));
+    names.text(source.name(i).substr(folder));  // a pack does not tell where its images once lay
   }
   index.count(source.class_names().size());
   for (const std::string& name : source.class_names()) index.text(name);

@@ -7,9 +7,14 @@
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
+#include "sgmae/data/bytes.h"
+#include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/pack.h"
+#include "sgmae/data/parallel.h"
+#include "sgmae/data/split.h"
 #include "sgmae/image/codecs.h"
 
 namespace sgmae {
@@ -17,18 +22,35 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_pattern(std::string_view path) {
-  return path.find('{') != std::string_view::npos && path.ends_with(".tar");
+bool is_pattern(const std::string& path) {
+  std::error_code ignored;
+  return path.find('{') != std::string::npos && !fs::exists(path, ignored);
+}
+
+// The list file of a split in a folder. Exports in CSV are often of other things than images, and
+// so count where their images are found.
+std::optional<fs::path> find_list(const fs::path& folder, const std::string& split,
+                                  const DataFormat& format) {
+  if (auto list = file_of_split(folder, split, ".txt")) return list;
+  for (const char* ending : {".csv", ".tsv"})
+    if (auto list = file_of_split(folder, split, ending); list && list_finds_images(*list, format))
+      return list;
+  return std::nullopt;
 }
 
 // What the name and the first look at `path` say; folder and list where nothing speaks for another.
-DataFormat recognise(const std::string& path, const std::string& split) {
+DataFormat::Kind recognise(const std::string& path, const std::string& split,
+                           const DataFormat& format) {
   if (!is_folder(path)) {
-    if (is_pattern(path) || path.ends_with(".tar")) return DataFormat::tar;
-    if (path.ends_with(".sgpack")) return DataFormat::pack;
-    if (path.ends_with(".tar.gz") || path.ends_with(".tgz")) return DataFormat::cifar;
-    if (path.ends_with(".json")) return DataFormat::inaturalist;
-    return is_idx(path) ? DataFormat::idx : DataFormat::list;
+    const std::string name = lower_case(path);
+    if (is_pattern(path) || name.ends_with(".tar")) return DataFormat::tar;
+    if (name.ends_with(".sgpack")) return DataFormat::pack;
+    if (is_cifar_archive(path)) return DataFormat::cifar;
+    if (name.ends_with(".json")) return DataFormat::inaturalist;
+    if (is_idx(path)) return DataFormat::idx;
+    const std::string container = container_at(path);
+    check(container.empty(), ExitCode::data, path, " ", container);
+    return DataFormat::list;
   }
   if (find_cub(path)) return DataFormat::cub;
   if (find_cifar(path)) return DataFormat::cifar;
@@ -36,50 +58,83 @@ DataFormat recognise(const std::string& path, const std::string& split) {
   // Images in the folder itself speak for themselves; the further looks would list them all.
   const bool images = holds_image(path);
   if (!images && find_inaturalist(path, split)) return DataFormat::inaturalist;
-  // Archives count where they stand alone: beside images they may be the originals, and a list
-  // beside them may be theirs.
-  const bool archives = !images && has_split_folders(path) && !find_shards(path, split).empty();
-  for (const std::string& name : names_of_split(split))
-    if (const fs::path list = fs::path(path) / (name + ".txt"); is_file(list))
-      return archives && !list_finds_images(list) ? DataFormat::tar : DataFormat::list;
+  if (images) return find_list(path, split, format) ? DataFormat::list : DataFormat::folder;
+  const Parts parts(path);
+  const auto part = parts.part(split);
+  const bool part_of_images = part && holds_image_below(*part);
+  // Archives count where they stand alone, or by their names: beside images they may be the
+  // originals, and a list beside them may be theirs.
+  const Shards shards = part_of_images ? Shards{} : find_shards(path, split);
+  const bool archives = !shards.paths.empty() && (shards.named || !parts.others_hold_images());
+  if (const auto list = find_list(path, split, format))
+    if ((!archives && !part_of_images) || list_finds_images(*list, format)) return DataFormat::list;
   if (archives) return DataFormat::tar;
-  return !images && find_idx(path, split) ? DataFormat::idx : DataFormat::folder;
+  return !part_of_images && find_idx(path, split) ? DataFormat::idx : DataFormat::folder;
 }
 
 std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& split,
-                                     const std::string& data_root) {
+                                     const std::string& data_root, const DataFormat& format) {
   if (!is_folder(path) && split == "train") {
     check(!has_image_extension(path.string()), ExitCode::data, path.string(),
           " is a single image; give the folder that holds the images");
-    return open_list(path, data_root);
+    return open_list(path, data_root, format);
   }
   const fs::path folder = is_folder(path) ? path : path.parent_path();
-  for (const std::string& name : names_of_split(split)) {
-    const fs::path list = folder / (name + ".txt");
-    if (is_file(list) && list != path) return open_list(list, data_root);
-  }
-  fail(ExitCode::data, is_folder(path) ? "in " : "beside ", path.string(), " lies no data for '",
-       split, "'; expected ", split, ".txt");
+  std::optional<fs::path> list;
+  // Beside a list, one of the same kind.
+  if (!is_folder(path)) list = file_of_split(folder, split, path.extension().string());
+  if (!list) list = find_list(folder, split, format);
+  check(list && *list != path, ExitCode::data, "there is no list for '", split, "' ",
+        is_folder(path) ? "in " : "beside ", path.string(), "; expected ", split, ".txt");
+  info("data: reading the images of ", list->string());
+  return open_list(*list, data_root, format);
 }
 
 std::unique_ptr<Source> open_idx_of(const fs::path& path, const std::string& split) {
   if (!is_folder(path) && split == "train") return open_idx(path);
   const auto images = find_idx(is_folder(path) ? path : path.parent_path(), split);
-  check(images.has_value(), ExitCode::data, is_folder(path) ? "in " : "beside ", path.string(),
-        " lies no data for '", split, "'; expected ", split == "train" ? "train" : "t10k",
-        "-images-idx3-ubyte(.gz)");
+  check(images.has_value(), ExitCode::data, "there is no IDX file for '", split, "' ",
+        is_folder(path) ? "in " : "beside ", path.string(), "; expected ",
+        split == "train" ? "train" : "t10k", "-images-idx3-ubyte(.gz)");
   return open_idx(*images);
 }
 
 std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& split) {
   check(is_folder(path), ExitCode::data, path.string(), " is not a folder");
-  if (has_split_folders(path))
-    for (const std::string& name : names_of_split(split))
-      if (is_folder(path / name)) return open_folder(path / name);
+  const Parts parts(path);
+  if (const auto part = parts.part(split)) {
+    const std::string beside = parts.beside(*part);
+    info("data: reading ", part->filename().string(), "/ of ", path.string(), " for '", split, "'",
+         beside.empty() ? "" : "; not " + beside);
+    return open_folder(*part);
+  }
+  if (split == "train" && parts.exist())
+    fail(ExitCode::data, path.string(), " has no part for training (train/), only ",
+         parts.beside(""), "; to use all of it, give that folder as the path");
   check(split == "train", ExitCode::data, path.string(), " has no part for '", split,
         "'; expected a folder ", path.string(), "/", split, ", a list ", split,
         ".txt or t10k-images-idx3-ubyte(.gz) in it");
+  if (!parts.class_called_so().empty())
+    info("data: ", parts.class_called_so(), "/ in ", path.string(),
+         " counts as a class, since other folders beside it hold images");
   return open_folder(path);
+}
+
+std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string& split,
+                                     const DataFormat& format) {
+  const Shards shards = find_shards(path, split);
+  if (shards.paths.empty() && is_folder(path))
+    for (const auto& [name, is_a_folder] : list_folder(path))
+      if (const std::string container = container_named(name); !is_a_folder && !container.empty())
+        fail(ExitCode::data, "there is no .tar file for '", split, "' in ", path, "; ", name, " ",
+             container);
+  check(!shards.paths.empty(), ExitCode::data, "there is no .tar file for '", split, "' at ", path,
+        "; its name must contain the word ", split);
+  if (!shards.beside.empty())
+    info("data: reading ", shards.paths.size(), " of ", shards.paths.size() + shards.beside.size(),
+         " .tar files in ", shards.paths.front().parent_path().string(), " for '", split, "'; not ",
+         shards.beside.front(), shards.beside.size() > 1 ? " …" : "");
+  return open_tars(shards.paths, split, format);
 }
 
 // What `find` finds in the folder `path`, or else `path` itself.
@@ -87,7 +142,7 @@ template <class Find>
 fs::path found_in(const fs::path& path, const Find& find, const char* what) {
   if (!is_folder(path)) return path;
   const std::optional<fs::path> found = find(path);
-  check(found.has_value(), ExitCode::data, "in ", path.string(), " lies no ", what);
+  check(found.has_value(), ExitCode::data, "there is no ", what, " in ", path.string());
   return *found;
 }
 
@@ -124,9 +179,32 @@ void Source::use_classes(const std::vector<std::string>& training) {
   class_names_ = training;
 }
 
+std::uint64_t Source::digest() const {
+  std::call_once(digested_, [&] {
+    // A network disk answers slowly, and many questions at once.
+    constexpr std::int64_t share = 256, threads = 16;
+    std::vector<std::int64_t> marks(static_cast<std::size_t>(size()));
+    in_parallel(size(), share, threads, [&] {
+      return [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+          marks[static_cast<std::size_t>(i)] = content_mark(i);
+      };
+    });
+    const std::size_t folder = common_folder(*this);
+    Hash64 hash;
+    hash.add(size());
+    for (std::int64_t i = 0; i < size(); ++i) {
+      hash.add(std::string_view(name(i)).substr(folder));
+      hash.add(marks[static_cast<std::size_t>(i)]);
+    }
+    digest_ = hash.value();
+  });
+  return digest_;
+}
+
 void declare_data_format(Options& options, DataFormat& format) {
   options
-      .add("data_format", format,
+      .add("data_format", format.kind,
            {{"auto", DataFormat::automatic},
             {"imagefolder", DataFormat::folder},
             {"list", DataFormat::list},
@@ -137,33 +215,32 @@ void declare_data_format(Options& options, DataFormat& format) {
             {"cub", DataFormat::cub},
             {"inaturalist", DataFormat::inaturalist},
             {"pack", DataFormat::pack}},
-           "what lies at data_path; auto: told by its files")
+           "format of data_path; auto: recognised by its files")
       .may_change_on_resume();
+  options.add("image_key", format.image_key,
+              "which file of a sample in .tar shards is the image, e.g. jpg or left.png, or which "
+              "column of a list; empty: docs/data.md has the rule");
+  options.add("label_key", format.label_key,
+              "which file of a sample, or entry of its .json, is the label, or which column of a "
+              "list");
 }
 
-std::unique_ptr<Source> open_source(const std::string& data_path, const std::string& split,
-                                    const std::string& data_root, DataFormat format) {
-  names_of_split(split);  // an unknown split is an error of usage, whatever lies there
-  check(!data_path.empty(), ExitCode::usage, "no data set given; use --data_path FOLDER");
-  std::error_code ignored;
-  check(is_pattern(data_path) || fs::exists(data_path, ignored), ExitCode::data, "there is no ",
-        data_path, "; give an existing folder of images, list file, archive or packed data set");
-  if (format == DataFormat::automatic) format = recognise(data_path, split);
+namespace {
+
+std::unique_ptr<Source> open_as(DataFormat::Kind kind, const std::string& data_path,
+                                const std::string& split, const std::string& data_root,
+                                const DataFormat& format) {
   const fs::path path = data_path;
-  switch (format) {
+  switch (kind) {
     case DataFormat::automatic:
     case DataFormat::folder:
       return open_folder_of(path, split);
     case DataFormat::list:
-      return open_list_of(path, split, data_root);
+      return open_list_of(path, split, data_root, format);
     case DataFormat::idx:
       return open_idx_of(path, split);
-    case DataFormat::tar: {
-      const std::vector<fs::path> shards = find_shards(data_path, split);
-      check(!shards.empty(), ExitCode::data, "at ", data_path, " lies no .tar file for '", split,
-            "'; its name must say ", split);
-      return open_tars(shards, split);
-    }
+    case DataFormat::tar:
+      return open_tars_of(data_path, split, format);
     case DataFormat::cifar:
       return open_cifar(found_in(path, find_cifar, "CIFAR-10 or CIFAR-100"), split);
     case DataFormat::cub:
@@ -176,6 +253,25 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
   }
   SGMAE_ASSERT(false);
   return nullptr;
+}
+
+}  // namespace
+
+std::unique_ptr<Source> open_source(const std::string& data_path, const std::string& split,
+                                    const std::string& data_root, DataFormat format) {
+  names_of_split(split);  // an unknown split is an error of usage, whatever is there
+  check(!data_path.empty(), ExitCode::usage, "no data set given; use --data_path FOLDER");
+  check(data_path.find("://") == std::string::npos && !data_path.starts_with("pipe:"),
+        ExitCode::data, data_path, " is not on this machine; download it and give its path");
+  std::error_code ignored;
+  check(is_pattern(data_path) || fs::exists(data_path, ignored), ExitCode::data, "there is no ",
+        data_path, "; give an existing folder of images, list file, archive or packed data set");
+  const DataFormat::Kind kind =
+      format.kind == DataFormat::automatic ? recognise(data_path, split, format) : format.kind;
+  auto source = open_as(kind, data_path, split, data_root, format);
+  if (const std::string text = describe(source->left_out(), LeftOut::Weight::told); !text.empty())
+    warn("left out of ", data_path, ": ", text, "; sgmae data stats lists all");
+  return source;
 }
 
 }  // namespace sgmae

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,24 @@ struct OpenedImage {
 // Throws Error(data), without the image's name, when they cannot be read.
 ImageView decode(const OpenedImage& opened, const CropBox& region, int channels, Image& buffer);
 
+// What was found and is not among a source's images, by reason.
+struct LeftOut {
+  enum class Weight : std::uint8_t {
+    by_rule,  // no image at all, or left out as docs/data.md says
+    told,     // an image or a name that one may have wanted
+    lost      // an image or a label that was meant to count
+  };
+  std::string reason;
+  Weight weight = Weight::by_rule;
+  std::int64_t count = 0;
+  std::string example;  // the first one
+
+  bool operator==(const LeftOut&) const = default;
+};
+
+// "REASON: COUNT (e.g. EXAMPLE); …" of what weighs at least so much; "" where nothing does.
+std::string describe(const std::vector<LeftOut>& left_out, LeftOut::Weight least);
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -41,10 +60,18 @@ class Source {
   // Throws Error(data), without the image's name, when the image cannot be read.
   virtual void open(std::int64_t index, OpenedImage& opened) const = 0;
 
+  // Tells data sets apart: a hash of all images' names and sizes, in order. A name counts from the
+  // folder on that is common to all, so that a data set keeps its digest where it is moved or given
+  // by another path. Labels do not count. Files are not read: each is asked for its size, when the
+  // digest is first asked for; safe to use from several threads.
+  std::uint64_t digest() const;
+
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::int64_t>& labels() const { return labels_; }  // -1: unlabelled
   // Names of the classes that labels count, in their order; empty where nothing is labelled.
   const std::vector<std::string>& class_names() const { return class_names_; }
+
+  const std::vector<LeftOut>& left_out() const { return left_out_; }
 
   // Renumbers the labels of an evaluation set by the training set's class names. Throws Error(data)
   // for a class that is not among them.
@@ -52,13 +79,39 @@ class Source {
   void use_classes(const std::vector<std::string>& training);
 
  protected:
+  // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no
+  // file) and its checksum where that is stored; of raw pixels their hash.
+  virtual std::int64_t content_mark(std::int64_t index) const = 0;
+
   std::vector<std::int64_t> labels_;
   std::vector<std::string> class_names_;
+  std::vector<LeftOut> left_out_;
+
+ private:
+  mutable std::once_flag digested_;
+  mutable std::uint64_t digest_ = 0;
 };
 
-enum class DataFormat { automatic, folder, list, idx, tar, cifar, cub, inaturalist, pack };
+// What lies at a path, and which of its files or columns count where there are several.
+struct DataFormat {
+  enum Kind { automatic, folder, list, idx, tar, cifar, cub, inaturalist, pack };
+  Kind kind = automatic;
+  // In a sample of a .tar: the file that is the image (`jpg`, `left.png`), and the file or the
+  // entry of its .json that is the label; in a list with a header line: columns. Several names,
+  // separated by semicolons, stand for the first that is there. "": docs/data.md has the rule.
+  std::string image_key, label_key;
 
-// --data_format. Declared here once, because several commands have it.
+  DataFormat(Kind k = automatic) : kind(k) {}  // NOLINT: a kind is a format
+  // The same keys for a file whose kind shows by itself.
+  DataFormat keys() const {
+    DataFormat same = *this;
+    same.kind = automatic;
+    return same;
+  }
+  bool operator==(const DataFormat&) const = default;
+};
+
+// --data_format, --image_key and --label_key. Declared here once: several commands have them.
 void declare_data_format(Options& options, DataFormat& format);
 
 // Opens what lies at `data_path`; docs/data.md describes each kind. `automatic` tells them apart by
@@ -69,21 +122,22 @@ void declare_data_format(Options& options, DataFormat& format);
 // - CIFAR-10 and CIFAR-100, binary or Python files: their folder, the folder above or the .tar.gz.
 // - CUB-200-2011: its folder or the one above.
 // - iNaturalist: a JSON file that gives images one category each, or the folder of train2019.json.
-// - a folder with a list file `split`.txt, or the list file itself: one image a line, `path`, or
-//   `path label` with a number or a word as label. Without a label the class is the folder named in
-//   the path. Paths are relative to `data_root`; if that is empty, to the list's folder, or to
-//   `images/` in it.
+// - a folder with a list file `split`.txt, or the list file itself (list_file.h). Without labels
+// the
+//   class is the folder named in the path. Paths are relative to `data_root`; if that is empty, to
+//   the list's folder, `images/` in it, or the folder of the list's name (train/ for train.txt).
 // - IDX: a folder with train-images-idx3-ubyte (and t10k-…), or that file itself, plain or .gz,
 //   labels beside it.
-// - a folder of images (jpg, jpeg, png, webp in any case), nested or flat. Its sub-folder `split`
-//   is used where there is one. The class is the first folder below that, numbered in sorted order;
-//   images beside the class folders, or in a flat folder, have label -1.
+// - a folder of images (file_type.h), nested or flat. Its sub-folder `split` is used where there is
+//   one (split.h). The class is the first folder below that, numbered in sorted order; images
+//   beside the class folders, or in a flat folder, have label -1.
 // `split` is "train", "val" or "test"; "val" and "test" stand in for each other where only one
-// exists. A data set that has no separate evaluation part fails for "val" and "test".
+// exists. A data set that has no separate evaluation part fails for "val" and "test"; one that has
+// only that fails for "train".
+// Says in one line which of several parts is read, and in one what is left out that may be missed.
 // Throws Error(data) when nothing is there or it holds no image.
 std::unique_ptr<Source> open_source(const std::string& data_path,
                                     const std::string& split = "train",
-                                    const std::string& data_root = "",
-                                    DataFormat format = DataFormat::automatic);
+                                    const std::string& data_root = "", DataFormat format = {});
 
 }  // namespace sgmae

@@ -65,6 +65,8 @@ struct Header {
                       static_cast<std::int64_t>(*stored) == signed_sum);
   }
 
+  std::string target() const { return std::string(text(157, 100)); }
+
   char type() const { return static_cast<char>(bytes[156]); }
 
   std::string name() const {
@@ -78,7 +80,7 @@ struct Header {
 
 // What a pax header or a GNU long-name entry says about the entry after it.
 struct Override {
-  std::optional<std::string> name;
+  std::optional<std::string> name, target;
   std::optional<std::uint64_t> size;
 };
 
@@ -105,6 +107,7 @@ void read_pax(std::string_view records, Override& next) {
     if (equals == std::string_view::npos) continue;
     const std::string_view key = record.substr(0, equals), value = record.substr(equals + 1);
     if (key == "path") next.name = value;
+    if (key == "linkpath") next.target = value;
     if (key == "size") {
       next.size = decimal(value);
       check(next.size.has_value(), ExitCode::data, "damaged tar: a pax header claims a size of '",
@@ -150,19 +153,28 @@ void read_tar(const ReadAt& read, std::uint64_t begin, std::uint64_t end,
     const std::string name = next.name ? *next.name : header.name();
     check(size && *size <= end - at, ExitCode::data, "truncated or damaged tar: its file '",
           name.substr(0, 200), "' goes on beyond the archive's end");
-    if (type == 'L' || type == 'x') {
+    if (type == 'L' || type == 'K' || type == 'x') {
       check(*size <= longest_text, ExitCode::data, "damaged tar: a file name of ", *size, " bytes");
       std::string text(static_cast<std::size_t>(*size), '\0');
       read(at, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
       if (type == 'x')
         read_pax(text, next);
       else
-        next.name = text.substr(0, text.find('\0'));
-    } else if (type != 'g' && type != 'K') {
+        (type == 'L' ? next.name : next.target) = text.substr(0, text.find('\0'));
+    } else if (type != 'g') {
       check(type != 'S', ExitCode::data,
             "the tar holds a sparse file; write it anew without "
             "--sparse");
-      if (type == '\0' || type == '0' || type == '7') found({name, at, *size});
+      TarEntry entry{name, at, *size, TarEntry::Kind::file, ""};
+      const bool hard = type == '1';
+      if (hard || type == '2') {
+        entry.kind = hard ? TarEntry::Kind::hard_link : TarEntry::Kind::symbolic_link;
+        entry.target = next.target ? *next.target : header.target();
+      } else if (type != '\0' && type != '0' && type != '7') {
+        entry.kind = TarEntry::Kind::other;
+      }
+      // Archives older than POSIX mark a folder by its name.
+      if (type != '5' && !(entry.kind == TarEntry::Kind::file && name.ends_with('/'))) found(entry);
       next = {};
     }
     const std::uint64_t padded = (*size + block - 1) / block * block;

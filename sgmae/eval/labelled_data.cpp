@@ -12,7 +12,7 @@ void check_labelled(const Source& source, const char* part) {
   const auto& labels = source.labels();
   const auto found = std::find_if(labels.begin(), labels.end(), [](auto l) { return l < 0; });
   if (found == labels.end()) return;
-  fail(ExitCode::data, "the ", part, " images hold some without a class, e.g. ",
+  fail(ExitCode::data, "the ", part, " images include unlabelled ones, without a class, e.g. ",
        source.name(found - labels.begin()),
        "; sort them into one folder per class, or give labels in a list file");
 }

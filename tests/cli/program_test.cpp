@@ -86,7 +86,7 @@ TEST_F(Program, DataPackStatsVerify) {
   EXPECT_EQ(packed["left_out"].size(), 1u);
   expect("data pack images train.sgpack", 2, "exists already");
   expect("data pack images train.zip", 2, ".sgpack");
-  expect("data pack images", 2, "say pack SRC DST.sgpack");
+  expect("data pack images", 2, "expected pack SRC DST.sgpack");
   expect("data stats images --data_format zip", 2, "data_format");
   expect("data verify images --data_format webdataset", 3, "no .tar file");
 
@@ -98,7 +98,7 @@ TEST_F(Program, DataPackStatsVerify) {
   std::string bytes = read_text(root_ / "train.sgpack");
   bytes[100] = static_cast<char>(bytes[100] ^ 1);
   write_file(root_ / "train.sgpack", bytes);
-  expect("data verify train.sgpack", 3, "its checksum does not fit");
+  expect("data verify train.sgpack", 3, "its checksum does not match");
   write_file(root_ / "train.sgpack", bytes.substr(0, 200));
   expect("data verify train.sgpack", 3, "truncated");
 }

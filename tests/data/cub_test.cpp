@@ -10,7 +10,9 @@ TEST(Cub, ReadsItsTables) {
   Folder folder;
   const std::string at = "CUB_200_2011/";
   folder.write(at + "images.txt", "1 001.A/a.png\n2 001.A/b.png\n3 002.B/c d.png\n");
-  folder.write(at + "image_class_labels.txt", "1 1\n2 1\n3 2\n");
+  folder.write(at + "image_class_labels.txt",
+               "\xef\xbb\xbf"
+               "1\t1\r\n2 1.0\n3 2\n");
   folder.write(at + "train_test_split.txt", "1 1\n2 0\n3 1\n");
   folder.write(at + "classes.txt", "1 001.A\n2 002.B\n");
   folder.image(at + "images/001.A/a.png", 1);

@@ -8,29 +8,6 @@
 namespace sgmae {
 namespace {
 
-TEST(Labels, ByNameInSortedOrder) {
-  const Labels labels = number_by_name({"b", "", "10", "9", "b"});
-  EXPECT_EQ(labels.class_names, (Names{"10", "9", "b"}));
-  EXPECT_EQ(labels.labels, (Ids{2, -1, 0, 1, 2}));
-}
-
-TEST(Labels, NumbersStandForThemselves) {
-  const Labels numbers = number_by_word({"3", "", "0"}, "x");
-  EXPECT_EQ(numbers.labels, (Ids{3, -1, 0}));
-  EXPECT_EQ(numbers.class_names, (Names{"0", "1", "2", "3"}));
-  EXPECT_EQ(number_by_word({"3", "x", "0"}, "x").labels, (Ids{1, 2, 0}));
-  const auto why = error_of(ExitCode::data, [] { number_by_word({"99999999999"}, "x.txt"); });
-  EXPECT_NE(why.find("x.txt is too large"), std::string::npos) << why;
-  EXPECT_EQ(number_by_word({"99999999999999999999"}, "x").labels, (Ids{0}));  // a name
-}
-
-TEST(ImageExtension, AnyCase) {
-  for (const char* yes : {"a.jpg", "b.JPEG", ".png", "x.y.WebP"})
-    EXPECT_TRUE(has_image_extension(yes));
-  for (const char* no : {"jpg", "a.gif", "a.jpg.txt", "", "a.jpegs", "a."})
-    EXPECT_FALSE(has_image_extension(no));
-}
-
 TEST(ListFolder, SortedWithKindsAndWithoutHiddenNames) {
   Folder folder;
   folder.touch("b.jpg");
@@ -41,6 +18,22 @@ TEST(ListFolder, SortedWithKindsAndWithoutHiddenNames) {
   for (const auto& [name, is_folder] : list_folder(folder.path()))
     listed += name + (is_folder ? "/ " : " ");
   EXPECT_EQ(listed, "a/ b.jpg c/ ");
+  EXPECT_EQ(look_into(folder.path()).hidden, Names{".hidden"});
+  EXPECT_FALSE(look_into(folder.path("nowhere")).read);
+}
+
+// Whole folders' names alone.
+TEST(CommonFolder, EndsAtASlash) {
+  const auto length = [](const Names& paths) {
+    Labels labels;
+    labels.labels.assign(paths.size(), -1);
+    return common_folder(FileSource("/r", paths, labels));
+  };
+  EXPECT_EQ(length({"cat/1.jpg", "cat/2.jpg"}), 7u);
+  EXPECT_EQ(length({"cat/1.jpg", "cat"}), 3u);
+  EXPECT_EQ(length({"cat/1.jpg", "car/1.jpg"}), 3u);
+  EXPECT_EQ(length({"a.jpg"}), 3u);
+  EXPECT_EQ(length({}), 0u);
 }
 
 TEST(RawSource, ImagesInMemory) {

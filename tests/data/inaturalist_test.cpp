@@ -32,6 +32,20 @@ TEST(INaturalist, ImagesCategoriesAndSplits) {
       Names{"root/v.png"});
 }
 
+// Ids as other exporters write them; -1 is no category.
+TEST(INaturalist, IdsAndWhatIsLeftOut) {
+  Folder folder;
+  folder.write("x.json",
+               R"({"images": [{"id": 1.0, "file_name": "a"}, {"id": "2", "file_name": "b"}],
+    "categories": [{"id": 5.0, "name": "Yew"}],
+    "annotations": [{"image_id": 1, "category_id": 5}, {"image_id": 2, "category_id": -1},
+                    {"image_id": 9, "category_id": 5}]})");
+  const auto source = open_source(folder.path("x.json"));
+  EXPECT_EQ(source->labels(), (Ids{0, -1}));
+  ASSERT_EQ(source->left_out().size(), 1u);
+  EXPECT_EQ(source->left_out()[0].count, 1);
+}
+
 TEST(INaturalist, Damaged) {
   Folder folder;
   const auto why = [&](const std::string& json) {
@@ -40,12 +54,12 @@ TEST(INaturalist, Damaged) {
   };
   EXPECT_NE(why("{\"images\": [").find("x.json is damaged"), std::string::npos);
   EXPECT_NE(why(std::string(500'000, '[')).find("x.json is damaged"), std::string::npos);
-  EXPECT_NE(why("{}").find("no list of images"), std::string::npos);
-  EXPECT_NE(why(R"({"images": [{"id": "x"}], "categories": []})").find("no list of images"),
+  EXPECT_NE(why("{}").find("not a list of images"), std::string::npos);
+  EXPECT_NE(why(R"({"images": [{"id": "x"}], "categories": []})").find("not a list of images"),
             std::string::npos);
   for (const char* id : {"1.1e78", "1.5", "null"})  // beyond, and between, what an id can be
     EXPECT_NE(why(str(R"({"images": [], "categories": [{"id": )", id, R"(, "name": "a"}]})"))
-                  .find("no whole number 'id'"),
+                  .find("no number 'id'"),
               std::string::npos);
   EXPECT_NE(why(R"({"images": [], "categories": []})").find("lists no image"), std::string::npos);
   const std::string images = R"({"images": [{"id": 1, "file_name": "a"}],

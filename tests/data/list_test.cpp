@@ -35,6 +35,39 @@ TEST(OpenSource, ListWithLabels) {
   EXPECT_EQ(words->labels(), (Ids{1, 0}));
 }
 
+// Any file may be missing, the first as well; that is for whoever reads the images.
+TEST(OpenSource, ListWithMissingFiles) {
+  Folder folder;
+  folder.image("here.png");
+  folder.write("a.txt", "gone.png 1\nhere.png 0\n");
+  const auto source = open_source(folder.path("a.txt"));
+  EXPECT_EQ(source->labels(), (Ids{1, 0}));
+  OpenedImage opened;
+  error_of(ExitCode::data, [&] { source->open(0, opened); });
+  source->open(1, opened);
+}
+
+TEST(OpenSource, ListsAsTheyAreExported) {
+  Folder folder;
+  folder.image("train/cat/1.png");
+  folder.image("train/dog/2.png");
+  folder.write("train.csv",
+               "\xef\xbb\xbf,File Name,Label\r\n0,cat\\1.png,1.0\r\n1,dog\\2.png,-1\r\n");
+  const auto source = open_source(folder.path("train.csv"));
+  EXPECT_EQ(names_in(*source, folder), (Names{"train/cat/1.png", "train/dog/2.png"}));
+  EXPECT_EQ(source->labels(), (Ids{1, -1}));
+  EXPECT_EQ(open_source(folder.path())->labels(), (Ids{1, -1}));  // found, as its images are
+  DataFormat keys;
+  keys.label_key = "label";
+  EXPECT_EQ(open_source(folder.path("train.csv"), "train", "", keys)->labels(), (Ids{1, -1}));
+  // A table of other things beside train/ is left alone.
+  folder.write("train.csv", "id,label\n7,3\n");
+  EXPECT_EQ(open_source(folder.path())->class_names(), (Names{"cat", "dog"}));
+  // So is a list whose images are elsewhere.
+  folder.write("train.txt", "n1/x.png 3\n");
+  EXPECT_EQ(open_source(folder.path())->class_names(), (Names{"cat", "dog"}));
+}
+
 TEST(OpenSource, ListWithRoot) {
   Folder folder;
   folder.image("elsewhere/x/1.png");

@@ -19,8 +19,13 @@ TEST(DataOptions, BindAndSayWhatResultsDoNotDependOn) {
   options.set("data.data_format", "idx", "--set");
   options.set("num_workers", "0", "--num_workers");
   EXPECT_EQ(example.data_path, "here");
-  EXPECT_EQ(example.data_format, DataFormat::idx);
-  for (const OptionInfo& option : options.all()) EXPECT_TRUE(option.changeable) << option.name;
+  EXPECT_EQ(example.data_format.kind, DataFormat::idx);
+  options.set("label_key", "species", "--label_key");
+  EXPECT_EQ(example.data_format.label_key, "species");
+  EXPECT_EQ(example.data_format.keys().kind, DataFormat::automatic);
+  // Which file is the image changes the result; where it lies and how it is read does not.
+  for (const OptionInfo& option : options.all())
+    EXPECT_EQ(option.changeable, !option.name.ends_with("_key")) << option.name;
   EXPECT_NO_THROW(example.check());
   example.num_workers = -1;
   EXPECT_THROW(example.check(), Error);

@@ -94,7 +94,7 @@ TEST_F(Pack, EveryDamagedByteIsNoticed) {
 TEST_F(Pack, Truncated) {
   for (const std::size_t length :
        {std::size_t{0}, std::size_t{10}, std::size_t{64}, std::size_t{200}, bytes_.size() - 1})
-    EXPECT_NE(error_with(bytes_.substr(0, length)).find("make it anew"), std::string::npos);
+    EXPECT_NE(error_with(bytes_.substr(0, length)).find("create it again"), std::string::npos);
 }
 
 TEST_F(Pack, SaysWhatIsWrong) {

@@ -42,6 +42,41 @@ TEST(OpenSource, AClassCalledTrain) {
   EXPECT_EQ(open_source(folder.path())->class_names(), (Names{"bus", "train"}));
 }
 
+TEST(OpenSource, StrayFoldersBesideTheParts) {
+  Folder folder;
+  folder.image("Train/cat/1.png");
+  folder.image("Train/dog/2.png");
+  folder.image("Test/dog/3.png");
+  folder.image("docs/figure1.png");
+  EXPECT_EQ(open_source(folder.path())->class_names(), (Names{"cat", "dog"}));
+  EXPECT_EQ(names_in(*open_source(folder.path(), "val"), folder), Names{"Test/dog/3.png"});
+}
+
+TEST(OpenSource, AnEvaluationPartAlone) {
+  Folder folder;
+  folder.image("val/cat/1.png");
+  EXPECT_EQ(open_source(folder.path(), "val")->class_names(), Names{"cat"});
+  const auto why = error_of(ExitCode::data, [&] { open_source(folder.path()); });
+  EXPECT_NE(why.find("no part for training (train/), only val/"), std::string::npos) << why;
+}
+
+TEST(OpenSource, NamesContainersThatAreNotRead) {
+  Folder folder;
+  folder.write("a.zip", "PK\3\4");
+  folder.write("b.parquet", "PAR1");
+  folder.write("c.tar", "\x1f\x8b" + std::string(30, 'x'));
+  folder.write("c-{0}.tar.gz", "\x1f\x8b" + std::string(30, 'x'));
+  const auto why = [&](const std::string& name) {
+    return error_of(ExitCode::data, [&] { open_source(folder.path(name)); });
+  };
+  EXPECT_NE(why("a.zip").find("unzip"), std::string::npos);
+  EXPECT_NE(why("b.parquet").find("Parquet"), std::string::npos);
+  EXPECT_NE(why("c.tar").find("gzip"), std::string::npos);
+  EXPECT_NE(why("c-{0}.tar.gz").find("gzip"), std::string::npos);
+  EXPECT_NE(error_of(ExitCode::data, [] { open_source("https://x.org/a.tar"); }).find("download"),
+            std::string::npos);
+}
+
 TEST(OpenSource, SaysWhatIsMissing) {
   Folder folder;
   const auto data_error = [](const std::string& path, const std::string& split = "train") {
@@ -75,6 +110,44 @@ TEST(Source, UnreadableFilesAreErrorsOnOpening) {
     error_of(ExitCode::data, [&] { source->open(bad, opened); });
   source->open(1, opened);
   EXPECT_EQ(opened.size, (ImageSize{12, 10}));
+}
+
+// A changed size, name or order shows; another place of the whole data set does not.
+TEST(Source, DigestTellsDataSetsApart) {
+  Folder folder;
+  for (int i = 0; i < 300; ++i) folder.write(str("a/cat/", i, ".png"), std::string(1 + i % 7, 'x'));
+  folder.write("a/dog/1.png", "yyy");
+  const auto digest = [&](const std::string& path) {
+    return open_source(folder.path(path))->digest();
+  };
+  const auto source = open_source(folder.path("a"));
+  const std::uint64_t before = source->digest();
+  EXPECT_EQ(digest("a"), before);
+  EXPECT_EQ(digest("a/../a/"), before);
+  std::filesystem::rename(folder.path("a"), folder.path("b"));
+  EXPECT_EQ(digest("b"), before);
+  EXPECT_EQ(source->digest(), before);  // kept
+  folder.write("b/dog/1.png", "yyyy");
+  EXPECT_NE(digest("b"), before);
+  folder.write("b/dog/1.png", "yyy");
+  EXPECT_EQ(digest("b"), before);
+  std::filesystem::rename(folder.path("b/dog/1.png"), folder.path("b/dog/2.png"));
+  EXPECT_NE(digest("b"), before);
+
+  folder.write("list.txt", "b/cat/1.png\nb/cat/2.png\ngone.png\n");
+  folder.write("turned.txt", "b/cat/2.png\nb/cat/1.png\ngone.png\n");
+  EXPECT_NE(digest("list.txt"), digest("turned.txt"));
+}
+
+TEST(Source, DigestOfPixelsInMemory) {
+  Folder folder;
+  const auto digest = [&](const std::string& pixels) {
+    folder.write("train-images-idx3-ubyte",
+                 std::string("\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\2", 16) + pixels);
+    return open_source(folder.path())->digest();
+  };
+  EXPECT_EQ(digest("abcd"), digest("abcd"));
+  EXPECT_NE(digest("abcd"), digest("abce"));
 }
 
 }  // namespace

@@ -21,7 +21,9 @@ std::vector<TarEntry> entries_of(const std::string& tar) {
     ASSERT_LE(offset + out.size(), tar.size());
     std::copy_n(tar.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
   };
-  read_tar(read, 0, tar.size(), [&](const TarEntry& entry) { entries.push_back(entry); });
+  read_tar(read, 0, tar.size(), [&](const TarEntry& entry) {
+    if (entry.kind == TarEntry::Kind::file) entries.push_back(entry);
+  });
   return entries;
 }
 
@@ -47,6 +49,33 @@ TEST(ReadTar, WhateverFollowsTheEndIsIgnored) {
   EXPECT_EQ(entries_of(tar_file("a", "1") + tar_end() + "rubbish").size(), 1u);
   EXPECT_EQ(entries_of(tar_file("a", "1")).size(), 1u);  // no end at all
   EXPECT_TRUE(entries_of("").empty());
+}
+
+TEST(ReadTar, Links) {
+  const auto link = [](const std::string& name, const std::string& target, char type) {
+    std::string header = tar_file(name, "", type);
+    header.replace(157, target.size(), target);
+    header.replace(148, 8, "        ");
+    std::size_t sum = 0;
+    for (const char c : header) sum += static_cast<std::uint8_t>(c);
+    char text[8];
+    std::snprintf(text, sizeof text, "%06zo", sum);
+    return header.replace(148, 7, text, 7);
+  };
+  const std::string tar = link("b", "a", '1') + link("c", "../a", '2') + tar_file("d/", "", '5') +
+                          tar_file("e", "", '6') + tar_file("x", "18 linkpath=other\n", 'x') +
+                          link("f", "a", '1') + tar_file("x", "long", 'K') + link("g", "l", '1') +
+                          link("h", "a", '1');
+  std::string seen;
+  read_tar(
+      [&](std::uint64_t offset, std::span<std::uint8_t> out) {
+        std::copy_n(tar.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+      },
+      0, tar.size(),
+      [&](const TarEntry& entry) {
+        seen += str(entry.name, static_cast<int>(entry.kind), entry.target, " ");
+      });
+  EXPECT_EQ(seen, "b1a c2../a e3 f1other g1long h1a ");
 }
 
 // Without the padding after its last file an archive is still whole; without contents it is not.
