@@ -10,6 +10,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/data/bytes.h"
 
 namespace sgmae {
 
@@ -63,6 +64,21 @@ std::optional<std::int64_t> as_number(std::string_view text) {
   return value;
 }
 
+std::size_t common_folder(const Source& source) {
+  if (source.size() == 0) return 0;
+  const std::string first = source.name(0);
+  std::size_t length = first.rfind('/') + 1;  // npos + 1 is 0
+  for (std::int64_t i = 1; i < source.size() && length > 0; ++i) {
+    const std::string name = source.name(i);
+    const std::size_t shorter = std::min(length, name.size());
+    const auto [end, unused] = std::mismatch(
+        first.begin(), first.begin() + static_cast<std::ptrdiff_t>(shorter), name.begin());
+    const auto same = static_cast<std::size_t>(end - first.begin());
+    if (same < length) length = same == 0 ? 0 : first.rfind('/', same - 1) + 1;
+  }
+  return length;
+}
+
 Labels number_by_name(const std::vector<std::string>& words) {
   std::map<std::string_view, std::int64_t> ids;
   for (const std::string& word : words)
@@ -113,6 +129,12 @@ void FileSource::open(std::int64_t index, OpenedImage& opened) const {
   opened.size = opened.info.size;
 }
 
+std::int64_t FileSource::content_mark(std::int64_t index) const {
+  std::error_code error;
+  const auto size = fs::file_size(root_ / paths_[static_cast<std::size_t>(index)], error);
+  return error ? -1 : static_cast<std::int64_t>(size);
+}
+
 RawSource::RawSource(std::string name, std::vector<std::uint8_t> pixels, ImageSize size,
                      int channels, Labels labels)
     : name_(std::move(name)), pixels_(std::move(pixels)), image_size_(size), channels_(channels) {
@@ -123,12 +145,23 @@ RawSource::RawSource(std::string name, std::vector<std::uint8_t> pixels, ImageSi
                                      static_cast<std::size_t>(channels));
 }
 
-void RawSource::open(std::int64_t index, OpenedImage& opened) const {
+ImageView RawSource::pixels_of(std::int64_t index) const {
   const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(image_size_.width) * channels_;
+  return {pixels_.data() + index * image_size_.height * row, image_size_.width, image_size_.height,
+          channels_, row};
+}
+
+void RawSource::open(std::int64_t index, OpenedImage& opened) const {
   opened.bytes.clear();
   opened.size = image_size_;
-  opened.raw = {pixels_.data() + index * image_size_.height * row, image_size_.width,
-                image_size_.height, channels_, row};
+  opened.raw = pixels_of(index);
+}
+
+std::int64_t RawSource::content_mark(std::int64_t index) const {
+  const ImageView pixels = pixels_of(index);
+  Hash64 hash;
+  hash.add(std::span(pixels.data, static_cast<std::size_t>(pixels.stride * pixels.height)));
+  return static_cast<std::int64_t>(hash.value());
 }
 
 }  // namespace sgmae

@@ -34,6 +34,9 @@ std::vector<std::string> names_of_split(const std::string& split);
 // A number from 0 in decimal digits and nothing else.
 std::optional<std::int64_t> as_number(std::string_view text);
 
+// How far the folders of all images' names agree: the length of "common/folder/".
+std::size_t common_folder(const Source& source);
+
 // The label of each image, and the names of the classes that the labels count.
 struct Labels {
   std::vector<std::int64_t> labels;
@@ -57,6 +60,9 @@ class FileSource : public Source {
   int native_channels() const override { return 3; }
   void open(std::int64_t index, OpenedImage& opened) const override;
 
+ protected:
+  std::int64_t content_mark(std::int64_t index) const override;
+
  private:
   std::filesystem::path root_;
   std::vector<std::string> paths_;
@@ -74,7 +80,12 @@ class RawSource : public Source {
   int native_channels() const override { return channels_; }
   void open(std::int64_t index, OpenedImage& opened) const override;
 
+ protected:
+  std::int64_t content_mark(std::int64_t index) const override;
+
  private:
+  ImageView pixels_of(std::int64_t index) const;
+
   std::string name_;
   std::vector<std::uint8_t> pixels_;
   ImageSize image_size_;

@@ -57,6 +57,12 @@ class PackSource : public Source {
     opened.size = opened.info.size;
   }
 
+ protected:
+  std::int64_t content_mark(std::int64_t index) const override {
+    const PackIndex::Record& record = records_[static_cast<std::size_t>(index)];
+    return static_cast<std::int64_t>(std::uint64_t{record.size} << 32 | record.crc);
+  }
+
  private:
   fs::path path_;
   RandomAccessFile file_;

@@ -23,6 +23,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/bytes.h"
+#include "sgmae/data/files.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/pack_layout.h"
 #include "sgmae/image/encode.h"
@@ -99,21 +100,6 @@ std::vector<std::uint8_t> header_bytes(const PackHeader& header) {
   writer.number(
       static_cast<std::uint32_t>(crc32_z(0, writer.bytes().data(), writer.bytes().size())));
   return writer.bytes();
-}
-
-// How far the folders of all names agree, so that a pack does not tell where its images once lay.
-std::size_t common_folder(const Source& source) {
-  const std::string first = source.name(0);
-  std::size_t length = first.rfind('/') + 1;  // npos + 1 is 0
-  for (std::int64_t i = 1; i < source.size() && length > 0; ++i) {
-    const std::string name = source.name(i);
-    const auto [end, unused] =
-        std::mismatch(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(length),
-                      name.begin(), name.end());
-    const auto same = static_cast<std::size_t>(end - first.begin());
-    if (same < length) length = same == 0 ? 0 : first.rfind('/', same - 1) + 1;
-  }
-  return length;
 }
 
 std::uint64_t fingerprint_of(const Source& source, const PackOptions& options) {
@@ -310,7 +296,7 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
     index.number(frame.size);
     index.number(frame.crc);
     index.number(static_cast<std::int32_t>(source.label(i)));
-    names.text(source.name(i).substr(folder));
+    names.text(source.name(i).substr(folder));  // a pack does not tell where its images once lay
   }
   index.count(source.class_names().size());
   for (const std::string& name : source.class_names()) index.text(name);

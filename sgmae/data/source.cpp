@@ -7,9 +7,11 @@
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/data/bytes.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/pack.h"
+#include "sgmae/data/parallel.h"
 #include "sgmae/image/codecs.h"
 
 namespace sgmae {
@@ -122,6 +124,29 @@ void Source::use_classes_of(const Source& training) {
   for (std::int64_t& label : labels_)
     if (label >= 0) label = new_id[static_cast<std::size_t>(label)];
   class_names_ = training.class_names_;
+}
+
+std::uint64_t Source::digest() const {
+  std::call_once(digested_, [&] {
+    // A network disk answers slowly, and many questions at once.
+    constexpr std::int64_t share = 256, threads = 16;
+    std::vector<std::int64_t> marks(static_cast<std::size_t>(size()));
+    in_parallel(size(), share, threads, [&] {
+      return [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+          marks[static_cast<std::size_t>(i)] = content_mark(i);
+      };
+    });
+    const std::size_t folder = common_folder(*this);
+    Hash64 hash;
+    hash.add(size());
+    for (std::int64_t i = 0; i < size(); ++i) {
+      hash.add(std::string_view(name(i)).substr(folder));
+      hash.add(marks[static_cast<std::size_t>(i)]);
+    }
+    digest_ = hash.value();
+  });
+  return digest_;
 }
 
 void declare_data_format(Options& options, DataFormat& format) {

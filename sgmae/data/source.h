@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ class Source {
   // Throws Error(data), without the image's name, when the image cannot be read.
   virtual void open(std::int64_t index, OpenedImage& opened) const = 0;
 
+  // Tells data sets apart: a hash of all images' names and sizes, in order. A name counts from the
+  // folder on that is common to all, so that a data set keeps its digest where it is moved or given
+  // by another path. Labels do not count. Files are not read: each is asked for its size, when the
+  // digest is first asked for; safe to use from several threads.
+  std::uint64_t digest() const;
+
   std::int64_t label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
   const std::vector<std::int64_t>& labels() const { return labels_; }  // -1: unlabelled
   // Names of the classes that labels count, in their order; empty where nothing is labelled.
@@ -51,8 +58,16 @@ class Source {
   void use_classes_of(const Source& training);
 
  protected:
+  // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no
+  // file) and its checksum where that is stored; of raw pixels their hash.
+  virtual std::int64_t content_mark(std::int64_t index) const = 0;
+
   std::vector<std::int64_t> labels_;
   std::vector<std::string> class_names_;
+
+ private:
+  mutable std::once_flag digested_;
+  mutable std::uint64_t digest_ = 0;
 };
 
 enum class DataFormat { automatic, folder, list, idx, tar, cifar, cub, inaturalist, pack };

@@ -282,6 +282,11 @@ class TarSource : public Source {
     opened.size = opened.info.size;
   }
 
+ protected:
+  std::int64_t content_mark(std::int64_t index) const override {
+    return static_cast<std::int64_t>(entries_[static_cast<std::size_t>(index)].size);
+  }
+
  private:
   struct Entry {
     std::string name;

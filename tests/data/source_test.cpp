@@ -77,5 +77,43 @@ TEST(Source, UnreadableFilesAreErrorsOnOpening) {
   EXPECT_EQ(opened.size, (ImageSize{12, 10}));
 }
 
+// A changed size, name or order shows; another place of the whole data set does not.
+TEST(Source, DigestTellsDataSetsApart) {
+  Folder folder;
+  for (int i = 0; i < 600; ++i) folder.write(str("a/cat/", i, ".png"), std::string(1 + i % 7, 'x'));
+  folder.write("a/dog/1.png", "yyy");
+  const auto digest = [&](const std::string& path) {
+    return open_source(folder.path(path))->digest();
+  };
+  const auto source = open_source(folder.path("a"));
+  const std::uint64_t before = source->digest();
+  EXPECT_EQ(digest("a"), before);
+  EXPECT_EQ(digest("a/../a/"), before);
+  std::filesystem::rename(folder.path("a"), folder.path("b"));
+  EXPECT_EQ(digest("b"), before);
+  EXPECT_EQ(source->digest(), before);  // kept
+  folder.write("b/dog/1.png", "yyyy");
+  EXPECT_NE(digest("b"), before);
+  folder.write("b/dog/1.png", "yyy");
+  EXPECT_EQ(digest("b"), before);
+  std::filesystem::rename(folder.path("b/dog/1.png"), folder.path("b/dog/2.png"));
+  EXPECT_NE(digest("b"), before);
+
+  folder.write("list.txt", "b/cat/1.png\nb/cat/2.png\ngone.png\n");
+  folder.write("turned.txt", "b/cat/2.png\nb/cat/1.png\ngone.png\n");
+  EXPECT_NE(digest("list.txt"), digest("turned.txt"));
+}
+
+TEST(Source, DigestOfPixelsInMemory) {
+  Folder folder;
+  const auto digest = [&](const std::string& pixels) {
+    folder.write("train-images-idx3-ubyte",
+                 std::string("\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\2", 16) + pixels);
+    return open_source(folder.path())->digest();
+  };
+  EXPECT_EQ(digest("abcd"), digest("abcd"));
+  EXPECT_NE(digest("abcd"), digest("abce"));
+}
+
 }  // namespace
 }  // namespace sgmae
