@@ -40,8 +40,11 @@ void draw_masks(const ModelView& view) {
   const Guide guide =
       make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
   const std::int64_t n = view.model.config().n_patches();
-  const std::int64_t n_hints = hint_count(guided.hints, n, 0, 0, view.options.epochs);
-  const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask.ratio), n_hints);
+  const std::int64_t n_visible = visible_count(n, view.options.mask.ratio);
+  // Random masks train where hints, which they do not have, would not fit.
+  const std::int64_t n_hints =
+      std::min(n_visible, hint_count(guided.hints, n, 0, 0, view.options.epochs));
+  const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
   std::string epoch = std::to_string(view.info.epoch);
   if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
   const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");

@@ -40,6 +40,7 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   // Overwrites bytes that were written before; the end, where write() goes on, stays.
   void write_at(std::size_t offset, const void* data, std::size_t bytes);
+  const std::filesystem::path& temporary() const { return temporary_; }  // until commit()
   void commit();
 
  private:

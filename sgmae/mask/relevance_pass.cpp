@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
 
@@ -59,7 +60,7 @@ nlohmann::json PositionBias::state() const {
 }
 
 void PositionBias::restore(const nlohmann::json& state) {
-  count_ = state.at("count").get<std::vector<double>>();
+  count_ = json_numbers(state.at("count"));
   images_ = state.at("images");
   degenerate_ = state.at("degenerate");
 }

@@ -1,6 +1,7 @@
 #include "sgmae/train/checkpoint.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "sgmae/base/error.h"
@@ -16,6 +17,12 @@ void mix(std::uint64_t& hash, const void* data, std::size_t bytes) {
     hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
     hash ^= hash >> 32;
   }
+}
+
+std::string hex_digits(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
 }
 
 }  // namespace
@@ -45,9 +52,11 @@ std::string model_hash(const std::vector<Parameter>& parameters) {
     const at::Tensor value = parameter.value.cpu().contiguous();
     mix(hash, value.const_data_ptr(), value.nbytes());
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  return hex_digits(hash);
+}
+
+std::string data_hash(const Source& source) {
+  return hex_digits(source.digest());
 }
 
 }  // namespace sgmae

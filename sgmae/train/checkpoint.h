@@ -9,6 +9,7 @@
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/data/source.h"
 #include "sgmae/nn/mae.h"
 
 namespace sgmae {
@@ -32,5 +33,8 @@ std::string model_hash(const std::vector<Parameter>& parameters);
 inline std::string model_hash(const Mae& model) {
   return model_hash(model.parameters());
 }
+
+// Source::digest as 16 hex digits: tells which images trained a model or made a map file.
+std::string data_hash(const Source& source);
 
 }  // namespace sgmae

@@ -94,6 +94,7 @@ class Engine {
   void happened(const char* what,
                 nlohmann::ordered_json details = nlohmann::ordered_json::object());
   std::string where() const;  // "epoch 3, step 7"
+  std::int64_t event_x() const;
   std::int64_t parameter_count() const;
   nlohmann::ordered_json facts() const;
 
@@ -110,7 +111,8 @@ class Engine {
   TrainClock clock_;
   std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
   EngineResult result_;
-  std::int64_t last_x_ = -1;  // of TensorBoard
+  std::int64_t last_x_ = -1;     // of TensorBoard
+  std::int64_t good_steps_ = 0;  // since the newest checkpoint
   std::int64_t images_trained_ = 0;
   double seconds_trained_ = 0, seconds_waited_ = 0;
 };

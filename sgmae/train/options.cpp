@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace sgmae {
 
@@ -19,14 +20,16 @@ void OptimOptions::declare(Options& o, const char* decayed) {
 }
 
 void OptimOptions::check() const {
-  need(batch_size >= 1, str("batch_size must be at least 1, not ", batch_size));
-  need(accum_iter >= 1, str("accum_iter must be at least 1, not ", accum_iter));
-  need(epochs >= 1, str("epochs must be at least 1, not ", epochs));
+  for (const auto& [name, count] :
+       {std::pair{"batch_size", batch_size}, {"accum_iter", accum_iter}, {"epochs", epochs}})
+    need(count >= 1 && count <= largest_count,
+         str(name, " must lie in 1 .. ", largest_count, ", not be ", count));
   need(warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", warmup_epochs));
+  need(lr >= 0, str("lr must not be negative, but is ", lr, "; 0 takes it from blr"));
   const double peak = peak_lr(*this);
   need(peak > 0 && peak <= std::numeric_limits<float>::max(),
-       str("the learning rate must be a positive fp32 number, but is ", peak,
-           "; set --blr or --lr"));
+       str("the learning rate must be a positive fp32 number, but is ", peak, "; set ",
+           lr > 0 ? "--lr" : "--blr"));
   need(min_lr >= 0 && min_lr <= peak, str("min_lr must lie in 0 .. ", peak, " (the peak), not be ",
                                           min_lr, "; raise --blr or lower --min_lr"));
   // What a step multiplies weights by must be a number of their type.
@@ -65,7 +68,8 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
   if (every.name != "eval_every") every.alias("eval_every").alias("online_" + every.name);
   o.add("save_every", save_every, "epochs between checkpoints; the last epoch is always saved")
       .may_change_on_resume();
-  o.add("keep_checkpoints", keep_checkpoints, "newest checkpoints to keep; 0: all")
+  o.add("keep_checkpoints", keep_checkpoints,
+        "newest checkpoints to keep, beside the last from which training has gone on; 0: all")
       .may_change_on_resume();
   o.add("log_every", log_every, "batches between console lines").may_change_on_resume();
   o.add("outlier_z", outlier_z,

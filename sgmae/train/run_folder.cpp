@@ -125,7 +125,7 @@ std::string utc_now() {
 
 void append_log(const fs::path& log, const ordered_json& entries) {
   try {
-    append_file(log, entries.dump() + "\n");
+    append_file(log, json_text(entries) + "\n");
   } catch (const Error& error) {
     warn(error.what(), "; one line of it is lost");
   }
