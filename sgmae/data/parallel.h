@@ -11,7 +11,8 @@
 namespace sgmae {
 
 // Calls `run` on up to `threads` threads at once, the calling one among them, and returns when all
-// are done. Where the machine grants fewer threads, it is called on those. `run` must not throw.
+// are done. Where the machine grants fewer threads, it is called on those, and never on more than
+// 256. `run` must not throw.
 void run_on_threads(std::int64_t threads, const std::function<void()>& run);
 
 // Has 0 … count-1 done in pieces of `share`: each thread makes itself a worker and hands it the

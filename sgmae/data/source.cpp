@@ -268,6 +268,10 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
         data_path, "; give an existing folder of images, list file, archive or packed data set");
   const DataFormat::Kind kind =
       format.kind == DataFormat::automatic ? recognise(data_path, split, format) : format.kind;
+  check((format.image_key.empty() && format.label_key.empty()) || kind == DataFormat::tar ||
+            kind == DataFormat::list,
+        ExitCode::usage, format.image_key.empty() ? "--label_key" : "--image_key",
+        " is for .tar shards and for lists with a header line, and ", data_path, " is neither");
   auto source = open_as(kind, data_path, split, data_root, format);
   if (const std::string text = describe(source->left_out(), LeftOut::Weight::told); !text.empty())
     warn("left out of ", data_path, ": ", text, "; sgmae data stats lists all");
