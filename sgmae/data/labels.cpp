@@ -65,13 +65,18 @@ std::optional<std::int64_t> label_number(std::string_view text) {
   std::string inside = trimmed(text);
   if (inside.size() >= 2 && inside.front() == '[' && inside.back() == ']')
     inside = trimmed(std::string_view(inside).substr(1, inside.size() - 2));
-  std::string_view digits = inside;
-  if (const std::size_t point = digits.find('.'); point != std::string_view::npos && point > 0) {
-    if (digits.find_first_not_of('0', point + 1) != std::string_view::npos) return std::nullopt;
-    digits = digits.substr(0, point);
+  if (inside == "-1") return -1;
+  // 3.0 or 3.000e+00, as floating-point columns are written; 1e3 without a point is a name.
+  if (const std::size_t point = inside.find('.'); point != std::string::npos && point > 0) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(inside.data(), inside.data() + inside.size(), value);
+    constexpr double exact = 9007199254740992;  // 2^53
+    if (error != std::errc{} || end != inside.data() + inside.size() || !(value >= -1) ||
+        value > exact || value != std::floor(value))
+      return std::nullopt;
+    return static_cast<std::int64_t>(value);
   }
-  if (digits == "-1") return -1;
-  return as_number(digits);
+  return as_number(inside);
 }
 
 std::optional<std::string> label_of_json(const nlohmann::json& value) {

@@ -19,7 +19,8 @@ std::optional<std::int64_t> as_number(std::string_view text);
 // Without blanks, tabs and line ends at its ends.
 std::string trimmed(std::string_view text);
 
-// A whole number from -1 as people write labels: 3, 3.0, [3], -1. Nothing for any other text.
+// A whole number from -1 as people write labels: 3, 3.0, 3.00e+00, [3], -1. Nothing for any other
+// text.
 std::optional<std::int64_t> label_number(std::string_view text);
 
 // The label that a JSON value is, as text: "3" for 3, 3.0 and [3]; "true"; "" for null. Nothing for

@@ -101,7 +101,7 @@ void SampleCollector::read_label(const TarEntry& entry, File& file) {
   if (!file.understood) return;
   const std::string text = read_text_(entry);
   if (extension_of(file.name) != "json") {
-    file.label = trimmed(text);
+    file.label = trimmed(text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text);
     return;
   }
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);

@@ -104,7 +104,7 @@ std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& 
   const Parts parts(path);
   if (const auto part = parts.part(split)) {
     const std::string beside = parts.beside(*part);
-    info("data: reading ", part->filename().string(), "/ of ", path.string(), " for '", split, "'",
+    info("data: reading ", part->string(), "/ for '", split, "'",
          beside.empty() ? "" : "; not " + beside);
     return open_folder(*part);
   }
@@ -117,6 +117,8 @@ std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& 
   if (!parts.class_called_so().empty())
     info("data: ", parts.class_called_so(), "/ in ", path.string(),
          " counts as a class, since other folders beside it hold images");
+  else if (parts.any_folder())
+    info("data: no train/ in ", path.string(), "; each folder in it is a class");
   return open_folder(path);
 }
 
@@ -134,6 +136,9 @@ std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string&
     info("data: reading ", shards.paths.size(), " of ", shards.paths.size() + shards.beside.size(),
          " .tar files in ", shards.paths.front().parent_path().string(), " for '", split, "'; not ",
          shards.beside.front(), shards.beside.size() > 1 ? " …" : "");
+  else if (!shards.named && shards.paths.size() > 1 && is_folder(path))
+    info("data: reading all ", shards.paths.size(), " .tar files in ", path,
+         " for training; no name says otherwise");
   return open_tars(shards.paths, split, format);
 }
 
@@ -268,6 +273,10 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
         data_path, "; give an existing folder of images, list file, archive or packed data set");
   const DataFormat::Kind kind =
       format.kind == DataFormat::automatic ? recognise(data_path, split, format) : format.kind;
+  check((format.image_key.empty() && format.label_key.empty()) || kind == DataFormat::tar ||
+            kind == DataFormat::list,
+        ExitCode::usage, format.image_key.empty() ? "--label_key" : "--image_key",
+        " is for .tar shards and for lists with a header line, and ", data_path, " is neither");
   auto source = open_as(kind, data_path, split, data_root, format);
   if (const std::string text = describe(source->left_out(), LeftOut::Weight::told); !text.empty())
     warn("left out of ", data_path, ": ", text, "; sgmae data stats lists all");

@@ -12,6 +12,20 @@ namespace sgmae {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+// COCO's train2017 and the like.
+std::string without_year(std::string name) {
+  constexpr std::size_t digits = 4;
+  const std::size_t end = name.find_last_not_of("0123456789") + 1;  // npos + 1 is 0
+  if (name.size() - end != digits || end == 0) return name;
+  name.erase(end);
+  name.erase(name.find_last_not_of("_-") + 1);
+  return name;
+}
+
+}  // namespace
+
 std::vector<std::string> names_of_split(const std::string& split) {
   if (split == "train") return {"train", "training", "trainval"};
   if (split == "val") return {"val", "valid", "validation", "test", "testing"};
@@ -35,6 +49,8 @@ std::optional<std::string> named_as_split(const std::vector<std::string>& names,
     if (std::find(names.begin(), names.end(), word) != names.end()) return word;
     for (const std::string& name : names)
       if (lower_case(name) == word) return name;
+    for (const std::string& name : names)
+      if (without_year(lower_case(name)) == word) return name;
   }
   return std::nullopt;
 }
@@ -77,10 +93,17 @@ Parts::Parts(const fs::path& folder) : folder_(folder) {
     if (is_a_folder) folders_.push_back(name);
   const auto training = named_as_split(folders_, "train");
   const auto evaluation = named_as_split(folders_, "val");
+  if (!training && !evaluation)
+    for (const std::string& name : folders_)
+      if (lower_case(name) == "images")
+        if (Parts inner(folder / name); inner.exist_) {
+          *this = std::move(inner);
+          return;
+        }
   std::vector<std::string> known = names_of_split("train");
   for (const std::string& name : names_of_split("val")) known.push_back(name);
   for (const std::string& name : folders_)
-    if (std::find(known.begin(), known.end(), lower_case(name)) == known.end())
+    if (std::find(known.begin(), known.end(), without_year(lower_case(name))) == known.end())
       others_.push_back(name);
   if (training && evaluation) {
     exist_ = true;

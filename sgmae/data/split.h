@@ -16,7 +16,8 @@ std::vector<std::string> names_of_split(const std::string& split);
 // as a part of a longer word.
 bool says(std::string_view name, std::string_view word);
 
-// The one of `names` that is called as the split is, in any case.
+// The one of `names` that is called as the split is, in any case and perhaps with a year behind
+// (train2017).
 std::optional<std::string> named_as_split(const std::vector<std::string>& names,
                                           const std::string& split);
 
@@ -30,7 +31,8 @@ bool holds_image(const std::filesystem::path& folder);
 // Or in a folder in it.
 bool holds_image_below(const std::filesystem::path& folder);
 
-// The parts of a data set in class folders: its sub-folders, some of which are called as splits.
+// The parts of a data set in class folders: its sub-folders, some of which are called as splits; or
+// those of images/ in it (as ADE20K and YOLO have them), where only those are.
 class Parts {
  public:
   explicit Parts(const std::filesystem::path& folder);
@@ -42,6 +44,7 @@ class Parts {
   std::optional<std::filesystem::path> part(const std::string& split) const;
 
   bool exist() const { return exist_; }
+  bool any_folder() const { return !folders_.empty(); }
   // A sub-folder called like a split that counts as a class; "" where there is none.
   const std::string& class_called_so() const { return class_called_so_; }
   // The other sub-folders, as a list for people: "docs/, val/"; "" where there are none.

@@ -44,19 +44,27 @@ void scan_tar(const RandomAccessFile& file, const DataFormat& format, Shard& sha
   const auto read = [&](std::uint64_t offset, std::span<std::uint8_t> out) {
     file.read(offset, out);
   };
-  SampleCollector collector(format, [&](const TarEntry& entry) {
+  const auto read_text = [&](const TarEntry& entry) {
     std::string text(static_cast<std::size_t>(entry.size), '\0');
     read(entry.offset, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     return text;
-  });
+  };
+  SampleCollector outer(format, read_text);
   read_tar(read, 0, file.size(), [&](const TarEntry& entry) {
-    if (entry.kind == TarEntry::Kind::file && entry.name.ends_with(".tar"))
-      read_tar(read, entry.offset, entry.offset + entry.size,
-               [&](const TarEntry& inner) { collector.add(inner, entry.name + "/"); });
-    else
-      collector.add(entry);
+    if (entry.kind != TarEntry::Kind::file || !entry.name.ends_with(".tar")) {
+      outer.add(entry);
+      return;
+    }
+    SampleCollector inner(format, read_text);
+    read_tar(read, entry.offset, entry.offset + entry.size,
+             [&](const TarEntry& found) { inner.add(found, entry.name + "/"); });
+    for (Sample& sample : inner.finish(shard.left_out)) shard.samples.push_back(std::move(sample));
   });
-  shard.samples = collector.finish(shard.left_out);
+  const bool both = !shard.samples.empty();
+  for (Sample& sample : outer.finish(shard.left_out)) shard.samples.push_back(std::move(sample));
+  if (both)  // images beside inner archives stay in the archive's order
+    std::stable_sort(shard.samples.begin(), shard.samples.end(),
+                     [](const Sample& a, const Sample& b) { return a.offset < b.offset; });
 }
 
 Shard stamp_of(const fs::path& path) {
@@ -303,7 +311,7 @@ Shards shards_in(const fs::path& folder, const std::string& split) {
 Labels labels_from_list(const std::vector<std::string>& names, const fs::path& list,
                         const fs::path& folder, const DataFormat& format,
                         std::vector<LeftOut>& left_out) {
-  const ListFile read = read_list(list, format.keys());
+  const ListFile read = read_list(list, {});
   const auto file_name = [](const std::string& path) {
     return path.substr(path.find_last_of("/\\") + 1);  // npos + 1 is 0
   };

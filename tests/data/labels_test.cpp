@@ -37,12 +37,13 @@ TEST(Labels, FoldersThatAreAllNumbersStandForThemselves) {
 }
 
 TEST(Labels, NumbersAsPeopleWriteThem) {
-  const Read numbers =
-      read({"3", "", "0", "-1", "2.0", "[1]", " 1 ", "-1.0", "0.000", "3.", "[ 2 ]", "007"});
-  EXPECT_EQ(numbers.labels.labels, (Ids{3, -1, 0, -1, 2, 1, 1, -1, 0, 3, 2, 7}));
-  EXPECT_EQ(numbers.labels.class_names.size(), 8u);
+  const Read numbers = read({"3", "", "0", "-1", "2.0", "[1]", " 1 ", "-1.0", "0.000", "3.",
+                             "[ 2 ]", "007", "4.00e+00", "1.2e1", "-1.0e+00"});
+  EXPECT_EQ(numbers.labels.labels, (Ids{3, -1, 0, -1, 2, 1, 1, -1, 0, 3, 2, 7, 4, 12, -1}));
+  EXPECT_EQ(numbers.labels.class_names.size(), 13u);
   EXPECT_TRUE(numbers.left_out.empty());
-  for (const char* none : {"", "x", "1e3", "-2", "1.5", "[1, 2]", "[]", ".", "--1", "0x1"})
+  for (const char* none :
+       {"", "x", "1e3", "-2", "1.5", "[1, 2]", "[]", ".", "--1", "0x1", "1.0e99", "nan.", "1.inf"})
     EXPECT_FALSE(label_number(none).has_value()) << none;
   const auto why = error_of(ExitCode::data, [] { read({"99999999999"}); });
   EXPECT_NE(why.find("x.txt is too large"), std::string::npos) << why;

@@ -137,7 +137,9 @@ TEST(SampleCollector, EqualKeysApartAreTwoSamples) {
 
 TEST(SampleCollector, Labels) {
   const Collected all = collect({{"0.jpg"},
-                                 {"0.CLS", "3\n"},
+                                 {"0.CLS",
+                                  "\xef\xbb\xbf"
+                                  "3\n"},
                                  {"1.jpg"},
                                  {"1.JSON", R"({"cls": 2.0})"},
                                  {"2.jpg"},

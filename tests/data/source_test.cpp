@@ -77,6 +77,16 @@ TEST(OpenSource, NamesContainersThatAreNotRead) {
             std::string::npos);
 }
 
+TEST(OpenSource, KeysThatNothingHeeds) {
+  Folder folder;
+  folder.image("cat/1.png");
+  DataFormat format;
+  format.label_key = "species";
+  const auto why =
+      error_of(ExitCode::usage, [&] { open_source(folder.path(), "train", "", format); });
+  EXPECT_NE(why.find("--label_key"), std::string::npos) << why;
+}
+
 TEST(OpenSource, SaysWhatIsMissing) {
   Folder folder;
   const auto data_error = [](const std::string& path, const std::string& split = "train") {

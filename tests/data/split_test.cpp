@@ -60,6 +60,27 @@ TEST(Parts, OneAlone) {
   EXPECT_TRUE(Parts(val.path()).exist());
 }
 
+TEST(Parts, YearsAndAFolderOfImages) {
+  Folder coco;
+  coco.image("train2017/1.png");
+  coco.image("val2017/1.png");
+  coco.image("annotations/1.png");
+  EXPECT_EQ(part(coco, "train"), "train2017");
+  EXPECT_EQ(part(coco, "val"), "val2017");
+  Folder ade;
+  ade.image("images/training/a/1.png");
+  ade.image("images/validation/a/1.png");
+  ade.image("annotations/training/1.png");
+  EXPECT_EQ(Parts(ade.path()).part("train"), ade.path("images/training"));
+  Folder numbered;
+  numbered.image("train1/1.png");
+  numbered.image("train2/1.png");
+  EXPECT_FALSE(Parts(numbered.path()).exist());
+  Folder plain;
+  plain.image("images/a/1.png");
+  EXPECT_FALSE(Parts(plain.path()).exist());
+}
+
 // CIFAR-100 has a class "train".
 TEST(Parts, AClassOfThatName) {
   for (const char* name : {"train", "Test"}) {

@@ -101,6 +101,49 @@ TEST_F(TarSource, TarOfTars) {
   }
 }
 
+// Of images beside inner archives and in them, and of links between them.
+TEST_F(TarSource, MixedArchiveKeepsItsOrder) {
+  folder_.write("mixed.tar", tar_file("a.png", Folder::png(1)) +
+                                 tar_file("n1.tar", tar_file("b.png", Folder::png(2))) +
+                                 tar_file("c.png", Folder::png(3)));
+  const auto source = open("mixed.tar");
+  for (std::int64_t i = 0; i < 3; ++i) EXPECT_EQ(red_of(*source, i), i + 1);
+  EXPECT_EQ(source->class_names(), Names{"n1"});
+}
+
+TEST_F(TarSource, KeysAndCountsAreKept) {
+  folder_.write("s-train.tar", tar_file("0.depth.png", Folder::png(1)) +
+                                   tar_file("0.png", Folder::png(2)) + tar_file("0.cls", "4") +
+                                   tar_file("0.fine.txt", "2") + tar_file("1.avif", "x") +
+                                   tar_file("1.cls", "3"));
+  folder_.write("s-val.tar", tar_file("0.png", Folder::png(5)));
+  folder_.image("docs/figure.png");
+  DataFormat keys;
+  keys.image_key = "depth.png";
+  keys.label_key = "fine.txt";
+  // Each choice finds the index of the other, and must not believe it; the same finds its own.
+  for (int round = 0; round < 2; ++round) {
+    for (int again = 0; again < 2; ++again) {
+      const auto source = open();
+      EXPECT_EQ(red_of(*source, 0), 2);
+      EXPECT_EQ(source->labels(), Ids{4});
+      ASSERT_EQ(source->left_out().size(), 3u);
+      EXPECT_NE(describe(source->left_out(), LeftOut::Weight::lost).find("s-train.tar/1.avif"),
+                std::string::npos);
+    }
+    const auto chosen = open("", "train", keys);
+    EXPECT_EQ(red_of(*chosen, 0), 1);
+    EXPECT_EQ(chosen->labels(), Ids{2});
+  }
+}
+
+TEST_F(TarSource, SplitsInAnySpelling) {
+  for (const char* name : {"x-Training-0.tar", "x-testing-0.tar", "extra.tar"})
+    folder_.write(name, tar_file("0.png", Folder::png(1)) + tar_file("0.cls", "0"));
+  EXPECT_EQ(names_in(*open(), folder_), Names{"x-Training-0.tar/0.png"});
+  EXPECT_EQ(names_in(*open("", "val"), folder_), Names{"x-testing-0.tar/0.png"});
+}
+
 // A folder of images stays one, whatever archives lie in it.
 TEST_F(TarSource, ArchivesBesideImagesAreLeftAlone) {
   folder_.image("cat/1.png");
