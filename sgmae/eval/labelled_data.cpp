@@ -169,6 +169,9 @@ LabelledSources open_tested(const LabelledData& data, const TrainedClasses& clas
 }
 
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation) {
+  check(config.channels == 1 || config.channels == 3, ExitCode::usage, "the model takes images of ",
+        config.channels,
+        " channels, and image files are read with 1 or 3; use sgmae forward with a file of pixels");
   LoaderOptions options;
   options.height = static_cast<int>(config.height);
   options.width = static_cast<int>(config.width);

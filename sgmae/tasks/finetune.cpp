@@ -271,6 +271,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

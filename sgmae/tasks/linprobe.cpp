@@ -264,6 +264,7 @@ ordered_json linprobe(const LinprobeOptions& options, const LinprobeHooks& hooks
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   ProbeTask task(options, encoder, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {
