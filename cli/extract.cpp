@@ -110,7 +110,7 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   check(files.empty() != options.data.data_path.empty(), ExitCode::usage,
-        "name image files, or --data_path, and not both");
+        "give either image files or --data_path");
   const bool npy = options.output.ends_with(".npy");
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",
         options.output, "' must end in .npy or .safetensors");

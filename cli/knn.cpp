@@ -41,9 +41,9 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
          ": top-1 ", fixed(100 * row.counts.top1(), 2), " %, top-5 ",
          fixed(100 * row.counts.top5(), 2), " %, mean over classes ",
          fixed(100 * row.counts.class_mean(), 2), " %");
-  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % (",
-       score.test_images, " images", left_out_note(score.unreadable_test_images), " against ",
-       score.train_images, left_out_note(score.unreadable_train_images), ")");
+  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % on ",
+       score.test_images, " test images", left_out_note(score.unreadable_test_images), " against ",
+       score.train_images, " training images", left_out_note(score.unreadable_train_images));
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());

@@ -440,7 +440,7 @@ struct Loader::Impl {
         options.unreadable == Unreadable::leave_out ? "left out" : "another takes its place";
     warn_once("unreadable image " + source.name(index),
               str("unreadable image, ", instead, ": ", reason(index, error)));
-    if (count == most_named) warn_once("further unreadable images are counted, not named");
+    if (count == most_named) warn_once("more unreadable images are counted but not named");
   }
 
   std::string reason(std::int64_t index, const Error& error) const {

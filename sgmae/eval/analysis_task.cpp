@@ -59,6 +59,12 @@ const Measure* first_that(bool Measure::*member, const std::set<std::string>& wa
   return nullptr;
 }
 
+// Throws Error(data) for a single image, of which no measure has a spread.
+void check_spread(std::int64_t images, std::int64_t unreadable, const AnalysisTask& task) {
+  check(images >= 2, ExitCode::data, "only one image of ", task.data_path, " can be read, and ",
+        unreadable, " cannot; the spread over images needs at least two");
+}
+
 // Leaves out what these models cannot give, or says that it was asked for.
 void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
                        std::set<std::string>& wanted) {
@@ -208,7 +214,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   }
   const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
   check(source->size() >= 2, ExitCode::data, task.data_path,
-        " holds one image; the spread over images needs at least two");
+        " contains one image; the spread over images needs at least two");
   const VitConfig& config = models.front().encoder().config();
   LoaderOptions load = whole_images(model_loader(config, subjects.front().normalisation));
   load.batch_size = task.batch_size;
@@ -221,11 +227,14 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     Loader loader(*source, some);
     loader.start_epoch(0);
     Batch batch;
+    std::int64_t learned = 0;
     learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
       const bool more = loader.next(batch);
       pixels = batch.pixels;
+      learned += batch.size();
       return more;
     });
+    check_spread(learned, loader.stats().unreadable, task);
   }
   const Measure* const of_objects = first_that(&Measure::needs_objects, options.measures);
   Survey survey(subjects, options);
@@ -248,8 +257,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     draw_status(str(survey.images(), " images analysed"));
   }
   const std::int64_t unreadable = loader.stats().unreadable;
-  check(survey.images() >= 2, ExitCode::data, "one image of ", task.data_path, " can be read, and ",
-        unreadable, " cannot; the spread over images needs at least two");
+  check_spread(survey.images(), unreadable, task);
   if (of_objects && survey.images_with_objects() == 0) {
     check(wants_all(task.metrics), ExitCode::data, of_objects->name,
           " needs marked objects, and no image of ", task.data_path,

@@ -13,9 +13,10 @@ const at::Tensor& features_of(const Features& features, FeatureKind kind) {
 }
 
 Features encode_batch(const Encoder& encoder, const Batch& batch) {
-  check(encoder.config().class_token, ExitCode::usage,
-        "this model has no class token, which is looked at beside the mean of the patches; use one "
-        "that has, or sgmae extract");
+  check(
+      encoder.config().class_token, ExitCode::usage,
+      "this model has no class token, and the test needs it beside the mean of the patches; use a "
+      "model that has one, or sgmae extract");
   // Reduced where the encoder computes: [B, 1+N, D] would be much to bring back.
   const at::Tensor tokens = encoder.encode(batch.pixels.to(encoder.device()));
   check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,

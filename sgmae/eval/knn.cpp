@@ -23,7 +23,7 @@ void check_labels(const std::vector<std::int64_t>& labels, const at::Tensor& fea
   SGMAE_ASSERT(features.dim() == 2 && features.size(0) == static_cast<std::int64_t>(labels.size()));
   check(!labels.empty(), ExitCode::data, "k-NN: the ", which, " set is empty");
   check(*std::min_element(labels.begin(), labels.end()) >= 0, ExitCode::data, "k-NN: the ", which,
-        " set holds images without a class; sort them into one folder per class");
+        " set has images without a label; sort them into one folder per class");
 }
 
 // Adds the votes of one query's nearest neighbours to votes [classes].

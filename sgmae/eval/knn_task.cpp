@@ -40,8 +40,9 @@ void KnnTask::declare(Options& o) {
   o.section("knn");
   o.add("k", knn.k, "neighbours that vote");
   o.add("temperature", knn.temperature,
-        "a vote weighs exp(cosine / temperature); 0: all weigh the same");
-  o.add("plain_k", plain_k, "further tests with so many neighbours, all votes alike, e.g. 1,5,20");
+        "a vote weighs exp(cosine / temperature); 0: all votes weigh the same");
+  o.add("plain_k", plain_k,
+        "further tests with these numbers of neighbours and equal votes, e.g. 1,5,20");
   o.add("features", features, {{"mean", FeatureKind::mean}, {"cls", FeatureKind::cls}},
         "of the score reported first: mean of the patch tokens, or the class token; both are "
         "measured");

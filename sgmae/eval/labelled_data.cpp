@@ -12,7 +12,7 @@ void check_labelled(const Source& source, const char* part) {
   const auto& labels = source.labels();
   const auto found = std::find_if(labels.begin(), labels.end(), [](auto l) { return l < 0; });
   if (found == labels.end()) return;
-  fail(ExitCode::data, "the ", part, " images include unlabelled ones, without a class, e.g. ",
+  fail(ExitCode::data, "some ", part, " images have no label, e.g. ",
        source.name(found - labels.begin()),
        "; sort them into one folder per class, or give labels in a list file");
 }
@@ -100,8 +100,8 @@ void LabelledData::declare(Options& o) {
         {{"auto", EvalFit::automatic},
          {"centre_crop", EvalFit::centre_crop},
          {"squash", EvalFit::squash}},
-        "how test images are brought to the model's size; auto: not at all where they have it, "
-        "else centre_crop");
+        "how test images are brought to the model's size; auto: unchanged where they "
+        "already have it, else centre_crop");
 }
 
 LabelledSources open_labelled(const LabelledData& data) {
@@ -119,15 +119,16 @@ LabelledSources open_labelled(const LabelledData& data) {
   sources.classes = count_classes(*sources.train);
   sources.class_names = sources.train->class_names();
   check(sources.classes >= 2, ExitCode::data,
-        "the training images all have one class, and there is nothing to tell apart; sort them "
+        "the training images all have one class, so there is nothing to classify; sort them "
         "into one folder per class");
   std::vector<bool> known(static_cast<std::size_t>(sources.classes));
   for (const std::int64_t label : labels) known[static_cast<std::size_t>(label)] = true;
   for (std::int64_t i = 0; i < sources.test->size(); ++i) {
     const std::int64_t label = sources.test->label(i);
     if (label < sources.classes && known[static_cast<std::size_t>(label)]) continue;
-    fail(ExitCode::data, "the test image ", sources.test->name(i), " has class ", label,
-         ", which no training image has; add some, or leave it out");
+    fail(
+        ExitCode::data, "the test image ", sources.test->name(i), " has class ", label,
+        ", which no training image has; add training images of that class, or leave the image out");
   }
   return sources;
 }
@@ -169,6 +170,9 @@ LabelledSources open_tested(const LabelledData& data, const TrainedClasses& clas
 }
 
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation) {
+  check(config.channels == 1 || config.channels == 3, ExitCode::usage, "the model takes images of ",
+        config.channels,
+        " channels, and image files are read with 1 or 3; use sgmae forward with a file of pixels");
   LoaderOptions options;
   options.height = static_cast<int>(config.height);
   options.width = static_cast<int>(config.width);

@@ -52,7 +52,8 @@ LabelledSources open_tested(const LabelledData& data, const TrainedClasses& clas
 // "" or, to follow a number of images, " (2 unreadable images left out)".
 std::string left_out_note(std::int64_t unreadable);
 
-// A loader's options for images as the model takes them.
+// A loader's options for images as the model takes them. Throws Error(usage) for a model that takes
+// other than grey or colour images.
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation);
 
 // How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic,

@@ -29,7 +29,7 @@ void check_positive(std::int64_t value, const std::string& what) {
 
 // Beyond what any model has: products of sizes stay within their type, and a slip of the keyboard
 // does not ask for all memory.
-constexpr std::int64_t largest_side = 1 << 15, most_patches = 1 << 18, largest_dim = 1 << 17,
+constexpr std::int64_t largest_side = 1 << 15, most_patches = 1 << 18, largest_dim = 1 << 14,
                        most_blocks = 1 << 12;
 
 void check_at_most(std::int64_t value, std::int64_t most, const std::string& what) {

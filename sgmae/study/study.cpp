@@ -102,7 +102,7 @@ void check_folder(const StudyCell& cell) {
   Options stored = declared(there);
   const std::string other =
       config_difference(folder.config(), stored, declared(here), may_change_on_resume);
-  check(other.empty(), ExitCode::usage, folder.root.string(), " holds a run that is not ",
+  check(other.empty(), ExitCode::usage, folder.root.string(), " contains a run that is not ",
         cell.variant, ": ", other, "; change the study file or move the folder away");
 }
 
@@ -175,7 +175,7 @@ class StudyRun {
         options.resume = prefix_checkpoint(trunk, cell.branch_epoch).string();
       } else {
         warn(prefix_folder(trunk, cell.branch_epoch).string(),
-             " is not there; this variant is trained from the start");
+             " does not exist; this variant is trained from the start");
       }
     }
     info("study: ", cell.variant, ", seed ", cell.seed);
@@ -200,8 +200,8 @@ class StudyRun {
     const auto begun = std::chrono::steady_clock::now();
     const fs::path checkpoint = model_file(cell, epoch);
     check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
-          " is not there to be tested; take epoch ", epoch,
-          " out of evaluate_epochs, or move the run folder away to have it trained anew");
+          " does not exist and cannot be tested; remove epoch ", epoch,
+          " from evaluate_epochs, or move the run folder away to train it again");
     LoadedMae loaded = load_mae(checkpoint);
     place(loaded.model, cell.options);
     const auto encode = [&](const Source& source) {

@@ -15,7 +15,7 @@ OptionInfo& ClassifierOptions::declare_checkpoint(Options& o, const char* meanin
 }
 
 OptionInfo& ClassifierOptions::declare_classes(Options& o) {
-  return o.add("nb_classes", nb_classes, "classes that the data must have; 0: any number");
+  return o.add("nb_classes", nb_classes, "number of classes that the data must have; 0: any");
 }
 
 void ClassifierOptions::declare_run(Options& o) {
@@ -40,7 +40,7 @@ void ClassifierOptions::check() const {
 LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) {
   LabelledSources sources = open_labelled(data);
   check(nb_classes == 0 || nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
-        nb_classes, ", and the training images have ", sources.classes,
+        nb_classes, ", but the training images have ", sources.classes,
         " classes; leave --nb_classes out");
   return sources;
 }
@@ -48,7 +48,7 @@ LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) 
 LabelledSources open_test_images(const LabelledData& data, const TrainedClasses& classes,
                                  std::int64_t nb_classes) {
   check(nb_classes == 0 || nb_classes == classes.count, ExitCode::usage, "nb_classes is ",
-        nb_classes, ", and ", classes.file.string(), " has ", classes.count,
+        nb_classes, ", but ", classes.file.string(), " has ", classes.count,
         " classes; leave --nb_classes out");
   return open_tested(data, classes);
 }
@@ -58,7 +58,7 @@ void check_model_name(const std::string& model, const VitConfig& encoder, const 
   const MaeConfig named = named_config(model);
   check(named.encoder.dim == encoder.size.dim && named.encoder.depth == encoder.size.depth &&
             named.patch_size == encoder.patch_size,
-        ExitCode::usage, path.string(), " is no ", model, ": its encoder is ", encoder.size.dim,
+        ExitCode::usage, path.string(), " is not a ", model, ": its encoder is ", encoder.size.dim,
         " x ", encoder.size.depth, " with patch ", encoder.patch_size, "; leave --model out");
 }
 

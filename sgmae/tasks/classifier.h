@@ -53,7 +53,7 @@ void check_model_name(const std::string& model, const VitConfig& encoder,
 
 // Of an interrupted command that keeps no state.
 inline constexpr const char* nothing_written =
-    "interrupted; nothing is written, and the same command begins anew";
+    "interrupted; nothing was written, and the same command starts from the beginning";
 
 struct TestResult {
   ClassificationCounts counts;

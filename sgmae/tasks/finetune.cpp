@@ -30,7 +30,7 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
     config = start->config;
     check_model_name(o.model, config, start->path);
     check(o.dim == 0 && o.depth == 0 && o.heads == 0 && o.patch_size == 0, ExitCode::usage,
-          "dim, depth, heads and patch_size are the checkpoint's; leave them out");
+          "dim, depth, heads and patch_size are set by the checkpoint; leave them out");
   } else {
     config = encoder_config(named_config(o.model.empty() ? "vit_base_patch16" : o.model));
     if (o.dim > 0) config.size.dim = o.dim, config.mlp_hidden = 4 * o.dim;
@@ -131,7 +131,7 @@ class FinetuneTask : public ClassifierTask {
       const at::Tensor* stored = file.find(parameter.name);
       check(stored && stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint,
             "the training state has no tensor '", parameter.name,
-            "' of the model's shape; delete it to begin the run anew");
+            "' of the model's shape; delete the state to start the run again");
       parameter.value.copy_(*stored);
     }
   }
@@ -168,7 +168,7 @@ class FinetuneTask : public ClassifierTask {
 // The classifier that `checkpoint` holds, tested.
 ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file) {
   check(file.config.classes > 0, ExitCode::checkpoint, file.path.string(),
-        ": holds no classifier; name a run of fine-tuning");
+        ": contains no classifier; give a run of fine-tuning");
   const LabelledSources sources = open_test_images(
       options.data, {file.path, file.config.classes, file.class_names}, options.nb_classes);
   VitConfig config = file.config;
@@ -235,7 +235,7 @@ void FinetuneOptions::declare(Options& o) {
 
 void FinetuneOptions::check() const {
   const auto need_share = [&](const char* name, double value) {
-    need(value >= 0 && value <= 1, str(name, " must lie in 0 .. 1, not be ", value));
+    need(value >= 0 && value <= 1, str(name, " must be between 0 and 1, but is ", value));
   };
   need(!eval || !checkpoint.empty(),
        "eval tests a fine-tuned classifier; name it with --checkpoint PATH");
@@ -247,10 +247,13 @@ void FinetuneOptions::check() const {
                                    {"heads", heads}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
-       str("layer_decay must lie between 0 and 1, not be ", layer_decay));
-  need(drop_path >= 0 && drop_path < 1, str("drop_path must lie in 0 .. 1, not be ", drop_path));
-  need(smoothing >= 0 && smoothing < 1, str("smoothing must lie in 0 .. 1, not be ", smoothing));
-  need(crop_min > 0 && crop_min <= 1, str("crop_min must lie between 0 and 1, not be ", crop_min));
+       str("layer_decay must be greater than 0 and at most 1, but is ", layer_decay));
+  need(drop_path >= 0 && drop_path < 1,
+       str("drop_path must be at least 0 and less than 1, but is ", drop_path));
+  need(smoothing >= 0 && smoothing < 1,
+       str("smoothing must be at least 0 and less than 1, but is ", smoothing));
+  need(crop_min > 0 && crop_min <= 1,
+       str("crop_min must be greater than 0 and at most 1, but is ", crop_min));
   need(mixup >= 0 && cutmix >= 0, "mixup and cutmix must not be negative");
   need_share("reprob", reprob);
   need_share("mixup_prob", mixup_prob);
@@ -271,6 +274,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

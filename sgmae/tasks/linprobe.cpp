@@ -27,8 +27,8 @@ OpenedModel load_encoder(const LinprobeOptions& o) {
   OpenedModel loaded = open_model(o.checkpoint);
   place(loaded, o);
   check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
-        " is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
-        "behind; probe the encoder from which it was trained");
+        " is a classifier fine-tuned with global pooling, whose encoder has no final norm to take "
+        "features after; probe the encoder it was trained from");
   check_model_name(o.model, loaded.encoder().config(), loaded.path);
   return loaded;
 }
@@ -106,7 +106,7 @@ class ProbeTask : public ClassifierTask {
   TaskState state() const override { return {{{"encoder", encoder_hash_}}, head_.tensors()}; }
   void restore(const json& state, const TensorFile& file) override {
     check(state.at("encoder") == encoder_hash_, ExitCode::usage, options_.output_dir,
-          " holds a probe of another encoder; choose another --output_dir");
+          " contains a probe of another encoder; choose another --output_dir");
     head_.load(file);
   }
 
@@ -192,8 +192,9 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
 // The classifier that `checkpoint` holds, tested.
 ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder) {
   const VitConfig& config = encoder.encoder().config();
-  check(config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
-        ": holds no classifier (no 'head.1.weight'); name a probe's checkpoint-best.safetensors");
+  check(
+      config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
+      ": contains no classifier (no 'head.1.weight'); give a probe's checkpoint-best.safetensors");
   const LabelledSources sources = open_test_images(
       options.data, {encoder.path, config.classes, encoder.info.class_names}, options.nb_classes);
   LinprobeOptions as_trained = options;
@@ -264,6 +265,7 @@ ordered_json linprobe(const LinprobeOptions& options, const LinprobeHooks& hooks
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   ProbeTask task(options, encoder, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

@@ -94,7 +94,9 @@ TEST_F(BadValues, OfExtract) {
   try_all(str("extract", kModel, kData, "--output out.safetensors"));
 }
 TEST_F(BadValues, OfAnalyze) {
-  try_all(str("analyze", kModel, kData, "--output_dir out --images 3 --figure_images 1"));
+  try_all(str("analyze", kModel, kData,
+              "--output_dir out --images 3 --figure_images 1 "
+              "--guide_layer -1"));
 }
 TEST_F(BadValues, OfLinprobe) {
   const std::string line = str("linprobe", kModel, kData, "--output_dir out");
@@ -119,9 +121,11 @@ TEST_F(BadValues, AreRefusedWithTheReason) {
   expect(2, "k must be between 1 and 12", line("knn", "--k 13"));
   expect(2, "plain_k", line("knn", "--k 2 --plain_k 1,0"));
   expect(2, "num_workers", line("knn", "--k 2 --num_workers 100000"));
-  expect(2, "input height", "finetune --data_path data --output_dir out --input_size 65536");
+  expect(2, "input height",
+         "finetune --data_path data --output_dir out --batch_size 4 --input_size 65536");
   expect(2, "number of patches",
-         "finetune --data_path data --output_dir out --input_size 32768 --patch_size 2");
+         "finetune --data_path data --output_dir out --batch_size 4 --input_size 32768 "
+         "--patch_size 2");
   expect(2, "dim must not be negative", "finetune --data_path data --output_dir out --dim=-4");
   expect(2, "weight_decay", line("linprobe", "--output_dir out --weight_decay 1e300"));
   expect(2, "learning rate", line("linprobe", "--output_dir out --blr 1e300"));
@@ -134,7 +138,7 @@ TEST_F(BadValues, AreRefusedWithTheReason) {
   // More hints than visible patches: as many as there are.
   expect(0, "",
          line("analyze",
-              "--output_dir out --mask_ratio 0.7 --hint_ratio 0.9 "
+              "--output_dir out --mask_ratio 0.7 --hint_ratio 0.9 --guide_layer -1 "
               "--figure_images 1 --images 3"));
 }
 
@@ -149,7 +153,7 @@ TEST_F(BadValues, DataThatCannotBeUsed) {
                               "finetune --output_dir out --batch_size 1"}) {
     const std::string line = str(command, kModel, "--num_workers 0 --data_path ");
     expect(3, "all have one class", line + "one");
-    expect(3, "without a class", line + "flat");
+    expect(3, "have no label", line + "flat");
     expect(3, "single", line + "single");
   }
   expect(3, "at least two", str("analyze --output_dir out", kModel, "--data_path single"));
@@ -171,6 +175,7 @@ TEST_F(BadValues, AModelOfFourChannels) {
         run_program_in(folder_.path(), str(command, " --checkpoint four.safetensors", kData));
     EXPECT_TRUE(outcome.code == 2 || outcome.code == 4) << command << " " << outcome.code;
     EXPECT_NE(outcome.err.find("channel"), std::string::npos) << command << "\n" << outcome.err;
+    EXPECT_FALSE(fs::exists(folder_.path("out"))) << command;
   }
 }
 

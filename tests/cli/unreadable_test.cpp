@@ -167,8 +167,9 @@ TEST_F(UnreadableImages, CanBeMadeAFailureOfExtract) {
 
 TEST_F(UnreadableImages, AreNotAnalysed) {
   const auto metrics = [&](const std::string& data) {
-    const Outcome outcome = run(str("analyze --data_path ", data, " --split test --images 0 ",
-                                    "--metrics variance,error --figure_images 0 --output_dir out"));
+    const Outcome outcome =
+        run(str("analyze --data_path ", data, " --split test --images 0 ",
+                "--metrics variance,error --guide_layer -1 --figure_images 0 --output_dir out"));
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return json::parse(read_text(folder_.path("out/metrics.json")));
   };
@@ -178,7 +179,8 @@ TEST_F(UnreadableImages, AreNotAnalysed) {
   for (int i = 0; i < 11; ++i)  // dog/9.png is left, and the spread over images needs two
     if (i != 9) spoil(str("test/", i < 6 ? "cat/" : "dog/", i, ".png"));
   spoil("test/dog/11.png");
-  const Outcome one = run("analyze --data_path broken --split test --output_dir none");
+  const Outcome one =
+      run("analyze --data_path broken --split test --guide_layer -1 --output_dir none");
   EXPECT_EQ(one.code, 3) << one.err;
   EXPECT_NE(one.err.find("at least two"), std::string::npos) << one.err;
 }

@@ -26,7 +26,7 @@ TEST(ClassifierRun, ANameMustFitTheEncoder) {
   EXPECT_NO_THROW(check_model_name("", base, "x"));
   EXPECT_NO_THROW(check_model_name("mae_vit_base_patch16", base, "x"));
   EXPECT_NE(error_of(ExitCode::usage, [&] { check_model_name("vit_large_patch16", base, "x"); })
-                .find("x is no vit_large_patch16: its encoder is 768 x 12 with patch 16"),
+                .find("x is not a vit_large_patch16: its encoder is 768 x 12 with patch 16"),
             std::string::npos);
 }
 

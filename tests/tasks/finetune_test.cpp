@@ -285,12 +285,12 @@ TEST_F(Finetune, RefusesBadStartsAndLeavesNoTrace) {
   refused(ExitCode::data, "absent", [&](O& o) { o.data.data_path = (root_ / "absent").string(); });
   refused(ExitCode::checkpoint, "absent",
           [&](O& o) { o.checkpoint = (root_ / "absent").string(); });
-  refused(ExitCode::usage, "is no vit_tiny_patch8",
+  refused(ExitCode::usage, "is not a vit_tiny_patch8",
           [&](O& o) { o.checkpoint = save_autoencoder().string(); });
 
   striped::write_part(root_ / "data", "t10k", 18, false);
   fs::remove(root_ / "data/t10k-labels-idx1-ubyte");
-  refused(ExitCode::data, "without a class", [](O&) {});
+  refused(ExitCode::data, "have no label", [](O&) {});
 }
 
 TEST_F(Finetune, RefusesAClassThatTrainingLacks) {
@@ -316,7 +316,7 @@ TEST_F(Finetune, EvalRefusesWhatIsNoClassifierOfTheData) {
   o.checkpoint = save_autoencoder().string();
   std::string message;
   EXPECT_EQ(exit_code([&] { finetune(o); }, &message), ExitCode::checkpoint);
-  EXPECT_NE(message.find("holds no classifier"), std::string::npos) << message;
+  EXPECT_NE(message.find("contains no classifier"), std::string::npos) << message;
 
   VitConfig config = read_pretrained(o.checkpoint).config;
   config.classes = 7;

@@ -242,7 +242,7 @@ TEST_F(Linprobe, RefusesBadInputAndWritesNothing) {
   save_encoder(1);
   fs::remove(folder_.path("t10k-labels-idx1-ubyte"));
   refused(
-      ExitCode::data, [](auto&) {}, "without a class");
+      ExitCode::data, [](auto&) {}, "have no label");
 }
 
 }  // namespace
