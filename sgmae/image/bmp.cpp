@@ -19,7 +19,7 @@ using Colour = std::array<std::uint8_t, 3>;
 
 std::uint32_t little_endian(Bytes bytes, std::size_t at, std::size_t count) {
   check(at <= bytes.size() && bytes.size() - at >= count, ExitCode::data,
-        "truncated BMP: the file ends in its header");
+        "truncated BMP: the file ends in its header (an incomplete download?)");
   std::uint32_t value = 0;
   for (std::size_t i = 0; i < count; ++i)
     value |= static_cast<std::uint32_t>(bytes[at + i]) << 8 * i;
@@ -102,7 +102,8 @@ Bmp read_header(Bytes bytes) {
     for (const Field& field : bmp.fields)
       check(field.mask == 0 ||
                 std::has_single_bit(std::uint64_t{field.mask >> std::countr_zero(field.mask)} + 1),
-            ExitCode::data, "damaged BMP: the bits of a colour do not lie together");
+            ExitCode::data,
+            "a BMP whose colours have scattered bits, which is not read; convert it to PNG");
   } else if (bmp.bits == 16) {
     bmp.fields = {Field{0x7c00}, Field{0x03e0}, Field{0x001f}};
   }
@@ -121,7 +122,8 @@ std::vector<std::uint8_t> unpack_runs(const Bmp& bmp, Bytes bytes) {
   std::vector<std::uint8_t> numbers(width * height);
   std::size_t at = bmp.pixels_at, x = 0, y = 0;
   const auto next = [&] {
-    check(at < bytes.size(), ExitCode::data, "truncated BMP: its pixels end too early");
+    check(at < bytes.size(), ExitCode::data,
+          "truncated BMP: its pixels end too early (an incomplete download?)");
     return bytes[at++];
   };
   const auto put = [&](unsigned number) {  // what runs over its row is dropped

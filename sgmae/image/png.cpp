@@ -247,7 +247,7 @@ std::vector<std::uint8_t> encode_png(const ImageView& image) {
   SGMAE_ASSERT(info != nullptr);
   if (setjmp(png_jmpbuf(png)) != 0) {
     png_destroy_write_struct(&png, &info);
-    fail(ExitCode::usage, "cannot make a PNG: ", static_cast<char*>(state.message));
+    fail(ExitCode::usage, "cannot write a PNG: ", static_cast<char*>(state.message));
   }
   png_set_write_fn(png, &state, on_write, nullptr);
   png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),

@@ -178,7 +178,7 @@ class Tiff {
     const int format = tag(TIFFTAG_SAMPLEFORMAT);
     check(format != SAMPLEFORMAT_IEEEFP && format != SAMPLEFORMAT_COMPLEXIEEEFP, ExitCode::data,
           "a TIFF of ", bits_, "-bit floats", convert, " of 8 bits, scaled as suits the data");
-    check(format == SAMPLEFORMAT_UINT, ExitCode::data, "a TIFF of signed or other numbers",
+    check(format == SAMPLEFORMAT_UINT, ExitCode::data, "a TIFF of signed or unusual samples",
           convert);
 
     int colours = 0;
@@ -212,8 +212,8 @@ class Tiff {
         fits = bits_ == 8;
         break;
       default:
-        fail(ExitCode::data, "a TIFF of colours of another kind (photometric interpretation ",
-             photometric_, ")", convert);
+        fail(ExitCode::data, "a TIFF with photometric interpretation ", photometric_,
+             " (neither grey, RGB, palette nor CMYK)", convert);
     }
     check(fits, ExitCode::data, "a TIFF of ", bits_, " bits a sample (photometric interpretation ",
           photometric_, ")", convert, " of 8 bits, scaled as suits the data");
@@ -228,8 +228,9 @@ class Tiff {
                        photometric_ != PHOTOMETRIC_MINISWHITE && colours < 4;
     const bool rgba = extra == 0 && photometric_ == PHOTOMETRIC_RGB && samples_ == 4;
     check(samples_ == colours || alpha || rgba, ExitCode::data, "a TIFF of ", samples_,
-          " bands, where ", colours, " were expected", alpha_allowed(colours), convert,
-          " of the bands that count");
+          " bands, where ", colours, " are read",
+          colours < 4 ? " (and one that is marked as alpha)" : "",
+          "; write the bands you need to a PNG");
     multiplied_ = alpha && kinds[0] == EXTRASAMPLE_ASSOCALPHA && colours == 3;
     check(!(samples_ == 2 && (bits_ == 16 || kinds[0] == EXTRASAMPLE_ASSOCALPHA)), ExitCode::data,
           "a TIFF of grey with 16 bits or multiplied by its alpha", convert);
@@ -242,10 +243,6 @@ class Tiff {
         for (std::size_t c = 0; c < 3; ++c)
           palette_[3 * i + c] = static_cast<std::uint8_t>(colour[c][i] >> 8);
     }
-  }
-
-  static const char* alpha_allowed(int colours) {
-    return colours < 4 ? ", and perhaps one that is marked as alpha" : "";
   }
 
   // `count` pixels from `first` on of a row or tile row with `in_row` samples a pixel, to 8 bits.

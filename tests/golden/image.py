@@ -40,9 +40,10 @@ face = photo("astronaut", 180, 60, 59, 64)
 entries = []
 
 
-def add(name, data):
+def add(name, data, right=None):
+    """`right` is what the file holds, for those that Pillow reads otherwise (docs/compatibility.md)."""
     (OUT / name).write_bytes(data)
-    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    image = right or ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     rgb, grey = image.convert("RGB"), image.convert("L")
     entries.append(
         {"file": name, "width": rgb.width, "height": rgb.height, "rgb": fnv(rgb.tobytes()), "grey": fnv(grey.tobytes())}
@@ -227,6 +228,15 @@ add("rgb_16bit.tif", tiff(4, 9, [16] * 3, 2, [wide.tobytes()], ">"))
 add("rgba_16bit.tif", tiff(3, 9, [16] * 4, 2, [wide.astype("<u2").tobytes()], tags=[(338, 3, [2])]))
 add("cmyk_16bit.tif", tiff(3, 9, [16] * 4, 5, [wide.astype("<u2").tobytes()]))
 
+# Valid files that Pillow 13 refuses or gets wrong.
+deep = rng.integers(0, 65536, (6, 7, 3), dtype=numpy.uint16)
+planes = [deep[..., c].astype("<u2").tobytes() for c in range(3)]
+high = Image.fromarray((deep >> 8).astype(numpy.uint8))
+add("rgb_16bit_planes.tif", tiff(7, 6, [16] * 3, 2, planes, tags=[(284, 3, [2])]), high)
+turned = [(274, 3, [6])]
+upright = tiny.transpose(Image.Transpose.ROTATE_270)
+add("rgb_big_big_endian.tif", tiff(*shape, [8] * 3, 2, [pixels.tobytes()], ">", turned, big=True), upright)
+
 # GIF. Frames as a program may write them that Pillow does not.
 def gif(width, height, place, numbers, colours, extension=b"", interlaced=False, own_colours=None):
     def table(colours):
@@ -309,6 +319,14 @@ runs = b"".join(b"".join(bytes([1, n]) for n in row[:4]) + bytes([0, 5, *row[4:9
 add("runs8.bmp", bmp(12, 10, 8, runs + b"\0\x01", 1, colours=colours16, used=16))
 runs = b"".join(bytes([5, 0x12, 0, 5, 0x34, 0x56, 0x70, 0, 0, 0]) for _ in range(8)) + bytes([0, 2, 4, 1, 8, 0x9A, 0, 0])
 add("runs4.bmp", bmp(12, 10, 4, runs + b"\0\x01", 2, colours=colours16))
+# Valid files that Pillow 13 refuses or gets wrong: two colours with 8 bits a pixel, and an image that ends early.
+black_and_white = bytes([0, 0, 0, 0, 255, 255, 255, 0])
+bits = rng.integers(0, 2, (5, 9), dtype=numpy.uint8)
+two = bmp(9, 5, 8, bmp_rows([row.tobytes() for row in bits]), colours=black_and_white, used=2)
+add("two_colours.bmp", two, Image.fromarray(bits * 255))
+ended = numpy.zeros((10, 12, 3), dtype=numpy.uint8) + numpy.array(few[0], dtype=numpy.uint8)[::-1]
+ended[9, :3] = few[7][::-1]
+add("runs_end_early.bmp", bmp(12, 10, 8, bytes([3, 7, 0, 1]), 1, colours=colours16, used=16), Image.fromarray(ended))
 
 # Orientation, wherever ImageOps.exif_transpose finds it, and where it does not.
 def exif_block(value, kind=3, order="<", before=()):
