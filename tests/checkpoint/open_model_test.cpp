@@ -158,6 +158,26 @@ TEST_F(OpenModelFile, FollowsAnotherInputSize) {
   EXPECT_THROW(open_model(path_, {.height = 20, .width = 40}), Error);  // patches of 8
 }
 
+// In two dimensions, the decoder's positions too: what depends on the column alone still does when
+// rows are added. transformers stretches the decoder's table as one list.
+TEST_F(OpenModelFile, DecoderPositionsFollowInBothDimensions) {
+  ModelFile file = file_of(Mae(tiny(), 1));  // 2 x 2 patches
+  for (auto& [name, table] : file.tensors)
+    if (name == "decoder_pos_embed")
+      for (std::int64_t i = 0; i < 4; ++i) table[0][1 + i].fill_(i % 2 == 0 ? -1.0f : 1.0f);
+  write_model(path_, file, Family::mae);
+  const OpenedModel opened = open_model(path_, {.height = 40, .width = 16});
+  int tables = 0;
+  for (const Parameter& p : opened.mae()->parameters()) {
+    if (p.name != "decoder_pos_embed") continue;
+    ++tables;
+    ASSERT_EQ(p.value.sizes(), (at::IntArrayRef{1, 11, 8}));
+    for (std::int64_t i = 0; i < 10; ++i)  // 1e-6: four weights whose sum is 1
+      EXPECT_NEAR(p.value[0][1 + i][0].item<float>(), i % 2 == 0 ? -1.0f : 1.0f, 1e-6) << i;
+  }
+  EXPECT_EQ(tables, 1);
+}
+
 TEST_F(OpenModelFile, NamesWhatIsWrong) {
   const ModelFile good = file_of(Mae(tiny(), 1));
   EXPECT_EQ(complaint(good), "");

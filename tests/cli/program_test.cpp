@@ -350,6 +350,28 @@ TEST_F(Program, ForwardEqualsTransformers) {
   EXPECT_FALSE(fs::exists(root_ / "x.safetensors"));
 }
 
+// Of equal noise the lower index comes first, however many patches there are: 64, where torch's own
+// argsort would scramble more than 16.
+TEST_F(Program, ForwardKeepsTheOrderOfEqualNoise) {
+  MaeConfig config = tiny();
+  config.height = config.width = 64;
+  ModelInfo info;
+  info.mean = {0.5f};
+  info.std = {0.25f};
+  save_mae(root_ / "tiny.safetensors", Mae(config, 1), info);
+  at::Tensor noise = at::zeros({1, 64});
+  noise[0][63] = -1.0f;
+  write_safetensors(root_ / "in.safetensors",
+                    {{"pixels", at::zeros({1, 1, 64, 64})}, {"noise", noise}});
+  expect(
+      "forward --checkpoint tiny.safetensors --threads 1 --input in.safetensors "
+      "--output out.safetensors",
+      0, "wrote 5 tensors");
+  const at::Tensor places = *read_safetensors(root_ / "out.safetensors").find("ids_restore");
+  EXPECT_EQ(places[0][63].item<std::int64_t>(), 0);
+  for (std::int64_t i = 0; i < 63; ++i) EXPECT_EQ(places[0][i].item<std::int64_t>(), i + 1);
+}
+
 // Orders are permutations whose visible part holds no patch of high relevance but the hints.
 TEST_F(Program, MaskWritesTheTensorsOfItsDecision) {
   const Reference reference(root_ / "model.safetensors");

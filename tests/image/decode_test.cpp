@@ -191,6 +191,13 @@ TEST(Decode, OtherTiffsAreNamed) {
     expect_refused(with("grey_white_is_zero.tif", 259, number), name);
   expect_refused(with("rgb_multiplied.tif", 338, 0), "4 bands");  // a fourth that is no alpha
   expect_refused(with("rgb_multiplied.tif", 262, 1), "4 bands");  // grey with three more
+  auto raw = bytes_of("grey_white_is_zero.tif");
+  const std::uint8_t counts[] = {0x17, 0x01, 4, 0},
+                     version[] = {0x12, 0xc6, 1, 0, 4, 0, 0, 0, 1, 4};
+  const auto at = std::search(raw.begin(), raw.end(), std::begin(counts), std::end(counts));
+  ASSERT_NE(at, raw.end());
+  std::copy(std::begin(version), std::end(version), at);
+  expect_refused(raw, "DNG");
 }
 
 TEST(Decode, OtherBmpsAreNamed) {
