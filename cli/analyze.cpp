@@ -42,7 +42,8 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
         "clusters must be at least 2, figure_models at least 1 and figure_images not negative");
   parse_measures(options.task.metrics);  // before models are read
   use_threads(options.compute.threads);
-  std::vector<AnalysedModel> models = open_models(options.task.checkpoints, Precision::fp32);
+  std::vector<AnalysedModel> models =
+      open_models(options.task.checkpoints, Precision::fp32, options.task.open);
   for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
   std::vector<Figure> figures;

@@ -15,14 +15,14 @@ struct InspectOptions {
   void declare(Options& o) {
     o.section("model");
     o.add("tensors", tensors, "list every tensor under MAE's names, with type and shape");
-    declare_heads(o, open);
+    open.declare(o);
   }
 };
 
 nlohmann::ordered_json run_inspect(const InspectOptions& options,
                                    const std::vector<std::string>& files) {
   check(files.size() == 1, ExitCode::usage, "name one checkpoint: sgmae inspect FILE");
-  const ModelFile file = read_model_file(files[0], options.open);
+  const ModelFile file = examine_model_file(files[0], options.open);
   const ModelDescription description = describe(file);
   std::string text = to_text(description, file);
   nlohmann::ordered_json json = to_json(description, file);
@@ -38,11 +38,6 @@ nlohmann::ordered_json run_inspect(const InspectOptions& options,
 }
 
 }  // namespace
-
-void declare_heads(Options& o, OpenOptions& open) {
-  o.add("heads", open.heads, "attention heads, where the file does not say; 0: as published");
-  o.add("decoder_heads", open.decoder_heads, "the decoder's");
-}
 
 Command inspect_command() {
   const auto options = std::make_shared<InspectOptions>();

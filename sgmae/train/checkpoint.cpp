@@ -20,8 +20,8 @@ void mix(std::uint64_t& hash, const void* data, std::size_t bytes) {
 
 }  // namespace
 
-LoadedMae load_mae(const std::filesystem::path& path) {
-  const ModelFile file = read_model_file(path);
+LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options) {
+  const ModelFile file = read_model_file(path, options);
   return {make_mae(file), file.info, file.path};
 }
 
