@@ -44,7 +44,8 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
   options.task.check();  // before models are read
   options.compute.check();
   use_threads(options.compute.threads);
-  std::vector<AnalysedModel> models = open_models(options.task.checkpoints, Precision::fp32);
+  std::vector<AnalysedModel> models =
+      open_models(options.task.checkpoints, Precision::fp32, options.task.open);
   for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
   std::vector<Figure> figures;

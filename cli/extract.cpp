@@ -59,7 +59,7 @@ struct ExtractOptions {
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
     o.add("input_size", input_size,
           "side of the images as the model sees them; position embeddings follow. 0: its own");
-    declare_heads(o, open);
+    open.declare(o);
     o.section("data");
     o.add("data_path", data.data_path,
           "images in place of files: folder, list file, archive … (docs/data.md)");
@@ -121,6 +121,7 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   use_threads(options.compute.threads);
   options.open.height = options.open.width = options.input_size;
   OpenedModel model = open_model(options.checkpoint, options.open);
+  check_use(Use::extract, model);
   place(model, options.compute);
   const VitConfig& config = model.encoder().config();
   const Normalisation normalisation{model.info.mean, model.info.std};

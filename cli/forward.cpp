@@ -21,11 +21,13 @@ namespace {
 struct ForwardOptions {
   std::string checkpoint, input, output, taps;
   double mask_ratio = 0.75;
+  OpenOptions open;
   ComputeOptions compute{.precision = PrecisionChoice::fp32};  // for checking a model
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
+    open.declare(o);
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` and perhaps `noise`");
     o.add("output", output, "safetensors file to write");
@@ -78,7 +80,7 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   use_threads(options.compute.threads);
   const auto [file, pixels] = read_pixels_file(options.input);
   const at::Tensor* noise = file.find("noise");
-  OpenedModel opened = open_model(options.checkpoint);
+  OpenedModel opened = open_model(options.checkpoint, options.open);
   check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
         ": contains only an encoder, and `noise` needs the decoder too; use a full checkpoint");
   place(opened, options.compute);

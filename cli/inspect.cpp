@@ -23,7 +23,7 @@ struct InspectOptions {
     o.add(
         "verify", verify,
         "compare checksums, of a file or of all .safetensors files in a folder, and nothing else");
-    declare_heads(o, open);
+    open.declare(o);
   }
 };
 
@@ -62,7 +62,7 @@ nlohmann::ordered_json run_inspect(const InspectOptions& options,
                                    const std::vector<std::string>& files) {
   check(files.size() == 1, ExitCode::usage, "name one checkpoint: sgmae inspect FILE");
   if (options.verify) return verify(files[0]);
-  const ModelFile file = read_model_file(files[0], options.open);
+  const ModelFile file = examine_model_file(files[0], options.open);
   const ModelDescription description = describe(file);
   std::string text = to_text(description, file);
   nlohmann::ordered_json json = to_json(description, file);
@@ -78,11 +78,6 @@ nlohmann::ordered_json run_inspect(const InspectOptions& options,
 }
 
 }  // namespace
-
-void declare_heads(Options& o, OpenOptions& open) {
-  o.add("heads", open.heads, "attention heads, where the file does not say; 0: as published");
-  o.add("decoder_heads", open.decoder_heads, "the decoder's");
-}
 
 Command inspect_command() {
   const auto options = std::make_shared<InspectOptions>();

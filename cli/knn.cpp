@@ -13,11 +13,13 @@ namespace {
 struct KnnArguments {
   std::string checkpoint, output_dir;
   KnnTask task;
+  OpenOptions open;
   ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
+    open.declare(o);
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
@@ -31,7 +33,8 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   options.compute.check();
   options.task.check();
   use_threads(options.compute.threads);
-  OpenedModel loaded = open_model(options.checkpoint);
+  OpenedModel loaded = open_model(options.checkpoint, options.open);
+  check_use(Use::knn, loaded);
   place(loaded, options.compute);
   const KnnScore score =
       run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);

@@ -26,12 +26,14 @@ struct MaskOptions {
   std::string checkpoint, input, output = "masks";
   std::map<std::string, std::string> guide;  // option, as text
   double mask_ratio = 0.75, hint_ratio = 0.05;
+  OpenOptions open;
   ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint,
           "run folder or checkpoint of any family; without a decoder nothing is reconstructed");
+    open.declare(o);
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` [B, C, H, W] in place of image files");
     o.add("output", output, "folder for the sheet and tensors; with --input the file of tensors");
@@ -92,7 +94,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   check(files.empty() == !options.input.empty(), ExitCode::usage,
         "name image files, or --input FILE.safetensors, and not both");
   use_threads(options.compute.threads);
-  OpenedModel loaded = open_model(options.checkpoint);
+  OpenedModel loaded = open_model(options.checkpoint, options.open);
+  if (!files.empty()) check_use(Use::mask, loaded);
   place(loaded, options.compute);
   const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};

@@ -17,10 +17,12 @@ struct ReconstructOptions {
   std::string checkpoint, output = "reconstruction.png";
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
+  OpenOptions open;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family, with decoder");
+    open.declare(o);
     o.section("data");
     o.add("output", output, "PNG file to write");
     o.section("mask");
@@ -33,7 +35,8 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
                                        const std::vector<std::string>& files) {
   check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
   check(!files.empty(), ExitCode::usage, "give one or more image files");
-  const LoadedMae loaded = load_mae(options.checkpoint);
+  const LoadedMae loaded = load_mae(options.checkpoint, options.open);
+  check_use(Use::reconstruct, loaded.model.encoder().config(), true, loaded.path);
   const MaeConfig& config = loaded.model.config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
   const at::Tensor pixels =

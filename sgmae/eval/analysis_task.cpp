@@ -91,6 +91,7 @@ void AnalysisTask::declare(Options& o) {
   o.section("model");
   o.add("checkpoint", checkpoints,
         "model file, or run folder for all its saved epochs; may be given several times");
+  open.declare(o);
   o.section("data");
   o.add("data_path", data_path, "images: folder, list file or IDX file");
   declare_data_format(o, data_format);
@@ -160,13 +161,15 @@ std::set<std::string> parse_measures(const std::string& text) {
   return wanted;
 }
 
-std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision) {
+std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision,
+                                       const OpenOptions& options) {
   std::vector<AnalysedModel> models;
   for (const std::string& path : paths) {
     std::vector<fs::path> files = checkpoints_of(path);
     if (files.empty()) files = {path};  // a single file, or load_mae says what is wrong
     for (const fs::path& file : files) {
-      OpenedModel opened = open_model(file);
+      OpenedModel opened = open_model(file, options);
+      check_use(Use::analyze, opened);
       opened.set_precision(precision);
       // Only our own files say after how many epochs they were written.
       const bool dated = !opened.info.version.empty();

@@ -29,8 +29,9 @@ const at::Tensor* Pretrained::find(const std::string& name) const {
   return find_tensor(tensors, name);
 }
 
-Pretrained read_pretrained(const fs::path& path) {
-  ModelFile file = read_model_file(best_of(path));
+Pretrained read_pretrained(const fs::path& path, const OpenOptions& options) {
+  ModelFile file = read_model_file(best_of(path), options);
+  check_use(Use::finetune, file.vit, file.mae.has_value(), file.path);
   Pretrained read{.path = std::move(file.path),
                   .config = file.vit,
                   .tensors = {},

@@ -70,6 +70,7 @@ CheckpointContent read_one(const fs::path& path, Content kind) {
     TorchFile file = read_torch_file(path);
     content.format = CheckpointFormat::torch;
     content.tensors = std::move(file.tensors);
+    content.unknown = std::move(file.unknown);
     if (file.rest.is_object()) content.extra = std::move(file.rest);
   } else {
     TensorFile file = read_safetensors(path);

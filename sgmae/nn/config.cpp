@@ -125,7 +125,7 @@ VitConfig encoder_config(const MaeConfig& config) {
   vit.channels = config.channels;
   vit.patch_size = config.patch_size;
   vit.size = config.encoder;
-  vit.mlp_hidden = config.mlp_ratio * config.encoder.dim;
+  vit.mlp_hidden = config.encoder_mlp();
   vit.layer_norm_eps = config.layer_norm_eps;
   return vit;
 }

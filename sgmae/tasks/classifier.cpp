@@ -10,8 +10,9 @@ namespace sgmae {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-OptionInfo& ClassifierOptions::declare_checkpoint(Options& o, const char* meaning) {
-  return o.add("checkpoint", checkpoint, meaning).alias("finetune").may_change_on_resume();
+void ClassifierOptions::declare_checkpoint(Options& o, const char* meaning) {
+  o.add("checkpoint", checkpoint, meaning).alias("finetune").may_change_on_resume();
+  open.declare(o);
 }
 
 OptionInfo& ClassifierOptions::declare_classes(Options& o) {

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "sgmae/checkpoint/model_file.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/train/compute.h"
@@ -28,12 +29,13 @@ struct ClassifierOptions : OptimOptions, RunOptions, ComputeOptions {
   std::int64_t nb_classes = 0;  // 0: as many as the training images have
   bool cls_token = false;       // classify the class token, by MAE's flag
   LabelledData data;
+  OpenOptions open;   // of the checkpoint
   bool eval = false;  // only test the classifier of `checkpoint`
   LaunchOptions launch;
   bool dist_eval = false;  // accepted for MAE's sake
 
  protected:
-  OptionInfo& declare_checkpoint(Options& options, const char* meaning);
+  void declare_checkpoint(Options& options, const char* meaning);
   OptionInfo& declare_classes(Options& options);
   void declare_run(Options& options);  // sections [run] and [launch]
   void check() const;

@@ -29,13 +29,13 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
   if (start) {
     config = start->config;
     check_model_name(o.model, config, start->path);
-    check(o.dim == 0 && o.depth == 0 && o.heads == 0 && o.patch_size == 0, ExitCode::usage,
-          "dim, depth, heads and patch_size are set by the checkpoint; leave them out");
+    check(o.dim == 0 && o.depth == 0 && o.patch_size == 0, ExitCode::usage,
+          "dim, depth and patch_size are set by the checkpoint; leave them out");
   } else {
     config = encoder_config(named_config(o.model.empty() ? "vit_base_patch16" : o.model));
     if (o.dim > 0) config.size.dim = o.dim, config.mlp_hidden = 4 * o.dim;
     if (o.depth > 0) config.size.depth = o.depth;
-    if (o.heads > 0) config.size.heads = o.heads;
+    if (o.open.heads > 0) config.size.heads = o.open.heads;
     if (o.patch_size > 0) config.patch_size = o.patch_size;
     config.channels = sources.train->native_channels();
   }
@@ -208,7 +208,6 @@ void FinetuneOptions::declare(Options& o) {
         "from scratch: side of a patch in pixels; 0: by the model's name");
   o.add("dim", dim, "from scratch: width; 0: by the model's name");
   o.add("depth", depth, "from scratch: blocks; 0: by the model's name");
-  o.add("heads", heads, "from scratch: attention heads; 0: by the model's name");
   declare_classes(o);
   o.add("global_pool", global_pool, "classify the mean of the patch tokens");
   o.add("cls_token", cls_token, "classify the class token instead");
@@ -269,7 +268,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   use_threads(options.threads);
   const StopSignals signals;
   std::optional<Pretrained> start;
-  if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint);
+  if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint, options.open);
   if (options.eval) return evaluate_only(options, *start);
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace

@@ -24,11 +24,9 @@ namespace fs = std::filesystem;
 const RunKind probing{"linprobe", "linear probe", "[probe]", {"figures"}};
 
 OpenedModel load_encoder(const LinprobeOptions& o) {
-  OpenedModel loaded = open_model(o.checkpoint);
+  OpenedModel loaded = open_model(o.checkpoint, o.open);
+  check_use(Use::linprobe, loaded);
   place(loaded, o);
-  check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
-        " is a classifier fine-tuned with global pooling, whose encoder has no final norm to take "
-        "features after; probe the encoder it was trained from");
   check_model_name(o.model, loaded.encoder().config(), loaded.path);
   return loaded;
 }

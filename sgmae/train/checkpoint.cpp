@@ -27,8 +27,8 @@ std::string hex_digits(std::uint64_t value) {
 
 }  // namespace
 
-LoadedMae load_mae(const std::filesystem::path& path) {
-  const ModelFile file = read_model_file(path);
+LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options) {
+  const ModelFile file = read_model_file(path, options);
   return {make_mae(file), file.info, file.path};
 }
 

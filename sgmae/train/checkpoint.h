@@ -23,7 +23,7 @@ struct LoadedMae {
 // Reads an autoencoder from a model file of any family, or from the newest one of a run folder (or
 // of its checkpoints/ folder). Throws Error(checkpoint), naming the tensor and the cure, where the
 // file does not fit or holds an encoder only.
-LoadedMae load_mae(const std::filesystem::path& path);
+LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options = {});
 
 // As load_mae, but into a model that exists; its configuration must be the file's.
 ModelInfo load_weights(const std::filesystem::path& path, Mae& model);

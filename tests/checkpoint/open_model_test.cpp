@@ -56,14 +56,19 @@ TEST_P(Peers, OurForwardEqualsTheirs) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Peers,
-                         testing::Values(Golden{"hf_vit_mae", "hf_vit_mae", Family::hf_vit_mae},
-                                         Golden{"hf_vit", "hf_vit", Family::hf_vit},
-                                         Golden{"hf_dinov2", "hf_dinov2", Family::hf_dinov2},
-                                         Golden{"timm_vit", "timm_vit", Family::timm, {.heads = 2}},
-                                         Golden{
-                                             "timm_reg", "timm_reg", Family::dinov2, {.heads = 2}}),
-                         [](const auto& info) { return info.param.folder; });
+INSTANTIATE_TEST_SUITE_P(
+    Families, Peers,
+    testing::Values(Golden{"hf_vit_mae", "hf_vit_mae", Family::hf_vit_mae},
+                    Golden{"hf_vit", "hf_vit", Family::hf_vit},
+                    Golden{"hf_dinov2", "hf_dinov2", Family::hf_dinov2},
+                    Golden{"timm_vit", "timm_vit", Family::timm, {.heads = 2}},
+                    Golden{"timm_reg", "timm_reg", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_no_embed", "timm_no_embed", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_reg_pos", "timm_reg_pos", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_no_bias", "timm_no_bias", Family::timm, {.heads = 2}},
+                    Golden{"hf_simmim", "hf_simmim", Family::hf_vit},
+                    Golden{"hf_vit_mae_mlp", "hf_vit_mae_mlp", Family::hf_vit_mae}),
+    [](const auto& info) { return info.param.folder; });
 
 // Windows, relative positions, no class token, no position embedding: through a file of our own,
 // and at another image size, to which positions are stretched as transformers does it.

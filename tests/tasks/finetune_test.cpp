@@ -40,7 +40,7 @@ class Finetune : public ::testing::Test {
     FinetuneOptions o;
     o.model = "vit_tiny_patch8";
     o.input_size = 16;
-    o.dim = 16, o.depth = 2, o.heads = 2;
+    o.dim = 16, o.depth = 2, o.open.heads = 2;
     o.drop_path = 0.2;
     o.data.data_path = (root_ / "data").string();
     o.data.num_workers = 1;
@@ -74,7 +74,7 @@ class Finetune : public ::testing::Test {
     FinetuneOptions o = options(run);
     o.checkpoint = save_autoencoder().string();
     o.model.clear();
-    o.input_size = o.dim = o.depth = o.heads = 0;
+    o.input_size = o.dim = o.depth = o.open.heads = 0;
     return o;
   }
 
