@@ -62,6 +62,7 @@ void KnnTask::check() const {
 KnnScore score_knn(const Features& train, const Features& test, std::int64_t classes,
                    const KnnTask& task) {
   std::vector<KnnOptions> votes{task.knn};
+  if (task.lower_k) votes[0].k = std::min(votes[0].k, train.cls.size(0));
   for (const KnnOptions& plain : plain_votes(task.plain_k))
     if (plain.k <= train.cls.size(0)) votes.push_back(plain);
   KnnScore score;
@@ -89,7 +90,7 @@ KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, con
   train.subset = draw(sources.train->size(), task.max_train);
   const std::int64_t keys =
       train.subset.empty() ? sources.train->size() : static_cast<std::int64_t>(train.subset.size());
-  check(task.knn.k <= keys, ExitCode::usage, "k must be between 1 and ", keys,
+  check(task.lower_k || task.knn.k <= keys, ExitCode::usage, "k must be between 1 and ", keys,
         " (the training images), but is ", task.knn.k);
   KnnScore score = score_knn(extract_features(encoder, *sources.train, train),
                              extract_features(encoder, *sources.test, loader(*sources.test)),

@@ -214,7 +214,7 @@ class StudyRun {
 
     KnnTask knn;
     knn.plain_k = "";
-    knn.knn.k = std::min(knn.knn.k, train.cls.size(0));
+    knn.lower_k = true;
     const KnnScore neighbours = score_knn(train, test, sources_.classes, knn);
     ordered_json metrics;
     for (const KnnRow& row : neighbours.rows)

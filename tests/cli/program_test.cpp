@@ -289,7 +289,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   EXPECT_EQ(probe["acc1"], 1.0);
   EXPECT_EQ(nlohmann::json::parse(read_text(root_ / "probe/result.json")), probe);
 
-  expect("knn --k 25" + rest, 2, "1 .. 24");
+  expect("knn --k 25" + rest, 2, "between 1 and 24");
   expect("knn --checkpoint nowhere --data_path data", 4, "nowhere");
   expect("linprobe --data_path data", 2, "--checkpoint");
   expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different linear probe");
