@@ -525,7 +525,8 @@ const at::Tensor* ModelFile::find(const std::string& native_name) const {
 }
 
 void OpenOptions::declare(Options& o) {
-  o.add("heads", heads, "attention heads, where the file does not say; 0: as published");
+  o.add("heads", heads,
+        "attention heads, where the file does not say or there is none; 0: as published");
   o.add("decoder_heads", decoder_heads, "the decoder's");
   o.add(
       "grid", grid,

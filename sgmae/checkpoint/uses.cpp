@@ -28,6 +28,11 @@ void check_use(Use use, const VitConfig& config, bool decoder, const std::filesy
       use != Use::linprobe || config.pooling != Pooling::mean, ExitCode::usage, file.string(),
       ": is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
       "behind; probe the encoder from which it was trained");
+  check(
+      (use != Use::knn && use != Use::linprobe) || config.class_token, ExitCode::usage,
+      file.string(),
+      ": the model has no class token, which is looked at beside the mean of the patches; use one "
+      "that has, or sgmae extract");
 }
 
 }  // namespace sgmae
