@@ -125,8 +125,8 @@ void write_hf(const fs::path& folder, const ModelFile& file, NamedTensors tensor
   const ordered_json config = hf_config(file, family);
   std::error_code error;
   fs::create_directories(folder, error);
-  check(!error, ExitCode::usage, "cannot create the folder ", folder.string(), ": ", error.message(),
-        "; choose another name");
+  check(!error, ExitCode::usage, "cannot create the folder ", folder.string(), ": ",
+        error.message(), "; choose another name");
   write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   write_file(folder / "preprocessor_config.json", hf_preprocessor(file).dump(2) + "\n");
   write_file(folder / "config.json", config.dump(2) + "\n");  // last: without it there is no model

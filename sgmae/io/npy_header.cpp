@@ -58,7 +58,8 @@ class Literal {
       std::int64_t number = 0;
       skip_blanks();
       const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), number);
-      if (error != std::errc() || number < 0) refuse("its shape has entries that are not whole numbers");
+      if (error != std::errc() || number < 0)
+        refuse("its shape has entries that are not whole numbers");
       text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
       numbers.push_back(number);
       if (skip(',')) continue;

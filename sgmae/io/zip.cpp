@@ -227,7 +227,8 @@ ZipContent read_zip_entry(const ZipArchive& archive, const ZipEntry& entry) {
     content.bytes = stored;
   }
   check(entry.crc == 0 || checksum(content.bytes) == entry.crc, archive.code, archive.where,
-        " is damaged: its entry ", entry.name, " does not match its checksum; an incomplete download?");
+        " is damaged: its entry ", entry.name,
+        " does not match its checksum; an incomplete download?");
   return content;
 }
 
