@@ -397,8 +397,8 @@ void Reader::read_normalisation(bool ours) {
     mean = standard.mean;
     std = standard.std;
     file_.assumptions.push_back(
-        str("pixels normalised as ",
-            channels == 3 ? "MAE's, by ImageNet's mean and std" : "by mean 0.5 and std 0.25",
+        str("pixels normalised by ",
+            channels == 3 ? "ImageNet's mean and std, as MAE's are" : "mean 0.5 and std 0.25",
             " (--pixel_mean, --pixel_std)"));
   }
   check(mean.size() == channels && std.size() == channels, ExitCode::checkpoint, "has a mean of ",
@@ -471,7 +471,12 @@ void Reader::read(const CheckpointContent& content) {
     describe_from_header(ours_config, described_);
     normed_mean_ = json_value<std::string>(ours_config, "pooling") == "normed_mean";
   }
-  if (options_.layer_norm_eps > 0) described_.layer_norm_eps = options_.layer_norm_eps;
+  if (const double stated = options_.layer_norm_eps; stated > 0) {
+    check(described_.layer_norm_eps.value_or(stated) == stated, ExitCode::checkpoint,
+          "says that its layer_norm_eps is ", described_.layer_norm_eps.value_or(0),
+          "; leave out --layer_norm_eps ", stated);
+    described_.layer_norm_eps = stated;
+  }
   if (!described_.layer_norm_eps && native.map->family != Family::timm &&
       native.map->family != Family::mmpretrain)
     file_.assumptions.push_back("LayerNorm epsilon 1e-6 (--layer_norm_eps)");
@@ -525,7 +530,8 @@ const at::Tensor* ModelFile::find(const std::string& native_name) const {
 }
 
 void OpenOptions::declare(Options& o) {
-  o.add("heads", heads, "attention heads, where the file does not say; 0: as published");
+  o.add("heads", heads,
+        "attention heads, where the file does not say or there is none; 0: as published");
   o.add("decoder_heads", decoder_heads, "the decoder's");
   o.add(
       "grid", grid,

@@ -27,6 +27,10 @@ void check_use(Use use, const VitConfig& config, bool decoder, const std::filesy
   check(use != Use::linprobe || config.pooling != Pooling::mean, ExitCode::usage, file.string(),
         ": a classifier fine-tuned with global pooling; its encoder has no final norm whose output "
         "could be probed; probe the encoder from which it was trained");
+  check((use != Use::knn && use != Use::linprobe) || config.class_token, ExitCode::usage,
+        file.string(),
+        ": the model has no class token, which this command evaluates beside the mean of the "
+        "patches; use a model with one, or sgmae extract");
 }
 
 }  // namespace sgmae

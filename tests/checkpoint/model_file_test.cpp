@@ -229,6 +229,8 @@ TEST_F(ModelFileTest, WhatAFileSaysIsNotContradicted) {
   EXPECT_TRUE(read_model_file(path_).assumptions.empty());
   EXPECT_NE(complaint({.heads = 2}).find("leave out --heads 2"), std::string::npos);
   EXPECT_NE(complaint({.grid = "1,4"}).find("leave out --grid"), std::string::npos);
+  EXPECT_NE(complaint({.layer_norm_eps = 1e-3}).find("leave out --layer_norm_eps 0.001"),
+            std::string::npos);
 }
 
 TEST_F(ModelFileTest, PixelsAreNormalisedAsStatedOrSaid) {

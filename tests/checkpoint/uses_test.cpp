@@ -45,5 +45,14 @@ TEST(Uses, AProbeNeedsAFinalNorm) {
   EXPECT_EQ(complaint(Use::finetune, config, false), "");
 }
 
+TEST(Uses, NeighboursAndProbesLookAtTheClassToken) {
+  VitConfig config;
+  config.class_token = false;
+  for (const UseInfo& info : uses())
+    EXPECT_EQ(complaint(info.use, config, true).find("no class token") != std::string::npos,
+              info.use == Use::knn || info.use == Use::linprobe)
+        << info.command;
+}
+
 }  // namespace
 }  // namespace sgmae

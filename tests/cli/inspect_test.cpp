@@ -75,7 +75,7 @@ const std::vector<Case>& cases() {
       {"probe", [](VitConfig& c) { c.classes = 2, c.batch_norm_head = true; }},
       {"windows", [](VitConfig& c) {
          c.class_token = c.final_norm = false;
-         c.attention.assign(1, {1, RelativePosition::decomposed});
+         c.attention.assign(2, {1, RelativePosition::decomposed});
        }}};
   return all;
 }
@@ -101,6 +101,7 @@ TEST_F(Inspect, PromisesWhatTheCommandsDo) {
   for (const auto& [name, change] : cases()) {
     VitConfig config = encoder_config(tiny());
     config.channels = 3;
+    config.size.depth = 2;  // the second-last block is the guide's
     change(config);
     ModelInfo info;
     info.mean = info.std = std::vector<float>(static_cast<std::size_t>(config.channels), 0.5f);
@@ -120,6 +121,7 @@ TEST_F(Inspect, PromisesWhatTheCommandsDo) {
 TEST_F(Inspect, PromisesWhatTheCommandsDoWithAnAutoencoder) {
   MaeConfig config = tiny();
   config.channels = 3;
+  config.encoder.depth = 2;
   ModelInfo info;
   info.mean = info.std = {0.5f, 0.5f, 0.5f};
   Mae model(config, 1);
@@ -139,7 +141,7 @@ TEST_F(Inspect, PromisesWhatTheCommandsDoWithAnAutoencoder) {
 TEST_F(Inspect, WhatIsAssumedIsSaidByEveryCommand) {
   MaeConfig config = tiny();
   config.channels = 3;
-  config.encoder = {64, 1, 1};
+  config.encoder = {64, 2, 1};
   config.decoder = {64, 1, 1};
   NamedTensors tensors;
   const Mae model(config, 1);
