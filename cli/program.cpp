@@ -104,8 +104,9 @@ int run_program(const std::vector<std::string>& arguments) {
     return out_of_memory(name);
   } catch (const std::exception& error) {
     const std::string message = error.what();
-    // LibTorch's own bad_alloc, on the CPU and on a GPU.
-    for (const char* words : {"can't allocate memory", "CUDA out of memory"})
+    // LibTorch's own bad_alloc, on the CPU and on a GPU, and for what no memory could hold.
+    for (const char* words : {"can't allocate memory", "CUDA out of memory",
+                              "Storage size calculation overflowed", "multiplication overflow"})
       if (message.find(words) != std::string::npos) return out_of_memory(name);
     // The first line; LibTorch lists the callers behind it.
     std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),
