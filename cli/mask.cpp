@@ -92,7 +92,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   options.compute.check();
   check(files.empty() == !options.input.empty(), ExitCode::usage,
-        "name image files, or --input FILE.safetensors, and not both");
+        "give image files or --input FILE.safetensors, not both");
   use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint, options.open);
   if (!files.empty()) check_use(Use::mask, loaded);

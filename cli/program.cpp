@@ -149,9 +149,10 @@ int run_program(const std::vector<std::string>& arguments) {
     return 1;
   } catch (const std::exception& error) {
     const std::string message = error.what();
-    // LibTorch's own bad_alloc, on the CPU, in oneDNN and on a GPU.
+    // LibTorch's own bad_alloc, on the CPU, in oneDNN and on a GPU, and for what no memory holds.
     for (const char* words :
-         {"can't allocate memory", "could not create a primitive", "CUDA out of memory"})
+         {"can't allocate memory", "could not create a primitive", "CUDA out of memory",
+          "Storage size calculation overflowed", "multiplication overflow"})
       if (message.find(words) != std::string::npos) return out_of_memory(name);
     // The first line; LibTorch lists the callers behind it.
     std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),

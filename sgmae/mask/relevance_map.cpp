@@ -20,7 +20,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "sgmae relevance maps 1";
-constexpr const char* kCure = "; remove it (or start in another output_dir) to have maps made anew";
+constexpr const char* kCure =
+    "; delete it (or use another --output_dir) to have the maps recomputed";
 
 std::uint16_t to_half_bits(float value) {
   return c10::Half(value).x;

@@ -70,7 +70,8 @@ void warn_of_position(const PositionBias& bias, ObjectRule object) {
   warn("guidance follows position rather than content: the object side varies over the grid by ",
        fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", a warning above ",
        fixed(kPositionBiasWarning, 2),
-       "). Unless the objects of these images all lie at the same place, begin later, or try "
+       "). Unless the objects of these images are all in the same place, start guidance later, or "
+       "try "
        "another --guide_features or --guide_center (least positional as a rule: block_out, "
        "position)");
 }

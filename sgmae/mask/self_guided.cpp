@@ -318,7 +318,7 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
   // those is of no use here, and is made anew when the next epoch begins.
   if (const std::string there = state.value("looks_at", looks_at());
       maps_epoch_ && there != looks_at()) {
-    warn("the checkpoint was guided by ", there, "; guidance is made anew from ", looks_at());
+    warn("the checkpoint was guided by ", there, "; recomputing guidance for ", looks_at());
     maps_epoch_.reset();
     position_mean_ = at::Tensor();
     pass_ = {};
@@ -331,16 +331,17 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
     return;
   }
   const fs::path made_from = context_.folder.checkpoints() / CheckpointName{*maps_epoch_, 0}.file();
-  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(), " is lost, and so is ",
-        made_from.string(), " from which it could be made again; restore either, or start anew");
-  warn(maps_path().string(), " is lost; making it again from ", made_from.string());
+  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(),
+        " is missing, and so is ", made_from.string(),
+        ", from which it could be recomputed; restore either file, or start a new run");
+  warn(maps_path().string(), " is missing; recomputing it from ", made_from.string());
   const std::string hash = maps_hash_;
   LoadedMae loaded = load_mae(made_from);
   place(loaded.model, context_.compute);
   info(make_maps(*maps_epoch_, loaded.model));
   check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
         " is not the model that made the lost maps; restore ", maps_path().string(),
-        " or start anew");
+        " or start a new run");
 }
 
 }  // namespace sgmae

@@ -23,8 +23,11 @@ const std::map<std::string, NamedSize>& named_sizes() {
   return sizes;
 }
 
+constexpr std::int64_t largest_size = 1 << 20;  // beyond any model, and products of two still fit
+
 void check_positive(std::int64_t value, const std::string& what) {
-  check(value > 0, ExitCode::usage, what, " is ", value, "; it must be positive");
+  check(value > 0 && value <= largest_size, ExitCode::usage, what, " is ", value,
+        "; it must lie in 1 .. ", largest_size);
 }
 
 // Beyond what any model has: products of sizes stay within their type, and a slip of the keyboard

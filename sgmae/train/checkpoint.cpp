@@ -34,7 +34,7 @@ LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options
 
 ModelInfo load_weights(const std::filesystem::path& path, Mae& model) {
   const ModelFile file = read_model_file(path);
-  check(file.mae.has_value(), ExitCode::checkpoint, path.string(), ": holds no decoder");
+  check(file.mae.has_value(), ExitCode::checkpoint, path.string(), ": contains no decoder");
   const nlohmann::json stored = to_json(*file.mae), needed = to_json(model.config());
   for (const auto& [key, value] : needed.items())
     check(stored[key] == value, ExitCode::checkpoint, path.string(), ": its ", key, " is ",

@@ -18,7 +18,7 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr const char* go_back = "delete this checkpoint to go on from the one before";
+constexpr const char* go_back = "delete this checkpoint to resume from the one before it";
 
 // The tensors of `file` that are called `prefix`NAME, as NAME.
 TensorFile without_prefix(const TensorFile& file, const std::string& prefix) {
@@ -81,15 +81,6 @@ void check_finite(const NamedTensors& tensors) {
   }
 }
 
-// What a checkpoint consists of, without the models' weights that only a model file holds.
-NamedTensors state_tensors(TrainTask& task, const TaskState& own) {
-  NamedTensors tensors = own.tensors;
-  for (const Learner* learner : task.learners())
-    for (auto& [name, tensor] : learner->optimizer->state())
-      tensors.emplace_back(prefix_of(*learner) + name, tensor);
-  return tensors;
-}
-
 void check_weights(TrainTask& task) {
   for (const Learner* learner : task.learners()) {
     NamedTensors weights;
@@ -97,6 +88,26 @@ void check_weights(TrainTask& task) {
       weights.emplace_back(prefix_of(*learner) + parameter.name, parameter.value);
     check_finite(weights);
   }
+}
+
+// What a state file holds. Throws Error(diverged) where any of it, or a weight, is not finite.
+TensorFile state_of(TrainTask& task, const TrainClock& clock, const StepGuard& guard,
+                    const std::string& kind) {
+  TaskState own = task.state();
+  TensorFile file{std::move(own.tensors), {}};
+  for (const Learner* learner : task.learners())
+    for (auto& [name, tensor] : learner->optimizer->state())
+      file.tensors.emplace_back(prefix_of(*learner) + name, tensor);
+  check_weights(task);
+  check_finite(file.tensors);
+  const json state{{"kind", kind},
+                   {"clock", clock.to_json()},
+                   {"guard", guard.state()},
+                   {"images", task.training_images().size()},
+                   {"data", data_hash(task.training_images())},
+                   {"task", own.json}};
+  file.metadata["trainer"] = json_text(state);
+  return file;
 }
 
 void set_aside(const fs::path& file) {
@@ -122,7 +133,7 @@ fs::path CheckpointStore::named(const fs::path& path) const {
   if (fs::is_directory(path)) {
     const auto newest_there = CheckpointStore(RunFolder{path}, kind_, layout_, keep_).newest();
     check(newest_there.has_value(), ExitCode::checkpoint, path.string(),
-          ": holds no checkpoint to resume from");
+          ": contains no checkpoint to resume from");
     return *newest_there;
   }
   check(fs::exists(path), ExitCode::checkpoint, path.string(),
@@ -132,23 +143,12 @@ fs::path CheckpointStore::named(const fs::path& path) const {
 
 fs::path CheckpointStore::save(TrainTask& task, const TrainClock& clock, const StepGuard& guard,
                                bool last) const {
-  const TaskState own = task.state();
-  const NamedTensors tensors = state_tensors(task, own);
-  check_weights(task);
-  check_finite(tensors);
-  const json state{{"kind", kind_},
-                   {"clock", clock.to_json()},
-                   {"guard", guard.state()},
-                   {"images", task.training_images().size()},
-                   {"data", data_hash(task.training_images())},
-                   {"task", own.json}};
-  const Metadata metadata{{"trainer", json_text(state)}};
-
+  const TensorFile state = state_of(task, clock, guard, kind_);
   if (layout_ == CheckpointLayout::numbered) {
-    // The state goes first: a model file without one is never resumed from, a state without a model
-    // is never looked at.
+    // The state goes first: a state without a model is never looked at, and a model without a state
+    // would be gone on from without it.
     const fs::path model = folder_.checkpoints() / clock.name().file();
-    write_safetensors(folder_.checkpoints() / clock.name().state(), tensors, metadata);
+    write_safetensors(folder_.checkpoints() / clock.name().state(), state.tensors, state.metadata);
     task.save_model(model, clock);
     prune(task, clock);
     return model;
@@ -162,8 +162,8 @@ fs::path CheckpointStore::save(TrainTask& task, const TrainClock& clock, const S
   if (last) task.save_model(folder_.root / last_model, clock);
   const fs::path state_file = folder_.root / last_state, sound = folder_.root / sound_state;
   const auto before = place_of(state_file);
-  if (before && is_sound(*before, clock)) fs::rename(state_file, sound);
-  write_safetensors(state_file, tensors, metadata);
+  if (before && (is_sound(*before, clock) || !fs::exists(sound))) fs::rename(state_file, sound);
+  write_safetensors(state_file, state.tensors, state.metadata);
   if (last) fs::remove(sound);  // the test at the end has found the weights sound
   return state_file;
 }
@@ -217,8 +217,11 @@ void CheckpointStore::restore_weights(const fs::path& model, const CheckpointNam
   clock = {.steps_per_epoch = clock.steps_per_epoch, .epoch = name.epoch, .step = name.step};
   clock.total_steps = steps_until(name, clock);
   guard.forget();
-  // Now there is a state: whoever rolls back finds a whole checkpoint.
-  if (model.parent_path() == folder_.checkpoints()) save(task, clock, guard, /*last=*/false);
+  // Whoever rolls back finds a whole checkpoint. The model stays as it is: it may know of masks
+  // what this run has forgotten.
+  if (model.parent_path() != folder_.checkpoints()) return;
+  const TensorFile state = state_of(task, clock, guard, kind_);
+  write_safetensors(folder_.checkpoints() / name.state(), state.tensors, state.metadata);
 }
 
 void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock& clock,
@@ -239,7 +242,7 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
   const bool one_before =
       layout_ == CheckpointLayout::numbered ||
       (path.filename() == last_state && fs::exists(path.parent_path() / sound_state));
-  const std::string cure = one_before ? go_back : "delete it to begin the run anew";
+  const std::string cure = one_before ? go_back : "delete it to restart the run";
   require_intact(state_path, cure);
   const TensorFile file = read_safetensors(state_path);
   try {
@@ -247,7 +250,8 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
     check(!state.is_null(), ExitCode::checkpoint, state_path.string(), ": not a training state; ",
           cure);
     check(state.at("kind") == kind_, ExitCode::checkpoint, state_path.string(),
-          ": is of a run of sgmae ", state.at("kind").get<std::string>(), ", not of ", kind_);
+          ": belongs to a run of sgmae ", state.at("kind").get<std::string>(), ", not of sgmae ",
+          kind_);
     check(state.at("images") == task.training_images().size(), ExitCode::usage, state_path.string(),
           ": the data set had ", state.at("images").dump(), " training images and now has ",
           task.training_images().size(),

@@ -58,12 +58,12 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
       .may_change_on_resume();
   o.add("log_dir", log_dir, "folder of TensorBoard events; empty: the run folder")
       .may_change_on_resume();
-  o.add(
-       "resume", resume,
-       "auto: go on where output_dir stopped; none: only start anew; or a checkpoint to begin from "
-       "when output_dir holds none yet")
+  o.add("resume", resume,
+        "auto: resume the run in output_dir; none: never resume; or a checkpoint or run to start "
+        "from "
+        "when output_dir holds none yet")
       .may_change_on_resume();
-  o.add("seed", seed, "of every random draw");
+  o.add("seed", seed, "seed of all random draws");
   OptionInfo& every = o.add(evaluation, eval_every, meaning).may_change_on_resume();
   if (every.name != "eval_every") every.alias("eval_every").alias("online_" + every.name);
   o.add("save_every", save_every, "epochs between checkpoints; the last epoch is always saved")

@@ -130,6 +130,8 @@ TEST_F(Commands, ValuesThatOnceEndedInABug) {
       {with(base("pretrain"), {"--lr", "1e38", "--mask_source", "online"}), {5}},
       {with(base("pretrain"), {"--lr", "1e300"}), {2}},
       {with(base("pretrain"), {"--patch_size", "16"}), {2}},  // a single patch
+      {with(base("pretrain"), {"--channels", "9223372036854775807"}), {2}},
+      {with(base("pretrain"), {"--dim", "1048576", "--depth", "1048576"}), {1}},
       {with(base("mask"), {"--threads", "-1"}), {2}},
       {with(base("mask"), {"--mask_ratio", "1e300"}), {2}},
       {with(base("linprobe"), {"--blr", "1e300"}), {2}},
@@ -208,6 +210,7 @@ TEST_F(Commands, NoDrawnValueEndsInABug) {
     }
     const int code = run(words).code;
     ++ended[code];
+    if (code == too_long) std::printf("stopped after 20 s: %s\n", line(words).c_str());
     EXPECT_TRUE((std::set<int>{0, 1, 2, 3, 4, 5, too_long}).contains(code))
         << line(words) << "\nended with " << code << ": " << said_;
   }

@@ -473,6 +473,19 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_EQ(run("mask images/0.png images/1.png --checkpoint run --output m --threads 1").code, 0);
   EXPECT_TRUE(fs::exists(root_ / "m/masks.png"));
   EXPECT_TRUE(fs::exists(root_ / "m/masks.safetensors"));
+  // Its position means are those of one tap.
+  expect("mask images/0.png --checkpoint run --output m --threads 1 --guide_features key", 0,
+         "position means are of encoder.0.attention_out, not of encoder.0.key");
+
+  const Outcome verified = run("inspect --verify run --json");
+  EXPECT_EQ(verified.code, 0) << verified.err;
+  EXPECT_GE(nlohmann::json::parse(verified.out)["intact"], 5) << "models, states and maps";
+  const fs::path maps = root_ / "run/maps/relevance-2.safetensors";
+  std::string bytes = read_text(maps);
+  bytes[bytes.size() - 9] ^= 4;
+  write_file(maps, bytes);
+  expect("inspect --verify run", 4, "1 of ");
+  expect("inspect --verify images", 4, "no .safetensors");
   const Outcome odd =
       run("reconstruct images/0.png --checkpoint run --output \"$(printf 'r\\377.png')\" --json");
   EXPECT_EQ(odd.code, 0) << odd.err;  // a path that is not UTF-8

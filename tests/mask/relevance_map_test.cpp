@@ -186,7 +186,7 @@ TEST_F(MapFile, BelongsToOneRun) {
       FAIL();
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ExitCode::checkpoint);
-      EXPECT_NE(std::string(e.what()).find("remove it"), std::string::npos);
+      EXPECT_NE(std::string(e.what()).find("delete it"), std::string::npos);
     }
   }
 }

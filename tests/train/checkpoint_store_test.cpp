@@ -157,7 +157,7 @@ TEST_F(CheckpointStoreTest, TheLastSoundCheckpointStays) {
     clock_.epoch = epoch;
     t.set_value(static_cast<double>(epoch));
     last.save(t, clock_, guard_, false);
-    EXPECT_EQ(fs::exists(sound), epoch == 3) << epoch;
+    EXPECT_EQ(fs::exists(sound), epoch > 0) << "the first, until there is a better one";
   }
   EXPECT_EQ(last.newest(), state);
   EXPECT_TRUE(last.step_back());
