@@ -64,6 +64,21 @@ TEST(Config, SaysWhatDoesNotFitAndWhatToDo) {
     EXPECT_NE(refusal(spoil).find(words), std::string::npos) << refusal(spoil);
 }
 
+// Sizes whose products would not fit their type, or that ask for all memory there is.
+TEST(Config, RefusesSizesThatNoModelHas) {
+  EXPECT_NE(refusal([](VitConfig& c) { c.height = c.width = 65536; }).find("input height is 65536"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) {
+              c.height = c.width = 32768;
+              c.patch_size = 8;
+            }).find("the number of patches"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) { c.size.dim = std::int64_t{1} << 62; }).find("dim is"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) { c.size.depth = 65536; }).find("depth is 65536"),
+            std::string::npos);
+}
+
 TEST(Config, NamesThatPublishedModelsHave) {
   const MaeConfig huge = named_config("mae_vit_huge_patch14");
   EXPECT_EQ(huge.encoder.dim, 1280);
