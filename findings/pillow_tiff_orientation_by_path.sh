@@ -3,8 +3,8 @@
 #
 # One would guess: `Image.open(path)` and `Image.open(BytesIO(bytes))` give the same picture, and a TIFF's Orientation
 #   tag is heeded on loading.
-# What happens: an uncompressed file in one strip (what Pillow itself writes up to 64 KiB) of mode L, P, RGBA or CMYK
-#   that is opened by its path is mapped into memory. With orientation 5 to 8 the map is made with the sides of the
+# What happens: an uncompressed file in one strip (what Pillow itself writes up to 64 KiB) of mode L, P, I;16, RGBA or
+#   CMYK that is opened by its path is mapped into memory. With orientation 5 to 8 the map is made with the sides of the
 #   upright picture, so that rows are cut at the wrong length, and the mixture is turned after that: the size is that
 #   of the file, not of the upright picture, and pixels are out of place. No error, no warning. From bytes, compressed,
 #   in several strips or as RGB the same picture is right.

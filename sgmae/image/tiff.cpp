@@ -248,6 +248,11 @@ class Tiff {
   // `count` pixels from `first` on of a row or tile row with `in_row` samples a pixel, to 8 bits.
   void unpack(const std::uint8_t* row, int first, int count, int in_row, std::uint8_t* out,
               int out_step) const {
+    if (bits_ == 8 && in_row == out_step) {
+      std::copy_n(row + static_cast<std::ptrdiff_t>(first) * in_row,
+                  static_cast<std::ptrdiff_t>(count) * in_row, out);
+      return;
+    }
     for (int i = 0; i < count; ++i, out += out_step) {
       for (int s = 0; s < in_row; ++s) {
         const std::size_t at = static_cast<std::size_t>((first + i) * in_row + s);
@@ -306,7 +311,7 @@ class Tiff {
     check(width > 0 && height > 0 && width <= longest_side && height <= longest_side &&
               covered(size_.width, width) * covered(size_.height, height) <= 4 * pixels + spare,
           ExitCode::data, "a TIFF of ", size_.width, "x", size_.height, " pixels in tiles of ",
-          width, "x", height, ", which is far more than it needs", convert);
+          width, "x", height, ", far larger than the image; convert it to PNG");
     const int tile_width = static_cast<int>(width), tile_height = static_cast<int>(height);
     const int in_row = separate_ ? 1 : samples_;
     const auto tile_bytes = static_cast<std::size_t>(TIFFTileSize64(tiff_));
@@ -369,7 +374,9 @@ class Tiff {
         for (int i = 0; i < count; ++i, in += samples_, out += 3) {
           const int alpha = multiplied_ ? in[3] : 255;
           for (int c = 0; c < 3; ++c)
-            out[c] = static_cast<std::uint8_t>(alpha == 0 ? 0 : std::min(in[c] * 255 / alpha, 255));
+            out[c] = alpha == 255 ? in[c]
+                     : alpha == 0 ? std::uint8_t{0}
+                                  : static_cast<std::uint8_t>(std::min(in[c] * 255 / alpha, 255));
         }
         return 3;
     }
