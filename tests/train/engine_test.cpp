@@ -291,7 +291,8 @@ TEST_F(EngineTest, RefusesTheStateOfAnotherKindOfRun) {
            open_run_folder(second, toy))
         .run();
   });
-  EXPECT_NE(message.find("to a run of sgmae toy, not of sgmae other"), std::string::npos) << message;
+  EXPECT_NE(message.find("to a run of sgmae toy, not of sgmae other"), std::string::npos)
+      << message;
 }
 
 TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
