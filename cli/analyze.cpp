@@ -7,6 +7,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/eval/analysis_task.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/report/analysis_figures.h"
 #include "sgmae/train/compute.h"
@@ -39,10 +40,12 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
         "checkpoint is missing; name a run folder or model files: --checkpoint PATH");
   check(options.figures.clusters >= 2 && options.figures.images >= 0 && options.figures.models >= 1,
         ExitCode::usage,
-        "clusters must be at least 2, figure_models at least 1 and figure_images not negative");
-  parse_measures(options.task.metrics);  // before models are read
+        "clusters must be at least 2, figure_models at least 1, and figure_images not negative");
+  options.task.check();  // before models are read
+  options.compute.check();
   use_threads(options.compute.threads);
-  std::vector<AnalysedModel> models = open_models(options.task.checkpoints, Precision::fp32);
+  std::vector<AnalysedModel> models =
+      open_models(options.task.checkpoints, Precision::fp32, options.task.open);
   for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
   std::vector<Figure> figures;
@@ -68,10 +71,11 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
   write_file(metrics,
              analysis.json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   info("wrote ", metrics.string(), " (", analysis.json["metrics"].size(), " metrics of ",
-       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(),
-       " images) and ", figures.size(), " pictures");
+       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(), " images",
+       left_out_note(analysis.json["unreadable_images"]), ") and ", figures.size(), " pictures");
   return {{"metrics", metrics.string()},
           {"images", analysis.json["images"]},
+          {"unreadable_images", analysis.json["unreadable_images"]},
           {"checkpoints", models.size()},
           {"figures", analysis.json["figures"]}};
 }

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "sgmae/base/options.h"
-#include "sgmae/checkpoint/model_file.h"
 
 namespace sgmae {
 
@@ -53,9 +52,6 @@ Command inspect_command();
 Command convert_command();
 Command recipes_command();
 Command options_command();
-
-// --heads and --decoder_heads, for files that do not say.
-void declare_heads(Options& options, OpenOptions& open);
 
 // A recipe's text by name or path. Throws Error(usage), with "did you mean".
 std::string recipe_text(const std::string& name_or_path);

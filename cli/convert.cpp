@@ -23,7 +23,7 @@ struct ConvertOptions {
           "hf_vit or hf_dinov2 (a folder)");
     o.add("input_size", input_size,
           "side of the images that the new file is for; position embeddings follow. 0: as it is");
-    declare_heads(o, open);
+    open.declare(o);
   }
 };
 
@@ -33,7 +33,7 @@ nlohmann::ordered_json run_convert(const ConvertOptions& options,
         "name the checkpoint and what to write: sgmae convert SRC DST --to FAMILY");
   const std::optional<Family> to = family_named(options.to);
   check(to.has_value(), ExitCode::usage, "--to '", options.to,
-        "' is no family; choose sgmae, mae, timm, hf_vit_mae, hf_vit, hf_dinov2 or mmpretrain");
+        "' is not a family; choose sgmae, mae, timm, hf_vit_mae, hf_vit, hf_dinov2 or mmpretrain");
   ModelFile file = read_model_file(files[0], options.open);
   check(!std::filesystem::exists(files[1]) || !std::filesystem::equivalent(file.path, files[1]),
         ExitCode::usage, files[1], " is the checkpoint itself; choose another name");
@@ -43,7 +43,6 @@ nlohmann::ordered_json run_convert(const ConvertOptions& options,
   else
     make_vit(file);
   write_model(files[1], file, *to);
-  for (const std::string& assumption : file.assumptions) warn("assumed: ", assumption);
   info("wrote ", files[1], ", ", title_of(*to), ", from ", title_of(file.family));
   return {{"from", name_of(file.family)},
           {"to", name_of(*to)},

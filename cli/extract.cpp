@@ -1,10 +1,14 @@
 // sgmae extract: features of whole images, never masked.
-#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
+#include <limits>
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/data/loader.h"
@@ -17,11 +21,35 @@ namespace sgmae {
 namespace {
 
 enum class Kind { cls, mean, patches };
+enum class OnUnreadable { nan, fail };
+
+// Image files as they are named on the command line.
+class NamedFiles : public Source {
+ public:
+  explicit NamedFiles(const std::vector<std::string>& files) : files_(files) {
+    labels_.assign(files.size(), -1);
+  }
+  std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
+  std::string name(std::int64_t index) const override {
+    return files_[static_cast<std::size_t>(index)];
+  }
+  int native_channels() const override { return 3; }
+  void open(std::int64_t index, OpenedImage& opened) const override {
+    opened.raw = {};
+    opened.bytes = read_file(name(index), ExitCode::data, max_image_bytes);
+    opened.info = read_image_info(opened.bytes);
+    opened.size = opened.info.size;
+  }
+
+ private:
+  std::vector<std::string> files_;
+};
 
 struct ExtractOptions {
   std::string checkpoint, output, split = "train";
   LabelledData data;
   Kind features = Kind::mean;
+  OnUnreadable unreadable = OnUnreadable::nan;
   std::int64_t batch_size = 64, input_size = 0;
   OpenOptions open;
   ComputeOptions compute;
@@ -31,7 +59,7 @@ struct ExtractOptions {
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
     o.add("input_size", input_size,
           "side of the images as the model sees them; position embeddings follow. 0: its own");
-    declare_heads(o, open);
+    open.declare(o);
     o.section("data");
     o.add("data_path", data.data_path,
           "images in place of files: folder, list file, archive … (docs/data.md)");
@@ -39,7 +67,10 @@ struct ExtractOptions {
     o.add("data_root", data.data_root,
           "what paths in a list file are relative to; empty: the list's folder");
     o.add("split", split, "part of data_path: train, val or test");
-    o.add("output", output, "file to write, .npy or .safetensors (with labels and names)");
+    o.add("output", output,
+          "file to write, .npy or .safetensors (with names, labels, and which could be read)");
+    o.add("unreadable", unreadable, {{"nan", OnUnreadable::nan}, {"fail", OnUnreadable::fail}},
+          "what an unreadable image gets: nan, a row of NaN; fail, exit code 3 and no file");
     o.add("fit", data.fit,
           {{"auto", EvalFit::automatic},
            {"centre_crop", EvalFit::centre_crop},
@@ -76,60 +107,73 @@ at::Tensor features_of(const OpenedModel& model, const at::Tensor& pixels, Kind 
 }
 
 nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std::string>& files) {
-  check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
+  check(!options.checkpoint.empty(), ExitCode::usage,
+        "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   check(files.empty() != options.data.data_path.empty(), ExitCode::usage,
-        "name image files, or --data_path, and not both");
+        "give either image files or --data_path");
   const bool npy = options.output.ends_with(".npy");
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",
         options.output, "' must end in .npy or .safetensors");
-  check(options.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
+  check(options.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ",
+        options.batch_size);
+  options.data.check();
+  options.compute.check();
   use_threads(options.compute.threads);
   options.open.height = options.open.width = options.input_size;
   OpenedModel model = open_model(options.checkpoint, options.open);
+  check_use(Use::extract, model);
   place(model, options.compute);
   const VitConfig& config = model.encoder().config();
   const Normalisation normalisation{model.info.mean, model.info.std};
 
-  std::vector<at::Tensor> parts;
-  std::vector<std::int64_t> labels;
-  std::vector<std::string> names = files;
-  if (!files.empty()) {
-    const Fit fit = options.data.fit == EvalFit::centre_crop ? Fit::centre_crop : Fit::squash;
-    for (std::size_t i = 0; i < files.size();) {
-      const std::size_t end =
-          std::min(files.size(), i + static_cast<std::size_t>(options.batch_size));
-      const at::Tensor pixels =
-          load_images({files.begin() + static_cast<std::ptrdiff_t>(i),
-                       files.begin() + static_cast<std::ptrdiff_t>(end)},
-                      static_cast<int>(config.height), static_cast<int>(config.width),
-                      static_cast<int>(config.channels), normalisation, fit);
-      parts.push_back(features_of(model, pixels, options.features));
-      i = end;
+  const bool named = !files.empty();
+  std::unique_ptr<Source> source;
+  if (named)
+    source = std::make_unique<NamedFiles>(files);
+  else
+    source = open_source(options.data.data_path, options.split, options.data.data_root,
+                         options.data.data_format);
+  if (named && options.data.fit == EvalFit::automatic) options.data.fit = EvalFit::squash;
+  LoaderOptions loading =
+      evaluation_loader(options.data, *source, config, normalisation, options.batch_size);
+  if (options.unreadable == OnUnreadable::fail) loading.unreadable = Unreadable::fail;
+  Loader loader(*source, loading);
+  loader.start_epoch(0);
+
+  // A row an image, in the source's order; those of images that are not read stay as they are here.
+  const std::int64_t images = source->size();
+  at::Tensor features, readable = at::zeros({images}, at::kByte);
+  for (Batch batch; loader.next(batch);) {
+    const at::Tensor part = features_of(model, batch.pixels, options.features).cpu();
+    check(at::isfinite(part).all().item<bool>(), ExitCode::checkpoint, model.path.string(),
+          ": its features are not all finite numbers; use an earlier checkpoint, or "
+          "--precision fp32");
+    if (!features.defined()) {
+      std::vector<std::int64_t> shape = part.sizes().vec();
+      shape.front() = images;
+      features = at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
     }
-  } else {
-    const auto source = open_source(options.data.data_path, options.split, options.data.data_root,
-                                    options.data.data_format);
-    Loader loader(*source, evaluation_loader(options.data, *source, config, normalisation,
-                                             options.batch_size));
-    loader.start_epoch(0);
-    for (Batch batch; loader.next(batch);) {
-      parts.push_back(features_of(model, batch.pixels, options.features));
-      labels.insert(labels.end(), batch.label.begin(), batch.label.end());
-    }
-    for (std::int64_t i = 0; i < source->size(); ++i) names.push_back(source->name(i));
+    const at::Tensor rows = at::tensor(batch.index, at::kLong);
+    features.index_copy_(0, rows, part);
+    readable.index_fill_(0, rows, 1);
   }
-  const at::Tensor features = at::cat(parts);
   if (npy) {
     write_npy(options.output, features);
   } else {
-    NamedTensors tensors{{"features", features}};
-    if (!labels.empty()) tensors.emplace_back("label", at::tensor(labels, at::kLong));
+    std::vector<std::string> names;
+    for (std::int64_t i = 0; i < images; ++i) names.push_back(source->name(i));
+    NamedTensors tensors{{"features", features}, {"readable", readable}};
+    if (!named) tensors.emplace_back("label", at::tensor(source->labels(), at::kLong));
     write_safetensors(options.output, tensors,
                       {{"names", nlohmann::json(names).dump(
                                      -1, ' ', false, nlohmann::json::error_handler_t::replace)}});
   }
-  info("wrote ", shape_text(features), " to ", options.output);
-  return {{"output", options.output}, {"shape", features.sizes().vec()}};
+  const std::int64_t unreadable = images - readable.sum().item<std::int64_t>();
+  info("wrote ", shape_text(features), " to ", options.output,
+       unreadable == 0 ? "" : str("; ", unreadable, " unreadable images have rows of NaN"));
+  return {{"output", options.output},
+          {"shape", features.sizes().vec()},
+          {"unreadable_images", unreadable}};
 }
 
 }  // namespace

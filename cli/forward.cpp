@@ -21,19 +21,21 @@ namespace {
 struct ForwardOptions {
   std::string checkpoint, input, output, taps;
   double mask_ratio = 0.75;
+  OpenOptions open;
   ComputeOptions compute{.precision = PrecisionChoice::fp32};  // for checking a model
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
+    open.declare(o);
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` and perhaps `noise`");
     o.add("output", output, "safetensors file to write");
     o.add("taps", taps,
-          "internals to add, e.g. encoder.*.attention,decoder.0.block_out "
+          "intermediate tensors to add, e.g. encoder.*.attention,decoder.0.block_out "
           "(attention, attention_out, block_out, key)");
     o.section("mask");
-    o.add("mask_ratio", mask_ratio, "share of patches hidden, those of the largest noise");
+    o.add("mask_ratio", mask_ratio, "fraction of patches to mask, those with the largest noise");
     o.section("run");
     compute.declare(o);
   }
@@ -78,9 +80,9 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
   use_threads(options.compute.threads);
   const auto [file, pixels] = read_pixels_file(options.input);
   const at::Tensor* noise = file.find("noise");
-  OpenedModel opened = open_model(options.checkpoint);
+  OpenedModel opened = open_model(options.checkpoint, options.open);
   check(!noise || opened.mae(), ExitCode::checkpoint, opened.path.string(),
-        ": holds an encoder only, and `noise` asks for the decoder too; use a full checkpoint");
+        ": contains only an encoder, and `noise` needs the decoder too; use a full checkpoint");
   place(opened, options.compute);
   const VitConfig& config = opened.encoder().config();
 
@@ -93,7 +95,7 @@ nlohmann::ordered_json run_forward(const ForwardOptions& options) {
           ExitCode::data, options.input, ": `noise` must be [", pixels.size(0), ", ",
           config.n_patches(), "]");
     check(at::isfinite(*noise).all().item<bool>(), ExitCode::data, options.input,
-          ": `noise` holds values that are not finite, which have no order");
+          ": `noise` contains non-finite values, which cannot be ordered");
     const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
     check(n_visible > 0 && n_visible < config.n_patches(), ExitCode::usage, "mask_ratio ",
           options.mask_ratio, " would leave ", n_visible, " of ", config.n_patches(),

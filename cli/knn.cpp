@@ -13,11 +13,13 @@ namespace {
 struct KnnArguments {
   std::string checkpoint, output_dir;
   KnnTask task;
+  OpenOptions open;
   ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family");
+    open.declare(o);
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
@@ -28,8 +30,11 @@ struct KnnArguments {
 nlohmann::ordered_json run_knn(const KnnArguments& options) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
+  options.compute.check();
+  options.task.check();
   use_threads(options.compute.threads);
-  OpenedModel loaded = open_model(options.checkpoint);
+  OpenedModel loaded = open_model(options.checkpoint, options.open);
+  check_use(Use::knn, loaded);
   place(loaded, options.compute);
   const KnnScore score =
       run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);
@@ -39,8 +44,9 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
          ": top-1 ", fixed(100 * row.counts.top1(), 2), " %, top-5 ",
          fixed(100 * row.counts.top5(), 2), " %, mean over classes ",
          fixed(100 * row.counts.class_mean(), 2), " %");
-  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % (",
-       score.test_images, " images against ", score.train_images, ")");
+  info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % on ",
+       score.test_images, " test images", left_out_note(score.unreadable_test_images), " against ",
+       score.train_images, " training images", left_out_note(score.unreadable_train_images));
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <system_error>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/pixels_file.h"
@@ -25,12 +26,14 @@ struct MaskOptions {
   std::string checkpoint, input, output = "masks";
   std::map<std::string, std::string> guide;  // option, as text
   double mask_ratio = 0.75, hint_ratio = 0.05;
+  OpenOptions open;
   ComputeOptions compute;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint,
           "run folder or checkpoint of any family; without a decoder nothing is reconstructed");
+    open.declare(o);
     o.section("data");
     o.add("input", input, "safetensors file with `pixels` [B, C, H, W] in place of image files");
     o.add("output", output, "folder for the sheet and tensors; with --input the file of tensors");
@@ -52,7 +55,8 @@ struct MaskOptions {
 };
 
 // The guide options of the model's training, under those given here.
-GuideOptions choose_guide(const MaskOptions& options, const ModelInfo& info) {
+GuideOptions choose_guide(const MaskOptions& options, const OpenedModel& model) {
+  const ModelInfo& info = model.info;
   GuideOptions guide;
   Options declared;
   declare_guide(declared, guide);
@@ -64,25 +68,38 @@ GuideOptions choose_guide(const MaskOptions& options, const ModelInfo& info) {
     }
     if (!given.empty()) declared.set(name, given, "--" + name);
   }
-  if (guide.center == GuideCenter::position && !info.position_mean.defined()) {
+  if (guide.center != GuideCenter::position) return guide;
+  const auto taps = [&](const auto& config) {
+    return std::pair(guide_tap(config, guide), position_mean_tap(info, config));
+  };
+  const auto [here, measured] =
+      model.mae() ? taps(model.mae()->config()) : taps(model.encoder().config());
+  if (!info.position_mean.defined())
     warn(
         "this checkpoint has no position means (guidance had not begun); using --guide_center "
         "none");
-    guide.center = GuideCenter::none;
-  }
+  else if (here != measured)
+    warn("this checkpoint's position means are of ", measured.empty() ? "an unknown tap" : measured,
+         ", not of ", here, "; using --guide_center none");
+  else
+    return guide;
+  guide.center = GuideCenter::none;
   return guide;
 }
 
 nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::string>& files) {
-  check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
+  check(!options.checkpoint.empty(), ExitCode::usage,
+        "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
+  options.compute.check();
   check(files.empty() == !options.input.empty(), ExitCode::usage,
-        "name image files, or --input FILE.safetensors, and not both");
+        "give image files or --input FILE.safetensors, not both");
   use_threads(options.compute.threads);
-  OpenedModel loaded = open_model(options.checkpoint);
+  OpenedModel loaded = open_model(options.checkpoint, options.open);
+  if (!files.empty()) check_use(Use::mask, loaded);
   place(loaded, options.compute);
   const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
-  const GuideOptions guide_options = choose_guide(options, loaded.info);
+  const GuideOptions guide_options = choose_guide(options, loaded);
 
   at::Tensor pixels;
   if (files.empty()) {

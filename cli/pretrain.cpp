@@ -40,8 +40,11 @@ void draw_masks(const ModelView& view) {
   const Guide guide =
       make_guide(view.model, batch.pixels, options, view.info.position_mean, batch.index);
   const std::int64_t n = view.model.config().n_patches();
-  const std::int64_t n_hints = hint_count(guided.hints, n, 0, 0, view.options.epochs);
-  const MaskPlan plan = informed_plan(guide, visible_count(n, view.options.mask.ratio), n_hints);
+  const std::int64_t n_visible = visible_count(n, view.options.mask.ratio);
+  // Random masks train where hints, which they do not have, would not fit.
+  const std::int64_t n_hints =
+      std::min(n_visible, hint_count(guided.hints, n, 0, 0, view.options.epochs));
+  const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
   std::string epoch = std::to_string(view.info.epoch);
   if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
   const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");
@@ -51,7 +54,15 @@ void draw_masks(const ModelView& view) {
   info("picture: ", path.string());
 }
 
-// A page that cannot be written does not make the finished training a failure.
+// Neither a picture nor a page that cannot be written makes the training a failure.
+void draw_masks_if_possible(const ModelView& view) {
+  try {
+    draw_masks(view);
+  } catch (const Error& error) {
+    warn_once(str("no picture of masks: ", error.what()));
+  }
+}
+
 void report_on(const std::filesystem::path& folder) {
   try {
     write_report({folder}, folder / "report.html", {});
@@ -63,7 +74,9 @@ void report_on(const std::filesystem::path& folder) {
 
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   PretrainHooks hooks;
-  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) { draw_masks(view); };
+  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) {
+    draw_masks_if_possible(view);
+  };
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   info("pictures: ", (result.folder / "figures").string());

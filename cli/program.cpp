@@ -1,10 +1,21 @@
 #include "cli/program.h"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <new>
+#include <stdexcept>
+#include <system_error>
 
 #include "cli/command.h"
+#include "sgmae/base/file.h"
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/base/version.h"
 
@@ -86,6 +97,28 @@ int main_of(const std::vector<std::string>& arguments) {
        nearest.empty() ? "; sgmae --help lists them" : "; did you mean '" + nearest + "'?");
 }
 
+// A file opened where standard output or error was closed would get their number, and our messages.
+// What stands in for them cannot be written to, so that a result that is lost is noticed.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0) ::open("/dev/null", O_RDONLY);
+}
+
+// What was printed may still be on its way. Returns the exit code; that of a pipe whose reader left
+// is what shells show for a process that SIGPIPE ended.
+int finish_standard_output(int code) {
+  std::cout.flush();
+  if (std::cout.good()) return code;
+  // The reason may be long forgotten; one more byte meets it again.
+  const int error = ::write(STDOUT_FILENO, "\n", 1) < 0 ? errno : 0;
+  struct pollfd output {
+    .fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0
+  };
+  if (::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0) return 128 + SIGPIPE;
+  fail(code_of_failed_write(error), "cannot write to standard output: ",
+       error != 0 ? std::strerror(error) : "some of it was lost");
+}
+
 int out_of_memory(const std::string& name) {
   std::fprintf(stderr, "%s: out of memory; lower batch_size or num_workers\n", name.c_str());
   return 1;
@@ -95,17 +128,31 @@ int out_of_memory(const std::string& name) {
 
 int run_program(const std::vector<std::string>& arguments) {
   const std::string name = arguments.empty() ? "sgmae" : "sgmae " + arguments[0];
+  occupy_standard_streams();
+  // Errors of writing, not the end: a file that may not grow, a console that nobody reads.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   try {
-    return main_of(arguments);
+    return finish_standard_output(main_of(arguments));
   } catch (const Error& error) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     return out_of_memory(name);
+  } catch (const std::length_error&) {  // more than any memory holds
+    return out_of_memory(name);
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
+    return static_cast<int>(code_of_failed_write(error.code().value()));
+  } catch (const std::system_error& error) {  // of threads and the like
+    std::fprintf(stderr, "%s: the system refused: %s\n", name.c_str(), error.what());
+    return 1;
   } catch (const std::exception& error) {
     const std::string message = error.what();
-    // LibTorch's own bad_alloc, on the CPU and on a GPU.
-    for (const char* words : {"can't allocate memory", "CUDA out of memory"})
+    // LibTorch's own bad_alloc, on the CPU, in oneDNN and on a GPU, and for what no memory holds.
+    for (const char* words :
+         {"can't allocate memory", "could not create a primitive", "CUDA out of memory",
+          "Storage size calculation overflowed", "multiplication overflow"})
       if (message.find(words) != std::string::npos) return out_of_memory(name);
     // The first line; LibTorch lists the callers behind it.
     std::fprintf(stderr, "%s: this is a bug of sgmae, please report it: %s\n", name.c_str(),

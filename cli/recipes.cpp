@@ -27,7 +27,7 @@ std::string recipe_text(const std::string& name_or_path) {
   for (const auto& [name, text] : recipes) names.push_back(name);
   const std::string nearest = nearest_word(name_or_path, names);
   fail(ExitCode::usage, "no recipe '", name_or_path, "'",
-       nearest.empty() ? "; sgmae recipes lists them, a file is given as ./name.toml"
+       nearest.empty() ? "; sgmae recipes lists them (a file must be written as ./name.toml)"
                        : "; did you mean '" + nearest + "'?");
 }
 
@@ -51,7 +51,7 @@ Command recipes_command() {
       write_file(words[2], text);
       info("wrote ", words[2]);
     } else {
-      fail(ExitCode::usage, "say list, show NAME or copy NAME PATH");
+      fail(ExitCode::usage, "usage: sgmae recipes list | show NAME | copy NAME PATH");
     }
     return list;
   };

@@ -17,14 +17,16 @@ struct ReconstructOptions {
   std::string checkpoint, output = "reconstruction.png";
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
+  OpenOptions open;
 
   void declare(Options& o) {
     o.section("model");
     o.add("checkpoint", checkpoint, "run folder or checkpoint of any family, with decoder");
+    open.declare(o);
     o.section("data");
     o.add("output", output, "PNG file to write");
     o.section("mask");
-    o.add("mask_ratio", mask_ratio, "share of patches hidden, at random");
+    o.add("mask_ratio", mask_ratio, "fraction of patches to mask, at random");
     o.add("seed", seed, "of the masks");
   }
 };
@@ -32,8 +34,9 @@ struct ReconstructOptions {
 nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
                                        const std::vector<std::string>& files) {
   check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
-  check(!files.empty(), ExitCode::usage, "name one or more image files");
-  const LoadedMae loaded = load_mae(options.checkpoint);
+  check(!files.empty(), ExitCode::usage, "give one or more image files");
+  const LoadedMae loaded = load_mae(options.checkpoint, options.open);
+  check_use(Use::reconstruct, loaded.model.encoder().config(), true, loaded.path);
   const MaeConfig& config = loaded.model.config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
   const at::Tensor pixels =
@@ -48,8 +51,8 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
   write_png(options.output, reconstruction_sheet(loaded.model, pixels, plan, normalisation));
   if (config.norm_pix_loss)
     info(
-        "the model predicts normalised patches; the picture puts back each patch's true mean and "
-        "deviation, which the model did not know");
+        "the model predicts normalised patches; the picture restores each patch's true mean and "
+        "standard deviation, which the model does not predict");
   info("loss ", fixed(loss, 4), "; wrote ", options.output);
   return {
       {"loss", loss}, {"output", options.output}, {"true_patch_statistics", config.norm_pix_loss}};

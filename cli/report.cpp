@@ -16,9 +16,9 @@ struct ReportArguments {
   void declare(Options& o) {
     o.section("report");
     o.add("output", output, "HTML file to write");
-    o.add("title", report.title, "heading of the page; empty: the names of the runs");
-    o.add("figures", report.figures, "pictures shown of each folder, from first to last epoch");
-    o.add("figure_mib", report.figure_mib, "MiB that all pictures may have together");
+    o.add("title", report.title, "title of the page; empty: the names of the runs");
+    o.add("figures", report.figures, "pictures per folder, spread over its epochs");
+    o.add("figure_mib", report.figure_mib, "maximum total size of the pictures, in MiB");
   }
 };
 

@@ -11,11 +11,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   try_to(ExitCode::checkpoint, [&] {
     const nlohmann::json json = parse_json_object(text, "fuzz");
-    for (const auto describe : {describe_from_training, describe_from_header})
+    for (const bool counts_done : {false, true})
       try_to(ExitCode::checkpoint, [&] {
         DescribedModel described;
-        describe(json, described);
+        describe_from_training(json, counts_done, described);
       });
+    try_to(ExitCode::checkpoint, [&] {
+      DescribedModel described;
+      describe_from_header(json, described);
+    });
     DescribedModel described;
     describe_from_folder(json, json, described);
     if (described.height && *described.height * *described.width <= 0) std::abort();

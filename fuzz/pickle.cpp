@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         if (pickle_integers(*tensor->size).size() != pickle_integers(*tensor->stride).size())
           abort();
       }
+      if (const auto* unknown = value.as<PickleUnknown>(); unknown && unknown->name.empty())
+        abort();
       if (const auto* array = value.as<PickleArray>()) {
         pickle_integers(*array->shape);
         use({reinterpret_cast<const std::uint8_t*>(array->bytes->data.data()),

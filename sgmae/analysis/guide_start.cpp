@@ -44,14 +44,17 @@ GuideStartVerdict guide_start_verdict(std::span<const double> masked_share, doub
   std::size_t lowest_epoch = 0;
   for (std::size_t e = window - 1; e < masked_share.size(); ++e) {
     const std::span<const double> last = masked_share.subspan(e + 1 - window, window);
+    // Where attention lies on the class token alone there is no share: such epochs decide nothing.
+    if (!std::all_of(last.begin(), last.end(), [](double share) { return std::isfinite(share); }))
+      continue;
     now = median({last.begin(), last.end()});
-    SGMAE_ASSERT(std::isfinite(now));
     if (now < lowest) {
       lowest = now;
       lowest_epoch = e - window / 2;
     }
     const std::size_t recent = std::min(e + 1, kNoiseEpochs);
-    margin = std::max(options.rise, 5 * noise_of(masked_share.subspan(e + 1 - recent, recent)));
+    const double noise = noise_of(masked_share.subspan(e + 1 - recent, recent));
+    margin = std::isfinite(noise) ? std::max(options.rise, 5 * noise) : options.rise;
     if (mask_ratio - lowest >= options.fall && now >= lowest + margin)
       return {static_cast<std::int64_t>(e) + 1,
               str("the mask tokens' share fell from ", fixed(mask_ratio, 2),

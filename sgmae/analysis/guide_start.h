@@ -30,7 +30,8 @@ struct GuideStartVerdict {
 };
 
 // `masked_share[e]`: mask tokens' share R_{M->O} (rollout reading, last decoder layer), measured on
-// a fixed probe set under masks of `mask_ratio` after epoch e (from 0). The verdict looks at each
+// a fixed probe set under masks of `mask_ratio` after epoch e (from 0), NaN where attention went to
+// the class token alone. The verdict looks at each
 // epoch with what was known then, so that measuring on never changes it.
 GuideStartVerdict guide_start_verdict(std::span<const double> masked_share, double mask_ratio,
                                       const GuideStartOptions& options = {});

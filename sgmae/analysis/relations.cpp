@@ -12,7 +12,8 @@ namespace {
 
 void check_class_token(std::int64_t prefix) {
   check(prefix > 0, ExitCode::usage,
-        "this model has no class token, whose attention is asked for; use a model that has one");
+        "attention of the class token was requested, but this model has none; use a model that has "
+        "one");
 }
 
 at::Tensor among_patches(const at::Tensor& relation, std::int64_t prefix) {

@@ -50,7 +50,12 @@ at::Tensor student_weights(const at::Tensor& y) {
 // The first two principal components, the first with deviation 1e-4 as t-SNE starts small.
 at::Tensor principal_plane(const at::Tensor& points) {
   const at::Tensor x = points - points.mean(0, /*keepdim=*/true);
-  const auto [values, vectors] = at::linalg_eigh(at::matmul(x, x.t()));  // ascending
+  const at::Tensor products = at::matmul(x, x.t());
+  check(
+      products.isfinite().all().item<bool>(), ExitCode::checkpoint,
+      "t-SNE: the model's features are not finite, or too large; its training has diverged, use an "
+      "earlier checkpoint");
+  const auto [values, vectors] = at::linalg_eigh(products);  // ascending
   const std::int64_t n = x.size(0);
   at::Tensor plane = vectors.slice(1, n - 2).flip({1}) *
                      values.slice(0, n - 2).flip({0}).clamp_min(0).sqrt().unsqueeze(0);

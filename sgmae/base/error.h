@@ -14,6 +14,7 @@ enum class ExitCode {
   data = 3,          // bad images, folders, labels
   checkpoint = 4,    // bad checkpoint or model file
   diverged = 5,      // training diverged and could not be rolled back
+  disk_full = 6,     // no room left to write what was asked for
   interrupted = 130  // stopped by a signal, checkpoint written
 };
 

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace sgmae {
@@ -16,13 +19,23 @@ std::string reason() {
   return std::strerror(errno);
 }
 
+constexpr std::string_view unfinished = ".part";  // then the writer's process number
+
+[[noreturn]] void fail_to_write(const std::filesystem::path& path, const char* consequence = "") {
+  const int error = errno;
+  fail(code_of_failed_write(error), "cannot write ", path.string(), ": ", std::strerror(error),
+       consequence);
+}
+
+constexpr const char* old_file_stays = "; a file of that name from before is untouched";
+
 int open_to_read(const std::filesystem::path& path, ExitCode code) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   check(descriptor >= 0, code, "cannot read ", path.string(), ": ", reason());
   struct stat status {};
   if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
     ::close(descriptor);
-    fail(code, "cannot read ", path.string(), ": it is a folder, a file is needed here");
+    fail(code, "cannot read ", path.string(), ": it is a folder; expected a file");
   }
   return descriptor;
 }
@@ -36,7 +49,7 @@ Bytes read_all(const std::filesystem::path& path, ExitCode code, std::uint64_t m
   if (static_cast<std::uint64_t>(status.st_size) > most) {
     ::close(descriptor);
     fail(code, "cannot read ", path.string(), ": it has ", status.st_size,
-         " bytes, more than a file of its kind can have (", most, ")");
+         " bytes, more than the limit for this kind of file (", most, ")");
   }
   bytes.resize(static_cast<std::size_t>(status.st_size));
   std::size_t done = 0;
@@ -67,10 +80,15 @@ std::string read_text(const std::filesystem::path& path, ExitCode code) {
   return read_all<std::string>(path, code, largest_whole_file);
 }
 
+ExitCode code_of_failed_write(int error) {
+  return error == ENOSPC || error == EDQUOT || error == EFBIG ? ExitCode::disk_full
+                                                              : ExitCode::usage;
+}
+
 AtomicFile::AtomicFile(std::filesystem::path path)
-    : path_(std::move(path)), temporary_(path_.string() + ".part" + std::to_string(::getpid())) {
+    : path_(std::move(path)), temporary_(str(path_.string(), unfinished, ::getpid())) {
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  check(descriptor_ >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason());
+  if (descriptor_ < 0) fail_to_write(path_);
 }
 
 AtomicFile::~AtomicFile() {
@@ -84,8 +102,7 @@ void AtomicFile::write(const void* data, std::size_t bytes) {
   while (bytes > 0) {
     const ssize_t count = ::write(descriptor_, next, bytes);
     if (count < 0 && errno == EINTR) continue;
-    check(count >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
-          "; a file of that name from before is untouched");
+    if (count < 0) fail_to_write(path_, old_file_stays);
     next += count;
     bytes -= static_cast<std::size_t>(count);
   }
@@ -96,8 +113,7 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
   while (bytes > 0) {
     const ssize_t count = ::pwrite(descriptor_, next, bytes, static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    check(count >= 0, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
-          "; a file of that name from before is untouched");
+    if (count < 0) fail_to_write(path_, old_file_stays);
     next += count;
     offset += static_cast<std::size_t>(count);
     bytes -= static_cast<std::size_t>(count);
@@ -105,10 +121,8 @@ void AtomicFile::write_at(std::size_t offset, const void* data, std::size_t byte
 }
 
 void AtomicFile::commit() {
-  // Apart from the check, whose arguments may be evaluated in any order: reason() must come last.
-  const bool done = ::fsync(descriptor_) == 0 && ::rename(temporary_.c_str(), path_.c_str()) == 0;
-  check(done, ExitCode::usage, "cannot write ", path_.string(), ": ", reason(),
-        "; a file of that name from before is untouched");
+  if (::fsync(descriptor_) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0)
+    fail_to_write(path_, old_file_stays);
   ::close(std::exchange(descriptor_, -1));
 }
 
@@ -118,22 +132,36 @@ void write_file(const std::filesystem::path& path, std::string_view contents) {
   file.commit();
 }
 
+void remove_unfinished_files(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t at = name.rfind(unfinished);
+    if (at == std::string::npos || at + unfinished.size() == name.size()) continue;
+    const bool numbered =
+        std::all_of(name.begin() + static_cast<std::ptrdiff_t>(at + unfinished.size()), name.end(),
+                    [](unsigned char c) { return std::isdigit(c); });
+    if (numbered) std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 void append_file(const std::filesystem::path& path, std::string_view bytes) {
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  check(descriptor >= 0, ExitCode::usage, "cannot write ", path.string(), ": ", reason());
+  if (descriptor < 0) fail_to_write(path);
   const off_t end = ::lseek(descriptor, 0, SEEK_END);
-  std::string why;
-  while (!bytes.empty() && why.empty()) {
+  int error = 0;
+  while (!bytes.empty() && error == 0) {
     const ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
     if (count >= 0)
       bytes.remove_prefix(static_cast<std::size_t>(count));
     else if (errno != EINTR)
-      why = reason();
+      error = errno;
   }
   // A device has no length to go back to; nothing more can be done about a failure here.
-  if (!why.empty() && ::ftruncate(descriptor, end) != 0) why += ", and a part of it stays";
+  const bool part_stays = error != 0 && ::ftruncate(descriptor, end) != 0;
   ::close(descriptor);
-  check(why.empty(), ExitCode::usage, "cannot write ", path.string(), ": ", why);
+  errno = error;
+  if (error != 0) fail_to_write(path, part_stays ? ", and a part of it stays" : "");
 }
 
 RandomAccessFile::RandomAccessFile(const std::filesystem::path& path, ExitCode code)
@@ -149,12 +177,12 @@ RandomAccessFile::~RandomAccessFile() {
 
 void RandomAccessFile::read(std::uint64_t offset, std::span<std::uint8_t> out) const {
   check(offset <= size_ && out.size() <= size_ - offset, code_, path_.string(),
-        " is truncated: ", out.size(), " bytes are wanted at ", offset, " and it has ", size_);
+        " is truncated: it has ", size_, " bytes, and ", out.size(), " are to be read at ", offset);
   while (!out.empty()) {
     const ssize_t count = ::pread(descriptor_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     check(count >= 0, code_, "cannot read ", path_.string(), ": ", reason());
-    check(count > 0, code_, path_.string(), " has become shorter while it was read");
+    check(count > 0, code_, path_.string(), " shrank while it was being read");
     out = out.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
   }

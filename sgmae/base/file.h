@@ -22,9 +22,13 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
                                     std::uint64_t most = largest_whole_file);
 std::string read_text(const std::filesystem::path& path, ExitCode code = ExitCode::usage);
 
+// The exit code of a write that failed with this errno: disk_full for a full disk, a quota or a
+// limit on the size of files; else usage.
+ExitCode code_of_failed_write(int error);
+
 // A file being written beside its final name: commit() syncs it to disk and renames it over `path`;
 // without commit() the destructor removes it, so that a reader sees the old file or the new, never
-// a part. Throws Error(usage) when the folder is not writable or the disk is full.
+// a part. Throws Error: usage when the folder is not writable, disk_full.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -36,6 +40,7 @@ class AtomicFile {
   void write(std::string_view text) { write(text.data(), text.size()); }
   // Overwrites bytes that were written before; the end, where write() goes on, stays.
   void write_at(std::size_t offset, const void* data, std::size_t bytes);
+  const std::filesystem::path& temporary() const { return temporary_; }  // until commit()
   void commit();
 
  private:
@@ -45,8 +50,12 @@ class AtomicFile {
 
 void write_file(const std::filesystem::path& path, std::string_view contents);
 
+// Removes what killed processes left of files they were writing in `folder` (not below it); only
+// for folders that nobody else writes to.
+void remove_unfinished_files(const std::filesystem::path& folder);
+
 // Appends `bytes` to the file, which is made where it is missing: all of them, or else none and
-// Error(usage) with the reason, so that logs and event files stay readable.
+// Error (usage or disk_full) with the reason, so that logs and event files stay readable.
 void append_file(const std::filesystem::path& path, std::string_view bytes);
 
 // A file read at any place, by several threads at once. Throws Error with `code` when it cannot be

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <set>
 
 namespace sgmae {
 namespace {
@@ -18,6 +19,7 @@ struct LogState {
   std::ofstream file;
   bool quiet = false;
   bool status_drawn = false;
+  std::set<std::string> said;  // by warn_once
 };
 
 LogState& state() {
@@ -51,8 +53,8 @@ void log_line(LogLevel level, const std::string& text) {
   if (log.file.is_open() && !(log.file << line << std::endl)) {
     const std::string reason = std::strerror(errno);
     log.file.close();
-    std::fprintf(stderr, "warning: cannot write %s: %s; it ends here\n", log.path.c_str(),
-                 reason.c_str());
+    std::fprintf(stderr, "warning: cannot write %s: %s; nothing more is written to it\n",
+                 log.path.c_str(), reason.c_str());
   }
 }
 
@@ -62,7 +64,16 @@ void set_log_file(const std::string& path) {
   log.file.close();
   log.file.clear();
   log.path = path;
+  log.said.clear();
   if (!path.empty()) log.file.open(path, std::ios::app);
+}
+
+void warn_once(const std::string& what, const std::string& text) {
+  {
+    std::lock_guard lock(state().mutex);
+    if (!state().said.insert(what).second) return;
+  }
+  log_line(LogLevel::warning, text);
 }
 
 void set_log_quiet(bool quiet) {

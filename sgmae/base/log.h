@@ -37,6 +37,13 @@ void warn(const Args&... message) {
   log_line(LogLevel::warning, str(message...));
 }
 
+// A warning that comes up again and again, once: until another log file is set, which is to say
+// once in a run, one warning is given for `what`.
+void warn_once(const std::string& what, const std::string& text);
+inline void warn_once(const std::string& text) {
+  warn_once(text, text);
+}
+
 // A line that is redrawn in place on a terminal, cut to its width (one byte a letter). An ordinary
 // message first erases it.
 // Does nothing when stderr is not a terminal.

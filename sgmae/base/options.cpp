@@ -229,7 +229,7 @@ void Options::load_toml(const std::string& text, const std::string& where) {
   const toml::table document = parse_toml(text, where);
   for (const auto& [section, content] : document) {
     const toml::table* table = content.as_table();
-    check(table, ExitCode::usage, where, ": '", section.str(), "' stands outside a [section]");
+    check(table, ExitCode::usage, where, ": '", section.str(), "' is outside a [section]");
     for (const auto& [name, value] : *table) {
       const std::string place = str(where, ":", value.source().begin.line);
       const std::string key = str(section.str(), ".", name.str());
@@ -243,7 +243,8 @@ void Options::load_toml(const std::string& text, const std::string& where) {
       } else if (value.is_integer() || value.is_boolean()) {
         value.visit([&](const auto& node) { printed << node; });
       } else {
-        fail(ExitCode::usage, place, ": '", name.str(), "' must be a text, a number or true/false");
+        fail(ExitCode::usage, place, ": '", name.str(),
+             "' must be a string, a number or a boolean");
       }
       set(key, printed.str(), place);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sgmae/base/error.h"
+#include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
 
 namespace sgmae {
@@ -53,39 +54,54 @@ std::string kind_of(const ModelFile& file) {
     return str("an encoder with a linear probe for ", file.vit.classes, " classes");
   if (file.vit.classes > 0)
     return str("a classifier of ", file.vit.classes, " classes on ",
-               file.vit.pooling == Pooling::mean ? "the mean of the patches (global pool)"
-                                                 : "the class token");
+               file.vit.pooling == Pooling::cls ? "the class token"
+                                                : "the mean of the patches (global pool)");
   return "an encoder without decoder or head";
 }
 
+// Why the model cannot run, or nothing: by making it.
+std::optional<std::string> defect_of(const ModelFile& file) {
+  try {
+    if (file.mae)
+      make_mae(file);
+    else
+      make_vit(file);
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 std::vector<std::string> uses_of(const ModelFile& file) {
-  std::vector<std::string> uses{"sgmae knn, extract, forward: features of images",
-                                "sgmae mask: clusters and relevance from the encoder",
-                                "sgmae analyze: measures and pictures of what it has learned",
-                                "sgmae finetune: a classifier trained from it",
-                                "sgmae convert: files for other programs"};
-  if (file.vit.pooling != Pooling::mean)  // without a final norm there is nothing to probe behind
-    uses.push_back("sgmae linprobe: a linear classifier on its features");
-  if (file.mae) uses.push_back("sgmae reconstruct: fill in hidden patches");
-  return uses;
+  std::vector<std::string> lines;
+  for (const UseInfo& info : uses()) {
+    try {
+      check_use(info.use, file.vit, file.mae.has_value(), file.path);
+      lines.push_back(str("sgmae ", info.command, ": ", info.does));
+    } catch (const Error&) {  // no promise of it
+    }
+  }
+  lines.push_back("sgmae convert: files for other programs");
+  return lines;
 }
 
 }  // namespace
+
+std::string architecture_of(const VitConfig& config) {
+  return str(model_name(config), ", images ", config.height, "x", config.width, " with ",
+             config.channels, config.channels == 1 ? " channel" : " channels",
+             config.layer_scale ? ", LayerScale" : "",
+             config.registers > 0 ? str(", ", config.registers, " registers") : "",
+             config.class_token ? "" : ", no class token",
+             config.position_embedding ? "" : ", no position embedding", attention_text(config));
+}
 
 ModelDescription describe(const ModelFile& file) {
   ModelDescription d;
   d.family = name_of(file.family);
   d.title = title_of(file.family);
   d.kind = kind_of(file);
-  d.architecture =
-      str(model_name(file.vit), ", images ", file.vit.height, "x", file.vit.width, " with ",
-          file.vit.channels, file.vit.channels == 1 ? " channel" : " channels",
-          file.vit.layer_scale ? ", LayerScale" : "");
-  if (file.vit.registers > 0) d.architecture += str(", ", file.vit.registers, " registers");
-  if (!file.vit.class_token) d.architecture += ", no class token";
-  if (!file.vit.position_embedding) d.architecture += ", no position embedding";
-  d.architecture += attention_text(file.vit);
-
+  d.architecture = architecture_of(file.vit);
   for (const auto& [name, tensor] : file.tensors) {
     const bool decoder = !is_encoder_tensor(name);
     const bool head = name.starts_with("head.") || name.starts_with("fc_norm.");
@@ -107,11 +123,10 @@ ModelDescription describe(const ModelFile& file) {
     d.parts.push_back(
         str("head: ", file.vit.classes, " classes, ", millions(d.head_parameters), " parameters"));
   if (d.optimizer) d.parts.push_back("optimizer state (not used by sgmae)");
-  d.uses = uses_of(file);
-  if (!d.not_finite.empty())
-    d.warnings.push_back(str(d.not_finite.size(),
-                             " tensors hold values that are not finite, first '", d.not_finite[0],
-                             "': sgmae will not run this model"));
+  if (const auto defect = defect_of(file))
+    d.warnings.push_back("sgmae cannot run this model: " + *defect);
+  else
+    d.uses = uses_of(file);
   return d;
 }
 
@@ -120,18 +135,24 @@ std::string to_text(const ModelDescription& d, const ModelFile& file) {
                          "\n  model     ", d.architecture, "\n");
   for (const std::string& part : d.parts) text += "  part      " + part + "\n";
   text +=
-      str("  epoch     ", file.epoch_known ? str(file.info.epoch, " finished") : "not known", "\n");
+      str("  epoch     ", file.epoch_known ? str(file.info.epoch, " finished") : "unknown", "\n");
   if (file.mae)
     text += str("  target    ",
-                !file.norm_pix_loss   ? "not known whether normalised patches (norm_pix_loss)"
+                !file.norm_pix_loss   ? "unknown whether normalised patches (norm_pix_loss)"
                 : *file.norm_pix_loss ? "normalised patches (norm_pix_loss)"
                                       : "plain pixels",
                 "\n");
   if (!file.info.guide.is_null()) text += "  guidance  " + file.info.guide.dump() + "\n";
   for (const std::string& assumption : file.assumptions) text += "  assumed   " + assumption + "\n";
+  for (const std::string& remark : file.remarks) text += "  note      " + remark + "\n";
   if (!file.left_out.empty())
     text += str("  left out  ", file.left_out.size(),
-                " tensors that are no part of the model, first '", file.left_out[0], "'\n");
+                file.left_out.size() == 1 ? " tensor" : " tensors",
+                " that are not part of the model, first '", file.left_out[0], "'\n");
+  if (!file.unknown.empty())
+    text += str("  left out  Python objects of ", file.unknown.size(),
+                file.unknown.size() == 1 ? " class" : " classes", " not known here, first '",
+                file.unknown[0], "'; nothing of them was run\n");
   for (const std::string& warning : d.warnings) text += "  warning   " + warning + "\n";
   for (const std::string& use : d.uses) text += "  good for  " + use + "\n";
   return text;
@@ -156,7 +177,9 @@ nlohmann::ordered_json to_json(const ModelDescription& d, const ModelFile& file)
   j["mean"] = file.info.mean;
   j["std"] = file.info.std;
   j["assumed"] = file.assumptions;
+  j["notes"] = file.remarks;
   j["left_out"] = file.left_out;
+  j["unknown_objects"] = file.unknown;
   j["not_finite"] = d.not_finite;
   j["good_for"] = d.uses;
   return j;

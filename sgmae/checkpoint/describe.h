@@ -21,7 +21,11 @@ struct ModelDescription {
   std::vector<std::string> not_finite;  // native names of such tensors
 };
 
-// Reads every value once.
+// "ViT-B/16, images 224x224 with 3 channels, LayerScale"
+std::string architecture_of(const VitConfig& config);
+
+// Reads every value, and makes the model: what does not run is good for nothing, and a warning says
+// why.
 ModelDescription describe(const ModelFile& file);
 
 std::string to_text(const ModelDescription& description, const ModelFile& file);

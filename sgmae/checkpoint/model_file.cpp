@@ -1,14 +1,20 @@
 #include "sgmae/checkpoint/model_file.h"
 
+#include <ATen/ops/any.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <limits>
+#include <map>
 #include <set>
+#include <sstream>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
+#include "sgmae/base/log.h"
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/model_json.h"
 #include "sgmae/image/normalise.h"
@@ -60,24 +66,67 @@ Family family_of(const NativeTensors& native, const CheckpointContent& content,
   return mae ? Family::mae : Family::timm;
 }
 
+// "0.5,0.25" as numbers. Throws Error(usage) for anything else; `option` begins the message.
+template <class T>
+std::vector<T> numbers(const std::string& text, const char* option) {
+  std::vector<T> values;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) {
+    T value{};
+    const char* end = word.data() + word.size();
+    const auto [stop, error] = std::from_chars(word.data(), end, value);
+    check(error == std::errc() && stop == end && !word.empty(), ExitCode::usage, "--", option, " '",
+          text, "': '", word, "' is not a number");
+    values.push_back(value);
+  }
+  return values;
+}
+
+// OpenOptions as numbers. Throws Error(usage).
+struct Stated {
+  explicit Stated(const OpenOptions& options)
+      : grid(numbers<std::int64_t>(options.grid, "grid")),
+        mean(numbers<float>(options.pixel_mean, "pixel_mean")),
+        std(numbers<float>(options.pixel_std, "pixel_std")) {
+    const auto side = [](std::int64_t n) { return n >= 1 && n <= largest_side; };
+    check(grid.empty() || (grid.size() == 2 && side(grid[0]) && side(grid[1])), ExitCode::usage,
+          "--grid '", options.grid, "' is not ROWS,COLUMNS, e.g. 14,14");
+    check(mean.empty() == std.empty(), ExitCode::usage,
+          "--pixel_mean and --pixel_std belong together; give both");
+    check(options.heads >= 0 && options.decoder_heads >= 0, ExitCode::usage,
+          "--heads and --decoder_heads must not be negative");
+    check(options.layer_norm_eps >= 0 && options.layer_norm_eps < 1, ExitCode::usage,
+          "--layer_norm_eps must lie in 0 .. 1, not be ", options.layer_norm_eps);
+  }
+  std::vector<std::int64_t> grid;
+  std::vector<float> mean, std;
+};
+
 class Reader {
  public:
-  Reader(ModelFile& file, const OpenOptions& options) : file_(file), options_(options) {}
+  Reader(ModelFile& file, const OpenOptions& options, const Stated& stated)
+      : file_(file), options_(options), stated_(stated) {}
 
   void read(const CheckpointContent& content);
 
  private:
   const at::Tensor& tensor(const std::string& name, std::int64_t dims) const;
+  void add_missing_qkv_bias();
   VitConfig vit_config();
   MaeConfig mae_config();
   std::int64_t heads_of(std::int64_t dim, std::int64_t asked,
                         const std::optional<std::int64_t>& told, bool decoder);
   void read_grid(VitConfig& config);
+  void take_positions(std::int64_t before, std::int64_t prefix, const VitConfig& config);
   void check_tables(const VitConfig& config) const;
+  void check_sizes() const;
+  void read_normalisation(bool ours);
+  void remark_on_positions();
   void compare(const json& told, const json& found) const;
 
   ModelFile& file_;
   const OpenOptions& options_;
+  const Stated& stated_;
   DescribedModel described_;
   bool normed_mean_ = false;  // the tensors of such a head look like those on CLS
 };
@@ -85,24 +134,57 @@ class Reader {
 const at::Tensor& Reader::tensor(const std::string& name, std::int64_t dims) const {
   const at::Tensor* found = file_.find(name);
   check(found, ExitCode::checkpoint, "tensor '", name,
-        "' is missing; the file is not a whole model, use another checkpoint");
+        "' is missing: not a plain ViT, or an incomplete file");
   check(found->dim() == dims && found->numel() > 0, ExitCode::checkpoint, "tensor '", name, "' is ",
         shape_text(*found), ", which does not fit a ViT");
   return *found;
 }
 
+// Models can be made without a bias of query, key and value: it is then zero.
+void Reader::add_missing_qkv_bias() {
+  const std::string weight = "attn.qkv.weight", bias = "attn.qkv.bias";
+  NamedTensors added;
+  std::string first_missing;
+  std::size_t missing = 0, blocks = 0;
+  for (const auto& [name, value] : file_.tensors) {
+    added.emplace_back(name, value);
+    if (!name.ends_with(weight)) continue;
+    ++blocks;
+    const std::string bias_name = name.substr(0, name.size() - weight.size()) + bias;
+    if (file_.find(bias_name)) continue;
+    if (missing++ == 0) first_missing = bias_name;
+    check(value.dim() == 2, ExitCode::checkpoint, "tensor '", name, "' is ", shape_text(value),
+          ", which does not fit a ViT");
+    added.emplace_back(bias_name, at::zeros({value.size(0)}, value.options()));
+  }
+  if (missing == 0) return;
+  check(missing == blocks && !described_.qkv_bias.value_or(false), ExitCode::checkpoint,
+        "the bias of query, key and value '", first_missing, "' is missing, and ",
+        missing == blocks ? "config.json says qkv_bias true" : "other blocks have one",
+        "; an incomplete file?");
+  file_.tensors = std::move(added);
+}
+
 std::int64_t Reader::heads_of(std::int64_t dim, std::int64_t asked,
                               const std::optional<std::int64_t>& told, bool decoder) {
+  const char* const flag = decoder ? "--decoder_heads" : "--heads";
+  check(asked == 0 || !told || asked == *told, ExitCode::checkpoint, "says that its ",
+        decoder ? "decoder" : "encoder", " has ", told.value_or(0), " attention heads; leave out ",
+        flag, ' ', asked);
   std::int64_t heads = asked > 0 ? asked : told.value_or(0);
+  if (heads == 0 && !decoder && described_.named_width == dim) heads = *described_.named_heads;
+  if (heads == 0 && decoder && described_.named_decoder && described_.named_decoder->dim == dim)
+    heads = described_.named_decoder->heads;
   if (heads == 0) {
-    // Published sizes: 64 channels a head; but ViT-H has 80, MAE's decoder 32.
-    if (decoder && dim == 512)
+    // Published sizes: 64 channels a head; but ViT-H has 80, so400m 72, giant 88, gigantic 104,
+    // MAE's decoder 32, MoCo v3's ViT-S 32.
+    const bool sixteen = dim == 1152 || dim == 1280 || dim == 1408 || dim == 1664;
+    if (sixteen || (decoder && dim == 512))
       heads = 16;
-    else if (dim == 1280)
-      heads = 16;
+    else if (!decoder && dim == 384 && file_.family == Family::moco_v3)
+      heads = 12;
     else if (dim % 64 == 0)
       heads = dim / 64;
-    const char* const flag = decoder ? "--decoder_heads" : "--heads";
     check(heads > 0, ExitCode::checkpoint, "does not say how many attention heads its ",
           decoder ? "decoder" : "encoder", " of width ", dim, " has; give ", flag);
     file_.assumptions.push_back(str(decoder ? "decoder heads " : "heads ", heads,
@@ -111,6 +193,26 @@ std::int64_t Reader::heads_of(std::int64_t dim, std::int64_t asked,
   check(heads > 0 && dim % heads == 0, ExitCode::checkpoint, "cannot have ", heads,
         " attention heads: they do not divide its width ", dim, decoder ? " (decoder)" : "");
   return heads;
+}
+
+// Brings 'pos_embed' to the rows that ours has, class token and patches, where the file's has
+// `before` rows in front of the patches and the model `prefix` tokens.
+void Reader::take_positions(std::int64_t before, std::int64_t prefix, const VitConfig& config) {
+  for (auto& [name, value] : file_.tensors) {
+    if (name != "pos_embed") continue;
+    if (before == 0 && config.class_token) {
+      value = at::cat({at::zeros({1, 1, value.size(2)}, value.options()), value}, 1);
+    } else if (before == prefix && config.registers > 0) {
+      // Registers with a position: it is added to them.
+      const at::Tensor table = value,
+                       own = table.narrow(1, config.class_tokens(), config.registers);
+      for (auto& [other, registers] : file_.tensors)
+        if (other == "reg_token") registers = registers.add(own);
+      value = at::cat({table.narrow(1, 0, config.class_tokens()),
+                       table.narrow(1, prefix, table.size(1) - prefix)},
+                      1);
+    }
+  }
 }
 
 // Height and width from what is known, else from a square grid.
@@ -122,33 +224,56 @@ void Reader::read_grid(VitConfig& config) {
     config.width = *described_.width;
     return;
   }
-  const std::int64_t rows = tensor("pos_embed", 3).size(1);
-  const auto root = [](std::int64_t n) {
-    const auto side = static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
-    return side * side == n ? side : 0;
+  const at::Tensor& table = tensor("pos_embed", 3);
+  check(table.size(0) == 1 && table.size(2) == config.size.dim, ExitCode::checkpoint,
+        "tensor 'pos_embed' is ", shape_text(table), ", which does not fit the width ",
+        config.size.dim);
+  const std::int64_t rows = table.size(1);
+  // Rows in front of the patches: one for the class token; timm also has none, or one for each
+  // register too. The first that fits is taken.
+  std::vector<std::int64_t> layouts{config.class_tokens()};
+  if (config.class_token) layouts.push_back(0);
+  if (config.registers > 0) layouts.push_back(config.prefix_tokens());
+  const auto take = [&](std::int64_t height, std::int64_t width) {
+    config.height = height;
+    config.width = width;
+    if (height % config.patch_size != 0 || width % config.patch_size != 0) return false;
+    for (const std::int64_t before : layouts)
+      if (config.n_patches() == rows - before) {
+        take_positions(before, config.prefix_tokens(), config);
+        return true;
+      }
+    return false;
   };
-  config.height = described_.height.value_or(0);
-  config.width = described_.width.value_or(0);
-  const auto fits = [&](std::int64_t patches) {
-    return config.height % config.patch_size == 0 && config.width % config.patch_size == 0 &&
-           config.n_patches() == patches;
-  };
-  const bool without_cls = config.class_token && config.registers > 0 && !fits(rows - 1) &&
-                           (fits(rows) || root(rows) > 0);
-  if (without_cls) {  // timm keeps no position for CLS where there are registers
-    for (auto& [name, value] : file_.tensors)
-      if (name == "pos_embed")
-        value = at::cat({at::zeros({1, 1, value.size(2)}, value.options()), value}, 1);
+
+  if (!stated_.grid.empty()) {
+    check(!described_.height, ExitCode::checkpoint, "says its images are ",
+          described_.height.value_or(0), "x", described_.width.value_or(0), "; leave out --grid");
+    check(take(stated_.grid[0] * config.patch_size, stated_.grid[1] * config.patch_size),
+          ExitCode::checkpoint, "has ", rows, " rows in 'pos_embed', which are not ",
+          stated_.grid[0], "x", stated_.grid[1], " patches (--grid)");
+    return;
   }
-  const std::int64_t patches = without_cls ? rows : rows - config.class_tokens();
-  if (fits(patches)) return;
-  check(!described_.height, ExitCode::checkpoint, "says its images are ", config.height, "x",
-        config.width, ", but tensor 'pos_embed' has ", patches, " positions of patches of ",
-        config.patch_size);
-  const std::int64_t side = root(patches);
-  check(side > 0, ExitCode::checkpoint, "has ", patches,
-        " patch positions, which is no square, and does not say the size of its images");
-  config.height = config.width = side * config.patch_size;
+  if (described_.height && described_.width) {
+    check(take(*described_.height, *described_.width), ExitCode::checkpoint, "says its images are ",
+          *described_.height, "x", *described_.width, ", but tensor 'pos_embed' has ",
+          rows - layouts[0], " positions of patches of ", config.patch_size);
+    return;
+  }
+  if (described_.training_height && take(*described_.training_height, *described_.training_width))
+    return;
+  std::vector<std::int64_t> squares;
+  for (const std::int64_t before : layouts) {
+    const auto side =
+        static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(rows - before))));
+    if (rows > before && side * side == rows - before) squares.push_back(side);
+  }
+  check(!squares.empty(), ExitCode::checkpoint, "has ", rows - layouts[0],
+        " patch positions, which is not a square number, and does not say the size of its images; "
+        "give --grid ROWS,COLUMNS");
+  take(squares[0] * config.patch_size, squares[0] * config.patch_size);
+  file_.assumptions.push_back(
+      str("a square grid of ", squares[0], "x", squares[0], " patches (--grid)"));
 }
 
 // A model is made before tensors are copied into it, and its tables are as large as windows or
@@ -187,6 +312,10 @@ VitConfig Reader::vit_config() {
   config.size.depth = count_blocks(file_.tensors, "blocks.");
   config.size.heads = heads_of(config.size.dim, options_.heads, described_.heads, false);
   config.mlp_hidden = tensor("blocks.0.mlp.fc1.weight", 2).size(0);
+  const at::Tensor& fc2 = tensor("blocks.0.mlp.fc2.weight", 2);
+  check(fc2.size(1) == config.mlp_hidden, ExitCode::checkpoint,
+        "tensor 'blocks.0.mlp.fc2.weight' is ", shape_text(fc2), ", and the layer before it has ",
+        config.mlp_hidden, " outputs: a gated MLP (SwiGLU), which sgmae does not have");
   config.layer_norm_eps = described_.layer_norm_eps.value_or(1e-6);
   config.layer_scale = file_.find("blocks.0.ls1.gamma") != nullptr;
   if (file_.find("reg_token")) config.registers = tensor("reg_token", 3).size(1);
@@ -217,13 +346,14 @@ MaeConfig Reader::mae_config() {
   config.decoder.depth = count_blocks(file_.tensors, "decoder_blocks.");
   config.decoder.heads = heads_of(config.decoder.dim, options_.decoder_heads,
                                   described_.decoder_heads, /*decoder=*/true);
-  config.mlp_ratio = vit.mlp_hidden / vit.size.dim;
   const std::int64_t decoder_mlp = tensor("decoder_blocks.0.mlp.fc1.weight", 2).size(0);
-  check(vit.mlp_hidden == config.mlp_ratio * vit.size.dim &&
-            decoder_mlp == config.mlp_ratio * config.decoder.dim,
-        ExitCode::checkpoint, "has MLPs of ", vit.mlp_hidden, " and ", decoder_mlp,
-        " in encoder and decoder, widths ", vit.size.dim, " and ", config.decoder.dim,
-        "; sgmae needs the same whole ratio in both");
+  const std::int64_t ratio = vit.mlp_hidden / vit.size.dim;
+  if (vit.mlp_hidden == ratio * vit.size.dim && decoder_mlp == ratio * config.decoder.dim) {
+    config.mlp_ratio = ratio;
+  } else {
+    config.encoder_mlp_hidden = vit.mlp_hidden;
+    config.decoder_mlp_hidden = decoder_mlp;
+  }
   config.layer_norm_eps = vit.layer_norm_eps;
   check(to_json(encoder_config(config)) == to_json(vit), ExitCode::checkpoint,
         "has a decoder and also LayerScale, registers or a head, which no autoencoder has");
@@ -231,12 +361,73 @@ MaeConfig Reader::mae_config() {
   return config;
 }
 
+// What config.json says against what the tensors show.
+void Reader::check_sizes() const {
+  std::map<std::string, std::int64_t> shown{
+      {"hidden_size", file_.vit.size.dim},         {"num_hidden_layers", file_.vit.size.depth},
+      {"intermediate_size", file_.vit.mlp_hidden}, {"num_channels", file_.vit.channels},
+      {"patch_size", file_.vit.patch_size},        {"num_register_tokens", file_.vit.registers}};
+  if (file_.mae)
+    shown.insert({{"decoder_hidden_size", file_.mae->decoder.dim},
+                  {"decoder_num_hidden_layers", file_.mae->decoder.depth},
+                  {"decoder_intermediate_size", file_.mae->decoder_mlp()}});
+  for (const auto& [key, told] : described_.sizes) {
+    const auto found = shown.find(key);
+    check(found == shown.end() || found->second == told, ExitCode::checkpoint, "config.json says ",
+          key, ' ', told, ", its tensors ", found == shown.end() ? 0 : found->second,
+          "; they belong to different models");
+  }
+}
+
+// Pixels in 0 .. 1 are scaled, then less the mean and over the deviation: one mean and deviation.
+void Reader::read_normalisation(bool ours) {
+  const auto channels = static_cast<std::size_t>(file_.vit.channels);
+  std::vector<float>&mean = file_.info.mean, &std = file_.info.std;
+  if (!stated_.mean.empty()) {
+    mean = stated_.mean;
+    std = stated_.std;
+  } else if (!ours) {
+    mean = described_.mean;
+    std = described_.std;
+  }
+  for (std::vector<float>* values : {&mean, &std})
+    if (values->size() == 1) values->resize(channels, values->front());
+  if (mean.empty() && std.empty() && !ours) {
+    const Normalisation standard = default_normalisation(static_cast<int>(channels));
+    mean = standard.mean;
+    std = standard.std;
+    file_.assumptions.push_back(
+        str("pixels normalised by ",
+            channels == 3 ? "ImageNet's mean and std, as MAE's are" : "mean 0.5 and std 0.25",
+            " (--pixel_mean, --pixel_std)"));
+  }
+  check(mean.size() == channels && std.size() == channels, ExitCode::checkpoint, "has a mean of ",
+        mean.size(), " and a std of ", std.size(), " numbers for ", channels, " channels");
+  if (stated_.mean.empty() && described_.pixel_scale != 1)
+    for (std::vector<float>* values : {&mean, &std})
+      for (float& value : *values)
+        value = static_cast<float>(static_cast<double>(value) / described_.pixel_scale);
+  for (std::size_t c = 0; c < channels; ++c)
+    check(std::isfinite(mean[c]) && std::isfinite(std[c]) && std[c] != 0, ExitCode::checkpoint,
+          "normalises pixels by mean ", mean[c], " and std ", std[c],
+          "; give --pixel_mean and --pixel_std");
+}
+
+// Tables that transformers leaves at zero where it makes a model from a configuration.
+void Reader::remark_on_positions() {
+  for (const char* name : {"pos_embed", "decoder_pos_embed"}) {
+    const at::Tensor* table = file_.find(name);
+    if (table && !at::any(*table).item<bool>())
+      file_.remarks.push_back(str("'", name, "' is all zeros, and is used as it is"));
+  }
+}
+
 // Our metadata against what the tensors show.
 void Reader::compare(const json& told, const json& found) const {
   for (const auto& [key, number] : found.items()) {
     if (!told.contains(key) || told[key] == number) continue;
     fail(ExitCode::checkpoint, "its header says ", key, " ", told[key].dump(), ", its tensors ",
-         number.dump(), "; the file is damaged, use another checkpoint");
+         number.dump(), "; the file is damaged; use another checkpoint");
   }
 }
 
@@ -250,28 +441,55 @@ void Reader::read(const CheckpointContent& content) {
           "the 'sgmae' entry of its header is damaged; use an earlier checkpoint");
     ours_config = ours["config"];
   }
-  NativeTensors native =
-      to_native(content.tensors, json_value<bool>(ours_config, "class_token").value_or(true));
+  NativeTensors native;
+  try {
+    native =
+        to_native(content.tensors, json_value<bool>(ours_config, "class_token").value_or(true));
+  } catch (const Error& error) {
+    if (content.unknown.empty()) throw;
+    fail(ExitCode::checkpoint, error.what(), "; it also holds Python objects (",
+         *content.unknown.begin(), "): if the model is among them, save its state_dict()");
+  }
   file_.tensors = std::move(native.tensors);
   file_.left_out = std::move(native.left_out);
+  file_.unknown.assign(content.unknown.begin(), content.unknown.end());
   file_.extra = content.extra;
   file_.family = family_of(native, content, file_);
 
-  describe_from_training(content.extra, described_);
+  const auto within = [&](const char* word) {
+    return native.prefix.find(word) != std::string::npos;
+  };
+  describe_from_training(content.extra,
+                         file_.family == Family::moco_v3 || within("teacher") || within("student"),
+                         described_);
   describe_from_folder(json_member(content.extra, "config"),
                        json_member(content.extra, "preprocessor_config"), described_);
+  normed_mean_ = described_.pooled_patches;
   if (ours.is_object()) {
     const auto written_as = family_named(json_value<std::string>(ours, "family").value_or("sgmae"));
     if (written_as) file_.family = *written_as;
     describe_from_header(ours_config, described_);
     normed_mean_ = json_value<std::string>(ours_config, "pooling") == "normed_mean";
   }
+  if (const double stated = options_.layer_norm_eps; stated > 0) {
+    check(described_.layer_norm_eps.value_or(stated) == stated, ExitCode::checkpoint,
+          "says that its layer_norm_eps is ", described_.layer_norm_eps.value_or(0),
+          "; leave out --layer_norm_eps ", stated);
+    described_.layer_norm_eps = stated;
+  }
   if (!described_.layer_norm_eps && native.map->family != Family::timm &&
       native.map->family != Family::mmpretrain)
-    file_.assumptions.push_back("LayerNorm epsilon 1e-6 (no config.json beside the file)");
+    file_.assumptions.push_back("LayerNorm epsilon 1e-6 (--layer_norm_eps)");
+
+  const bool pooling_told =
+      ours.is_object() || json_member(content.extra, "config").contains("global_pool");
+  if (native.map->family == Family::timm && file_.find("head.weight") &&
+      !file_.find("fc_norm.weight") && !pooling_told)
+    file_.assumptions.push_back("the head looks at the class token");
 
   file_.norm_pix_loss = described_.norm_pix_loss;
   const bool decoder = file_.find("mask_token") != nullptr;
+  add_missing_qkv_bias();
   file_.vit = vit_config();
   if (decoder) {
     file_.mae = mae_config();
@@ -279,24 +497,21 @@ void Reader::read(const CheckpointContent& content) {
   }
   if (ours_config.is_object())
     compare(ours_config, file_.mae ? to_json(*file_.mae) : to_json(file_.vit));
+  check_sizes();
 
   if (ours.is_object())
     file_.info = model_info_from_json(ours);
-  else {
-    file_.info.mean = described_.mean;
-    file_.info.std = described_.std;
+  else
     file_.info.epoch = described_.epoch.value_or(0);
-  }
   file_.epoch_known = ours.is_object() || described_.epoch.has_value();
-  const auto channels = static_cast<std::size_t>(file_.vit.channels);
-  if (file_.info.mean.size() != channels || file_.info.std.size() != channels) {
-    check(!ours.is_object(), ExitCode::checkpoint, "mean and std in its header are not ", channels,
-          " numbers each");
-    const Normalisation standard = default_normalisation(static_cast<int>(channels));
-    file_.info.mean = standard.mean;
-    file_.info.std = standard.std;
-    file_.assumptions.push_back("pixels normalised as MAE does (the file does not say)");
-  }
+  read_normalisation(ours.is_object());
+  file_.remarks = described_.remarks;
+  if (described_.input_height &&
+      (*described_.input_height != file_.vit.height || *described_.input_width != file_.vit.width))
+    file_.remarks.push_back(str("its own program makes images of ", *described_.input_height, "x",
+                                *described_.input_width, ", sgmae of ", file_.vit.height, "x",
+                                file_.vit.width, " unless told otherwise (--input_size)"));
+  remark_on_positions();
   for (const auto& [name, tensor] : content.tensors)
     if (name == position_mean_name) file_.info.position_mean = tensor;
 }
@@ -314,17 +529,44 @@ const at::Tensor* ModelFile::find(const std::string& native_name) const {
   return find_tensor(tensors, native_name);
 }
 
-ModelFile read_model_file(const fs::path& path, const OpenOptions& options) {
+void OpenOptions::declare(Options& o) {
+  o.add("heads", heads,
+        "attention heads, where the file does not say or there is none; 0: as published");
+  o.add("decoder_heads", decoder_heads, "the decoder's");
+  o.add(
+      "grid", grid,
+      "ROWS,COLUMNS of patches in the position table, where the file does not say; empty: square");
+  o.add("pixel_mean", pixel_mean,
+        "mean of the pixels, in 0 .. 1, that the model was trained with: a number for each channel "
+        "or one for all; empty: as the file says");
+  o.add("pixel_std", pixel_std, "their standard deviation");
+  o.add("layer_norm_eps", layer_norm_eps, "epsilon of LayerNorm; 0: as the file says");
+}
+
+ModelFile examine_model_file(const fs::path& path, const OpenOptions& options) {
+  const Stated stated(options);
   ModelFile file;
   file.path = find_model_file(path);
   check(fs::exists(file.path), ExitCode::checkpoint, file.path.string(),
         ": no such file; name a checkpoint, a folder of transformers, or a run folder");
   const CheckpointContent content = read_checkpoint_file(file.path);
   try {
-    Reader(file, options).read(content);
+    Reader(file, options, stated).read(content);
   } catch (const Error& error) {
     fail(ExitCode::checkpoint, file.path.string(), ": ", error.what());
   }
+  return file;
+}
+
+ModelFile read_model_file(const fs::path& path, const OpenOptions& options) {
+  ModelFile file = examine_model_file(path, options);
+  const auto say = [&](const char* what, const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
+    if (!text.empty()) warn(file.path.string(), what, text);
+  };
+  say(": assumed, since the file does not say: ", file.assumptions);
+  say(": note: ", file.remarks);
   return file;
 }
 

@@ -22,26 +22,29 @@ T optional(const json& object, const char* key, T otherwise) {
   try {
     return object.value(key, otherwise);
   } catch (const json::exception&) {
-    fail(ExitCode::checkpoint, "the configuration in the file has an unfit '", key, "'");
+    fail(ExitCode::checkpoint, "the configuration in the file has a malformed '", key, "'");
   }
 }
 
 }  // namespace
 
 json to_json(const MaeConfig& c) {
-  return {{"height", c.height},
-          {"width", c.width},
-          {"channels", c.channels},
-          {"patch_size", c.patch_size},
-          {"dim", c.encoder.dim},
-          {"depth", c.encoder.depth},
-          {"heads", c.encoder.heads},
-          {"decoder_dim", c.decoder.dim},
-          {"decoder_depth", c.decoder.depth},
-          {"decoder_heads", c.decoder.heads},
-          {"mlp_ratio", c.mlp_ratio},
-          {"layer_norm_eps", c.layer_norm_eps},
-          {"norm_pix_loss", c.norm_pix_loss}};
+  json j{{"height", c.height},
+         {"width", c.width},
+         {"channels", c.channels},
+         {"patch_size", c.patch_size},
+         {"dim", c.encoder.dim},
+         {"depth", c.encoder.depth},
+         {"heads", c.encoder.heads},
+         {"decoder_dim", c.decoder.dim},
+         {"decoder_depth", c.decoder.depth},
+         {"decoder_heads", c.decoder.heads},
+         {"mlp_ratio", c.mlp_ratio},
+         {"layer_norm_eps", c.layer_norm_eps},
+         {"norm_pix_loss", c.norm_pix_loss}};
+  if (c.encoder_mlp_hidden > 0) j["encoder_mlp_hidden"] = c.encoder_mlp_hidden;
+  if (c.decoder_mlp_hidden > 0) j["decoder_mlp_hidden"] = c.decoder_mlp_hidden;
+  return j;
 }
 
 json to_json(const VitConfig& c) {

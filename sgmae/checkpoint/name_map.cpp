@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "sgmae/base/error.h"
 
@@ -51,12 +52,44 @@ Rules same_names(const std::vector<std::string>& names) {
 }
 
 const std::vector<std::string> native_names{
-    "cls_token",      "pos_embed",           "mask_token",        "decoder_pos_embed",
-    "reg_token",      "patch_embed.proj.*",  "blocks.#.*",        "norm.*",
-    "fc_norm.*",      "head.weight",         "head.bias",         "head.0.running_mean",
-    "head.1.*",       "head.0.running_var",  "decoder_embed.*",   "decoder_blocks.#.*",
-    "decoder_norm.*", "decoder_pred.weight", "decoder_pred.bias",
+    "cls_token",
+    "pos_embed",
+    "mask_token",
+    "decoder_pos_embed",
+    "reg_token",
+    "patch_embed.proj.*",
+    "norm.*",
+    "fc_norm.*",
+    "head.weight",
+    "head.bias",
+    "head.0.running_mean",
+    "head.1.*",
+    "head.0.running_var",
+    "decoder_embed.*",
+    "decoder_norm.*",
+    "decoder_pred.weight",
+    "decoder_pred.bias",
 };
+
+// Every name that a block can have: what is none of them makes another model of it.
+const std::vector<std::string> native_block_names{
+    "norm1.*",
+    "attn.qkv.*",
+    "attn.proj.*",
+    "norm2.*",
+    "mlp.fc1.*",
+    "mlp.fc2.*",
+    "ls1.gamma",
+    "ls2.gamma",
+    "attn.rel_pos_h",
+    "attn.rel_pos_w",
+    "attn.relative_position_bias_table",
+};
+
+// What wraps modules, and stands within their names: torch.compile, checkpointing of activations,
+// FSDP, DataParallel.
+constexpr std::string_view wrappers[] = {"_orig_mod", "_checkpoint_wrapped_module",
+                                         "_fsdp_wrapped_module", "module"};
 
 // Blocks of transformers as published and as saved by 4.x and 5.x.
 Rules hf_blocks(const std::string& native, const std::string& theirs) {
@@ -145,6 +178,10 @@ Rules mm_rules() {
               {"fc_norm.*", {"backbone.ln2.*"}},
               {"head.weight", {"head.fc.weight"}},
               {"head.bias", {"head.fc.bias"}},
+              {"head.weight", {"head.layers.head.weight"}},
+              {"head.bias", {"head.layers.head.bias"}},
+              {"head.0.running_mean", {"neck.bn.running_mean"}},
+              {"head.0.running_var", {"neck.bn.running_var"}},
               {"mask_token", {"neck.mask_token"}},
               {"decoder_pos_embed", {"neck.decoder_pos_embed"}},
               {"decoder_embed.*", {"neck.decoder_embed.*"}},
@@ -156,15 +193,24 @@ Rules mm_rules() {
 }
 
 std::vector<NameMap> make_maps() {
-  Rules hf_mae = hf_vit_rules("vit."), timm = same_names(native_names), dino = timm;
+  Rules hf_mae = hf_vit_rules("vit."), timm = same_names(native_names);
+  for (const char* blocks : {"blocks.#.", "decoder_blocks.#."})
+    for (const std::string& name : native_block_names)
+      timm.push_back({blocks + name, {blocks + name}});
+  Rules dino = timm;
   append(hf_mae, hf_decoder_rules());
   dino.push_back({"reg_token", {"register_tokens"}});
   return {
       // Longer names first: a bare ViTModel's names are the ends of a ViTMAE's.
-      {Family::hf_vit_mae, hf_mae, {"vit.pooler.*"}},
+      // ViTForMaskedImageModeling has a convolution for its decoder.
+      {Family::hf_vit_mae,
+       hf_mae,
+       {"vit.pooler.*", "vit.embeddings.mask_token", "decoder.0.weight", "decoder.0.bias"}},
       {Family::hf_vit, hf_vit_rules(""), {"pooler.*", "embeddings.mask_token"}},
       {Family::hf_dinov2, hf_dinov2_rules(), {"embeddings.mask_token"}},
-      {Family::mmpretrain, mm_rules(), {"data_preprocessor.*", "target_generator.*"}},
+      {Family::mmpretrain,
+       mm_rules(),
+       {"data_preprocessor.*", "target_generator.*", "neck.bn.num_batches_tracked"}},
       // MAE, timm, DINOv2, MoCo v3, HPM, AMT and ours. Loss predictor and position means are no
       // part of the autoencoder; num_batches_tracked counts what nothing here needs.
       {Family::timm,
@@ -268,6 +314,29 @@ std::string first_names(const std::vector<std::string>& names) {
   return text;
 }
 
+bool is_number(std::string_view part) {
+  return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// A name without what wraps modules, and without the chunk in front of a block's number, as DINOv2
+// trains: blocks.1._orig_mod.2.norm1.weight -> blocks.2.norm1.weight.
+std::string plain_name(std::string_view name) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    begin = end + 1;
+    if (std::find(std::begin(wrappers), std::end(wrappers), part) != std::end(wrappers)) continue;
+    const std::size_t n = parts.size();
+    if (n >= 2 && is_number(part) && is_number(parts[n - 1]) && parts[n - 2] == "blocks")
+      parts.pop_back();
+    parts.push_back(part);
+  }
+  std::string plain;
+  for (const std::string_view part : parts) (plain += plain.empty() ? "" : ".") += part;
+  return plain;
+}
+
 // DINOv2 has a mask token for its own training, without a decoder.
 void drop_lone_mask_token(NativeTensors& native) {
   const auto is = [](const char* name) {
@@ -278,19 +347,35 @@ void drop_lone_mask_token(NativeTensors& native) {
   if (std::erase_if(tensors, is("mask_token")) > 0) native.left_out.push_back("mask_token");
 }
 
-NativeTensors translate(const NameMap& map, const std::string& prefix,
-                        const NamedTensors& tensors) {
+// mmpretrain calls the layer of a probe, behind a batch norm, as that of any classifier.
+void rename_probe_head(NamedTensors& tensors) {
+  if (!find_tensor(tensors, "head.0.running_mean")) return;
+  for (auto& [name, tensor] : tensors)
+    if (name == "head.weight" || name == "head.bias") name.replace(0, 5, "head.1.");
+}
+
+// Weights have no other types: integers are those of a quantised model, whose scales are elsewhere.
+void check_type(const std::string& name, const at::Tensor& tensor) {
+  const at::ScalarType type = tensor.scalar_type();
+  check(type == at::kFloat || type == at::kHalf || type == at::kBFloat16 || type == at::kDouble,
+        ExitCode::checkpoint, "tensor '", name, "' has the type ", info(dtype_of(tensor)).name,
+        ", and weights must be F64, F32, F16 or BF16; save the model in one of these");
+}
+
+NativeTensors translate(const NameMap& map, const std::string& prefix, const NamedTensors& tensors,
+                        const std::vector<std::string>& full_names) {
   NativeTensors native{&map, prefix, {}, {}};
   // Parts of a qkv by its native name: position in native.tensors, and query, key, value.
   std::map<std::string, std::pair<std::size_t, std::array<at::Tensor, 3>>> joined;
   std::vector<std::string> unknown;
-  for (const auto& [full_name, tensor] : tensors) {
-    const bool inside = full_name.starts_with(prefix);
-    const std::string name = inside ? full_name.substr(prefix.size()) : full_name;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [plain, tensor] = tensors[i];
+    const bool inside = plain.starts_with(prefix);
+    const std::string name = inside ? plain.substr(prefix.size()) : plain;
     // MoCo v3's head is a projection that it throws away after pre-training.
     const bool projection = prefix.ends_with("base_encoder.") && name.starts_with("head.");
     if (!inside || projection || is_ignored(map, name)) {
-      native.left_out.push_back(full_name);
+      native.left_out.push_back(full_names[i]);
       continue;
     }
     bool known = false;
@@ -299,6 +384,7 @@ NativeTensors translate(const NameMap& map, const std::string& prefix,
         const auto found = match(rule.theirs[part], name);
         if (!found) continue;
         known = true;
+        check_type(full_names[i], tensor);
         const std::string native_name = fill(rule.native, *found);
         if (rule.theirs.size() == 1) {
           native.tensors.emplace_back(native_name, tensor);
@@ -311,7 +397,7 @@ NativeTensors translate(const NameMap& map, const std::string& prefix,
       }
       if (known) break;
     }
-    if (!known) unknown.push_back(full_name);
+    if (!known) unknown.push_back(full_names[i]);
   }
   check(unknown.empty(), ExitCode::checkpoint, "looks like ", title_of(map.family), ", but ",
         first_names(unknown), unknown.size() == 1 ? " has" : " have",
@@ -319,13 +405,22 @@ NativeTensors translate(const NameMap& map, const std::string& prefix,
   for (const auto& [name, entry] : joined) {
     const auto& [position, parts] = entry;
     check(parts[0].defined() && parts[1].defined() && parts[2].defined(), ExitCode::checkpoint,
-          "query, key or value is missing for '", name, "'; the file is not a whole model");
+          "query, key and value make up '", name, "', and the file lacks the ",
+          !parts[0].defined()   ? "query"
+          : !parts[1].defined() ? "key"
+                                : "value",
+          "'s");
     check(parts[0].dim() > 0 && parts[0].sizes() == parts[1].sizes() &&
               parts[0].sizes() == parts[2].sizes(),
           ExitCode::checkpoint, "query, key and value for '", name, "' differ in shape");
     native.tensors[position].second = at::cat({parts[0], parts[1], parts[2]}, 0);
   }
   drop_lone_mask_token(native);
+  rename_probe_head(native.tensors);
+  std::set<std::string_view> names;
+  for (const auto& [name, tensor] : native.tensors)
+    check(names.insert(name).second, ExitCode::checkpoint, "holds two tensors for '", name,
+          "'; save one model in a file");
   return native;
 }
 
@@ -357,11 +452,19 @@ const NameMap& name_map(Family family) {
 }
 
 NativeTensors to_native(const NamedTensors& tensors, bool class_token) {
-  for (const NameMap& map : name_maps())
-    if (const auto prefix = find_prefix(map, tensors, class_token))
-      return translate(map, *prefix, tensors);
+  NamedTensors plain;
   std::vector<std::string> names;
-  for (const auto& [name, unused] : tensors) names.push_back(name);
+  for (const auto& [name, tensor] : tensors) {
+    plain.emplace_back(plain_name(name), tensor);
+    names.push_back(name);
+  }
+  for (const NameMap& map : name_maps())
+    if (const auto prefix = find_prefix(map, plain, class_token))
+      return translate(map, *prefix, plain, names);
+  for (const NameMap& map : name_maps())
+    check(!class_token || !find_prefix(map, plain, false), ExitCode::checkpoint, "looks like ",
+          title_of(map.family), ", but has no class token ('", their_name(map, "cls_token"),
+          "'); of other programs' models sgmae reads those that have one");
   fail(ExitCode::checkpoint,
        "no ViT of a known family (tried MAE, timm, DINOv2, MoCo v3, HPM, AMT, Hugging Face ViT, "
        "ViTMAE and DINOv2, mmpretrain); ",
@@ -382,7 +485,7 @@ NamedTensors from_native(const NamedTensors& tensors, Family family) {
         theirs.emplace_back(fill(rule.theirs[part], *found), parts[part]);
       break;
     }
-    check(found.has_value(), ExitCode::usage, "the family ", name_of(family), " has no place for '",
+    check(found.has_value(), ExitCode::usage, "files of ", name_of(family), " have no place for '",
           name, "'; choose another --to");
   }
   return theirs;

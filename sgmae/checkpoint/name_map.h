@@ -49,15 +49,17 @@ const NameMap& name_map(Family family);
 
 struct NativeTensors {
   const NameMap* map = nullptr;       // the layout recognised
-  std::string prefix;                 // what stood before every name, e.g. "module.base_encoder."
+  std::string prefix;                 // what stood before every name, e.g. "base_encoder."
   NamedTensors tensors;               // native names, in the file's order
   std::vector<std::string> left_out;  // names of the file that are no part of the model
 };
 
-// Recognises the layout by its keys and translates. `class_token` says whether the model has one,
-// as all have but those of our own files that say otherwise. Throws Error(checkpoint), without the
-// file's name: for tensors of no known layout, with those tried and the first names found; for
-// tensors that have no place in the model; for a query, key or value without the other two.
+// Recognises the layout by its keys and translates. What wraps modules ("module.", "_orig_mod." …)
+// is passed over wherever it stands in a name, and so are the chunks of DINOv2's blocks.
+// `class_token` says whether the model has one, as all have but those of our own files that say
+// otherwise. Throws Error(checkpoint), without the file's name: for tensors of no known layout,
+// with those tried and the first names found; for tensors that have no place in the model or
+// another type than weights have; for a query, key or value without the other two.
 NativeTensors to_native(const NamedTensors& tensors, bool class_token = true);
 
 // Native tensors under a family's names. Throws Error(usage), naming the tensor, for what the

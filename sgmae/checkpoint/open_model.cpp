@@ -57,7 +57,7 @@ void resize_input(ModelFile& file, std::int64_t height, std::int64_t width) {
     const at::Tensor resized = fit_to_grid(name, tensor, before, to, position_resize(file));
     const bool position = name == "pos_embed" || name == "decoder_pos_embed";
     check(!position || !resized.is_same(tensor), ExitCode::checkpoint, file.path.string(),
-          ": tensor '", name, "' is ", shape_text(tensor), ", not one of ", from.rows, "x",
+          ": tensor '", name, "' is ", shape_text(tensor), ", which does not fit ", from.rows, "x",
           from.cols, " patches");
     tensor = resized;
   }
@@ -70,10 +70,10 @@ void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {
     known.insert(parameter.name);
     const at::Tensor* stored = file.find(parameter.name);
     check(stored, ExitCode::checkpoint, where, ": tensor '", parameter.name,
-          "' is missing; the file is not a whole model, use another checkpoint");
+          "' is missing: not a plain ViT, or an incomplete file");
     check(stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint, where, ": tensor '",
           parameter.name, "' is ", shape_text(*stored), ", the model needs ",
-          shape_text(parameter.value), "; use the options with which it was trained");
+          shape_text(parameter.value), " for the sizes of its other tensors");
     check(at::isfinite(*stored).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
           parameter.name,
           "' holds values that are not finite; the training diverged, use an earlier checkpoint");
@@ -82,8 +82,7 @@ void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {
   const bool decoder = known.count("mask_token") > 0;
   for (const auto& [name, tensor] : file.tensors)
     check(known.count(name) > 0 || (!decoder && !is_encoder_tensor(name)), ExitCode::checkpoint,
-          where, ": tensor '", name,
-          "' has no place in the model; use the options with which it was trained");
+          where, ": tensor '", name, "' has no place in the model that its other tensors make");
 }
 
 Mae make_mae(const ModelFile& file) {
@@ -101,6 +100,10 @@ Vit make_vit(const ModelFile& file) {
   copy_weights(file, model.parameters());
   model.parameters_changed();
   return model;
+}
+
+void check_use(Use use, const OpenedModel& opened) {
+  check_use(use, opened.encoder().config(), opened.mae() != nullptr, opened.path);
 }
 
 OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& options) {

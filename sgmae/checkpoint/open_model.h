@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sgmae/checkpoint/model_file.h"
+#include "sgmae/checkpoint/uses.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/position_embedding.h"
 #include "sgmae/nn/vit.h"
@@ -34,6 +35,9 @@ struct OpenedModel {
 // model, or one with values that are not finite; Error(usage) for a size that the patches do not
 // divide.
 OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& options = {});
+
+// check_use of uses.h.
+void check_use(Use use, const OpenedModel& opened);
 
 // The autoencoder of a file, or Error(checkpoint) where it holds an encoder only.
 Mae make_mae(const ModelFile& file);

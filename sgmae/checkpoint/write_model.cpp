@@ -71,7 +71,7 @@ ordered_json hf_config(const ModelFile& file, Family family) {
     config["model_type"] = vit.registers > 0 ? "dinov2_with_registers" : "dinov2";
     config["architectures"] = {vit.registers > 0 ? "Dinov2WithRegistersModel" : "Dinov2Model"};
     check(vit.mlp_hidden % vit.size.dim == 0, ExitCode::usage,
-          "transformers' Dinov2 needs an MLP of a whole multiple of the width, this one has ",
+          "transformers' Dinov2 needs an MLP whose size is a multiple of the width; this one has ",
           vit.mlp_hidden, " for ", vit.size.dim);
     config["mlp_ratio"] = vit.mlp_hidden / vit.size.dim;
     config["use_mask_token"] = false;
@@ -85,7 +85,7 @@ ordered_json hf_config(const ModelFile& file, Family family) {
     config["decoder_hidden_size"] = file.mae->decoder.dim;
     config["decoder_num_hidden_layers"] = file.mae->decoder.depth;
     config["decoder_num_attention_heads"] = file.mae->decoder.heads;
-    config["decoder_intermediate_size"] = file.mae->mlp_ratio * file.mae->decoder.dim;
+    config["decoder_intermediate_size"] = file.mae->decoder_mlp();
     config["mask_ratio"] = 0.75;
     config["norm_pix_loss"] = file.mae->norm_pix_loss;
     return config;
@@ -125,8 +125,8 @@ void write_hf(const fs::path& folder, const ModelFile& file, NamedTensors tensor
   const ordered_json config = hf_config(file, family);
   std::error_code error;
   fs::create_directories(folder, error);
-  check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ", error.message(),
-        "; choose another name");
+  check(!error, ExitCode::usage, "cannot create the folder ", folder.string(), ": ",
+        error.message(), "; choose another name");
   write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   write_file(folder / "preprocessor_config.json", hf_preprocessor(file).dump(2) + "\n");
   write_file(folder / "config.json", config.dump(2) + "\n");  // last: without it there is no model
@@ -154,6 +154,9 @@ void check_target(const ModelFile& file, Family family, bool decoder) {
     case Family::hf_vit_mae:
       check(decoder, ExitCode::usage, "the family ", name,
             " needs the decoder, and this file holds an encoder only; use --to hf_vit");
+      check(vit.height == vit.width, ExitCode::usage, "the family ", name,
+            " has square images only, and this model's are ", vit.height, "x", vit.width,
+            "; use --to mae, or --to hf_vit for the encoder");
       return;
     case Family::hf_vit:
       check(plain, ExitCode::usage, "the family ", name,

@@ -8,17 +8,19 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <cstring>
 #include <deque>
 #include <exception>
 #include <mutex>
 #include <numeric>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/image/resize.h"
 
 namespace sgmae {
@@ -92,12 +94,42 @@ struct Epoch {
 // A batch being filled.
 struct Slot {
   std::shared_ptr<const Epoch> epoch;
-  std::int64_t first = 0;      // its first image's place in the epoch
-  std::int64_t claimed = 0;    // images given to workers
-  std::int64_t remaining = 0;  // images not yet finished
+  std::int64_t first = 0;             // its first image's place in the epoch
+  std::int64_t claimed = 0;           // images given to workers
+  std::int64_t remaining = 0;         // images not yet finished
+  std::vector<std::uint8_t> missing;  // [B] 1: unreadable, to be left out
   Batch batch;
   std::exception_ptr error;
+  std::int64_t error_at = 0;  // the first image of the share that failed
 };
+
+// Moves the images that are there to the front, in order, and cuts off the rest.
+void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
+  const std::int64_t values = batch.pixels.numel() / batch.size();
+  float* const pixels = batch.pixels.mutable_data_ptr<float>();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    if (missing[i]) continue;
+    if (kept < i) {
+      std::memcpy(pixels + static_cast<std::int64_t>(kept) * values,
+                  pixels + static_cast<std::int64_t>(i) * values,
+                  static_cast<std::size_t>(values) * sizeof(float));
+      batch.index[kept] = batch.index[i];
+      batch.crop[kept] = batch.crop[i];
+      batch.source_size[kept] = batch.source_size[i];
+      batch.flipped[kept] = batch.flipped[i];
+      batch.label[kept] = batch.label[i];
+    }
+    ++kept;
+  }
+  if (kept == missing.size()) return;
+  batch.pixels = batch.pixels.narrow(0, 0, static_cast<std::int64_t>(kept));
+  batch.index.resize(kept);
+  batch.crop.resize(kept);
+  batch.source_size.resize(kept);
+  batch.flipped.resize(kept);
+  batch.label.resize(kept);
+}
 
 }  // namespace
 
@@ -108,6 +140,7 @@ struct Loader::Impl {
   std::int64_t images = 0;                          // in an epoch
   std::unique_ptr<std::atomic<bool>[]> unreadable;  // by position in the source
   std::atomic<std::int64_t> unreadable_count{0};
+  std::atomic<bool> has_read{false};  // some image, in this epoch or before
 
   std::shared_ptr<const Epoch> epoch = std::make_shared<Epoch>();
   std::int64_t next_batch = 0, end_batch = 0;  // not yet begun
@@ -121,7 +154,7 @@ struct Loader::Impl {
   std::condition_variable work, ready;
   std::deque<std::shared_ptr<Slot>> slots;  // in order; the oldest is handed out next
   bool stop = false;
-  std::vector<std::thread> threads;
+  std::optional<Threads> threads;
 
   Impl(const Source& from, LoaderOptions given) : source(from), options(std::move(given)) {
     if (options.normalisation.mean.empty() && options.normalisation.std.empty())
@@ -139,14 +172,16 @@ struct Loader::Impl {
           static_cast<std::uint8_t>(std::lround(255 * std::clamp(mean, 0.f, 1.f))));
     check(options.batch_size > 0 && options.height > 0 && options.width > 0, ExitCode::usage,
           "batch size and image size must be positive");
-    check(options.num_workers >= 0 && options.prefetch > 0, ExitCode::usage,
-          "num_workers must not be negative, and prefetch must be positive");
+    check(options.num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
+          options.num_workers);
+    SGMAE_ASSERT(options.prefetch > 0);
     for (const std::int64_t index : options.subset)
       SGMAE_ASSERT(index >= 0 && index < source.size());
     images =
         options.subset.empty() ? source.size() : static_cast<std::int64_t>(options.subset.size());
     unreadable = std::make_unique<std::atomic<bool>[]>(static_cast<std::size_t>(source.size()));
-    for (int i = 0; i < options.num_workers; ++i) threads.emplace_back([this] { run_worker(); });
+    threads.emplace(options.num_workers, [this] { run_worker(); });
+    options.num_workers = threads->count();
   }
 
   ~Impl() {
@@ -155,12 +190,12 @@ struct Loader::Impl {
       stop = true;
     }
     work.notify_all();
-    for (std::thread& thread : threads) thread.join();
+    threads->join();
   }
 
   std::int64_t batches() const {
-    return options.drop_last ? images / options.batch_size
-                             : (images + options.batch_size - 1) / options.batch_size;
+    const bool rest = !options.drop_last && images % options.batch_size != 0;
+    return images / options.batch_size + rest;
   }
 
   void start_epoch(std::int64_t number, std::int64_t first_batch) {
@@ -210,6 +245,7 @@ struct Loader::Impl {
     batch.source_size.resize(n);
     batch.flipped.resize(n);
     batch.label.resize(n);
+    if (options.unreadable == Unreadable::leave_out) slot->missing.resize(n);
     return slot;
   }
 
@@ -248,7 +284,10 @@ struct Loader::Impl {
         error = std::current_exception();
       }
       lock.lock();
-      if (error) slot->error = error;
+      if (error && (!slot->error || begin < slot->error_at)) {
+        slot->error = error;
+        slot->error_at = begin;
+      }
       slot->remaining -= end - begin;
       if (slot->remaining == 0) ready.notify_all();
     }
@@ -266,25 +305,39 @@ struct Loader::Impl {
     if (batch.pixels.defined() && batch.pixels.use_count() == 1 && batch.pixels.is_contiguous())
       spare.push_back(std::move(batch.pixels));
     batch = {};
-    if (slots.empty() && next_batch >= end_batch) {
-      spare.clear();
-      return done(false);
+    bool left_out = false;  // a whole batch
+    while (!slots.empty() || next_batch < end_batch) {
+      const std::shared_ptr<Slot> slot = take_slot(lock);
+      if (slot->error) std::rethrow_exception(slot->error);
+      batch = std::move(slot->batch);
+      if (!slot->missing.empty()) leave_out_missing(slot->missing, batch);
+      if (batch.size() > 0) {
+        has_read.store(true, std::memory_order_relaxed);
+        return done(true);
+      }
+      left_out = true;
+      lock.lock();
     }
+    spare.clear();
+    if (left_out && stats.images == 0) fail_with_nothing();
+    return done(false);
+  }
+
+  // The oldest batch, finished. Called with the mutex held, which is given up.
+  std::shared_ptr<Slot> take_slot(std::unique_lock<std::mutex>& lock) {
+    std::shared_ptr<Slot> slot;
     if (options.num_workers == 0) {
-      const std::shared_ptr<Slot> slot = begin_batch();
+      slot = begin_batch();
       lock.unlock();
       fill(*slot, 0, slot->batch.size(), own);
-      batch = std::move(slot->batch);
-      return done(true);
+      return slot;
     }
     ready.wait(lock, [&] { return !slots.empty() && slots.front()->remaining == 0; });
-    const std::shared_ptr<Slot> slot = std::move(slots.front());
+    slot = std::move(slots.front());
     slots.pop_front();
     lock.unlock();
     work.notify_one();
-    if (slot->error) std::rethrow_exception(slot->error);
-    batch = std::move(slot->batch);
-    return done(true);
+    return slot;
   }
 
   // Images begin … end-1 of a batch.
@@ -292,16 +345,21 @@ struct Loader::Impl {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t index = slot.epoch->order[static_cast<std::size_t>(slot.first + i)];
       if (load(slot, i, index, index, worker)) continue;
-      load_substitute(slot, i, index, worker);
+      if (options.unreadable == Unreadable::leave_out)
+        slot.missing[static_cast<std::size_t>(i)] = 1;
+      else
+        load_substitute(slot, i, index, worker);
     }
+  }
+
+  // Position in the source of the epoch's k-th image, unshuffled.
+  std::int64_t pick(std::int64_t k) const {
+    return options.subset.empty() ? k : options.subset[static_cast<std::size_t>(k)];
   }
 
   // An image in place of the unreadable one at `index`; which one depends on (seed, epoch, index).
   void load_substitute(Slot& slot, std::int64_t i, std::int64_t index, Worker& worker) {
     constexpr int draws = 16;
-    const auto pick = [&](std::int64_t k) {
-      return options.subset.empty() ? k : options.subset[static_cast<std::size_t>(k)];
-    };
     Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
             static_cast<std::uint64_t>(index), Purpose::substitute);
     std::int64_t last = 0;
@@ -311,12 +369,23 @@ struct Loader::Impl {
     }
     for (std::int64_t step = 1; step < images; ++step)
       if (load(slot, i, index, pick((last + step) % images), worker)) return;
-    fail(ExitCode::data, "none of the ", images, " images can be read; the first is ",
-         source.name(pick(0)), " (the reasons stand above)");
+    fail_with_nothing();
+  }
+
+  [[noreturn]] void fail_with_nothing() const {
+    const std::string name = source.name(pick(0));
+    if (images == 1)
+      fail(ExitCode::data, name, ", the only image, cannot be read (the reason is given above)");
+    if (has_read.load(std::memory_order_relaxed))
+      fail(ExitCode::data, "none of the ", images, " images can be read any longer, ", name,
+           " among them; were they moved, or is their disk gone?");
+    fail(ExitCode::data, "none of the ", images, " images can be read; the first is ", name,
+         " (reasons are given above)");
   }
 
   // Puts the image at position `actual` into place i of the batch, augmented as the one at
-  // `planned` would have been. False, and counted, when it cannot be read.
+  // `planned` would have been. False, and counted, when it cannot be read; Error(data) where that
+  // is not allowed.
   bool load(Slot& slot, std::int64_t i, std::int64_t planned, std::int64_t actual, Worker& worker) {
     std::atomic<bool>& bad = unreadable[static_cast<std::size_t>(actual)];
     if (bad.load(std::memory_order_relaxed)) return false;
@@ -330,6 +399,8 @@ struct Loader::Impl {
       geometry = plan(options.fit, worker.opened.size, target, options.augment, rng);
       pixels = decode(worker.opened, geometry.box, options.channels, worker.decoded);
     } catch (const Error& error) {
+      if (options.unreadable == Unreadable::fail)
+        fail(ExitCode::data, "cannot read ", reason(actual, error));
       if (!bad.exchange(true)) report(actual, error);
       return false;
     }
@@ -360,14 +431,21 @@ struct Loader::Impl {
     return true;
   }
 
+  // Other loaders of the run may have met the same image.
   void report(std::int64_t index, const Error& error) {
     constexpr std::int64_t most_named = 20;
     const std::int64_t count = ++unreadable_count;
     if (count > most_named) return;
+    const char* const instead =
+        options.unreadable == Unreadable::leave_out ? "left out" : "another takes its place";
+    warn_once("unreadable image " + source.name(index),
+              str("unreadable image, ", instead, ": ", reason(index, error)));
+    if (count == most_named) warn_once("more unreadable images are counted but not named");
+  }
+
+  std::string reason(std::int64_t index, const Error& error) const {
     const std::string name = source.name(index), why = error.what();
-    warn("unreadable image, another takes its place: ",
-         why.find(name) == std::string::npos ? name + ": " + why : why);
-    if (count == most_named) warn("further unreadable images are counted, not named");
+    return why.find(name) == std::string::npos ? name + ": " + why : why;
   }
 };
 
@@ -375,6 +453,7 @@ LoaderOptions whole_images(LoaderOptions options) {
   options.fit = Fit::squash;
   options.shuffle = false;
   options.drop_last = false;
+  options.unreadable = Unreadable::leave_out;
   return options;
 }
 

@@ -31,9 +31,16 @@ enum class Fit {
   centre_crop  // shorter side to 8/7 of the target's (256 for 224), then its middle
 };
 
+// What becomes of an image that cannot be read. Either way it is named in the log, once in a run.
+enum class Unreadable {
+  substitute,  // another one of the data set takes its place: training, whose batches stay full
+  leave_out,   // its batch holds one image fewer: whatever counts, measures or writes images
+  fail         // Error(data) that names it
+};
+
 struct LoaderOptions {
   std::int64_t batch_size = 64;
-  int num_workers = 2;  // threads; 0: the calling thread does the work inside next()
+  int num_workers = 2;  // threads; 0: the calling thread works inside next()
   std::uint64_t seed = 0;
   int height = 224, width = 224;
   int channels = 3;             // 1 or 3
@@ -47,9 +54,11 @@ struct LoaderOptions {
   int prefetch = 3;                  // batches prepared ahead, at most
   bool pinned = false;               // pixels in page-locked memory, for fast copies to a GPU
   std::vector<std::int64_t> subset;  // positions of the source to use; empty: all
+  Unreadable unreadable = Unreadable::substitute;
 };
 
-// The same images whole, squashed to the size, in the source's order, none left out.
+// The same images whole, squashed to the size, in the source's order, each once; those that cannot
+// be read are left out.
 LoaderOptions whole_images(LoaderOptions options);
 
 struct LoaderStats {
@@ -75,8 +84,8 @@ class Loader {
 
   // The next batch, or false at the epoch's end. If `batch` still holds the only reference to the
   // pixels of an earlier batch, that memory is used again.
-  // An unreadable image is named in the log, counted, and replaced by another one of the data set
-  // (batch.index tells which). Throws Error(data) when none can be read.
+  // batch.index says which images it holds: substitutes among them, or fewer than batch_size, but
+  // never none. Throws Error(data) when no image of the data set can be read.
   bool next(Batch& batch);
 
   LoaderStats stats() const;

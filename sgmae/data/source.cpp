@@ -168,10 +168,10 @@ ImageView decode(const OpenedImage& opened, const CropBox& region, int channels,
   return result;
 }
 
-void Source::use_classes_of(const Source& training) {
+void Source::use_classes(const std::vector<std::string>& training) {
   std::map<std::string, std::int64_t> ids;
-  for (std::size_t i = 0; i < training.class_names_.size(); ++i)
-    ids.emplace(training.class_names_[i], static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < training.size(); ++i)
+    ids.emplace(training[i], static_cast<std::int64_t>(i));
   std::vector<std::int64_t> new_id;
   for (const std::string& class_name : class_names_) {
     const auto found = ids.find(class_name);
@@ -181,7 +181,7 @@ void Source::use_classes_of(const Source& training) {
   }
   for (std::int64_t& label : labels_)
     if (label >= 0) label = new_id[static_cast<std::size_t>(label)];
-  class_names_ = training.class_names_;
+  class_names_ = training;
 }
 
 std::uint64_t Source::digest() const {

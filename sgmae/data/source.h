@@ -75,7 +75,8 @@ class Source {
 
   // Renumbers the labels of an evaluation set by the training set's class names. Throws Error(data)
   // for a class that is not among them.
-  void use_classes_of(const Source& training);
+  void use_classes_of(const Source& training) { use_classes(training.class_names_); }
+  void use_classes(const std::vector<std::string>& training);
 
  protected:
   // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no

@@ -12,7 +12,9 @@
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/mask/informed.h"
 #include "sgmae/mask/relevance_map.h"
+#include "sgmae/nn/mask_plan.h"
 
 namespace sgmae {
 namespace {
@@ -57,6 +59,12 @@ const Measure* first_that(bool Measure::*member, const std::set<std::string>& wa
   return nullptr;
 }
 
+// Throws Error(data) for a single image, of which no measure has a spread.
+void check_spread(std::int64_t images, std::int64_t unreadable, const AnalysisTask& task) {
+  check(images >= 2, ExitCode::data, "only one image of ", task.data_path, " can be read, and ",
+        unreadable, " cannot; the spread over images needs at least two");
+}
+
 // Leaves out what these models cannot give, or says that it was asked for.
 void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
                        std::set<std::string>& wanted) {
@@ -83,6 +91,7 @@ void AnalysisTask::declare(Options& o) {
   o.section("model");
   o.add("checkpoint", checkpoints,
         "model file, or run folder for all its saved epochs; may be given several times");
+  open.declare(o);
   o.section("data");
   o.add("data_path", data_path, "images: folder, list file or IDX file");
   declare_data_format(o, data_format);
@@ -110,7 +119,24 @@ void AnalysisTask::declare(Options& o) {
         "encoder block whose cut says what is object; negative: from the end");
   declare_guide_center(o, survey.center);
   declare_guide_object(o, survey.object);
-  o.add("hint_ratio", survey.hint_ratio, "share of patches that an informed mask shows as hints");
+  o.add("hint_ratio", survey.hint_ratio,
+        "share of patches that an informed mask shows as hints; at most those that it shows");
+}
+
+void AnalysisTask::check() const {
+  sgmae::check(!data_path.empty(), ExitCode::usage, "data_path is missing; name images to look at");
+  sgmae::check(images >= 0, ExitCode::usage, "images must not be negative, but is ", images,
+               "; 0 takes all");
+  sgmae::check(images != 1, ExitCode::usage,
+               "images is 1; the spread over images needs at least two");
+  sgmae::check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
+  sgmae::check(num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
+               num_workers);
+  sgmae::check(survey.mask_ratio > 0 && survey.mask_ratio < 1, ExitCode::usage,
+               "mask_ratio must be between 0 and 1, but is ", survey.mask_ratio);
+  sgmae::check(survey.hint_ratio >= 0 && survey.hint_ratio < 1, ExitCode::usage,
+               "hint_ratio must be between 0 and 1, but is ", survey.hint_ratio);
+  parse_measures(metrics);
 }
 
 std::set<std::string> parse_measures(const std::string& text) {
@@ -135,13 +161,15 @@ std::set<std::string> parse_measures(const std::string& text) {
   return wanted;
 }
 
-std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision) {
+std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision,
+                                       const OpenOptions& options) {
   std::vector<AnalysedModel> models;
   for (const std::string& path : paths) {
     std::vector<fs::path> files = checkpoints_of(path);
     if (files.empty()) files = {path};  // a single file, or load_mae says what is wrong
     for (const fs::path& file : files) {
-      OpenedModel opened = open_model(file);
+      OpenedModel opened = open_model(file, options);
+      check_use(Use::analyze, opened);
       opened.set_precision(precision);
       // Only our own files say after how many epochs they were written.
       const bool dated = !opened.info.version.empty();
@@ -171,30 +199,30 @@ std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Pr
 Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTask& task,
                       std::int64_t examples) {
   SGMAE_ASSERT(!models.empty());
-  check(!task.data_path.empty(), ExitCode::usage, "data_path is missing; name images to look at");
-  check(task.batch_size >= 1, ExitCode::usage, "batch_size must be at least 1");
+  task.check();
   SurveyOptions options = task.survey;
   options.measures = parse_measures(task.metrics);
   restrict_measures(models, task, options.measures);
 
   std::vector<Subject> subjects;
-  for (const AnalysedModel& model : models)
+  for (const AnalysedModel& model : models) {
+    const std::int64_t n = model.encoder().config().n_patches();
+    check_hints({.ratio = 0}, n, visible_count(n, options.mask_ratio));  // is there a mask at all?
     subjects.push_back({.name = model.name,
                         .encoder = &model.encoder(),
                         .mae = model.mae(),
                         .normalisation = {model.opened.info.mean, model.opened.info.std},
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
+  }
   const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
   check(source->size() >= 2, ExitCode::data, task.data_path,
-        " holds one image; the spread over images needs at least two");
+        " contains one image; the spread over images needs at least two");
   const VitConfig& config = models.front().encoder().config();
-  LoaderOptions load = model_loader(config, subjects.front().normalisation);
+  LoaderOptions load = whole_images(model_loader(config, subjects.front().normalisation));
   load.batch_size = task.batch_size;
   load.num_workers = task.num_workers;
   load.fit = choose_fit(task.squash ? EvalFit::squash : EvalFit::automatic, *source, config);
-  load.shuffle = false;
-  load.drop_last = false;
   load.subset = draw(source->size(), task.images, task.survey.seed);
   if (options.center == GuideCenter::position && first_that(&Measure::cuts, options.measures)) {
     LoaderOptions some = load;
@@ -202,11 +230,14 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     Loader loader(*source, some);
     loader.start_epoch(0);
     Batch batch;
+    std::int64_t learned = 0;
     learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
       const bool more = loader.next(batch);
       pixels = batch.pixels;
+      learned += batch.size();
       return more;
     });
+    check_spread(learned, loader.stats().unreadable, task);
   }
   const Measure* const of_objects = first_that(&Measure::needs_objects, options.measures);
   Survey survey(subjects, options);
@@ -228,6 +259,8 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     kept_images += more > 0 ? more : 0;
     draw_status(str(survey.images(), " images analysed"));
   }
+  const std::int64_t unreadable = loader.stats().unreadable;
+  check_spread(survey.images(), unreadable, task);
   if (of_objects && survey.images_with_objects() == 0) {
     check(wants_all(task.metrics), ExitCode::data, of_objects->name,
           " needs marked objects, and no image of ", task.data_path,
@@ -251,6 +284,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                   {"guide_object", to_string(task.survey.object)},
                   {"images_with_objects", survey.images_with_objects()}};
   json["images"] = survey.images();
+  json["unreadable_images"] = unreadable;
   json["models"] = nlohmann::ordered_json::array();
   for (const AnalysedModel& model : models)
     json["models"].push_back(

@@ -17,6 +17,7 @@ namespace sgmae {
 
 struct AnalysisTask {
   std::vector<std::string> checkpoints;
+  OpenOptions open;  // of the checkpoints
   std::string data_path, data_root, split = "train";
   DataFormat data_format = DataFormat::automatic;  // of data_path
   std::string metrics = "all";                     // measures, separated by commas
@@ -27,6 +28,7 @@ struct AnalysisTask {
   SurveyOptions survey;
 
   void declare(Options& options);
+  void check() const;  // throws Error(usage)
 };
 
 struct AnalysedModel {
@@ -42,7 +44,8 @@ struct AnalysedModel {
 
 // All models that paths name: a file, or a run folder with all checkpoints saved in it, oldest
 // first. Files of one folder are one run. Throws Error(checkpoint).
-std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision);
+std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Precision precision,
+                                       const OpenOptions& options = {});
 
 // What the text names: "all", or measures separated by commas. Throws Error(usage), with "did you
 // mean".

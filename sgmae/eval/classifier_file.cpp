@@ -29,8 +29,9 @@ const at::Tensor* Pretrained::find(const std::string& name) const {
   return find_tensor(tensors, name);
 }
 
-Pretrained read_pretrained(const fs::path& path) {
-  ModelFile file = read_model_file(best_of(path));
+Pretrained read_pretrained(const fs::path& path, const OpenOptions& options) {
+  ModelFile file = read_model_file(best_of(path), options);
+  check_use(Use::finetune, file.vit, file.mae.has_value(), file.path);
   Pretrained read{.path = std::move(file.path),
                   .config = file.vit,
                   .tensors = {},
@@ -53,11 +54,12 @@ void load_pretrained(const Pretrained& file, Vit& model) {
         (of_head || from.pooling != to.pooling))
       continue;
     check(stored, ExitCode::checkpoint, where, ": tensor '", parameter.name,
-          "' is missing; the file is not a whole encoder, use another checkpoint");
+          "' is missing; the file is not a complete encoder, use another checkpoint");
     at::Tensor value = *stored;
-    check(at::isfinite(value).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
-          parameter.name,
-          "' holds values that are not finite; its training diverged, use an earlier checkpoint");
+    check(
+        at::isfinite(value).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
+        parameter.name,
+        "' contains values that are not finite; its training diverged, use an earlier checkpoint");
     value = fit_to_grid(parameter.name, value, from, {to.grid_height(), to.grid_width()},
                         file.position_resize);
     if (of_head && value.sizes() != parameter.value.sizes()) {
@@ -69,8 +71,8 @@ void load_pretrained(const Pretrained& file, Vit& model) {
     parameter.value.copy_(value);
   }
   if (head_dropped)
-    info("the checkpoint's head tells ", from.classes, " classes apart and the data set has ",
-         to.classes, ": training begins with a new head");
+    info("the checkpoint's head has ", from.classes, " classes and the data set has ", to.classes,
+         ": training begins with a new head");
   model.parameters_changed();
 }
 

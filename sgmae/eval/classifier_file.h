@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sgmae/checkpoint/model_file.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/nn/position_embedding.h"
@@ -27,7 +28,7 @@ struct Pretrained {
 // `path` is a file, a run folder of fine-tuning (its best classifier) or of pre-training (its
 // newest checkpoint). Throws Error(checkpoint), naming the file and the cure, for what holds no
 // encoder or is damaged.
-Pretrained read_pretrained(const std::filesystem::path& path);
+Pretrained read_pretrained(const std::filesystem::path& path, const OpenOptions& options = {});
 
 // Copies the weights into a model of the same width and depth. Positions follow to the model's
 // grid as the file's family does it. What belongs to the way of classifying stays as initialised,

@@ -4,6 +4,7 @@
 #include <ATen/ops/isfinite.h>
 
 #include "sgmae/base/error.h"
+#include "sgmae/train/signals.h"
 
 namespace sgmae {
 
@@ -12,9 +13,10 @@ const at::Tensor& features_of(const Features& features, FeatureKind kind) {
 }
 
 Features encode_batch(const Encoder& encoder, const Batch& batch) {
-  check(encoder.config().class_token, ExitCode::usage,
-        "this model has no class token, which is looked at beside the mean of the patches; use one "
-        "that has, or sgmae extract");
+  check(
+      encoder.config().class_token, ExitCode::usage,
+      "this model has no class token, and the test needs it beside the mean of the patches; use a "
+      "model that has one, or sgmae extract");
   // Reduced where the encoder computes: [B, 1+N, D] would be much to bring back.
   const at::Tensor tokens = encoder.encode(batch.pixels.to(encoder.device()));
   check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,
@@ -22,7 +24,8 @@ Features encode_batch(const Encoder& encoder, const Batch& batch) {
         "--precision fp32");
   return {.cls = tokens.select(1, 0).contiguous().cpu(),
           .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}).cpu(),
-          .label = batch.label};
+          .label = batch.label,
+          .unreadable = 0};
 }
 
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next) {
@@ -37,6 +40,18 @@ Features extract_features(const Encoder& encoder, const std::function<bool(Batch
   check(!cls.empty(), ExitCode::data, "no images to take features of");
   features.cls = at::cat(cls);
   features.mean = at::cat(mean);
+  return features;
+}
+
+Features extract_features(const Encoder& encoder, const Source& source,
+                          const LoaderOptions& options) {
+  Loader loader(source, options);
+  loader.start_epoch(0);
+  Features features = extract_features(encoder, [&](Batch& batch) {
+    if (stop_requested()) throw StopRequested();
+    return loader.next(batch);
+  });
+  features.unreadable = loader.stats().unreadable;
   return features;
 }
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-#include "sgmae/data/batch.h"
+#include "sgmae/data/loader.h"
 #include "sgmae/nn/encoder.h"
 
 namespace sgmae {
@@ -16,6 +16,7 @@ struct Features {                   // fp32
   at::Tensor cls;                   // [M, D] class token after the final norm
   at::Tensor mean;                  // [M, D] mean of the patch tokens after the final norm
   std::vector<std::int64_t> label;  // [M] -1 where unlabelled
+  std::int64_t unreadable = 0;      // images that are missing here
 };
 
 enum class FeatureKind { cls, mean };
@@ -27,5 +28,9 @@ Features encode_batch(const Encoder& encoder, const Batch& batch);
 
 // Encodes every batch that `next` yields. Throws Error(data) when there is none.
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next);
+
+// Encodes the images of `source`, read as `options` say. Throws StopRequested.
+Features extract_features(const Encoder& encoder, const Source& source,
+                          const LoaderOptions& options);
 
 }  // namespace sgmae

@@ -23,7 +23,7 @@ void check_labels(const std::vector<std::int64_t>& labels, const at::Tensor& fea
   SGMAE_ASSERT(features.dim() == 2 && features.size(0) == static_cast<std::int64_t>(labels.size()));
   check(!labels.empty(), ExitCode::data, "k-NN: the ", which, " set is empty");
   check(*std::min_element(labels.begin(), labels.end()) >= 0, ExitCode::data, "k-NN: the ", which,
-        " set holds images without a class; sort them into one folder per class");
+        " set has images without a label; sort them into one folder per class");
 }
 
 // Adds the votes of one query's nearest neighbours to votes [classes].
@@ -51,8 +51,8 @@ std::vector<ClassificationCounts> knn_classify(const at::Tensor& train,
   SGMAE_ASSERT(*std::max_element(train_labels.begin(), train_labels.end()) < classes);
   std::int64_t most = 1;
   for (const KnnOptions& options : votes) {
-    check(options.k >= 1 && options.k <= train.size(0), ExitCode::usage, "k must lie in 1 .. ",
-          train.size(0), " (the training images), not be ", options.k);
+    check(options.k >= 1 && options.k <= train.size(0), ExitCode::usage, "k must be between 1 and ",
+          train.size(0), " (the training images that can be read), but is ", options.k);
     most = std::max(most, options.k);
   }
   const at::Tensor keys = unit_rows(train).t().contiguous();  // [D, M]

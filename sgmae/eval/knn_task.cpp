@@ -24,17 +24,11 @@ std::vector<KnnOptions> plain_votes(const std::string& list) {
     KnnOptions plain{.k = 0, .temperature = 0};
     const char* end = word.data() + word.size();
     const auto [stop, error] = std::from_chars(word.data(), end, plain.k);
-    check(error == std::errc() && stop == end, ExitCode::usage, "plain_k: '", word,
-          "' is not a number; write e.g. 1,5,20");
+    check(error == std::errc() && stop == end && plain.k >= 1, ExitCode::usage, "plain_k: '", word,
+          "' is not a number of neighbours; write e.g. 1,5,20");
     votes.push_back(plain);
   }
   return votes;
-}
-
-Features encode(const Encoder& encoder, const Source& source, LoaderOptions options) {
-  Loader loader(source, std::move(options));
-  loader.start_epoch(0);
-  return extract_features(encoder, [&](Batch& batch) { return loader.next(batch); });
 }
 
 }  // namespace
@@ -46,21 +40,36 @@ void KnnTask::declare(Options& o) {
   o.section("knn");
   o.add("k", knn.k, "neighbours that vote");
   o.add("temperature", knn.temperature,
-        "a vote weighs exp(cosine / temperature); 0: all weigh the same");
-  o.add("plain_k", plain_k, "further tests with so many neighbours, all votes alike, e.g. 1,5,20");
+        "a vote weighs exp(cosine / temperature); 0: all votes weigh the same");
+  o.add("plain_k", plain_k,
+        "further tests with these numbers of neighbours and equal votes, e.g. 1,5,20");
   o.add("features", features, {{"mean", FeatureKind::mean}, {"cls", FeatureKind::cls}},
         "of the score reported first: mean of the patch tokens, or the class token; both are "
         "measured");
 }
 
+void KnnTask::check() const {
+  data.check();
+  sgmae::check(batch_size >= 1, ExitCode::usage, "batch_size must be at least 1, not ", batch_size);
+  sgmae::check(max_train >= 0, ExitCode::usage, "max_train must not be negative, but is ",
+               max_train, "; 0 takes all training images");
+  sgmae::check(knn.k >= 1, ExitCode::usage, "k must be at least 1, not ", knn.k);
+  sgmae::check(knn.temperature >= 0, ExitCode::usage, "temperature must not be negative, but is ",
+               knn.temperature);
+  plain_votes(plain_k);
+}
+
 KnnScore score_knn(const Features& train, const Features& test, std::int64_t classes,
                    const KnnTask& task) {
   std::vector<KnnOptions> votes{task.knn};
+  if (task.lower_k) votes[0].k = std::min(votes[0].k, train.cls.size(0));
   for (const KnnOptions& plain : plain_votes(task.plain_k))
     if (plain.k <= train.cls.size(0)) votes.push_back(plain);
   KnnScore score;
   score.train_images = static_cast<std::int64_t>(train.label.size());
   score.test_images = static_cast<std::int64_t>(test.label.size());
+  score.unreadable_train_images = train.unreadable;
+  score.unreadable_test_images = test.unreadable;
   for (const FeatureKind kind : {FeatureKind::mean, FeatureKind::cls}) {
     if (kind == task.features) score.chosen = score.rows.size();
     const auto counts = knn_classify(features_of(train, kind), train.label, features_of(test, kind),
@@ -72,7 +81,7 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 }
 
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task) {
-  plain_votes(task.plain_k);  // refused before the work, not after
+  task.check();  // refused before the work, not after
   const LabelledSources sources = open_labelled(task.data);
   const auto loader = [&](const Source& source) {
     return evaluation_loader(task.data, source, encoder.config(), normalisation, task.batch_size);
@@ -81,11 +90,11 @@ KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, con
   train.subset = draw(sources.train->size(), task.max_train);
   const std::int64_t keys =
       train.subset.empty() ? sources.train->size() : static_cast<std::int64_t>(train.subset.size());
-  check(task.knn.k >= 1 && task.knn.k <= keys, ExitCode::usage, "k must lie in 1 .. ", keys,
-        " (the training images), not be ", task.knn.k);
-  KnnScore score =
-      score_knn(encode(encoder, *sources.train, std::move(train)),
-                encode(encoder, *sources.test, loader(*sources.test)), sources.classes, task);
+  check(task.lower_k || task.knn.k <= keys, ExitCode::usage, "k must be between 1 and ", keys,
+        " (the training images), but is ", task.knn.k);
+  KnnScore score = score_knn(extract_features(encoder, *sources.train, train),
+                             extract_features(encoder, *sources.test, loader(*sources.test)),
+                             sources.classes, task);
   score.class_names = sources.train->class_names();
   return score;
 }
@@ -102,7 +111,9 @@ nlohmann::ordered_json to_json(const KnnScore& score) {
   return {{"knn_acc1", score.counts().top1()},
           {"knn_class_mean", score.counts().class_mean()},
           {"train_images", score.train_images},
+          {"unreadable_train_images", score.unreadable_train_images},
           {"test_images", score.test_images},
+          {"unreadable_test_images", score.unreadable_test_images},
           {"table", table},
           {"test", to_json(score.counts(), score.class_names)}};
 }

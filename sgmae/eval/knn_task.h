@@ -19,11 +19,13 @@ struct KnnTask {
   std::int64_t max_train = 0;                // training images used, drawn at random; 0: all
   FeatureKind features = FeatureKind::mean;  // of the score that stands for the others
   KnnOptions knn;
+  bool lower_k = false;  // take all training images where there are fewer than k, not refuse
   // Neighbours of further tests in which all votes weigh alike; more than there are images: left
   // out.
   std::string plain_k = "1,5,10,20";
 
   void declare(Options& options);
+  void check() const;  // throws Error(usage)
 };
 
 // One row of the table: the features and votes, and what came out.
@@ -37,7 +39,8 @@ struct KnnScore {
   std::vector<KnnRow> rows;  // by features: the weighted vote, then the plain ones
   std::size_t chosen = 0;    // the row with the task's features and weighted vote
   std::vector<std::string> class_names;
-  std::int64_t train_images = 0, test_images = 0;
+  std::int64_t train_images = 0, test_images = 0;  // that could be read
+  std::int64_t unreadable_train_images = 0, unreadable_test_images = 0;
 
   const ClassificationCounts& counts() const { return rows[chosen].counts; }
 };
@@ -50,8 +53,9 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 // test part or no labels.
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task);
 
-// {"knn_acc1", "knn_class_mean", "train_images", "test_images", "table": [{"features", "k",
-// "temperature", "acc1", "acc5", "class_mean"}, …], "test": to_json of the chosen counts}
+// {"knn_acc1", "knn_class_mean", "train_images", "unreadable_train_images", "test_images",
+// "unreadable_test_images", "table": [{"features", "k", "temperature", "acc1", "acc5",
+// "class_mean"}, …], "test": to_json of the chosen counts}
 nlohmann::ordered_json to_json(const KnnScore& score);
 
 }  // namespace sgmae

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sgmae/base/options.h"
 #include "sgmae/data/loader.h"
@@ -25,21 +27,40 @@ struct LabelledData : DataOptions {
 };
 
 struct LabelledSources {
-  std::unique_ptr<Source> train, test;
-  std::int64_t classes = 0;  // labels are 0 .. classes-1 in both parts
+  std::unique_ptr<Source> train, test;   // train: null where open_tested() did without
+  std::int64_t classes = 0;              // labels are 0 .. classes-1 in both parts
+  std::vector<std::string> class_names;  // in the order of labels; empty where unknown
 };
 
 // Throws Error: usage where nothing is named; data where a part is missing, an image has no class,
 // there are fewer than two classes, or the test part has a class that the training part lacks.
 LabelledSources open_labelled(const LabelledData& data);
 
-// A loader's options for images as the model takes them.
+// What a trained classifier, read from `file`, says of its classes.
+struct TrainedClasses {
+  std::filesystem::path file;
+  std::int64_t count = 0;
+  std::vector<std::string> names = {};  // empty: unknown
+};
+
+// The test part, to test a trained classifier on. Labels are numbered by the classifier's own class
+// names; where it has none, as the training part's; where there is no training part either, by the
+// test part's own classes, which must then be as many as the classifier has. Throws Error: usage
+// and data as open_labelled(); checkpoint for a classifier of other classes.
+LabelledSources open_tested(const LabelledData& data, const TrainedClasses& classes);
+
+// "" or, to follow a number of images, " (2 unreadable images left out)".
+std::string left_out_note(std::int64_t unreadable);
+
+// A loader's options for images as the model takes them. Throws Error(usage) for a model that takes
+// other than grey or colour images.
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation);
 
-// How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic.
+// How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic,
+// for which the first readable image stands for all.
 Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config);
 
-// A loader's options for looking at whole images, in the source's order, none left out.
+// whole_images() of `source`, brought to the model's size as choose_fit() says.
 LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
                                 const VitConfig& config, const Normalisation& normalisation,
                                 std::int64_t batch_size);

@@ -38,7 +38,7 @@ double LinearHead::forward_backward(const at::Tensor& features,
   const std::int64_t batch = features.size(0);
   SGMAE_ASSERT(batch == static_cast<std::int64_t>(labels.size()));
   check(batch >= 2, ExitCode::usage,
-        "batch norm needs two images a batch at least; raise --batch_size");
+        "batch norm needs at least two images in a batch; raise --batch_size");
   const auto [variance, mean] = at::var_mean(features, {0}, /*unbiased=*/false);
   const double unbiased = static_cast<double>(batch) / static_cast<double>(batch - 1);
   running_mean_.mul_(1 - momentum).add_(mean, momentum);

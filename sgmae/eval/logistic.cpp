@@ -155,7 +155,7 @@ LogisticFit fit_logistic(const at::Tensor& features, const Labels& labels, std::
     const Labels held_out = held_out_tenth(labels, options.seed);
     check(!held_out.empty(), ExitCode::data,
           "no class has a second image, so none can be held out to choose the regularisation; "
-          "name one with --l2, e.g. 1e-3");
+          "set it with --l2, e.g. 1e-3");
     fit.l2 = choose_l2(standard, labels, held_out, fit.trials, solution);
   }
   fit.solver = solve_logistic(standard, labels, fit.l2, solution, solver_options);

@@ -43,11 +43,11 @@ void ClassificationCounts::add(const at::Tensor& scores, const std::vector<std::
   const at::Tensor values = scores.to(at::kDouble).contiguous();
   const double* row = values.const_data_ptr<double>();
   for (const std::int64_t label : labels) {
-    check(label >= 0 && label < classes_, ExitCode::data, "an image to be classified has class ",
-          label, ", and there are classes 0 .. ", classes_ - 1,
+    check(label >= 0 && label < classes_, ExitCode::data, "a test image has class ", label,
+          ", but the classes are 0 to ", classes_ - 1,
           "; every test image needs a class that the training images have");
     check(std::none_of(row, row + classes_, [](double v) { return std::isnan(v); }),
-          ExitCode::diverged, "the classifier's scores are not numbers; use an earlier checkpoint");
+          ExitCode::diverged, "the classifier's scores are NaN; use an earlier checkpoint");
     const std::int64_t predicted = std::max_element(row, row + classes_) - row;
     ++confusion_[static_cast<std::size_t>(label * classes_ + predicted)];
     top5_[static_cast<std::size_t>(label)] += rank_of(row, classes_, label) < top;
@@ -113,7 +113,6 @@ nlohmann::ordered_json to_json(const ClassificationCounts& counts,
   nlohmann::ordered_json confusion = nlohmann::ordered_json::array();
   for (std::int64_t truth = 0; truth < counts.classes(); ++truth) {
     const std::int64_t images = counts.images_of(truth);
-    if (images == 0) continue;
     std::int64_t mistaken_for = -1, mistakes = 0;
     for (std::int64_t predicted = 0; predicted < counts.classes(); ++predicted) {
       const std::int64_t count = counts.at(truth, predicted);

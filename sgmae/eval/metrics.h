@@ -52,8 +52,8 @@ class ClassificationCounts {
 
 // {"images", "acc1", "acc5", "class_mean", "per_class": {name: {"images", "acc1", "acc5",
 // "mistaken_for"}}, "confusion": [[truth, predicted, images], …]}. Shares in 0 .. 1; the confusion
-// matrix by class numbers, without its zeros; a class without images does not appear. Classes
-// beyond `class_names` are called by their number.
+// matrix by class numbers, without its zeros; the shares of a class without images are null.
+// Classes beyond `class_names` are called by their number.
 nlohmann::ordered_json to_json(const ClassificationCounts& counts,
                                const std::vector<std::string>& class_names);
 

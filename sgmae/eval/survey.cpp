@@ -63,8 +63,8 @@ void see_blocks(const Scene& scene, const std::vector<Part>& parts, std::set<std
     // What is not finite in attention makes its whole row so.
     const at::Tensor probe = what == "attention" ? value.select(-1, 0) : value;
     check(probe.sum().isfinite().item<bool>(), ExitCode::checkpoint, scene.subject.name, ": ", name,
-          " is not finite on some image; the checkpoint is damaged or its training diverged, ",
-          "take an earlier one");
+          " is not finite for some image; the checkpoint is damaged or its training diverged, ",
+          "use an earlier one");
     if (block && (block->part != part->name || block->layer != layer)) {
       see(*block);
       block.reset();
@@ -172,8 +172,8 @@ Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
               config.patch_size == last.encoder->config().patch_size &&
               config.size.depth == last.encoder->config().size.depth,
           ExitCode::usage, subject.name, " and ", last.name,
-          " are of one folder but not of one run: grids or depths differ, so their patches cannot "
-          "be compared; name the files of one run only");
+          " are in one folder but do not belong to one run: grids or depths differ, so their "
+          "patches cannot be compared; give the files of one run only");
     for (const Measure& measure : measures_)
       check(subject.mae || !measure.needs_decoder, ExitCode::checkpoint, subject.name,
             " has no decoder, and '", measure.name,

@@ -17,6 +17,9 @@ struct StoredInfo {
 StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes);
 StoredInfo read_png_info(std::span<const std::uint8_t> bytes);
 StoredInfo read_webp_info(std::span<const std::uint8_t> bytes);
+StoredInfo read_gif_info(std::span<const std::uint8_t> bytes);
+StoredInfo read_bmp_info(std::span<const std::uint8_t> bytes);
+StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes);
 
 void decode_jpeg(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image);
@@ -24,9 +27,15 @@ void decode_png(std::span<const std::uint8_t> bytes, const CropBox& region, int 
                 Image& image);
 void decode_webp(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image);
+void decode_gif(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+                Image& image);
+void decode_bmp(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+                Image& image);
+void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+                 Image& image);
 
-// The orientation (1 to 8) in a TIFF block as EXIF holds it; 1 where there is none.
-int exif_orientation(std::span<const std::uint8_t> tiff);
+// Sides as a header states them; Error(data) where they are beyond reason.
+ImageSize checked_size(std::uint64_t width, std::uint64_t height);
 
 // Sets size and channels of `image` and makes room; its pixels are then undefined.
 void reshape(Image& image, ImageSize size, int channels);
@@ -35,5 +44,8 @@ void reshape(Image& image, ImageSize size, int channels);
 // becomes Pillow's "L".
 void convert_pixels(const std::uint8_t* in, int in_channels, std::uint8_t* out, int out_channels,
                     int count);
+
+// Pillow's CMYK to RGB, in place (4 values a pixel become 3), of inverted ink: 255 is none.
+void cmyk_to_rgb(std::uint8_t* row, int count);
 
 }  // namespace sgmae

@@ -6,22 +6,10 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/image/codecs.h"
+#include "sgmae/image/sniff.h"
 
 namespace sgmae {
 namespace {
-
-bool starts_with(std::span<const std::uint8_t> bytes, std::string_view magic, std::size_t at = 0) {
-  return bytes.size() >= at + magic.size() &&
-         std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-}
-
-ImageFormat sniff(std::span<const std::uint8_t> bytes) {
-  check(!bytes.empty(), ExitCode::data, "the file is empty");
-  if (starts_with(bytes, "\xff\xd8\xff")) return ImageFormat::jpeg;
-  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) return ImageFormat::png;
-  if (starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8)) return ImageFormat::webp;
-  fail(ExitCode::data, "not a JPEG, PNG or WebP file, whatever its name says");
-}
 
 // How stored pixels become upright ones: upright (x, y) is stored (u, v), where (u, v) is (x, y)
 // or, with `swap`, (y, x), each counted from the far edge where `mirror_…` says so.
@@ -60,30 +48,33 @@ void make_upright(Image& image, const Orientation& orientation) {
   image = std::move(upright);
 }
 
-}  // namespace
+// What reads a format.
+struct Codec {
+  const char* name;
+  StoredInfo (*read_info)(std::span<const std::uint8_t>);
+  void (*decode)(std::span<const std::uint8_t>, const CropBox&, int, Image&);
+};
 
-int exif_orientation(std::span<const std::uint8_t> tiff) {
-  const bool little = starts_with(tiff, {"II*\0", 4});
-  if (!little && !starts_with(tiff, {"MM\0*", 4})) return 1;
-  const auto read = [&](std::size_t at, int bytes) -> std::size_t {
-    if (at > tiff.size() || tiff.size() - at < static_cast<std::size_t>(bytes)) return 0;
-    std::size_t value = 0;
-    for (int i = 0; i < bytes; ++i)
-      value |= static_cast<std::size_t>(tiff[at + static_cast<std::size_t>(i)])
-               << 8 * (little ? i : bytes - 1 - i);
-    return value;
-  };
-  constexpr std::size_t entry_bytes = 12, orientation_tag = 0x0112, type_short = 3;
-  const std::size_t directory = read(4, 4), entries = read(directory, 2);
-  for (std::size_t i = 0; i < entries; ++i) {
-    const std::size_t entry = directory + 2 + i * entry_bytes;
-    if (entry + entry_bytes > tiff.size()) break;
-    if (read(entry, 2) != orientation_tag || read(entry + 2, 2) != type_short) continue;
-    const std::size_t value = read(entry + 8, 2);
-    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+Codec codec(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::jpeg:
+      return {"jpeg", read_jpeg_info, decode_jpeg};
+    case ImageFormat::png:
+      return {"png", read_png_info, decode_png};
+    case ImageFormat::webp:
+      return {"webp", read_webp_info, decode_webp};
+    case ImageFormat::gif:
+      return {"gif", read_gif_info, decode_gif};
+    case ImageFormat::bmp:
+      return {"bmp", read_bmp_info, decode_bmp};
+    case ImageFormat::tiff:
+      return {"tiff", read_tiff_info, decode_tiff};
   }
-  return 1;
+  SGMAE_ASSERT(!"a format without a codec");
+  return {};
 }
+
+}  // namespace
 
 void reshape(Image& image, ImageSize size, int channels) {
   image.width = size.width;
@@ -107,12 +98,33 @@ void convert_pixels(const std::uint8_t* in, int in_channels, std::uint8_t* out, 
   }
 }
 
+void cmyk_to_rgb(std::uint8_t* row, int count) {
+  std::uint8_t* out = row;
+  for (int i = 0; i < count; ++i, row += 4, out += 3) {
+    const int paper = row[3];
+    for (int c = 0; c < 3; ++c) {
+      const int product = paper * (255 - row[c]) + 128;
+      out[c] =
+          static_cast<std::uint8_t>(std::clamp(paper - (((product >> 8) + product) >> 8), 0, 255));
+    }
+  }
+}
+
+ImageSize checked_size(std::uint64_t width, std::uint64_t height) {
+  constexpr std::uint64_t longest_side = 1'000'000;
+  check(width <= longest_side && height <= longest_side, ExitCode::data, "the image claims ", width,
+        "x", height, " pixels, more than the limit of ", longest_side, " a side");
+  return {static_cast<int>(width), static_cast<int>(height)};
+}
+
+const char* name_of(ImageFormat format) {
+  return codec(format).name;
+}
+
 ImageInfo read_image_info(std::span<const std::uint8_t> bytes) {
   ImageInfo info;
-  info.format = sniff(bytes);
-  const StoredInfo stored = info.format == ImageFormat::jpeg  ? read_jpeg_info(bytes)
-                            : info.format == ImageFormat::png ? read_png_info(bytes)
-                                                              : read_webp_info(bytes);
+  info.format = sniff_format(bytes);
+  const StoredInfo stored = codec(info.format).read_info(bytes);
   check(stored.size.width > 0 && stored.size.height > 0, ExitCode::data,
         "the image has no pixels (", stored.size.width, "x", stored.size.height, ")");
   check(static_cast<std::int64_t>(stored.size.width) * stored.size.height <= max_image_pixels,
@@ -135,17 +147,7 @@ void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, co
   ImageSize stored = info.size;
   if (orientation.swap) std::swap(stored.width, stored.height);
   const CropBox box = stored_region(region, stored, orientation);
-  switch (info.format) {
-    case ImageFormat::jpeg:
-      decode_jpeg(bytes, box, channels, image);
-      break;
-    case ImageFormat::png:
-      decode_png(bytes, box, channels, image);
-      break;
-    case ImageFormat::webp:
-      decode_webp(bytes, box, channels, image);
-      break;
-  }
+  codec(info.format).decode(bytes, box, channels, image);
   if (info.orientation != 1) make_upright(image, orientation);
 }
 

@@ -1,7 +1,7 @@
-// JPEG, PNG and WebP files (of an animation the first frame) to pixels, equal to what Pillow's
-// Image.open(…).convert("RGB") or convert("L") gives, with EXIF orientation applied. Two steps, so
-// that a crop box can be drawn from the size before anything is decoded, and only the crop is then
-// decoded:
+// JPEG, PNG, WebP, GIF, BMP and TIFF files (of an animation the first frame, of several pages the
+// first) to pixels, equal to what Pillow's Image.open(…).convert("RGB") or convert("L") gives,
+// turned upright as ImageOps.exif_transpose does (docs/compatibility.md). Two steps, so that a crop
+// box can be drawn from the size before anything is decoded, and only the crop is then decoded:
 //
 //   const ImageInfo info = read_image_info(bytes);
 //   decode_image(bytes, info, random_resized_crop(rng, info.size), 3, image);
@@ -18,7 +18,10 @@
 
 namespace sgmae {
 
-enum class ImageFormat { jpeg, png, webp };
+enum class ImageFormat { jpeg, png, webp, gif, bmp, tiff };
+
+// "jpeg", "png" …
+const char* name_of(ImageFormat format);
 
 // Pillow's limit against decompression bombs.
 inline constexpr std::int64_t max_image_pixels = 178'956'970;
@@ -29,7 +32,7 @@ inline constexpr std::uint64_t max_image_bytes = std::uint64_t{1} << 30;
 struct ImageInfo {
   ImageFormat format = ImageFormat::jpeg;
   ImageSize size;       // after orientation
-  int orientation = 1;  // EXIF, 1 to 8; 5 to 8 exchange width and height
+  int orientation = 1;  // as EXIF counts, 1 to 8; 5 to 8 exchange width and height
   int channels = 3;     // as stored: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha or CMYK
 };
 

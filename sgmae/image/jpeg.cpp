@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include <jerror.h>
@@ -16,6 +16,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/image/orientation.h"
 
 namespace sgmae {
 namespace {
@@ -25,6 +26,18 @@ constexpr std::uint8_t marker_app1 = 0xe1, marker_sos = 0xda, marker_eoi = 0xd9;
 bool is_frame_header(std::uint8_t marker) {  // SOF0 … SOF15, without DHT, JPG and DAC
   return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
 }
+
+// By its frame header: what libjpeg-turbo 2.1 does not decode.
+void refuse_unread_coding(std::uint8_t marker) {
+  constexpr std::uint8_t first = 0xc0, progressive = 0xc2, lossless = 0xc3;
+  constexpr std::uint8_t arithmetic = 0xc9, arithmetic_progressive = 0xca;
+  if (marker <= progressive || marker == arithmetic || marker == arithmetic_progressive) return;
+  fail(ExitCode::data, "a ", marker == lossless ? "lossless" : "hierarchical or lossless",
+       " JPEG (frame header ", marker - first, "), which is not read; convert it to PNG");
+}
+
+constexpr std::string_view exif_name{"Exif\0\0", 6};
+constexpr std::string_view xmp_name{"http://ns.adobe.com/xap/1.0/\0", 29};
 
 // A decompressor whose errors jump back into guarded() instead of ending the process, and whose
 // warnings are dropped.
@@ -91,30 +104,19 @@ Columns columns_for(const jpeg_decompress_struct& info, const CropBox& region) {
   return {static_cast<JDIMENSION>(first), static_cast<JDIMENSION>(last - first)};
 }
 
-// Pillow's CMYK to RGB, in place (4 values a pixel become 3). JPEG files store ink inverted: 255 is
-// none.
-void cmyk_to_rgb(std::uint8_t* row, int count) {
-  std::uint8_t* out = row;
-  for (int i = 0; i < count; ++i, row += 4, out += 3) {
-    const int paper = row[3];
-    for (int c = 0; c < 3; ++c) {
-      const int product = paper * (255 - row[c]) + 128;
-      out[c] =
-          static_cast<std::uint8_t>(std::clamp(paper - (((product >> 8) + product) >> 8), 0, 255));
-    }
-  }
-}
-
 }  // namespace
 
 StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes) {
+  constexpr auto cut_header =
+      "truncated JPEG: the file ends in its header (an incomplete download?)";
   StoredInfo info;
-  bool has_exif = false;
+  std::vector<std::uint8_t> exif;  // perhaps over several segments
+  std::span<const std::uint8_t> xmp;
   std::size_t at = 2;
   for (;;) {
     while (at < bytes.size() && bytes[at] != 0xff) ++at;
     while (at < bytes.size() && bytes[at] == 0xff) ++at;
-    check(at + 3 <= bytes.size(), ExitCode::data, "truncated JPEG: the file ends in its header");
+    check(at + 3 <= bytes.size(), ExitCode::data, cut_header);
     const std::uint8_t marker = bytes[at];
     if (marker == 0 || marker == 0x01 || (marker >= 0xd0 && marker <= 0xd9)) {  // no length follows
       ++at;
@@ -122,18 +124,23 @@ StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes) {
     }
     const std::size_t length = static_cast<std::size_t>(bytes[at + 1] << 8 | bytes[at + 2]);
     const std::size_t body = at + 3;
-    check(length >= 2 && at + 1 + length <= bytes.size(), ExitCode::data,
-          "truncated JPEG: the file ends in its header");
+    check(length >= 2 && at + 1 + length <= bytes.size(), ExitCode::data, cut_header);
     if (marker == marker_sos) break;
     const auto segment = bytes.subspan(body, length - 2);
+    const std::string_view text(reinterpret_cast<const char*>(segment.data()), segment.size());
     if (is_frame_header(marker)) {
+      refuse_unread_coding(marker);
       check(segment.size() >= 6, ExitCode::data, "damaged JPEG: frame header too short");
+      check(segment[0] == 8, ExitCode::data, "a JPEG of ", int{segment[0]},
+            "-bit precision, which is not read; convert it to one of 8 bits");
       info.size = {segment[3] << 8 | segment[4], segment[1] << 8 | segment[2]};
       info.channels = segment[5];
-    } else if (marker == marker_app1 && !has_exif && segment.size() > 6 &&
-               std::memcmp(segment.data(), "Exif\0\0", 6) == 0) {
-      has_exif = true;
-      info.orientation = exif_orientation(segment.subspan(6));
+      check(info.channels == 1 || info.channels == 3 || info.channels == 4, ExitCode::data,
+            "a JPEG of ", info.channels, " channels, where 1, 3 or 4 are read");
+    } else if (marker == marker_app1 && text.starts_with(exif_name)) {
+      exif.insert(exif.end(), segment.begin() + exif_name.size(), segment.end());
+    } else if (marker == marker_app1 && text.starts_with(xmp_name)) {
+      xmp = segment.subspan(xmp_name.size());
     }
     at += 1 + length;
   }
@@ -142,7 +149,8 @@ StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes) {
   bool ended = false;
   for (std::size_t i = bytes.size() - 1; i > at && !ended; --i)
     ended = bytes[i] == marker_eoi && bytes[i - 1] == 0xff;
-  check(ended, ExitCode::data, "truncated JPEG: no end-of-image marker");
+  check(ended, ExitCode::data, "truncated JPEG: no end-of-image marker (an incomplete download?)");
+  info.orientation = orientation_of(exif, xmp);
   return info;
 }
 

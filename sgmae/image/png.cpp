@@ -1,18 +1,20 @@
 // PNG through libpng, both ways.
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdint>
 #include <cstring>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/image/orientation.h"
 
 namespace sgmae {
 namespace {
@@ -74,30 +76,118 @@ struct Reader {
   }
 };
 
+using Bytes = std::span<const std::uint8_t>;
+
+// What a text chunk holds: tEXt as it is, zTXt deflated, iTXt either.
+struct Text {
+  Bytes data;
+  bool deflated = false;
+
+  // At most the first MiB of it, as much as Pillow takes; nothing that belongs to an image is
+  // longer. Empty where it is damaged.
+  std::vector<std::uint8_t> read() const {
+    if (!deflated) return {data.begin(), data.end()};
+    constexpr std::size_t most = 1 << 20;
+    std::vector<std::uint8_t> out(most);
+    z_stream stream{};
+    if (inflateInit(&stream) != Z_OK) return {};
+    stream.next_in = const_cast<Bytef*>(data.data());
+    stream.avail_in = static_cast<uInt>(std::min<std::size_t>(data.size(), most));
+    stream.next_out = out.data();
+    stream.avail_out = static_cast<uInt>(most);
+    const int status = inflate(&stream, Z_SYNC_FLUSH);
+    out.resize(status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR
+                   ? most - stream.avail_out
+                   : 0);
+    inflateEnd(&stream);
+    return out;
+  }
+};
+
+// Everything before the first zero byte, which `bytes` then begins behind.
+std::string_view take_word(Bytes& bytes) {
+  const auto end = std::find(bytes.begin(), bytes.end(), std::uint8_t{0});
+  const std::string_view word(reinterpret_cast<const char*>(bytes.data()),
+                              static_cast<std::size_t>(end - bytes.begin()));
+  bytes = bytes.subspan(std::min(word.size() + 1, bytes.size()));
+  return word;
+}
+
+// The body of an iTXt chunk after its keyword: whether it is deflated, and how, a language and a
+// translated keyword come first.
+Text international(Bytes body) {
+  if (body.size() < 2 || (body[0] != 0 && body[1] != 0)) return {};
+  const bool deflated = body[0] != 0;
+  body = body.subspan(2);
+  take_word(body);
+  take_word(body);
+  return {body, deflated};
+}
+
+// ImageMagick's "Raw profile type exif": three lines of heading, then EXIF in hexadecimal digits.
+std::vector<std::uint8_t> raw_profile(const std::vector<std::uint8_t>& text) {
+  auto at = text.begin();
+  for (int line = 0; line < 3; ++line) {
+    at = std::find(at, text.end(), std::uint8_t{'\n'});
+    if (at == text.end()) return {};
+    ++at;
+  }
+  std::vector<std::uint8_t> bytes;
+  int high = -1;
+  for (; at != text.end(); ++at) {
+    const std::uint8_t c = *at;
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (digit < 0) continue;  // line ends
+    if (high >= 0) bytes.push_back(static_cast<std::uint8_t>(high << 4 | digit));
+    high = high >= 0 ? -1 : digit;
+  }
+  return bytes;
+}
+
+// From the chunks where Pillow looks for it; of equal ones the last counts.
+int png_orientation(Bytes bytes) {
+  constexpr std::size_t signature = 8, header = 8, checksum = 4;
+  Bytes exif;
+  Text profile, xmp;
+  for (std::size_t at = signature; at <= bytes.size() && bytes.size() - at >= header;) {
+    const std::size_t length = big_endian(&bytes[at]);
+    if (length > bytes.size() - at - header) break;
+    const std::string_view kind(reinterpret_cast<const char*>(&bytes[at + 4]), 4);
+    Bytes body = bytes.subspan(at + header, length);
+    if (kind == "IEND") break;
+    if (kind == "eXIf") {
+      exif = body;
+    } else if (kind == "tEXt" || kind == "zTXt" || kind == "iTXt") {
+      const std::string_view word = take_word(body);
+      Text text{body};
+      if (kind == "zTXt") text = {body.subspan(std::min<std::size_t>(1, body.size())), true};
+      if (kind == "iTXt") text = international(body);
+      if (kind == "tEXt" && word == "exif") exif = body;
+      if (word == "Raw profile type exif") profile = text;
+      if (word == "XML:com.adobe.xmp") xmp = text;
+    }
+    at += header + length + checksum;
+  }
+  if (exif.empty() && profile.data.empty() && xmp.data.empty()) return 1;
+  const std::vector<std::uint8_t> packet = xmp.read();
+  return exif.empty() ? orientation_of(raw_profile(profile.read()), packet)
+                      : orientation_of(exif, packet);
+}
+
 }  // namespace
 
 StoredInfo read_png_info(std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t signature = 8, header = 8, checksum = 4;
   check(bytes.size() >= 33 && std::memcmp(bytes.data() + 12, "IHDR", 4) == 0, ExitCode::data,
-        "truncated PNG: the file ends in its header");
-  const std::size_t width = big_endian(&bytes[16]), height = big_endian(&bytes[20]);
-  check(width < 1'000'000 && height < 1'000'000, ExitCode::data, "the image claims ", width, "x",
-        height, " pixels, more than the limit of 1000000 a side");
+        "truncated PNG: the file ends in its header (an incomplete download?)");
   StoredInfo info;
-  info.size = {static_cast<int>(width), static_cast<int>(height)};
+  info.size = checked_size(big_endian(&bytes[16]), big_endian(&bytes[20]));
   // By colour type: grey, -, RGB, palette, grey and alpha, -, RGB and alpha.
   constexpr std::array<int, 7> channels_of{1, 3, 3, 3, 2, 3, 4};
   info.channels = channels_of[std::min<std::size_t>(bytes[25], 6)];
-  for (std::size_t at = signature; bytes.size() - at >= header;) {
-    const std::size_t length = big_endian(&bytes[at]);
-    if (length > bytes.size() - at - header) break;
-    if (std::memcmp(&bytes[at + 4], "eXIf", 4) == 0) {
-      info.orientation = exif_orientation(bytes.subspan(at + header, length));
-      break;
-    }
-    if (length + checksum > bytes.size() - at - header) break;
-    at += header + length + checksum;
-  }
+  info.orientation = png_orientation(bytes);
   return info;
 }
 
@@ -157,7 +247,7 @@ std::vector<std::uint8_t> encode_png(const ImageView& image) {
   SGMAE_ASSERT(info != nullptr);
   if (setjmp(png_jmpbuf(png)) != 0) {
     png_destroy_write_struct(&png, &info);
-    fail(ExitCode::usage, "cannot make a PNG: ", static_cast<char*>(state.message));
+    fail(ExitCode::usage, "cannot write a PNG: ", static_cast<char*>(state.message));
   }
   png_set_write_fn(png, &state, on_write, nullptr);
   png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),

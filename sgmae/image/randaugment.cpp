@@ -14,8 +14,7 @@ RandAugmentOptions parse_rand_augment(const std::string& text) {
   if (text.empty() || text == "none") return {};
   const auto need = [&](bool fits) {
     check(fits, ExitCode::usage, "aa: '", text,
-          "' is no policy that can be drawn; write rand-m9-mstd0.5-inc1 with your own numbers, "
-          "or none");
+          "' is not a supported policy; write rand-m9-mstd0.5-inc1 with your own numbers, or none");
   };
   std::istringstream parts(text);
   std::string part;

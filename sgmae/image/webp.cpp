@@ -2,35 +2,30 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/image/codecs.h"
+#include "sgmae/image/orientation.h"
 
 namespace sgmae {
 namespace {
 
-// The EXIF block of the RIFF container, if there is one.
-std::span<const std::uint8_t> exif_chunk(std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t riff_header = 12, chunk_header = 8;
-  for (std::size_t at = riff_header; at + chunk_header <= bytes.size();) {
-    const std::uint8_t* header = &bytes[at];
-    const std::size_t length =
-        static_cast<std::size_t>(header[4]) | static_cast<std::size_t>(header[5]) << 8 |
-        static_cast<std::size_t>(header[6]) << 16 | static_cast<std::size_t>(header[7]) << 24;
-    const std::size_t body = at + chunk_header;
-    if (length > bytes.size() - body) break;
-    if (std::memcmp(header, "EXIF", 4) == 0) {
-      auto block = bytes.subspan(body, length);
-      if (block.size() >= 6 && std::memcmp(block.data(), "Exif\0\0", 6) == 0)
-        block = block.subspan(6);
-      return block;
-    }
-    at = body + length + length % 2;
-  }
-  return {};
+// From the container's chunks.
+int webp_orientation(std::span<const std::uint8_t> bytes) {
+  const WebPData data{bytes.data(), bytes.size()};
+  const std::unique_ptr<WebPDemuxer, void (*)(WebPDemuxer*)> container(WebPDemux(&data),
+                                                                       WebPDemuxDelete);
+  if (container == nullptr) return 1;
+  const auto chunk = [&](const char* name) -> std::span<const std::uint8_t> {
+    WebPChunkIterator found;
+    if (WebPDemuxGetChunk(container.get(), name, 1, &found) == 0) return {};
+    const std::span<const std::uint8_t> body(found.chunk.bytes, found.chunk.size);
+    WebPDemuxReleaseChunkIterator(&found);  // the body lies in the file
+    return body;
+  };
+  return orientation_of(chunk("EXIF"), chunk("XMP "));
 }
 
 // Whole: libwebp's own cropping smooths chroma differently at the crop's edges.
@@ -74,9 +69,7 @@ StoredInfo read_webp_info(std::span<const std::uint8_t> bytes) {
   WebPBitstreamFeatures features;
   check(WebPGetFeatures(bytes.data(), bytes.size(), &features) == VP8_STATUS_OK, ExitCode::data,
         "damaged or truncated WebP header");
-  return {{features.width, features.height},
-          exif_orientation(exif_chunk(bytes)),
-          features.has_alpha ? 4 : 3};
+  return {{features.width, features.height}, webp_orientation(bytes), features.has_alpha ? 4 : 3};
 }
 
 void decode_webp(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,

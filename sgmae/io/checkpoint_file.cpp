@@ -30,14 +30,14 @@ struct Sign {
 constexpr Sign kStrangers[] = {
     {"version https://git-lfs", "is a Git LFS pointer, not the file itself: run git lfs pull"},
     {"<", "is a web page or XML, not weights: download the file itself"},
-    {"\x1f\x8b", "is compressed by gzip: unpack it first"},
-    {"\x28\xb5\x2f\xfd", "is compressed by zstd: unpack it first"},
-    {"\x89HDF", "is an HDF5 file (Keras?), which is not read here"},
+    {"\x1f\x8b", "is gzip-compressed: decompress it first"},
+    {"\x28\xb5\x2f\xfd", "is zstd-compressed: decompress it first"},
+    {"\x89HDF", "is an HDF5 file (Keras?), which is not supported"},
     {"\x93NUMPY", "is a NumPy array, not a checkpoint"},
     {"\x89PNG", "is an image, not a checkpoint"},
     {"\xff\xd8\xff", "is an image, not a checkpoint"},
-    {"GGUF", "is a GGUF file, which is not read here"},
-    {"\x08", "looks like an ONNX model, which is not read here"},
+    {"GGUF", "is a GGUF file, which is not supported"},
+    {"\x08", "looks like an ONNX model, which is not supported"},
 };
 
 enum class Content { torch, safetensors, index };
@@ -47,7 +47,7 @@ Content recognise(const fs::path& path) {
   const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()),
                                file.bytes().size());
   const std::string where = path.string();
-  check(!bytes.empty(), ExitCode::checkpoint, where, " is empty");
+  check(!bytes.empty(), ExitCode::checkpoint, where, " is empty; an incomplete download?");
   // The first eight bytes are the header's length, so its brace is the surest sign. Asked before
   // the others, since a length may begin with any byte.
   if (bytes.size() > 8 && bytes[8] == '{' && bytes[7] == 0) return Content::safetensors;
@@ -70,6 +70,7 @@ CheckpointContent read_one(const fs::path& path, Content kind) {
     TorchFile file = read_torch_file(path);
     content.format = CheckpointFormat::torch;
     content.tensors = std::move(file.tensors);
+    content.unknown = std::move(file.unknown);
     if (file.rest.is_object()) content.extra = std::move(file.rest);
   } else {
     TensorFile file = read_safetensors(path);
@@ -110,7 +111,8 @@ CheckpointContent read_checkpoint_file(const fs::path& path) {
     const auto found = std::find_if(std::begin(kFolderFiles), std::end(kFolderFiles),
                                     [&](const char* name) { return is_there(path / name); });
     check(found != std::end(kFolderFiles), ExitCode::checkpoint, path.string(),
-          " is a folder without model.safetensors or pytorch_model.bin; name the file itself");
+          " is a folder without model.safetensors or pytorch_model.bin; give the path of the file "
+          "itself");
     file = path / *found;
   }
   const Content kind = recognise(file);

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string>
 
 #include "sgmae/io/tensors.h"
 
@@ -19,6 +21,7 @@ struct CheckpointContent {
   // or a file in one, its config.json as "config" and its preprocessor_config.json as
   // "preprocessor_config".
   nlohmann::json extra = nlohmann::json::object();
+  std::set<std::string> unknown;  // classes whose objects a .pth holds and that were left out
   CheckpointFormat format = CheckpointFormat::safetensors;
   std::size_t shards = 1;         // files that the tensors come from
   std::filesystem::path weights;  // the file that was read; the index where there are shards

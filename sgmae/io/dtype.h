@@ -10,26 +10,60 @@
 
 namespace sgmae {
 
-enum class DType { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+enum class DType {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  // Of other programs' files. Such tensors are read and named; no weight of a model has these
+  // types.
+  u64,
+  u32,
+  u16,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  f8_e8m0,
+  c64
+};
 
 struct DTypeInfo {
   DType type;
-  std::size_t bytes;    // of one element
-  const char* name;     // in safetensors: F32
-  const char* storage;  // in torch's pickles: FloatStorage
-  const char* numpy;    // numpy's descriptor, little-endian: <f4; "" where numpy has none
+  std::size_t bytes;  // of one element
+  const char* name;   // in safetensors: F32
+  const char*
+      storage;        // in torch's pickles: FloatStorage; "" where the tensor says its type itself
+  const char* torch;  // torch's name: float32
+  const char* numpy;  // numpy's descriptor, little-endian: <f4; "" where numpy has none
 };
 
-inline constexpr DTypeInfo kDTypes[] = {{DType::f64, 8, "F64", "DoubleStorage", "<f8"},
-                                        {DType::f32, 4, "F32", "FloatStorage", "<f4"},
-                                        {DType::f16, 2, "F16", "HalfStorage", "<f2"},
-                                        {DType::bf16, 2, "BF16", "BFloat16Storage", ""},
-                                        {DType::i64, 8, "I64", "LongStorage", "<i8"},
-                                        {DType::i32, 4, "I32", "IntStorage", "<i4"},
-                                        {DType::i16, 2, "I16", "ShortStorage", "<i2"},
-                                        {DType::i8, 1, "I8", "CharStorage", "|i1"},
-                                        {DType::u8, 1, "U8", "ByteStorage", "|u1"},
-                                        {DType::boolean, 1, "BOOL", "BoolStorage", "|b1"}};
+inline constexpr DTypeInfo kDTypes[] = {
+    {DType::f64, 8, "F64", "DoubleStorage", "float64", "<f8"},
+    {DType::f32, 4, "F32", "FloatStorage", "float32", "<f4"},
+    {DType::f16, 2, "F16", "HalfStorage", "float16", "<f2"},
+    {DType::bf16, 2, "BF16", "BFloat16Storage", "bfloat16", ""},
+    {DType::i64, 8, "I64", "LongStorage", "int64", "<i8"},
+    {DType::i32, 4, "I32", "IntStorage", "int32", "<i4"},
+    {DType::i16, 2, "I16", "ShortStorage", "int16", "<i2"},
+    {DType::i8, 1, "I8", "CharStorage", "int8", "|i1"},
+    {DType::u8, 1, "U8", "ByteStorage", "uint8", "|u1"},
+    {DType::boolean, 1, "BOOL", "BoolStorage", "bool", "|b1"},
+    {DType::u64, 8, "U64", "", "uint64", "<u8"},
+    {DType::u32, 4, "U32", "", "uint32", "<u4"},
+    {DType::u16, 2, "U16", "", "uint16", "<u2"},
+    {DType::f8_e4m3, 1, "F8_E4M3", "", "float8_e4m3fn", ""},
+    {DType::f8_e5m2, 1, "F8_E5M2", "", "float8_e5m2", ""},
+    {DType::f8_e4m3fnuz, 1, "F8_E4M3FNUZ", "", "float8_e4m3fnuz", ""},
+    {DType::f8_e5m2fnuz, 1, "F8_E5M2FNUZ", "", "float8_e5m2fnuz", ""},
+    {DType::f8_e8m0, 1, "F8_E8M0", "", "float8_e8m0fnu", ""},
+    {DType::c64, 8, "C64", "ComplexFloatStorage", "complex64", "<c8"}};
 
 constexpr const DTypeInfo& info(DType type) {
   return kDTypes[static_cast<std::size_t>(type)];  // the table stands in the order of the enum

@@ -19,7 +19,7 @@ class Literal {
   Literal(std::string_view text, const std::string& where) : text_(text), where_(where) {}
 
   [[noreturn]] void refuse(const std::string& why) const {
-    fail(ExitCode::data, where_, " is not a whole .npy file: ", why);
+    fail(ExitCode::data, where_, " is not a valid .npy file: ", why);
   }
   void skip_blanks() {
     while (text_.starts_with(' ')) text_.remove_prefix(1);
@@ -58,7 +58,8 @@ class Literal {
       std::int64_t number = 0;
       skip_blanks();
       const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), number);
-      if (error != std::errc() || number < 0) refuse("its shape is not made of whole numbers");
+      if (error != std::errc() || number < 0)
+        refuse("its shape has entries that are not whole numbers");
       text_.remove_prefix(static_cast<std::size_t>(end - text_.data()));
       numbers.push_back(number);
       if (skip(',')) continue;
@@ -78,7 +79,7 @@ class Literal {
 NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string& where) {
   const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
   const auto refuse = [&](const std::string& why) { Literal("", where).refuse(why); };
-  if (!bytes.starts_with(kMagic)) refuse("it does not begin as one");
+  if (!bytes.starts_with(kMagic)) refuse("it does not begin like one");
   if (bytes.size() < 12) refuse("it is cut off");
   const int version = file[6];
   if (version < 1 || version > 3) refuse("its version is not 1 to 3");
@@ -98,7 +99,7 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string
     if (key == "descr") {
       const std::string name = literal.quoted();
       const auto type = find_dtype(&DTypeInfo::numpy, name);
-      if (!type) refuse("its type '" + name + "' is none of those read here");
+      if (!type) refuse("its type '" + name + "' is not read here");
       header.type = *type;
       has_type = true;
     } else if (key == "fortran_order") {
@@ -116,10 +117,10 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string
 
   const auto expected = tensor_bytes(info(header.type).bytes, header.shape, header.data.size());
   if (!expected) refuse("its shape is larger than the file");
-  if (*expected != header.data.size()) refuse("its shape does not fit its bytes");
+  if (*expected != header.data.size()) refuse("its shape does not match its bytes");
   const auto truth = [](std::uint8_t byte) { return byte <= 1; };
   if (header.type == DType::boolean && !std::all_of(header.data.begin(), header.data.end(), truth))
-    refuse("it has truth values other than 0 and 1");
+    refuse("it has booleans other than 0 and 1");
   return header;
 }
 

@@ -25,6 +25,7 @@ enum class Role {
   reconstructor,     // copyreg._reconstructor: protocols 0 and 1's way to write objects
   storage,           // torch.FloatStorage
   tensor,            // torch._utils._rebuild_tensor, …_v2
+  typed_tensor,      // torch._utils._rebuild_tensor_v3: of types without a storage class
   parameter,         // torch._utils._rebuild_parameter: the tensor within
   numpy_type,        // numpy.dtype
   empty_array,       // numpy's _reconstruct; BUILD fills it
@@ -72,6 +73,15 @@ constexpr HarmlessName kHarmless[] = {
     {"torch.int8", Role::stands_for_itself},
     {"torch.uint8", Role::stands_for_itself},
     {"torch.bool", Role::stands_for_itself},
+    {"torch.uint64", Role::stands_for_itself},
+    {"torch.uint32", Role::stands_for_itself},
+    {"torch.uint16", Role::stands_for_itself},
+    {"torch.float8_e4m3fn", Role::stands_for_itself},
+    {"torch.float8_e5m2", Role::stands_for_itself},
+    {"torch.float8_e4m3fnuz", Role::stands_for_itself},
+    {"torch.float8_e5m2fnuz", Role::stands_for_itself},
+    {"torch.float8_e8m0fnu", Role::stands_for_itself},
+    {"torch.complex64", Role::stands_for_itself},
     {"torch.DoubleStorage", Role::storage},
     {"torch.FloatStorage", Role::storage},
     {"torch.HalfStorage", Role::storage},
@@ -82,8 +92,12 @@ constexpr HarmlessName kHarmless[] = {
     {"torch.CharStorage", Role::storage},
     {"torch.ByteStorage", Role::storage},
     {"torch.BoolStorage", Role::storage},
+    {"torch.ComplexFloatStorage", Role::storage},
+    {"torch.UntypedStorage", Role::storage},
+    {"torch.storage.UntypedStorage", Role::storage},
     {"torch._utils._rebuild_tensor", Role::tensor},
     {"torch._utils._rebuild_tensor_v2", Role::tensor},
+    {"torch._utils._rebuild_tensor_v3", Role::typed_tensor},
     {"torch._utils._rebuild_parameter", Role::parameter},
     {"torch._utils._rebuild_parameter_with_state", Role::parameter},
     {"numpy.ndarray", Role::stands_for_itself},
@@ -93,6 +107,28 @@ constexpr HarmlessName kHarmless[] = {
     {"numpy._core.numeric._frombuffer", Role::array_from_bytes},
 };
 
+// Nothing here would run them either, but no honest file has them, and its owner should know.
+constexpr std::string_view kRunners[] = {"builtins.eval",
+                                         "builtins.exec",
+                                         "builtins.execfile",
+                                         "builtins.compile",
+                                         "builtins.__import__",
+                                         "builtins.open",
+                                         "builtins.input",
+                                         "builtins.breakpoint",
+                                         "os.",
+                                         "posix.",
+                                         "nt.",
+                                         "subprocess.",
+                                         "commands.",
+                                         "pty.",
+                                         "runpy.",
+                                         "importlib.",
+                                         "shutil.",
+                                         "socket.",
+                                         "webbrowser.",
+                                         "ctypes."};
+
 constexpr std::pair<std::string_view, std::string_view> kOldModules[] = {
     {"__builtin__", "builtins"},
     {"copy_reg", "copyreg"},
@@ -100,9 +136,13 @@ constexpr std::pair<std::string_view, std::string_view> kOldModules[] = {
     {"numpy.core.numeric", "numpy._core.numeric"},
 };
 
-const HarmlessName* find_harmless(std::string_view module, std::string_view name) {
+std::string_view present_module(std::string_view module) {
   for (const auto& [old_name, new_name] : kOldModules)
-    if (module == old_name) module = new_name;
+    if (module == old_name) return new_name;
+  return module;
+}
+
+const HarmlessName* find_harmless(std::string_view module, std::string_view name) {
   for (const HarmlessName& entry : kHarmless)
     if (entry.name.size() == module.size() + 1 + name.size() && entry.name.starts_with(module) &&
         entry.name[module.size()] == '.' && entry.name.ends_with(name))
@@ -112,6 +152,7 @@ const HarmlessName* find_harmless(std::string_view module, std::string_view name
 
 // A pickle may have a million values, or more where it is longer than this for each.
 constexpr std::size_t kFreeValues = 1'000'000, kBytesPerValue = 16;
+constexpr std::size_t kFreeNameBytes = 1 << 16;
 
 // A foreign word in a message: printable and short.
 std::string shown(std::string_view word) {
@@ -209,11 +250,14 @@ class Machine {
 
   // --- values
 
+  // Nodes are larger than the instructions that make them; what is large in real files is bytes.
+  void need_room() const {
+    need(pickle_.values.size() + shared_ < std::max(kFreeValues, bytes_.size() / kBytesPerValue),
+         "it has far more values than its size suggests");
+  }
   template <class T>
   PickleValue* make(T&& value) {
-    // Nodes are larger than the instructions that make them; what is large in real files is bytes.
-    need(pickle_.values.size() < std::max(kFreeValues, bytes_.size() / kBytesPerValue),
-         "it has far more values than its size suggests");
+    need_room();
     pickle_.values.emplace_back(PickleValue{std::forward<T>(value)});
     return &pickle_.values.back();
   }
@@ -233,7 +277,7 @@ class Machine {
   // once, so that no pickle unfolds into more than it holds.
   void count_copied(std::size_t items) {
     copied_ += items;
-    need(copied_ <= bytes_.size(), "it unfolds to much more than it holds");
+    need(copied_ <= bytes_.size(), "it unpacks to much more than it holds");
   }
 
   // --- stack
@@ -261,7 +305,7 @@ class Machine {
   }
   void memorise(std::uint64_t index) {
     memo_[index] = top();
-    need(memo_.size() <= pickle_.values.size(), "it remembers more values than it has");
+    need(memo_.size() <= pickle_.values.size() + shared_, "it remembers more values than it has");
   }
   void recall(std::uint64_t index) {
     const auto found = memo_.find(index);
@@ -276,12 +320,14 @@ class Machine {
   }
 
   void append_items(PickleValue* target, const std::vector<const PickleValue*>& items) {
-    auto& sequence = in<PickleSequence>(target, "it appends to what is no list");
+    if (target->as<PickleUnknown>()) return;
+    auto& sequence = in<PickleSequence>(target, "it appends to something that is not a list");
     need(sequence.kind != PickleSequence::Kind::tuple, "it appends to a tuple");
     sequence.items.insert(sequence.items.end(), items.begin(), items.end());
   }
   void set_items(PickleValue* target, const std::vector<const PickleValue*>& items) {
-    auto& dict = in<PickleDict>(target, "it sets keys of what is no dictionary");
+    if (target->as<PickleUnknown>()) return;
+    auto& dict = in<PickleDict>(target, "it sets keys of something that is not a dictionary");
     need(items.size() % 2 == 0, "a key has no value");
     for (std::size_t i = 0; i < items.size(); i += 2)
       dict.items.emplace_back(items[i], items[i + 1]);
@@ -290,17 +336,37 @@ class Machine {
   // --- names
 
   PickleValue* name(std::string_view module, std::string_view name) {
-    const HarmlessName* found = find_harmless(module, name);
-    if (!found)
-      fail(code_, where_, " wants ", shown(module), ".", shown(name),
-           ", which is none of the harmless names of tensors and plain data: refused, nothing was "
-           "run. A file of your own? Save the model's state_dict() instead");
-    return make(PickleName{found->name});
+    module = present_module(module);
+    if (const HarmlessName* found = find_harmless(module, name))
+      return make(PickleName{found->name});
+    std::string full_name = shown(module) + "." + shown(name);
+    for (const std::string_view runner : kRunners)
+      check(runner.ends_with('.') ? !full_name.starts_with(runner) : full_name != runner, code_,
+            where_, " wants to run ", full_name,
+            ", which no checkpoint needs: refused, and nothing was run. Do not open it in Python");
+    PickleValue*& node = unknown_[full_name];
+    if (node) return again(node);
+    unknown_bytes_ += full_name.size();  // pieces of a name may be used in many
+    need(unknown_bytes_ <= kFreeNameBytes + bytes_.size(), "it names far more than it holds");
+    return node = make(PickleUnknown{std::move(full_name)});
+  }
+
+  // One more value that is this node; counted as if it were made.
+  PickleValue* again(PickleValue* node) {
+    ++shared_;
+    need_room();
+    return node;
+  }
+
+  // The same node as mutable; nullptr where it is of a known kind.
+  PickleValue* unknown(const PickleValue* value) {
+    const auto* found = value->as<PickleUnknown>();
+    return found ? unknown_.at(found->name) : nullptr;
   }
 
   Role role_of(const PickleValue* callable) const {
     const auto* name = callable->as<PickleName>();
-    need(name != nullptr, "it calls what is no name");
+    need(name != nullptr, "it calls something that is not a name");
     return std::find_if(std::begin(kHarmless), std::end(kHarmless),
                         [&](const HarmlessName& entry) { return entry.name == name->name; })
         ->role;
@@ -319,10 +385,12 @@ class Machine {
 
   // What Python would make by calling `callable` with `arguments`.
   PickleValue* call(PickleValue* callable, PickleValue* arguments) {
+    if (callable->as<PickleUnknown>()) return again(callable);
     const Role role = role_of(callable);
     const std::string_view name = callable->as<PickleName>()->name;
     const auto* passed = arguments->as<PickleSequence>();
-    need(passed && passed->kind == PickleSequence::Kind::tuple, "a call's arguments are no tuple");
+    need(passed && passed->kind == PickleSequence::Kind::tuple,
+         "a call's arguments are not a tuple");
     const auto& given = passed->items;
     const auto need_given = [&](bool fits) {
       if (!fits) refuse("unusual arguments for " + std::string(name));
@@ -333,6 +401,12 @@ class Machine {
       count_copied(from->items.size() + 1);
       return from->items;
     };
+
+    // What is made of something unknown is unknown, but for objects that merely hold it.
+    const bool holds = role == Role::opaque || role == Role::numpy_type ||
+                       role == Role::default_dictionary || role == Role::stands_for_itself;
+    if (!holds && !given.empty())
+      if (PickleValue* source = unknown(given[0])) return again(source);
 
     switch (role) {
       case Role::stands_for_itself:
@@ -381,14 +455,25 @@ class Machine {
       case Role::encode:  // (text, "latin1")
         need_given(!given.empty());
         return make(PickleBytes{latin1(given[0])});
-      case Role::tensor: {  // (storage, offset, size, stride, …)
+      case Role::tensor:          // (storage, offset, size, stride, …)
+      case Role::typed_tensor: {  // (…, requires_grad, hooks, type, …)
         need_given(given.size() >= 4 && given[0]->as<PickleStorage>() &&
                    given[1]->as<std::int64_t>() && *given[1]->as<std::int64_t>() >= 0 &&
                    is_shape(given[2]) && is_shape(given[3]) &&
                    given[2]->as<PickleSequence>()->items.size() ==
                        given[3]->as<PickleSequence>()->items.size());
-        return make(PickleTensor{given[0]->as<PickleStorage>(), *given[1]->as<std::int64_t>(),
-                                 given[2], given[3]});
+        const auto* storage = given[0]->as<PickleStorage>();
+        DType type = storage->type;
+        if (role == Role::typed_tensor) {
+          need_given(given.size() >= 7);
+          if (PickleValue* other = unknown(given[6])) return again(other);
+          const auto* told = given[6]->as<PickleName>();
+          need_given(told && told->name.starts_with("torch."));
+          const auto found = find_dtype(&DTypeInfo::torch, told->name.substr(6));
+          need_given(found.has_value());
+          type = *found;
+        }
+        return make(PickleTensor{storage, type, *given[1]->as<std::int64_t>(), given[2], given[3]});
       }
       case Role::parameter:  // (tensor, requires_grad, hooks[, state])
         need_given(!given.empty() && given[0]->as<PickleTensor>());
@@ -402,20 +487,22 @@ class Machine {
                                 make(PickleBytes{})->as<PickleBytes>()});
       case Role::array_from_bytes: {  // (bytes, type, shape, "C" or "F")
         need_given(given.size() == 4 && given[3]->as<std::string>());
-        return make(array(given[0], given[1], given[2], *given[3]->as<std::string>() == "F"));
+        return array_node(given[0], given[1], given[2], *given[3]->as<std::string>() == "F");
       }
       case Role::numpy_scalar: {  // (type, bytes)
         need_given(given.size() == 2);
-        return scalar(array(given[1], given[0], tuple({}), false));
+        PickleValue* node = array_node(given[1], given[0], tuple({}), false);
+        auto* array = std::get_if<PickleArray>(&node->value);
+        return array ? scalar(node, *array) : node;
       }
     }
-    refuse(std::string(name) + " is not to be called");
+    refuse(std::string(name) + " cannot be called");
   }
 
   // Text of characters below 256 as bytes.
   std::string latin1(const PickleValue* text) {
     const auto* utf8 = text->as<std::string>();
-    need(utf8 != nullptr, "what is to be encoded is no text");
+    need(utf8 != nullptr, "something to be encoded is not a string");
     count_copied(utf8->size() + 1);
     std::string out;
     for (std::size_t i = 0; i < utf8->size(); ++i) {
@@ -424,7 +511,7 @@ class Machine {
         out += static_cast<char>(byte);
       } else {
         const bool two = (byte == 0xC2 || byte == 0xC3) && i + 1 < utf8->size();
-        need(two, "text to be encoded has characters beyond one byte");
+        need(two, "a string to be encoded has characters beyond one byte");
         out += static_cast<char>(((byte & 3) << 6) | ((*utf8)[++i] & 0x3F));
       }
     }
@@ -437,11 +524,13 @@ class Machine {
     return "";
   }
 
-  // numpy's descriptor out of numpy.dtype("f4", …) with state (3, "<", …).
+  // numpy's descriptor out of numpy.dtype("f4", …) with state (3, "<", …); "" for what is neither
+  // numbers nor characters, such as Python objects.
   std::string numpy_descriptor(const PickleValue* type) const {
     const auto* object = type->as<PickleObject>();
     need(object && object->name == "numpy.dtype", "an array has no type");
     const PickleValue* code = object->arguments->as<PickleSequence>()->items[0];
+    if (code->as<PickleUnknown>()) return "";
     const std::string_view text = text_or_bytes(code);
     need(text.size() >= 2 && text.size() <= 12, "an array has an unusual type");
     std::string_view order = "|";
@@ -452,26 +541,31 @@ class Machine {
     need(order == "<" || order == ">" || order == "|" || order == "=",
          "an array has an unusual byte order");
     const std::string descriptor = str(order == "=" ? "<" : order, text);
-    need(numpy_element_bytes(descriptor) > 0,
-         "an array's type is none of numbers and characters (arrays of objects are refused)");
-    return descriptor;
+    return numpy_element_bytes(descriptor) > 0 ? descriptor : "";
   }
 
-  PickleArray array(const PickleValue* bytes, const PickleValue* type, const PickleValue* shape,
+  // An array, or the unknown where its elements are neither numbers nor characters.
+  PickleValue* array_node(const PickleValue* bytes, const PickleValue* type,
+                          const PickleValue* shape, bool column_major) {
+    std::string descriptor = numpy_descriptor(type);
+    if (descriptor.empty()) return name("numpy", "ndarray of objects");
+    return make(array(bytes, std::move(descriptor), shape, column_major));
+  }
+
+  PickleArray array(const PickleValue* bytes, std::string descriptor, const PickleValue* shape,
                     bool column_major) {
     const auto* content = bytes->as<PickleBytes>();
-    need(content != nullptr, "an array's content is no bytes (arrays of objects are refused)");
-    need(is_shape(shape), "an array's shape is not made of whole numbers");
-    std::string descriptor = numpy_descriptor(type);
+    need(content != nullptr, "an array's content is not bytes");
+    need(is_shape(shape), "an array's shape has entries that are not whole numbers");
     const auto expected = tensor_bytes(numpy_element_bytes(descriptor), pickle_integers(*shape),
                                        content->data.size());
     need(expected.has_value(), "an array is larger than its bytes");
-    need(*expected == content->data.size(), "an array's shape does not fit its bytes");
+    need(*expected == content->data.size(), "an array's shape does not match its bytes");
     return {std::move(descriptor), column_major, shape, content};
   }
 
   // A plain number where the type is one, else the array of shape ().
-  PickleValue* scalar(PickleArray array) {
+  PickleValue* scalar(PickleValue* node, const PickleArray& array) {
     const std::string& raw = array.bytes->data;
     const bool big = array.type[0] == '>';
     const std::string_view type = std::string_view(array.type).substr(1);
@@ -485,20 +579,25 @@ class Machine {
     if (type == "u2") return make(std::int64_t{little_or_big<std::uint16_t>(raw, big)});
     if (type == "u1") return make(std::int64_t{little_or_big<std::uint8_t>(raw, big)});
     if (type == "b1") return boolean(raw[0] != 0);
-    return make(std::move(array));
+    return node;
   }
 
   // BUILD: gives an object its attributes.
   void build(PickleValue* target, PickleValue* state) {
-    if (target->as<PickleDict>()) return;  // _metadata of a state dict
+    if (target->as<PickleDict>() || target->as<PickleUnknown>())
+      return;  // _metadata of state dicts
     if (auto* object = std::get_if<PickleObject>(&target->value)) {
       object->state = state;
       return;
     }
-    need(target->as<PickleArray>() != nullptr, "it sets attributes of what has none");
-    const auto& parts = in<PickleSequence>(state, "an array's state is no tuple").items;
+    need(target->as<PickleArray>() != nullptr, "it sets attributes of something that has none");
+    const auto& parts = in<PickleSequence>(state, "an array's state is not a tuple").items;
     need(parts.size() == 5 && parts[3]->as<bool>(), "an array's state is unusual");
-    target->value = array(parts[4], parts[2], parts[1], *parts[3]->as<bool>());
+    std::string descriptor = numpy_descriptor(parts[2]);
+    if (descriptor.empty())
+      target->value = PickleUnknown{name("numpy", "ndarray of objects")->as<PickleUnknown>()->name};
+    else
+      target->value = array(parts[4], std::move(descriptor), parts[1], *parts[3]->as<bool>());
   }
 
   // Persistent ids are torch's way to refer to a storage:
@@ -508,16 +607,19 @@ class Machine {
     const auto fits = [&] {
       if (!parts || parts->items.size() < 5) return false;
       const auto& items = parts->items;
-      return text_or_bytes(items[0]) == "storage" && items[1]->as<PickleName>() &&
-             role_of(items[1]) == Role::storage &&
+      const bool known = items[1]->as<PickleName>() && role_of(items[1]) == Role::storage;
+      return text_or_bytes(items[0]) == "storage" && (known || items[1]->as<PickleUnknown>()) &&
              (items[2]->as<std::string>() || items[2]->as<PickleBytes>()) &&
              items[4]->as<std::int64_t>() && *items[4]->as<std::int64_t>() >= 0 &&
              (items.size() == 5 || items[5]->is_none());
     };
-    need(fits(), "a persistent id is no storage of torch");
+    need(fits(), "a persistent id is not a storage of torch");
     const auto& items = parts->items;
+    if (PickleValue* other = unknown(items[1])) return again(other);  // quantised and the like
     const std::string_view type = items[1]->as<PickleName>()->name;
-    const auto dtype = find_dtype(&DTypeInfo::storage, type.substr(type.find('.') + 1));
+    const auto dtype = type.ends_with(".UntypedStorage")
+                           ? DType::u8
+                           : find_dtype(&DTypeInfo::storage, type.substr(type.find('.') + 1));
     const auto* key = items[2]->as<std::string>();
     return make(PickleStorage{dtype.value(), *items[4]->as<std::int64_t>(),
                               key ? key : &items[2]->as<PickleBytes>()->data});
@@ -552,7 +654,7 @@ class Machine {
   std::string unquote(std::string_view text) const {  // repr() of a Python 2 str
     need(text.size() >= 2 && text.front() == text.back() &&
              (text.front() == '\'' || text.front() == '"'),
-         "a text is not quoted");
+         "a string is not quoted");
     text = text.substr(1, text.size() - 2);
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -601,7 +703,9 @@ class Machine {
   std::vector<PickleValue*> stack_;
   std::vector<std::size_t> marks_;  // stack heights
   std::unordered_map<std::uint64_t, PickleValue*> memo_;
-  std::size_t copied_ = 0;
+  std::unordered_map<std::string, PickleValue*> unknown_;  // by name
+  std::size_t copied_ = 0, unknown_bytes_ = 0;
+  std::size_t shared_ = 0;  // values that are one node with another: what is unknown, by name
   PickleValue *none_ = nullptr, *true_ = nullptr, *false_ = nullptr;
 };
 
@@ -796,7 +900,7 @@ bool Machine::step() {
     case 0x93: {  // STACK_GLOBAL
       const PickleValue* word = pop();
       const PickleValue* module = pop();
-      need(word->as<std::string>() && module->as<std::string>(), "a name is no text");
+      need(word->as<std::string>() && module->as<std::string>(), "a name is not a string");
       push(name(*module->as<std::string>(), *word->as<std::string>()));
       break;
     }
@@ -804,6 +908,28 @@ bool Machine::step() {
       const std::string_view module = line();
       PickleValue* callable = name(module, line());
       push(call(callable, tuple(pop_to_mark())));
+      break;
+    }
+    case 'o': {  // OBJ: a class and its arguments since the mark
+      auto items = pop_to_mark();
+      need(!items.empty(), "it makes an object of no class");
+      const PickleValue* callable = items.front();
+      items.erase(items.begin());
+      need(callable->as<PickleUnknown>() || callable->as<PickleName>(),
+           "it calls something that is not a name");
+      PickleValue* other = unknown(callable);
+      push(other ? again(other)
+                 : call(make(PickleName{*callable->as<PickleName>()}), tuple(items)));
+      break;
+    }
+    case 0x92: {  // NEWOBJ_EX: with arguments by name too, which harmless classes never have
+      const PickleValue* named = pop();
+      PickleValue* arguments = pop();
+      PickleValue* callable = pop();
+      need(callable->as<PickleUnknown>() ||
+               (named->as<PickleDict>() && named->as<PickleDict>()->items.empty()),
+           "unusual arguments for an object");
+      push(call(callable, arguments));
       break;
     }
     case 'R':     // REDUCE: a call
@@ -822,7 +948,7 @@ bool Machine::step() {
       push(storage(pop()));
       break;
     default:
-      refuse(str("instruction ", int{op}, " is none that plain data needs"));
+      refuse(str("instruction ", int{op}, " is not one that plain data needs"));
   }
   return true;
 }
@@ -891,6 +1017,7 @@ void PickleWriter::tensor(DType type, std::string_view key, std::span<const std:
   begin_tuple();
   begin_tuple();
   text("storage");
+  SGMAE_ASSERT(*info(type).storage);
   name("torch", info(type).storage);
   text(key);
   text("cpu");

@@ -1,8 +1,10 @@
 // Python pickles, read as data. The machine knows the instructions of protocols 0 to 5 and a fixed
 // list of harmless names (tensors, arrays, containers, argparse.Namespace …); it never imports or
-// calls anything, and refuses every other name by name. Values are nodes that refer to each other,
-// as in Python: shared ones are stored once, and cycles are possible, so whoever walks them bounds
-// the depth. Time and memory are in proportion to the bytes read.
+// calls anything. Whatever any other class or function would have made is a PickleUnknown, of which
+// nothing but the name is kept; names that serve to run programs or code are refused. Values are
+// nodes that refer to each other, as in Python: shared ones are stored once, and cycles are
+// possible, so whoever walks them bounds the depth. Time and memory are in proportion to the bytes
+// read.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +46,7 @@ struct PickleStorage {  // bytes outside of the pickle that tensors are views of
 };
 struct PickleTensor {
   const PickleStorage* storage;
+  DType type;                 // the storage's, but where that is bytes
   std::int64_t offset;        // of the first element in the storage; not checked against its size
   const PickleValue* size;    // tuple of whole numbers: pickle_integers()
   const PickleValue* stride;  // as many
@@ -63,10 +66,14 @@ struct PickleObject {  // argparse.Namespace, torch.device, pathlib.PosixPath, c
   const PickleValue* state;      // its attributes, usually a dict, or none
 };
 
+struct PickleUnknown {  // a class or function not known here, and whatever is made by or of it
+  std::string name;     // "mmengine.logging.history_buffer.HistoryBuffer", shortened
+};
+
 struct PickleValue {
   std::variant<std::monostate, bool, std::int64_t, PickleBigInteger, double, std::string,
                PickleBytes, PickleSequence, PickleDict, PickleStorage, PickleTensor, PickleArray,
-               PickleName, PickleObject>
+               PickleName, PickleObject, PickleUnknown>
       value;
 
   template <class T>

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sgmae/base/file.h"
+#include "sgmae/io/checksum.h"
 #include "sgmae/io/safetensors_header.h"
 
 namespace sgmae {
@@ -27,7 +28,8 @@ TensorFile read_safetensors(const std::filesystem::path& path) {
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const Metadata& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  header["__metadata__"] = metadata;
+  header["__metadata__"][checksum_key] = checksum_unknown;
   std::vector<at::Tensor> contiguous;
   std::uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
@@ -42,6 +44,14 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that tensors are aligned in a mapped file
   const std::uint64_t header_bytes = text.size();
+  const auto bytes_of = [](const void* data, std::size_t bytes) {
+    return std::span(static_cast<const std::uint8_t*>(data), bytes);
+  };
+  std::uint32_t checksum = crc32c(bytes_of(&header_bytes, 8));
+  checksum = crc32c(bytes_of(text.data(), text.size()), checksum);
+  for (const at::Tensor& tensor : contiguous)
+    checksum = crc32c(bytes_of(tensor.data_ptr(), tensor.nbytes()), checksum);
+  text.replace(checksum_place(text).value(), 8, checksum_digits(checksum));
 
   AtomicFile file(path);
   file.write(&header_bytes, 8);

@@ -21,7 +21,8 @@ struct TensorFile {
 // (parse_safetensors_header).
 TensorFile read_safetensors(const std::filesystem::path& path);
 
-// Atomic (written beside, synced, renamed). Tensors are made contiguous and moved to the CPU.
+// Atomic (written beside, synced, renamed), with a checksum among its metadata (io/checksum.h).
+// Tensors are made contiguous and moved to the CPU.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors,
                        const Metadata& metadata = {});
 

@@ -25,7 +25,8 @@ struct SafetensorsHeader {
 };
 
 // Throws Error(checkpoint), which `where` begins, on anything malformed: offsets outside the file,
-// overlaps, gaps, shapes that do not fit, unknown types, truth values other than 0 and 1.
+// overlaps, gaps, shapes that do not fit, types not of DType, booleans other than 0 and 1, NUL
+// bytes.
 SafetensorsHeader parse_safetensors_header(std::span<const std::uint8_t> file,
                                            const std::string& where);
 

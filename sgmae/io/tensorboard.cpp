@@ -2,20 +2,24 @@
 
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/io/checksum.h"
 
 namespace sgmae {
 namespace {
 
 constexpr std::size_t largest_pending = 8192;  // bytes
+constexpr std::string_view name_start = "events.out.tfevents.";
 
 // The wire format of protocol buffers, as far as events need it.
 void put_varint(std::string& out, std::uint64_t value) {
@@ -50,29 +54,31 @@ double seconds_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-}  // namespace
-
-std::uint32_t crc32c(std::span<const std::uint8_t> bytes) {
-  static const auto table = [] {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-      std::uint32_t c = i;
-      for (int bit = 0; bit < 8; ++bit) c = c & 1 ? (c >> 1) ^ 0x82F63B78u : c >> 1;
-      table[i] = c;
-    }
-    return table;
-  }();
-  std::uint32_t crc = ~0u;
-  for (const std::uint8_t byte : bytes) crc = table[(crc ^ byte) & 0xff] ^ (crc >> 8);
-  return ~crc;
+// The largest number in the names of event files there, or -1.
+std::int64_t last_name(const std::filesystem::path& folder) {
+  std::int64_t last = -1;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    std::int64_t seconds = 0;
+    if (!name.starts_with(name_start)) continue;
+    const char* const digits = name.data() + name_start.size();
+    std::from_chars(digits, name.data() + name.size(), seconds);
+    // A name from the far future (a clock gone wrong) is not followed: ten digits sort until 2286.
+    if (seconds < std::int64_t{10'000'000'000} - 1) last = std::max(last, seconds);
+  }
+  return last;
 }
+
+}  // namespace
 
 EventWriter::EventWriter(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  const auto seconds = static_cast<std::int64_t>(seconds_now());
+  const std::int64_t seconds =
+      std::max(static_cast<std::int64_t>(seconds_now()), last_name(folder) + 1);
   for (int i = 0; path_.empty() || std::filesystem::exists(path_, error); ++i)
-    path_ = folder / str("events.out.tfevents.", seconds, ".sgmae.", ::getpid(), ".", i);
+    path_ = folder / str(name_start, seconds, ".sgmae.", ::getpid(), ".", i);
   std::string version;
   put_bytes(version, 3, "brain.Event:2");
   add_event(version, 0);
@@ -89,6 +95,14 @@ void EventWriter::scalar(const std::string& tag, double value, std::int64_t step
   put_bytes(content, 5, summary);
   add_event(content, step);
   if (pending_.size() >= largest_pending) flush();
+}
+
+void EventWriter::begin_again(std::int64_t step) {
+  std::string session, content;
+  put_integer(session, 1, 1);  // SessionLog.status = START
+  put_bytes(content, 7, session);
+  add_event(content, step);
+  flush();
 }
 
 void EventWriter::flush() {

@@ -1,23 +1,27 @@
 // TensorBoard event files: TFRecord frames around hand-encoded `Event` messages. Every writer
-// starts a new file in its folder; TensorBoard joins the files of a folder into one run.
+// starts a new file in its folder; TensorBoard joins the files of a folder into one run, in the
+// order of their names.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 
 namespace sgmae {
 
 class EventWriter {
  public:
-  // Creates `folder` where it is missing. Throws Error(usage) when it cannot be written.
+  // Creates `folder` where it is missing; the new file's name sorts after those there. Throws
+  // Error(usage) when it cannot be written.
   explicit EventWriter(const std::filesystem::path& folder);
   ~EventWriter() { flush(); }
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
 
   void scalar(const std::string& tag, double value, std::int64_t step);
+  // Events of `step` and later, in earlier files too, are void: the run goes on from an earlier
+  // place. A SessionLog START, which TensorBoard's readers understand so.
+  void begin_again(std::int64_t step);
   // Events that cannot be written later on (full disk) are left out, and the first time warned of:
   // training goes on without them.
   void flush();
@@ -29,8 +33,5 @@ class EventWriter {
   std::string pending_;  // whole frames
   bool warned_ = false;
 };
-
-// CRC-32C (Castagnoli) of `bytes`.
-std::uint32_t crc32c(std::span<const std::uint8_t> bytes);
 
 }  // namespace sgmae

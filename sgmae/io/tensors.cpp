@@ -8,9 +8,25 @@ namespace sgmae {
 namespace {
 
 // In the order of DType.
-constexpr at::ScalarType kScalarTypes[] = {at::kDouble, at::kFloat, at::kHalf,  at::kBFloat16,
-                                           at::kLong,   at::kInt,   at::kShort, at::kChar,
-                                           at::kByte,   at::kBool};
+constexpr at::ScalarType kScalarTypes[] = {at::kDouble,
+                                           at::kFloat,
+                                           at::kHalf,
+                                           at::kBFloat16,
+                                           at::kLong,
+                                           at::kInt,
+                                           at::kShort,
+                                           at::kChar,
+                                           at::kByte,
+                                           at::kBool,
+                                           at::kUInt64,
+                                           at::kUInt32,
+                                           at::kUInt16,
+                                           at::kFloat8_e4m3fn,
+                                           at::kFloat8_e5m2,
+                                           at::kFloat8_e4m3fnuz,
+                                           at::kFloat8_e5m2fnuz,
+                                           at::kFloat8_e8m0fnu,
+                                           at::kComplexFloat};
 static_assert(std::size(kScalarTypes) == std::size(kDTypes));
 
 }  // namespace

@@ -28,6 +28,15 @@ class Reader {
     const std::string_view start(reinterpret_cast<const char*>(file_.data()), file_.size());
     start.starts_with("PK") ? read_zip() : read_pickles();
     if (auto rest = walk(*archive_.pickle.root, "", 0)) archive_.rest = std::move(*rest);
+    for (const PickleValue& value : archive_.pickle.values)
+      if (const auto* unknown = value.as<PickleUnknown>()) archive_.unknown.insert(unknown->name);
+    if (archive_.tensors.empty() && !archive_.unknown.empty()) {
+      const auto* root = archive_.pickle.root->as<PickleUnknown>();
+      fail(ExitCode::checkpoint, where_, " holds Python objects (",
+           root ? root->name : *archive_.unknown.begin(),
+           ") in place of tensors, and they are not run here: open it in Python and torch.save the "
+           "model's state_dict()");
+    }
     check_names();
     return std::move(archive_);
   }
@@ -52,7 +61,7 @@ class Reader {
       if (is_data && !data) data = &entry;
     }
     check(data != nullptr, ExitCode::checkpoint, where_,
-          " is a zip archive, but none of torch.save: it has no data.pkl");
+          " is a zip archive, but not one of torch.save: it has no data.pkl");
     const std::string folder = data->name.substr(0, data->name.size() - std::strlen("data.pkl"));
     check(!entries.contains(folder + "constants.pkl"), ExitCode::checkpoint, where_,
           " is a TorchScript program: open it in Python and torch.save its state_dict()");
@@ -118,13 +127,13 @@ class Reader {
       need(text || bytes, "the list of its storages is damaged");
       const std::string& key = text ? *text : bytes->data;
       const auto known = element_bytes.find(key);
-      need(known != element_bytes.end(), "a storage is no tensor's");
-      need(rest.size() >= 8, "it is cut off");
+      need(known != element_bytes.end(), "it has a storage of an unknown type");
+      need(rest.size() >= 8, "it is cut off; an incomplete download?");
       std::uint64_t elements;
       std::memcpy(&elements, rest.data(), 8);
       if (swapped_) elements = __builtin_bswap64(elements);
       rest = rest.subspan(8);
-      need(elements <= rest.size() / known->second, "it is cut off");
+      need(elements <= rest.size() / known->second, "it is cut off; an incomplete download?");
       storages_[key] = rest.first(elements * known->second);
       rest = rest.subspan(elements * known->second);
     }
@@ -135,7 +144,7 @@ class Reader {
   // Shared values are met once for each reference to them; what that unfolds to is bounded.
   void count_unfolded(std::uint64_t bytes) {
     const std::uint64_t limit = kMaxUnfolding * file_.size() + kAllowance;
-    need(bytes <= limit - unfolded_, "it unfolds to far more than it holds");
+    need(bytes <= limit - unfolded_, "it unpacks to far more than it holds");
     unfolded_ += bytes;
   }
 
@@ -146,9 +155,10 @@ class Reader {
     return std::nullopt;
   }
 
-  // Adds the tensors in `value` and returns what else is there; nullopt where nothing is.
+  // Adds the tensors in `value` and returns what else is there; nullopt where nothing is, or only
+  // what is unknown.
   std::optional<Json> walk(const PickleValue& value, const std::string& name, int depth) {
-    need(depth < kMaxDepth, "it is nested too deeply");
+    need(depth < kMaxDepth, "its lists and dictionaries are nested too deeply");
     count_unfolded(name.size() + sizeof(Json));
     const auto below = [&](const std::string& key) {
       return name.empty() ? key : name + '.' + key;
@@ -159,6 +169,7 @@ class Reader {
       return std::nullopt;
     };
 
+    if (value.as<PickleUnknown>()) return std::nullopt;
     if (const auto* v = value.as<PickleTensor>()) return add(stored(*v));
     if (const auto* v = value.as<PickleArray>()) {
       auto tensor = stored(*v);
@@ -217,8 +228,8 @@ class Reader {
   StoredTensor stored(const PickleTensor& tensor) {
     const auto storage = storages_.find(*tensor.storage->key);
     need(storage != storages_.end(), "the content of a tensor is missing");
-    return stored(tensor.storage->type, storage->second, tensor.offset,
-                  pickle_integers(*tensor.size), pickle_integers(*tensor.stride));
+    return stored(tensor.type, storage->second, tensor.offset, pickle_integers(*tensor.size),
+                  pickle_integers(*tensor.stride));
   }
 
   // nullopt for arrays of characters, complex numbers and other types that tensors lack here.
@@ -266,7 +277,7 @@ class Reader {
     count_unfolded(*number * element_bytes + tensor.bytes.size());
     const auto truth = [](std::uint8_t byte) { return byte <= 1; };
     need(type != DType::boolean || std::all_of(tensor.bytes.begin(), tensor.bytes.end(), truth),
-         "a tensor has truth values other than 0 and 1");
+         "a tensor has booleans other than 0 and 1");
     return tensor;
   }
 
@@ -274,7 +285,7 @@ class Reader {
     std::unordered_set<std::string_view> names;
     for (const StoredTensor& tensor : archive_.tensors)
       check(names.insert(tensor.name).second, ExitCode::checkpoint, where_,
-            " holds two tensors of the name ", tensor.name);
+            " holds two tensors named ", tensor.name);
   }
 
   Bytes file_;

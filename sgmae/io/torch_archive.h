@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,8 @@ struct TorchArchive {
   // What is no tensor, in the same nesting: numbers, text, lists, dictionaries; argparse.Namespace
   // as a dictionary. Dictionaries that held nothing but tensors are left out.
   nlohmann::json rest;
+  // Classes and functions not known here whose objects the file holds: left out, nothing was run.
+  std::set<std::string> unknown;
   enum class Layout { zip, legacy, plain_pickle } layout;
 
   // Where `bytes` may lie besides the file: unfolded zip entries, arrays within pickles.

@@ -106,6 +106,7 @@ TorchFile read_torch_file(const std::filesystem::path& path) {
   TorchArchive archive = read_torch_archive(file.bytes(), path.string());
   TorchFile result;
   result.rest = std::move(archive.rest);
+  result.unknown = std::move(archive.unknown);
   for (const StoredTensor& tensor : archive.tensors)
     result.tensors.emplace_back(tensor.name, copied(tensor));
   return result;

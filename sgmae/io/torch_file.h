@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -18,6 +19,7 @@ namespace sgmae {
 struct TorchFile {
   NamedTensors tensors;  // under dotted names: "model.cls_token", "optimizer.state.0.exp_avg"
   nlohmann::json rest;   // what is no tensor, in the same nesting: epoch, args …
+  std::set<std::string> unknown;  // classes whose objects were left out (torch_archive.h)
 };
 
 // Tensors are contiguous and share no memory. Throws Error(checkpoint) where the file is damaged,

@@ -69,11 +69,11 @@ class Reader {
     std::uint64_t end = last;
     while (get<std::uint32_t>(file_, end) != kEnd ||
            end + kEndBytes + get<std::uint16_t>(file_, end + 20) > file_.size()) {
-      need(end > first, "its end is missing; was the download cut off?");
+      need(end > first, "its end is missing; an incomplete download?");
       --end;
     }
     need(get<std::uint16_t>(file_, end + 4) == 0 || get<std::uint16_t>(file_, end + 4) == 0xFFFF,
-         "it is one of several parts");
+         "it is one part of several");
     Directory directory{get<std::uint16_t>(file_, end + 10), get<std::uint32_t>(file_, end + 12),
                         get<std::uint32_t>(file_, end + 16)};
     const bool in64 =
@@ -102,7 +102,7 @@ class Reader {
     const std::uint64_t length = kCentralBytes + name_bytes + extra_bytes + comment_bytes;
     need(length <= rest.size(), "its directory is damaged");
     need((flags & 1) == 0, "it is encrypted");
-    need(method == 0 || method == 8, "it is compressed by another method than deflate");
+    need(method == 0 || method == 8, "it is compressed with a method other than deflate");
 
     ZipEntry entry;
     entry.name.assign(reinterpret_cast<const char*>(rest.data()) + kCentralBytes, name_bytes);
@@ -157,7 +157,7 @@ class Reader {
           entry.offset <= directory_offset && entry.stored_bytes <= directory_offset - entry.offset,
           "an entry lies outside the file");
       extents.push_back({begin, entry.offset + entry.stored_bytes});
-      need(entry.bytes <= limit - unfolded, "it unfolds to far more than its size (a zip bomb?)");
+      need(entry.bytes <= limit - unfolded, "it unpacks to far more than its size (a zip bomb?)");
       unfolded += entry.bytes;
       need(names.insert(entry.name).second, "two entries have the same name");
     }
@@ -221,13 +221,14 @@ ZipContent read_zip_entry(const ZipArchive& archive, const ZipEntry& entry) {
   ZipContent content;
   if (entry.deflated) {
     check(inflate_into(stored, content.inflated, entry.bytes), archive.code, archive.where,
-          " is damaged: its entry ", entry.name, " does not unfold to the size it names");
+          " is damaged: its entry ", entry.name, " does not unpack to the size that is stated");
     content.bytes = content.inflated;
   } else {
     content.bytes = stored;
   }
   check(entry.crc == 0 || checksum(content.bytes) == entry.crc, archive.code, archive.where,
-        " is damaged: its entry ", entry.name, " differs from its checksum");
+        " is damaged: its entry ", entry.name,
+        " does not match its checksum; an incomplete download?");
   return content;
 }
 

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 #include "sgmae/mask/strategy.h"
 #include "sgmae/ncut/graph.h"
 #include "sgmae/ncut/relevance.h"
@@ -17,6 +18,24 @@ std::string tap_name(const char* part, std::int64_t depth, const GuideOptions& o
         ", or -", depth, " .. -1 to count from the last");
   const std::int64_t layer = options.layer < 0 ? options.layer + depth : options.layer;
   return feature_tap(str(part, ".", layer), options.features);
+}
+
+template <class Config>
+std::string tap_of_means(const ModelInfo& info, const Config& config) {
+  if (const auto said = json_value<std::string>(info.guide, position_mean_tap_key)) return *said;
+  GuideOptions guide;
+  Options declared;
+  declare_guide(declared, guide);
+  try {
+    for (const char* name : {"guide_layer", "guide_part", "guide_features"}) {
+      const nlohmann::json& trained = json_member(info.guide, name);
+      if (trained.is_null()) return "";
+      declared.set(name, trained.is_string() ? trained.get<std::string>() : trained.dump(), "");
+    }
+    return guide_tap(config, guide);
+  } catch (const Error&) {  // no such options, or no such block in what is left of the model
+    return "";
+  }
 }
 
 }  // namespace
@@ -42,6 +61,14 @@ std::string guide_tap(const VitConfig& config, const GuideOptions& options) {
   check(options.part == GuidePart::encoder, ExitCode::usage,
         "this model has no decoder to take features from; choose an encoder layer");
   return tap_name("encoder", config.size.depth, options);
+}
+
+std::string position_mean_tap(const ModelInfo& info, const MaeConfig& config) {
+  return tap_of_means(info, config);
+}
+
+std::string position_mean_tap(const ModelInfo& info, const VitConfig& config) {
+  return tap_of_means(info, config);
 }
 
 at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sgmae/checkpoint/model_info.h"
 #include "sgmae/mask/options.h"
 #include "sgmae/ncut/ncut.h"
 #include "sgmae/nn/mae.h"
@@ -30,6 +31,13 @@ std::string feature_tap(const std::string& block, GuideFeatures features);
 // that the model does not have.
 std::string guide_tap(const MaeConfig& config, const GuideOptions& options);
 std::string guide_tap(const VitConfig& config, const GuideOptions& options);  // an encoder alone
+
+// The tap of which a model file holds position means (ModelInfo::position_mean), from what the file
+// says of its guidance: the entry position_mean_tap_key or, in files of older versions, the options
+// of the run. "" where nothing is said.
+inline constexpr const char* position_mean_tap_key = "position_mean_tap";
+std::string position_mean_tap(const ModelInfo& info, const MaeConfig& config);
+std::string position_mean_tap(const ModelInfo& info, const VitConfig& config);
 
 // Features [B, N, D] fp32 (CLS dropped, not centred) of pixels [B, C, H, W]. `index` [B], the
 // images' positions in the data set, keys the random masks under which a decoder layer is looked

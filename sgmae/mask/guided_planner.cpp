@@ -26,7 +26,7 @@ void GuidedPlanner::start(std::int64_t epoch, std::shared_ptr<const RelevanceMap
   check(info.rows == rows_ && info.columns == columns_, ExitCode::checkpoint,
         "the relevance maps are for ", info.rows, " x ", info.columns,
         " patches, but the model has ", rows_, " x ", columns_,
-        "; remove the map file to have it made anew");
+        "; delete the map file to have it recomputed");
   start_ = epoch;
   maps_ = std::move(maps);
   model_ = nullptr;

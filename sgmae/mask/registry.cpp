@@ -82,7 +82,7 @@ const MaskStrategyOptions& MaskOptions::chosen() const {
   const auto found = std::find_if(all.begin(), all.end(), [&](const MaskStrategyEntry& entry) {
     return strategy == entry.name;
   });
-  sgmae::check(found != all.end(), ExitCode::usage, "mask_strategy: there is no '", strategy, "'");
+  sgmae::check(found != all.end(), ExitCode::usage, "unknown mask_strategy '", strategy, "'");
   return *own_.at(static_cast<std::size_t>(found - all.begin()));
 }
 

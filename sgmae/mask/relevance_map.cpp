@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "sgmae/io/checksum.h"
 #include "sgmae/io/safetensors_header.h"
 
 namespace sgmae {
@@ -19,7 +20,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "sgmae relevance maps 1";
-constexpr const char* kCure = "; remove it (or start in another output_dir) to have maps made anew";
+constexpr const char* kCure =
+    "; delete it (or use another --output_dir) to have the maps recomputed";
 
 std::uint16_t to_half_bits(float value) {
   return c10::Half(value).x;
@@ -68,6 +70,8 @@ RelevanceMapWriter::RelevanceMapWriter(const std::filesystem::path& path, const 
                             {"model_hash", info.model_hash},
                             {"epoch", std::to_string(info.epoch)},
                             {"tap", info.tap},
+                            {"data", info.data},
+                            {checksum_key, checksum_unknown},
                             {"guide_center", to_string(info.center)},
                             {"guide_object", to_string(info.object)}};
   at::Tensor mean;
@@ -83,6 +87,7 @@ RelevanceMapWriter::RelevanceMapWriter(const std::filesystem::path& path, const 
                          {"data_offsets", {mean_bytes, mean_bytes + map_bytes}}};
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
+  checksum_place_ = sizeof(std::uint64_t) + checksum_place(text).value();
   const std::uint64_t length = text.size();
   file_.write(&length, sizeof length);
   file_.write(text);
@@ -107,6 +112,9 @@ void RelevanceMapWriter::put(std::int64_t index, std::span<const float> relevanc
 }
 
 void RelevanceMapWriter::commit() {
+  const std::string checksum = checksum_digits(
+      crc32c(MappedFile(file_.temporary(), ExitCode::usage).bytes()));  // its own place holds zeros
+  file_.write_at(checksum_place_, checksum.data(), checksum.size());
   file_.commit();
 }
 
@@ -122,11 +130,13 @@ RelevanceMaps::RelevanceMaps(const std::filesystem::path& path)
     return found == header.metadata.end() ? "" : found->second;
   };
   need(said("format") == kFormat, "another format");
+  need(check_checksum(file_.bytes()) != Checksum::wrong, "its bytes do not match its checksum");
   info_.model_hash = said("model_hash");
   const std::string epoch = said("epoch");
   need(std::from_chars(epoch.data(), epoch.data() + epoch.size(), info_.epoch).ec == std::errc(),
        "no epoch");
   info_.tap = said("tap");
+  info_.data = said("data");
   info_.center = center_from(said("guide_center"), path);
   // Files from before there was a choice do not say.
   info_.object = said("guide_object") == to_string(ObjectRule::inside) ? ObjectRule::inside
@@ -168,6 +178,8 @@ void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem:
           " do not belong to this run: ", what, " is ", is, ", here ", wanted, kCure);
   };
   same(have.images, want.images, "the number of images");
+  if (!have.data.empty() && !want.data.empty())
+    same(have.data, want.data, "the digest of the images (their names, order and sizes)");
   same(have.rows, want.rows, "the number of patch rows");
   same(have.columns, want.columns, "the number of patch columns");
   if (!want.tap.empty()) same(have.tap, want.tap, "the guide layer");

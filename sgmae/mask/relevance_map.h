@@ -3,8 +3,9 @@
 //
 // The file is a safetensors file, so any tool reads it: `relevance` F16 [images, rows, columns]
 // (NaN: no guidance for this image), `position_mean` F32 [N, D] where features were centred by
-// position, and metadata that says what the maps were made from. It is memory-mapped for reading
-// and written as the pass goes; neither ever holds all maps in memory.
+// position, and metadata that says what the maps were made from, with a checksum (io/checksum.h)
+// that is looked at when the file is opened. It is memory-mapped for reading and written as the
+// pass goes; neither ever holds all maps in memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,6 +30,7 @@ struct MapInfo {
   std::string model_hash = {};  // of the weights that made them
   std::int64_t epoch = 0;       // epochs finished by those weights
   std::string tap = {};         // e.g. encoder.10.attention_out
+  std::string data = {};        // data_hash of the images; empty in files of older versions
   GuideCenter center = GuideCenter::none;
   ObjectRule object = ObjectRule::eigenvector;
 };
@@ -46,7 +48,7 @@ class RelevanceMapWriter {
  private:
   AtomicFile file_;
   MapInfo info_;
-  std::size_t data_begin_ = 0;
+  std::size_t data_begin_ = 0, checksum_place_ = 0;
   std::vector<std::uint16_t> row_;
 };
 
@@ -68,7 +70,8 @@ class RelevanceMaps {
 };
 
 // Throws Error(checkpoint), naming the difference and the cure, unless `have` (the file's) fits
-// what is wanted. Empty strings and a negative epoch in `want` match anything.
+// what is wanted. Empty strings and a negative epoch in `want` match anything, as does an empty
+// `data` in `have`.
 void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem::path& path);
 
 // The map [rows * columns] of a whole image (squashed to the model's input) seen through a crop:

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
 
@@ -59,7 +60,7 @@ nlohmann::json PositionBias::state() const {
 }
 
 void PositionBias::restore(const nlohmann::json& state) {
-  count_ = state.at("count").get<std::vector<double>>();
+  count_ = json_numbers(state.at("count"));
   images_ = state.at("images");
   degenerate_ = state.at("degenerate");
 }
@@ -69,7 +70,8 @@ void warn_of_position(const PositionBias& bias, ObjectRule object) {
   warn("guidance follows position rather than content: the object side varies over the grid by ",
        fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", a warning above ",
        fixed(kPositionBiasWarning, 2),
-       "). Unless the objects of these images all lie at the same place, begin later, or try "
+       "). Unless the objects of these images are all in the same place, start guidance later, or "
+       "try "
        "another --guide_features or --guide_center (least positional as a rule: block_out, "
        "position)");
 }
@@ -119,6 +121,11 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
     if (progress) progress(stats.images);
   }
   writer.commit();
+  stats.unreadable = info.images - stats.images;
+  if (stats.unreadable > 0)
+    warn(stats.unreadable, " of ", info.images,
+         " images cannot be read and have no relevance map; should they become readable, their "
+         "masks are random until maps are made again");
   stats.degenerate = bias.degenerate();
   stats.position_bias = bias.value();
   stats.bias_by_chance = bias.by_chance();

@@ -53,6 +53,7 @@ void warn_of_position(const PositionBias& bias, ObjectRule object);
 
 struct RelevancePassStats {
   std::int64_t images = 0;        // looked at
+  std::int64_t unreadable = 0;    // without a map, to be masked at random should they be read later
   std::int64_t degenerate = 0;    // without guidance, to be masked at random
   std::int64_t exact_solves = 0;  // left to the exact solver
   double position_bias = 0;       // PositionBias::value
@@ -72,9 +73,10 @@ std::vector<std::int64_t> position_sample(std::int64_t images, std::int64_t coun
 at::Tensor estimate_position_mean(const Mae& model, const GuideOptions& options,
                                   const NextBatch& next);
 
-// Makes the maps of all images that `next` yields and writes them to `path`. `position_mean` from
-// estimate_position_mean for GuideCenter::position, else undefined. Warns when guidance follows
-// position. `progress(images done)` is called after each batch.
+// Makes the maps of all images that `next` yields, each once, and writes them to `path`; where some
+// of info.images are not among them, that is said. `position_mean` from estimate_position_mean for
+// GuideCenter::position, else undefined. Warns when guidance follows position. `progress(images
+// done)` is called after each batch.
 RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,
                                        const at::Tensor& position_mean, const NextBatch& next,
                                        const std::filesystem::path& path, const MapInfo& info,

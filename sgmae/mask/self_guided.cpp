@@ -179,6 +179,11 @@ void SelfGuided::decide_start(std::int64_t epoch) {
   start_ = epoch;
 }
 
+std::string SelfGuided::looks_at() const {
+  return str(guide_tap(context_.model.config(), guide_), ", guide_center ",
+             to_string(guide_.center), ", guide_object ", to_string(guide_.object));
+}
+
 fs::path SelfGuided::maps_path() const {
   return context_.folder.maps() / maps_name(*maps_epoch_);
 }
@@ -190,6 +195,7 @@ MapInfo SelfGuided::maps_info(const std::string& hash) const {
           .model_hash = hash,
           .epoch = *maps_epoch_,
           .tap = guide_tap(context_.model.config(), guide_),
+          .data = data_hash(context_.source),
           .center = guide_.center,
           .object = guide_.object};
 }
@@ -281,11 +287,14 @@ void SelfGuided::report_online() {
 json SelfGuided::description() const {
   json described = json::object();
   if (start_) described["start"] = *start_;
+  if (position_mean_.defined())
+    described[position_mean_tap_key] = guide_tap(context_.model.config(), guide_);
   return described;
 }
 
 TaskState SelfGuided::state() const {
-  json state{{"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}};
+  json state{
+      {"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}, {"looks_at", looks_at()}};
   if (start_) state["start"] = *start_;
   if (maps_epoch_) state["maps_epoch"] = *maps_epoch_;
   if (is_online()) state["online_bias"] = planner_.online_bias().state();
@@ -305,6 +314,16 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
   const at::Tensor* mean = file.find(position_mean_name);
   position_mean_ = mean ? *mean : at::Tensor();
   planner_ = fresh_planner();  // one that has not started
+  // A run that begins from another's checkpoint may look at other features. What was made from
+  // those is of no use here, and is made anew when the next epoch begins.
+  if (const std::string there = state.value("looks_at", looks_at());
+      maps_epoch_ && there != looks_at()) {
+    warn("the checkpoint was guided by ", there, "; recomputing guidance for ", looks_at());
+    maps_epoch_.reset();
+    position_mean_ = at::Tensor();
+    pass_ = {};
+    return;
+  }
   if (is_online()) planner_.online_bias().restore(state.at("online_bias"));
   if (!maps_epoch_) return;
   if (options_.mask_source == MaskSource::online || fs::exists(maps_path())) {
@@ -312,16 +331,17 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
     return;
   }
   const fs::path made_from = context_.folder.checkpoints() / CheckpointName{*maps_epoch_, 0}.file();
-  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(), " is lost, and so is ",
-        made_from.string(), " from which it could be made again; restore either, or start anew");
-  warn(maps_path().string(), " is lost; making it again from ", made_from.string());
+  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(),
+        " is missing, and so is ", made_from.string(),
+        ", from which it could be recomputed; restore either file, or start a new run");
+  warn(maps_path().string(), " is missing; recomputing it from ", made_from.string());
   const std::string hash = maps_hash_;
   LoadedMae loaded = load_mae(made_from);
   place(loaded.model, context_.compute);
   info(make_maps(*maps_epoch_, loaded.model));
   check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
         " is not the model that made the lost maps; restore ", maps_path().string(),
-        " or start anew");
+        " or start a new run");
 }
 
 }  // namespace sgmae

@@ -78,6 +78,7 @@ class SelfGuided : public MaskStrategy {
   void report_online();
   NextBatch images(std::vector<std::int64_t> subset) const;
   GuidedPlanner fresh_planner() const;
+  std::string looks_at() const;  // what of the model makes masks, in words
   std::filesystem::path maps_path() const;
   MapInfo maps_info(const std::string& hash) const;
 

@@ -39,7 +39,13 @@ Solution solve_exactly(const at::Tensor& similarity, const NcutOptions& options)
   const at::Tensor w = kept.masked_fill(m < options.tau, options.epsilon);
   const at::Tensor inverse_root = w.sum(1).rsqrt();
   const at::Tensor s = w * inverse_root.unsqueeze(1) * inverse_root.unsqueeze(0);
-  const auto [values, vectors] = at::linalg_eigh(s);  // ascending
+  at::Tensor values, vectors;  // ascending
+  try {
+    std::tie(values, vectors) = at::linalg_eigh(s);
+  } catch (const c10::LinAlgError&) {  // it did not converge: there is no cut to speak of
+    solution.finite = false;
+    return solution;
+  }
   const std::int64_t n = m.size(0);
   const at::Tensor z = vectors.select(1, n - 2).contiguous();
   solution.eigenvalue = values[n - 2].item<double>();

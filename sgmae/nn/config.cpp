@@ -23,8 +23,20 @@ const std::map<std::string, NamedSize>& named_sizes() {
   return sizes;
 }
 
+constexpr std::int64_t largest_size = 1 << 20;  // beyond any model, and products of two still fit
+
 void check_positive(std::int64_t value, const std::string& what) {
-  check(value > 0, ExitCode::usage, what, " is ", value, "; it must be positive");
+  check(value > 0 && value <= largest_size, ExitCode::usage, what, " is ", value,
+        "; it must lie in 1 .. ", largest_size);
+}
+
+// Beyond what any model has: products of sizes stay within their type, and a slip of the keyboard
+// does not ask for all memory.
+constexpr std::int64_t largest_side = 1 << 15, most_patches = 1 << 18, largest_dim = 1 << 14,
+                       most_blocks = 1 << 12;
+
+void check_at_most(std::int64_t value, std::int64_t most, const std::string& what) {
+  check(value <= most, ExitCode::usage, what, " is ", value, "; the largest supported is ", most);
 }
 
 void check_image(std::int64_t height, std::int64_t width, std::int64_t channels,
@@ -33,19 +45,25 @@ void check_image(std::int64_t height, std::int64_t width, std::int64_t channels,
   check_positive(width, "input width");
   check_positive(channels, "channels");
   check_positive(patch_size, "patch_size");
+  check_at_most(height, largest_side, "input height");
+  check_at_most(width, largest_side, "input width");
   check(height % patch_size == 0 && width % patch_size == 0, ExitCode::usage, "patch_size ",
         patch_size, " does not divide the input of ", height, "x", width,
         " (height x width); choose an input_size that is a multiple");
+  check_at_most(height / patch_size * (width / patch_size), most_patches,
+                str("the number of patches in ", height, "x", width, " pixels"));
 }
 
 void check_size(const VitSize& size, const std::string& part) {
   check_positive(size.dim, part + "dim");
   check_positive(size.depth, part + "depth");
   check_positive(size.heads, part + "heads");
+  check_at_most(size.dim, largest_dim, part + "dim");
+  check_at_most(size.depth, most_blocks, part + "depth");
   check(size.dim % size.heads == 0, ExitCode::usage, part, "heads ", size.heads, " do not divide ",
         part, "dim ", size.dim);
   check(size.dim % 4 == 0, ExitCode::usage, part, "dim ", size.dim,
-        " is not a multiple of 4, which the 2-D sine-cosine position embedding needs");
+        " is not a multiple of 4, as the 2-D sine-cosine position embedding requires");
 }
 
 // Windows and offsets are those of a grid, in which class token and registers have no place. Only
@@ -61,9 +79,9 @@ void check_attention(const VitConfig& config) {
     const bool table = window == 0 && relative == RelativePosition::bias;
     const bool plain = window == 0 && relative == RelativePosition::none;
     check(plain || (config.registers == 0 && (table || !config.class_token)), ExitCode::usage,
-          "block ", i, " has ", window > 0 ? "windows" : "relative positions", ", in which ",
-          config.registers > 0 ? "registers have" : "a class token has",
-          " no place; use a model without ", config.registers > 0 ? "registers" : "class token");
+          "block ", i, " has ", window > 0 ? "windows" : "relative positions",
+          ", which do not work with ", config.registers > 0 ? "registers" : "a class token",
+          "; use a model without");
   }
 }
 
@@ -110,7 +128,7 @@ VitConfig encoder_config(const MaeConfig& config) {
   vit.channels = config.channels;
   vit.patch_size = config.patch_size;
   vit.size = config.encoder;
-  vit.mlp_hidden = config.mlp_ratio * config.encoder.dim;
+  vit.mlp_hidden = config.encoder_mlp();
   vit.layer_norm_eps = config.layer_norm_eps;
   return vit;
 }
@@ -123,7 +141,7 @@ void check_config(const VitConfig& config) {
   check_attention(config);
   check(config.class_token || config.pooling != Pooling::cls || config.classes == 0,
         ExitCode::usage,
-        "the head looks at the class token, and this model has none; pool the mean of the patches");
+        "the head uses the class token, which this model does not have; use mean pooling");
 }
 
 void check_config(const MaeConfig& config) {

@@ -74,8 +74,17 @@ struct MaeConfig {
   VitSize encoder{768, 12, 12};
   VitSize decoder{512, 8, 16};
   std::int64_t mlp_ratio = 4;
+  // Of models whose MLPs are not mlp_ratio times as wide as their blocks; 0: they are.
+  std::int64_t encoder_mlp_hidden = 0, decoder_mlp_hidden = 0;
   double layer_norm_eps = 1e-6;
   bool norm_pix_loss = false;
+
+  std::int64_t encoder_mlp() const {
+    return encoder_mlp_hidden > 0 ? encoder_mlp_hidden : mlp_ratio * encoder.dim;
+  }
+  std::int64_t decoder_mlp() const {
+    return decoder_mlp_hidden > 0 ? decoder_mlp_hidden : mlp_ratio * decoder.dim;
+  }
 
   std::int64_t grid_height() const { return height / patch_size; }
   std::int64_t grid_width() const { return width / patch_size; }

@@ -29,9 +29,9 @@ at::Device open_cuda(const std::string& name, int index) {
          "opened (", dlerror(), "); ./dev build --cuda installs them, --device cpu needs none");
   const int count = at::detail::getCUDAHooks().getNumGPUs();
   check(count > 0, ExitCode::usage, "device: '", name,
-        "' needs an NVIDIA GPU and its driver, and none is found here; use --device cpu");
+        "' needs an NVIDIA GPU and its driver, and none was found; use --device cpu");
   check(index < count, ExitCode::usage, "device: '", name,
-        "' is not here; the last GPU is cuda:", count - 1);
+        "' does not exist; the last GPU is cuda:", count - 1);
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
@@ -43,7 +43,7 @@ at::Device open_device(const std::string& name) {
   if (device && device->is_cuda()) return open_cuda(name, std::max<int>(0, device->index()));
   check(device && device->is_privateuseone() && c10::is_privateuse1_backend_registered(),
         ExitCode::usage, "device: '", name,
-        "' is not known; use cpu, cuda, or cuda:N for another than the first GPU");
+        "' is unknown; use cpu, cuda, or cuda:N for a GPU other than the first");
   return {device->type(), std::max<at::DeviceIndex>(0, device->index())};
 }
 

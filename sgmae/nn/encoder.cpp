@@ -17,8 +17,8 @@ namespace {
 void check_pixels(const VitConfig& config, const at::Tensor& pixels) {
   check(pixels.dim() == 4 && pixels.size(1) == config.channels && pixels.size(2) == config.height &&
             pixels.size(3) == config.width,
-        ExitCode::usage, "the model takes images of ", config.channels, "x", config.height, "x",
-        config.width, " (channels x height x width), given are ",
+        ExitCode::usage, "the model expects images of ", config.channels, "x", config.height, "x",
+        config.width, " (channels x height x width), but got ",
         pixels.dim() == 4 ? str(pixels.size(1), "x", pixels.size(2), "x", pixels.size(3))
                           : str(pixels.dim(), "-dimensional pixels"));
 }

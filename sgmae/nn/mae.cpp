@@ -57,7 +57,7 @@ Mae::Mae(const MaeConfig& config, std::optional<std::uint64_t> seed)
                  sincos_position_embedding(config.grid_height(), config.grid_width(), dd));
   s.encoder.add_layers(init);
   s.decoder_embed = init.linear("decoder_embed", d, dd);
-  s.decoder_blocks = init.blocks("decoder_blocks.", config.decoder, config.mlp_ratio * dd);
+  s.decoder_blocks = init.blocks("decoder_blocks.", config.decoder, config.decoder_mlp());
   s.decoder_norm = init.layer_norm("decoder_norm", dd);
   s.decoder_pred = init.linear("decoder_pred", dd, config.patch_values());
   s.prepare_decoder();

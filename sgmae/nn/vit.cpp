@@ -83,7 +83,7 @@ void Vit::move_to(at::Device device) {
 at::Tensor Vit::pooled(const at::Tensor& tokens) const {
   const at::NoGradGuard no_grad;
   check(config().class_token || config().pooling != Pooling::cls, ExitCode::usage,
-        "this model has no class token; take the mean of its patches");
+        "this model has no class token; use the mean of its patches");
   if (config().pooling == Pooling::cls) return tokens.select(1, 0);
   const at::Tensor mean = tokens.narrow(1, config().class_tokens(), config().n_patches()).mean({1});
   if (config().pooling == Pooling::normed_mean) return mean;
@@ -96,7 +96,7 @@ at::Tensor Vit::scores(const at::Tensor& pooled) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
   check(s.head_weight, ExitCode::usage,
-        "this model has no classification head; name a fine-tuned one or one with a linear probe");
+        "this model has no classification head; use a fine-tuned checkpoint or a linear probe");
   at::Tensor x = pooled.to(encoder().device());
   if (s.running_mean)
     x = x.sub(s.running_mean->value).div(s.running_var->value.add(batch_norm_eps).sqrt());

@@ -156,7 +156,9 @@ LbfgsResult minimise(const Objective& objective, at::Tensor& x, const LbfgsOptio
   here.gradient = at::empty_like(x);
   here.value = objective(x, here.gradient);
   result.evaluations = 1;
-  SGMAE_ASSERT(std::isfinite(here.value));
+  check(std::isfinite(here.value), ExitCode::diverged,
+        "the features are not finite, so nothing can be fitted to them: the model's training has "
+        "diverged; use an earlier checkpoint");
 
   Curvature curvature(options.history);
   while (true) {

@@ -26,7 +26,8 @@ struct LbfgsResult {
 // where it is not defined, but not at the start.
 using Objective = std::function<double(const at::Tensor& x, at::Tensor& gradient)>;
 
-// Moves `x` (fp64, contiguous) to a minimum. The value never rises by more than rounding.
+// Moves `x` (fp64, contiguous) to a minimum. The value never rises by more than rounding. Throws
+// Error(diverged) where it is not finite at the start.
 LbfgsResult minimise(const Objective& objective, at::Tensor& x, const LbfgsOptions& options = {});
 
 }  // namespace sgmae

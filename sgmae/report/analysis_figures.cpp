@@ -196,7 +196,8 @@ class Figures {
     Panels sheet = panels(columns, 2 * images_);
     const std::int64_t n = shown.features.front().size(1);
     const std::int64_t n_visible = visible_count(n, options_.mask_ratio);
-    const std::int64_t hints = hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1);
+    const std::int64_t hints =
+        std::min(n_visible, hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1));
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       const Guide guide =
           cut_of(*shown.subject, str("encoder.", blocks[b]), shown.features[blocks[b]], options_);

@@ -510,14 +510,14 @@ Report make_report(Runs runs, const ReportOptions& options) {
 
 ordered_json write_report(const std::vector<fs::path>& folders, const fs::path& output,
                           const ReportOptions& options) {
-  check(!folders.empty(), ExitCode::usage, "name one or more run folders");
+  check(!folders.empty(), ExitCode::usage, "give one or more run folders");
   check(options.figures > 0 && options.figure_mib >= 0, ExitCode::usage,
         "figures must be 1 or more, and figure_mib not negative");
   Runs runs;
   for (const fs::path& folder : folders) {
     RunRecord run = read_run(folder);
     for (const RunRecord& other : runs)
-      check(run.folder != other.folder, ExitCode::usage, folder.string(), " is named twice");
+      check(run.folder != other.folder, ExitCode::usage, folder.string(), " is given twice");
     runs.push_back(std::move(run));
   }
   ordered_json described = ordered_json::array();

@@ -22,12 +22,15 @@ namespace fs = std::filesystem;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
+// Numbers that are not finite are "nan", "inf" or "-inf" (base/json.h), or Python's, which
+// parse_json makes null.
 bool is_number_or_null(const ordered_json& value) {
-  return value.is_number() || value.is_null();
+  return value.is_number() || value.is_null() || value == "nan" || value == "inf" ||
+         value == "-inf";
 }
 
 double number_of(const ordered_json& value) {
-  return value.is_number() ? value.get<double>() : kNan;
+  return is_number_or_null(value) ? json_number(value) : kNan;
 }
 
 // One folder down as well, since analyses and evaluations of a run are kept in it.
@@ -323,7 +326,7 @@ RunRecord read_run(const fs::path& folder) {
   check(!run.settings.empty() || !run.log.epoch.empty() || !run.results.empty() ||
             !run.measurements.empty() || !run.figures.empty(),
         ExitCode::data, folder.string(),
-        " holds no run: neither config.toml, log.txt, result.json, metrics.json nor figures that "
+        " is not a run folder: no config.toml, log.txt, result.json, metrics.json or figures that "
         "can be read");
   if (run.log.unreadable > 0)
     run.notes.push_back(str("log.txt: ", run.log.unreadable,

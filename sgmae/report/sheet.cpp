@@ -4,6 +4,7 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -104,12 +105,13 @@ MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t 
     const std::span<std::int64_t> order(plan.order.data_ptr<std::int64_t>() + b * n,
                                         static_cast<std::size_t>(n));
     const auto row = static_cast<std::uint64_t>(b);
-    if (guide.degenerate[b]) {
+    const float* const scores = relevance.data_ptr<float>() + b * n;
+    if (!std::all_of(scores, scores + n, [](float score) { return std::isfinite(score); })) {
       random_order(Rng(0, 0, row, Purpose::mask), order);
     } else {
-      informed_order({relevance.data_ptr<float>() + b * n, static_cast<std::size_t>(n)}, n_visible,
-                     n_hints, HintStrategy::random, GuideTarget::object,
-                     Rng(0, 0, row, Purpose::hint), order);
+      informed_order({scores, static_cast<std::size_t>(n)}, n_visible, n_hints,
+                     HintStrategy::random, GuideTarget::object, Rng(0, 0, row, Purpose::hint),
+                     order);
     }
   }
   return plan;

@@ -102,7 +102,7 @@ void check_folder(const StudyCell& cell) {
   Options stored = declared(there);
   const std::string other =
       config_difference(folder.config(), stored, declared(here), may_change_on_resume);
-  check(other.empty(), ExitCode::usage, folder.root.string(), " holds a run that is not ",
+  check(other.empty(), ExitCode::usage, folder.root.string(), " contains a run that is not ",
         cell.variant, ": ", other, "; change the study file or move the folder away");
 }
 
@@ -175,7 +175,7 @@ class StudyRun {
         options.resume = prefix_checkpoint(trunk, cell.branch_epoch).string();
       } else {
         warn(prefix_folder(trunk, cell.branch_epoch).string(),
-             " is not there; this variant is trained from the start");
+             " does not exist; this variant is trained from the start");
       }
     }
     info("study: ", cell.variant, ", seed ", cell.seed);
@@ -200,15 +200,21 @@ class StudyRun {
     const auto begun = std::chrono::steady_clock::now();
     const fs::path checkpoint = model_file(cell, epoch);
     check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
-          " is not there to be tested; take epoch ", epoch,
-          " out of evaluate_epochs, or move the run folder away to have it trained anew");
+          " does not exist and cannot be tested; remove epoch ", epoch,
+          " from evaluate_epochs, or move the run folder away to train it again");
     LoadedMae loaded = load_mae(checkpoint);
     place(loaded.model, cell.options);
-    const Features train = encode(loaded, *sources_.train), test = encode(loaded, *sources_.test);
+    const auto encode = [&](const Source& source) {
+      const Encoder& encoder = loaded.model.encoder();
+      return extract_features(encoder, source,
+                              evaluation_loader(data_, source, encoder.config(),
+                                                {loaded.info.mean, loaded.info.std}, test_batch));
+    };
+    const Features train = encode(*sources_.train), test = encode(*sources_.test);
 
     KnnTask knn;
     knn.plain_k = "";
-    knn.knn.k = std::min(knn.knn.k, train.cls.size(0));
+    knn.lower_k = true;
     const KnnScore neighbours = score_knn(train, test, sources_.classes, knn);
     ordered_json metrics;
     for (const KnnRow& row : neighbours.rows)
@@ -225,13 +231,18 @@ class StudyRun {
     fs::create_directories(file.parent_path());
     write_file(file, ordered_json{{"epoch", epoch},
                                   {"model", model_hash(loaded.model)},
+                                  {"train_images", train.label.size()},
+                                  {"unreadable_train_images", train.unreadable},
+                                  {"test_images", test.label.size()},
+                                  {"unreadable_test_images", test.unreadable},
                                   {"metrics", metrics},
                                   {"seconds", seconds.count()}}
                              .dump(1) +
                          "\n");
     info("study: ", cell.variant, ", seed ", cell.seed, ", epoch ", epoch, ": probe ",
          fixed(100 * metrics["probe_mean"].get<double>(), 2), " %, 20-NN ",
-         fixed(100 * metrics["knn_mean"].get<double>(), 2), " %");
+         fixed(100 * metrics["knn_mean"].get<double>(), 2), " % of ", test.label.size(),
+         " test images", left_out_note(test.unreadable));
     write_table();
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
@@ -256,14 +267,6 @@ class StudyRun {
                              .dump(1) +
                          "\n");
     write_table();
-  }
-
-  Features encode(const LoadedMae& loaded, const Source& source) const {
-    Loader loader(source, evaluation_loader(data_, source, loaded.model.encoder().config(),
-                                            {loaded.info.mean, loaded.info.std}, test_batch));
-    loader.start_epoch(0);
-    return extract_features(loaded.model.encoder(),
-                            [&](Batch& batch) { return loader.next(batch); });
   }
 
   // Seconds of training steps by log.txt, the shared epochs counted in; 0 where there is no log.

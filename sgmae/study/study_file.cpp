@@ -84,7 +84,8 @@ void read_variants(const toml::node& node, StudyFile& study) {
     if (!name || name->get().empty()) refuse(study.where, entry, "this [[variant]] has no name");
     // The name becomes a folder's.
     if (name->get().find_first_of("/ ") != std::string::npos || name->get().front() == '.')
-      refuse(study.where, entry, "a variant's name is a word without '/' and spaces");
+      refuse(study.where, entry,
+             "a variant's name must not contain '/' or spaces, or begin with a dot");
     study.variants.push_back({name->get(), options_of(table, study.where)});
   }
 }
@@ -93,20 +94,20 @@ void check_study(const StudyFile& study) {
   const auto need = [&](bool fits, const std::string& message) {
     check(fits, ExitCode::usage, study.where, ": ", message);
   };
-  need(!study.recipe.empty(), "[study] names no recipe; write e.g. recipe = \"caltech101_64_mae\"");
+  need(!study.recipe.empty(), "[study] has no recipe; write e.g. recipe = \"caltech101_64_mae\"");
   need(!study.output_dir.empty(), "[study] has no output_dir");
   need(!study.seeds.empty(), "[study] has no seeds; write e.g. seeds = [0, 1, 2]");
   need(!study.variants.empty(), "there is no [[variant]]");
   need(std::set(study.seeds.begin(), study.seeds.end()).size() == study.seeds.size(),
-       "a seed stands twice in seeds");
+       "seeds contains a number twice");
   std::set<std::string> names;
   for (const StudyVariant& variant : study.variants)
     need(names.insert(variant.name).second, "two variants are called '" + variant.name + "'");
   need(names.count(study.reference) > 0,
-       "reference = '" + study.reference + "' is no variant's name");
+       "reference = '" + study.reference + "' is not the name of a variant");
   for (const auto& [name, text] : study.options)
     need(name != "seed" && name != "output_dir",
-         "[options] sets " + name + "; seeds and output_dir stand in [study]");
+         "[options] sets " + name + "; seeds and output_dir belong in [study]");
 }
 
 }  // namespace
@@ -127,7 +128,7 @@ StudyFile parse_study(const std::string& text, const std::string& where) {
       read_variants(value, study);
     } else {
       refuse(where, value,
-             str("'", key.str(), "' is none of [study], [options], [finetune] and [[variant]]"));
+             str("'", key.str(), "' is not one of [study], [options], [finetune] and [[variant]]"));
     }
   }
   check_study(study);

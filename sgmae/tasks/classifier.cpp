@@ -10,12 +10,13 @@ namespace sgmae {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-OptionInfo& ClassifierOptions::declare_checkpoint(Options& o, const char* meaning) {
-  return o.add("checkpoint", checkpoint, meaning).alias("finetune").may_change_on_resume();
+void ClassifierOptions::declare_checkpoint(Options& o, const char* meaning) {
+  o.add("checkpoint", checkpoint, meaning).alias("finetune").may_change_on_resume();
+  open.declare(o);
 }
 
 OptionInfo& ClassifierOptions::declare_classes(Options& o) {
-  return o.add("nb_classes", nb_classes, "classes that the data must have; 0: any number");
+  return o.add("nb_classes", nb_classes, "number of classes that the data must have; 0: any");
 }
 
 void ClassifierOptions::declare_run(Options& o) {
@@ -40,9 +41,17 @@ void ClassifierOptions::check() const {
 LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) {
   LabelledSources sources = open_labelled(data);
   check(nb_classes == 0 || nb_classes == sources.classes, ExitCode::usage, "nb_classes is ",
-        nb_classes, ", and the training images have ", sources.classes,
+        nb_classes, ", but the training images have ", sources.classes,
         " classes; leave --nb_classes out");
   return sources;
+}
+
+LabelledSources open_test_images(const LabelledData& data, const TrainedClasses& classes,
+                                 std::int64_t nb_classes) {
+  check(nb_classes == 0 || nb_classes == classes.count, ExitCode::usage, "nb_classes is ",
+        nb_classes, ", but ", classes.file.string(), " has ", classes.count,
+        " classes; leave --nb_classes out");
+  return open_tested(data, classes);
 }
 
 void check_model_name(const std::string& model, const VitConfig& encoder, const fs::path& path) {
@@ -50,7 +59,7 @@ void check_model_name(const std::string& model, const VitConfig& encoder, const 
   const MaeConfig named = named_config(model);
   check(named.encoder.dim == encoder.size.dim && named.encoder.depth == encoder.size.depth &&
             named.patch_size == encoder.patch_size,
-        ExitCode::usage, path.string(), " is no ", model, ": its encoder is ", encoder.size.dim,
+        ExitCode::usage, path.string(), " is not a ", model, ": its encoder is ", encoder.size.dim,
         " x ", encoder.size.depth, " with patch ", encoder.patch_size, "; leave --model out");
 }
 
@@ -66,6 +75,7 @@ TestResult test_classifier(const Source& source, const LoaderOptions& options, s
     result.loss += cross_entropy(found, batch.label);
   }
   result.loss /= static_cast<double>(result.counts.images());
+  result.unreadable = loader.stats().unreadable;
   return result;
 }
 
@@ -75,40 +85,35 @@ double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& 
              .item<double>();
 }
 
-ordered_json score_entries(const LabelledSources& sources, const ClassificationCounts& counts) {
-  return {{"classes", sources.classes},
-          {"train_images", sources.train->size()},
-          {"test_images", sources.test->size()},
-          {"acc1", counts.top1()},
-          {"acc5", counts.top5()},
-          {"class_mean", counts.class_mean()}};
+ordered_json score_entries(const LabelledSources& sources, const TestResult& test) {
+  ordered_json entries{{"classes", sources.classes}};
+  if (sources.train) entries["train_images"] = sources.train->size();
+  entries.update({{"test_images", test.counts.images()},
+                  {"unreadable_test_images", test.unreadable},
+                  {"acc1", test.counts.top1()},
+                  {"acc5", test.counts.top5()},
+                  {"class_mean", test.counts.class_mean()},
+                  {"test_loss", test.loss}});
+  return entries;
 }
 
 ordered_json test_log_entries(const TestResult& test) {
   return {{"test_loss", test.loss},
           {"test_acc1", 100 * test.counts.top1()},
           {"test_acc5", 100 * test.counts.top5()},
-          {"test_class_mean", 100 * test.counts.class_mean()}};
+          {"test_class_mean", 100 * test.counts.class_mean()},
+          {"unreadable_test_images", test.unreadable}};
 }
 
 ordered_json report_test(const fs::path& folder, ordered_json result, const TestResult& test,
                          const LabelledSources& sources) {
-  result["test"] = to_json(test.counts, sources.train->class_names());
+  result["test"] = to_json(test.counts, sources.class_names);
   write_result(folder, result, test.counts);
   info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
        fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
-       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images; ",
-       (folder / "result.json").string());
+       fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images",
+       left_out_note(test.unreadable), "; ", (folder / "result.json").string());
   return result;
-}
-
-void check_classes(const fs::path& path, std::int64_t classes,
-                   const std::vector<std::string>& names, const LabelledSources& sources) {
-  check(classes == sources.classes, ExitCode::checkpoint, path.string(), ": has ", classes,
-        " classes, and the data set has ", sources.classes, "; use the data set it was trained on");
-  check(names.empty() || names == sources.train->class_names(), ExitCode::checkpoint, path.string(),
-        ": was trained on classes of other names than the data set's; use the data set it was "
-        "trained on");
 }
 
 std::optional<EvaluationResult> ClassifierTask::evaluate(std::int64_t) {
@@ -146,9 +151,8 @@ ordered_json train_classifier(ClassifierTask& task, const ClassifierOptions& opt
                                   folder, hooks)
                                .run();
   const TestResult& test = *task.last_test_;
-  summary.update(score_entries(task.sources_, test.counts));
-  summary.update({{"test_loss", test.loss},
-                  {"epochs", options.epochs},
+  summary.update(score_entries(task.sources_, test));
+  summary.update({{"epochs", options.epochs},
                   {"best_acc1", run.clock.best},
                   {"best_epoch", run.clock.best_epoch},
                   {"skipped_steps", run.skipped_steps},

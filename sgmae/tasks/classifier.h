@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "sgmae/checkpoint/model_file.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/train/compute.h"
@@ -28,12 +29,13 @@ struct ClassifierOptions : OptimOptions, RunOptions, ComputeOptions {
   std::int64_t nb_classes = 0;  // 0: as many as the training images have
   bool cls_token = false;       // classify the class token, by MAE's flag
   LabelledData data;
+  OpenOptions open;   // of the checkpoint
   bool eval = false;  // only test the classifier of `checkpoint`
   LaunchOptions launch;
   bool dist_eval = false;  // accepted for MAE's sake
 
  protected:
-  OptionInfo& declare_checkpoint(Options& options, const char* meaning);
+  void declare_checkpoint(Options& options, const char* meaning);
   OptionInfo& declare_classes(Options& options);
   void declare_run(Options& options);  // sections [run] and [launch]
   void check() const;
@@ -42,20 +44,29 @@ struct ClassifierOptions : OptimOptions, RunOptions, ComputeOptions {
 // open_labelled, with exactly `nb_classes` classes (0: any number). Throws Error(usage) for others.
 LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes);
 
+// open_tested for a classifier, which must have `nb_classes` classes (0: any number).
+LabelledSources open_test_images(const LabelledData& data, const TrainedClasses& classes,
+                                 std::int64_t nb_classes);
+
 // Throws Error(usage) where the encoder of the file `path` has not the sizes that the name `model`
 // stands for.
 void check_model_name(const std::string& model, const VitConfig& encoder,
                       const std::filesystem::path& path);
 
+// Of an interrupted command that keeps no state.
+inline constexpr const char* nothing_written =
+    "interrupted; nothing was written, and the same command starts from the beginning";
+
 struct TestResult {
   ClassificationCounts counts;
-  double loss = 0;  // mean cross-entropy
+  double loss = 0;              // mean cross-entropy
+  std::int64_t unreadable = 0;  // test images that could not be read and count nowhere
 };
 
 // A batch [B, C, H, W] to class scores [B, classes] fp32.
 using ScoreBatch = std::function<at::Tensor(const Batch&)>;
 
-// Tests `scores` on all images of `source`, read as `options` say. Throws StopRequested, and what
+// Tests `scores` on the images of `source`, read as `options` say. Throws StopRequested, and what
 // ClassificationCounts::add throws.
 TestResult test_classifier(const Source& source, const LoaderOptions& options, std::int64_t classes,
                            const ScoreBatch& scores);
@@ -63,23 +74,18 @@ TestResult test_classifier(const Source& source, const LoaderOptions& options, s
 // Sum over images of -log softmax(scores)[label].
 double cross_entropy(const at::Tensor& scores, const std::vector<std::int64_t>& labels);
 
-// "classes", "train_images", "test_images", "acc1", "acc5", "class_mean" of result.json.
-nlohmann::ordered_json score_entries(const LabelledSources& sources,
-                                     const ClassificationCounts& counts);
+// "classes", "train_images" (where there are any), "test_images", "unreadable_test_images", "acc1",
+// "acc5", "class_mean", "test_loss" of result.json.
+nlohmann::ordered_json score_entries(const LabelledSources& sources, const TestResult& test);
 
 // "test_loss", "test_acc1", "test_acc5", "test_class_mean" of log.txt, under MAE's keys, in per
-// cent.
+// cent, and "unreadable_test_images".
 nlohmann::ordered_json test_log_entries(const TestResult& test);
 
 // Adds the tables of the test to `result`, writes it and its picture, and says where.
 nlohmann::ordered_json report_test(const std::filesystem::path& folder,
                                    nlohmann::ordered_json result, const TestResult& test,
                                    const LabelledSources& sources);
-
-// Throws Error(checkpoint) unless a classifier of `classes` classes, called `names` where that is
-// known, from the file `path` can be tested on the data.
-void check_classes(const std::filesystem::path& path, std::int64_t classes,
-                   const std::vector<std::string>& names, const LabelledSources& sources);
 
 // Training on labelled images, tested on whole ones.
 class ClassifierTask : public TrainTask {

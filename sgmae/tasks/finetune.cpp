@@ -29,13 +29,13 @@ VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretra
   if (start) {
     config = start->config;
     check_model_name(o.model, config, start->path);
-    check(o.dim == 0 && o.depth == 0 && o.heads == 0 && o.patch_size == 0, ExitCode::usage,
-          "dim, depth, heads and patch_size are the checkpoint's; leave them out");
+    check(o.dim == 0 && o.depth == 0 && o.patch_size == 0, ExitCode::usage,
+          "dim, depth and patch_size are set by the checkpoint; leave them out");
   } else {
     config = encoder_config(named_config(o.model.empty() ? "vit_base_patch16" : o.model));
     if (o.dim > 0) config.size.dim = o.dim, config.mlp_hidden = 4 * o.dim;
     if (o.depth > 0) config.size.depth = o.depth;
-    if (o.heads > 0) config.size.heads = o.heads;
+    if (o.open.heads > 0) config.size.heads = o.open.heads;
     if (o.patch_size > 0) config.patch_size = o.patch_size;
     config.channels = sources.train->native_channels();
   }
@@ -118,7 +118,7 @@ class FinetuneTask : public ClassifierTask {
   }
 
   void save_model(const fs::path& path, const TrainClock& clock) const override {
-    save_classifier(path, model_, normalisation_, clock.epoch, sources_.train->class_names());
+    save_classifier(path, model_, normalisation_, clock.epoch, sources_.class_names);
   }
   TaskState state() const override {
     TaskState own;
@@ -131,7 +131,7 @@ class FinetuneTask : public ClassifierTask {
       const at::Tensor* stored = file.find(parameter.name);
       check(stored && stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint,
             "the training state has no tensor '", parameter.name,
-            "' of the model's shape; delete it to begin the run anew");
+            "' of the model's shape; delete the state to start the run again");
       parameter.value.copy_(*stored);
     }
   }
@@ -166,11 +166,11 @@ class FinetuneTask : public ClassifierTask {
 };
 
 // The classifier that `checkpoint` holds, tested.
-ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file,
-                           const LabelledSources& sources) {
+ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file) {
   check(file.config.classes > 0, ExitCode::checkpoint, file.path.string(),
-        ": holds no classifier; name a run of fine-tuning");
-  check_classes(file.path, file.config.classes, file.class_names, sources);
+        ": contains no classifier; give a run of fine-tuning");
+  const LabelledSources sources = open_test_images(
+      options.data, {file.path, file.config.classes, file.class_names}, options.nb_classes);
   VitConfig config = file.config;
   if (options.input_size > 0) config.height = config.width = options.input_size;
   check_config(config);
@@ -180,12 +180,10 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
   try {
     const TestResult test = test_model(model, options, *sources.test, file.normalisation);
     ordered_json result = summary(options);
-    result.update(score_entries(sources, test.counts));
-    result["test_loss"] = test.loss;
+    result.update(score_entries(sources, test));
     return report_test(options.output_dir, result, test, sources);
   } catch (const StopRequested&) {
-    fail(ExitCode::interrupted,
-         "interrupted; nothing is written, and the same command begins anew");
+    fail(ExitCode::interrupted, nothing_written);
   }
 }
 
@@ -210,7 +208,6 @@ void FinetuneOptions::declare(Options& o) {
         "from scratch: side of a patch in pixels; 0: by the model's name");
   o.add("dim", dim, "from scratch: width; 0: by the model's name");
   o.add("depth", depth, "from scratch: blocks; 0: by the model's name");
-  o.add("heads", heads, "from scratch: attention heads; 0: by the model's name");
   declare_classes(o);
   o.add("global_pool", global_pool, "classify the mean of the patch tokens");
   o.add("cls_token", cls_token, "classify the class token instead");
@@ -237,16 +234,25 @@ void FinetuneOptions::declare(Options& o) {
 
 void FinetuneOptions::check() const {
   const auto need_share = [&](const char* name, double value) {
-    need(value >= 0 && value <= 1, str(name, " must lie in 0 .. 1, not be ", value));
+    need(value >= 0 && value <= 1, str(name, " must be between 0 and 1, but is ", value));
   };
   need(!eval || !checkpoint.empty(),
        "eval tests a fine-tuned classifier; name it with --checkpoint PATH");
   ClassifierOptions::check();
+  for (const auto& [name, size] : {std::pair{"input_size", input_size},
+                                   {"patch_size", patch_size},
+                                   {"dim", dim},
+                                   {"depth", depth},
+                                   {"heads", heads}})
+    need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
-       str("layer_decay must lie between 0 and 1, not be ", layer_decay));
-  need(drop_path >= 0 && drop_path < 1, str("drop_path must lie in 0 .. 1, not be ", drop_path));
-  need(smoothing >= 0 && smoothing < 1, str("smoothing must lie in 0 .. 1, not be ", smoothing));
-  need(crop_min > 0 && crop_min <= 1, str("crop_min must lie between 0 and 1, not be ", crop_min));
+       str("layer_decay must be greater than 0 and at most 1, but is ", layer_decay));
+  need(drop_path >= 0 && drop_path < 1,
+       str("drop_path must be at least 0 and less than 1, but is ", drop_path));
+  need(smoothing >= 0 && smoothing < 1,
+       str("smoothing must be at least 0 and less than 1, but is ", smoothing));
+  need(crop_min > 0 && crop_min <= 1,
+       str("crop_min must be greater than 0 and at most 1, but is ", crop_min));
   need(mixup >= 0 && cutmix >= 0, "mixup and cutmix must not be negative");
   need_share("reprob", reprob);
   need_share("mixup_prob", mixup_prob);
@@ -262,11 +268,12 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   use_threads(options.threads);
   const StopSignals signals;
   std::optional<Pretrained> start;
-  if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint);
+  if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint, options.open);
+  if (options.eval) return evaluate_only(options, *start);
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
-  if (options.eval) return evaluate_only(options, *start, sources);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

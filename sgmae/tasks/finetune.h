@@ -19,8 +19,8 @@ struct FinetuneOptions : ClassifierOptions {  // without a checkpoint: from scra
   // [model]
   std::string model;            // "": the checkpoint's, else vit_base_patch16
   std::int64_t input_size = 0;  // 0: the checkpoint's, else 224
-  std::int64_t patch_size = 0;  // this and the next three from scratch; 0: by the model's name
-  std::int64_t dim = 0, depth = 0, heads = 0;
+  std::int64_t patch_size = 0;  // this, the next two and open.heads from scratch; 0: by the name
+  std::int64_t dim = 0, depth = 0;
   bool global_pool = true;  // mean of the patch tokens in place of the class token
   double drop_path = 0.1;
 

@@ -24,11 +24,9 @@ namespace fs = std::filesystem;
 const RunKind probing{"linprobe", "linear probe", "[probe]", {"figures"}};
 
 OpenedModel load_encoder(const LinprobeOptions& o) {
-  OpenedModel loaded = open_model(o.checkpoint);
+  OpenedModel loaded = open_model(o.checkpoint, o.open);
+  check_use(Use::linprobe, loaded);
   place(loaded, o);
-  check(loaded.encoder().config().pooling != Pooling::mean, ExitCode::usage, loaded.path.string(),
-        " is a classifier fine-tuned with global pooling, whose encoder has no final norm to probe "
-        "behind; probe the encoder from which it was trained");
   check_model_name(o.model, loaded.encoder().config(), loaded.path);
   return loaded;
 }
@@ -101,12 +99,12 @@ class ProbeTask : public ClassifierTask {
   }
 
   void save_model(const fs::path& path, const TrainClock&) const override {
-    save_classifier(path, encoder_, head_, options_.features(), sources_.train->class_names());
+    save_classifier(path, encoder_, head_, options_.features(), sources_.class_names);
   }
   TaskState state() const override { return {{{"encoder", encoder_hash_}}, head_.tensors()}; }
   void restore(const json& state, const TensorFile& file) override {
     check(state.at("encoder") == encoder_hash_, ExitCode::usage, options_.output_dir,
-          " holds a probe of another encoder; choose another --output_dir");
+          " contains a probe of another encoder; choose another --output_dir");
     head_.load(file);
   }
 
@@ -142,25 +140,14 @@ class ProbeTask : public ClassifierTask {
   Learner learner_;
 };
 
-Features encode_all(const OpenedModel& encoder, const LinprobeOptions& options,
-                    const Source& source) {
-  Loader loader(source, test_loader(options, encoder, source));
-  loader.start_epoch(0);
-  return extract_features(encoder.encoder(), [&](Batch& batch) {
-    if (stop_requested())
-      fail(ExitCode::interrupted,
-           "interrupted; nothing is written, and the same command begins "
-           "anew");
-    return loader.next(batch);
-  });
-}
-
 // Features once, then the exact solution.
 ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& encoder,
                           const LabelledSources& sources) {
   const double begun = seconds_now();
-  const Features train = encode_all(encoder, options, *sources.train);
-  const Features test = encode_all(encoder, options, *sources.test);
+  const auto encode = [&](const Source& source) {
+    return extract_features(encoder.encoder(), source, test_loader(options, encoder, source));
+  };
+  const Features train = encode(*sources.train), test = encode(*sources.test);
   const double encoded = seconds_now();
   const LogisticFit fit = fit_logistic(features_of(train, options.features()), train.label,
                                        sources.classes, {.l2 = options.l2, .seed = options.seed});
@@ -169,6 +156,7 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
   TestResult result{ClassificationCounts(sources.classes)};
   result.counts.add(scores, test.label);
   result.loss = cross_entropy(scores, test.label) / static_cast<double>(test.label.size());
+  result.unreadable = test.unreadable;
 
   const RunFolder folder = open_run_folder(options, probing);
   const LogFile log(folder.messages());
@@ -182,10 +170,11 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
   info("features in ", fixed(encoded - begun, 1), " s, solution in ", fixed(solved - encoded, 1),
        " s, l2 ", fit.l2);
   save_classifier(folder.root / best_model, encoder, fit.head, options.features(),
-                  sources.train->class_names());
+                  sources.class_names);
   ordered_json json = summary(encoder, options);
-  json.update(score_entries(sources, result.counts));
-  json["test_loss"] = result.loss;
+  json.update(score_entries(sources, result));
+  json["train_images"] = train.label.size();
+  json["unreadable_train_images"] = train.unreadable;
   json["l2"] = fit.l2;
   json["trials"] = json::array();
   for (const LogisticTrial& trial : fit.trials)
@@ -199,12 +188,13 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
 }
 
 // The classifier that `checkpoint` holds, tested.
-ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder,
-                           const LabelledSources& sources) {
+ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder) {
   const VitConfig& config = encoder.encoder().config();
-  check(config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
-        ": holds no classifier (no 'head.1.weight'); name a probe's checkpoint-best.safetensors");
-  check_classes(encoder.path, config.classes, {}, sources);
+  check(
+      config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
+      ": contains no classifier (no 'head.1.weight'); give a probe's checkpoint-best.safetensors");
+  const LabelledSources sources = open_test_images(
+      options.data, {encoder.path, config.classes, encoder.info.class_names}, options.nb_classes);
   LinprobeOptions as_trained = options;
   as_trained.global_pool = config.pooling == Pooling::normed_mean;
   const TestResult test =
@@ -215,8 +205,7 @@ ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& en
                       });
   ordered_json result = summary(encoder, as_trained);
   result.erase("protocol");
-  result.update(score_entries(sources, test.counts));
-  result["test_loss"] = test.loss;
+  result.update(score_entries(sources, test));
   return report_test(options.output_dir, result, test, sources);
 }
 
@@ -264,11 +253,17 @@ ordered_json linprobe(const LinprobeOptions& options, const LinprobeHooks& hooks
   use_threads(options.threads);
   const StopSignals signals;
   const OpenedModel encoder = load_encoder(options);
+  try {
+    if (options.eval) return evaluate_only(options, encoder);
+    if (options.cached_features)
+      return probe_cached(options, encoder, open_classes(options.data, options.nb_classes));
+  } catch (const StopRequested&) {
+    fail(ExitCode::interrupted, nothing_written);
+  }
   const LabelledSources sources = open_classes(options.data, options.nb_classes);
-  if (options.eval) return evaluate_only(options, encoder, sources);
-  if (options.cached_features) return probe_cached(options, encoder, sources);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   ProbeTask task(options, encoder, sources);
+  task.training_loader();  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

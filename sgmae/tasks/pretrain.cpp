@@ -102,6 +102,7 @@ class PretrainTask : public TrainTask {
     task.data.data_root = options_.data_root;
     task.data.num_workers = options_.num_workers;
     task.plain_k = "";
+    task.lower_k = true;  // there is no option for it here
     const KnnScore score = run_knn(model_.encoder(), loader_.normalisation, task);
     return EvaluationResult{.headline = "k-NN accuracy",
                             .value = score.counts().top1(),

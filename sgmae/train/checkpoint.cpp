@@ -1,6 +1,7 @@
 #include "sgmae/train/checkpoint.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "sgmae/base/error.h"
@@ -18,16 +19,22 @@ void mix(std::uint64_t& hash, const void* data, std::size_t bytes) {
   }
 }
 
+std::string hex_digits(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+  return text;
+}
+
 }  // namespace
 
-LoadedMae load_mae(const std::filesystem::path& path) {
-  const ModelFile file = read_model_file(path);
+LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options) {
+  const ModelFile file = read_model_file(path, options);
   return {make_mae(file), file.info, file.path};
 }
 
 ModelInfo load_weights(const std::filesystem::path& path, Mae& model) {
   const ModelFile file = read_model_file(path);
-  check(file.mae.has_value(), ExitCode::checkpoint, path.string(), ": holds no decoder");
+  check(file.mae.has_value(), ExitCode::checkpoint, path.string(), ": contains no decoder");
   const nlohmann::json stored = to_json(*file.mae), needed = to_json(model.config());
   for (const auto& [key, value] : needed.items())
     check(stored[key] == value, ExitCode::checkpoint, path.string(), ": its ", key, " is ",
@@ -45,9 +52,11 @@ std::string model_hash(const std::vector<Parameter>& parameters) {
     const at::Tensor value = parameter.value.cpu().contiguous();
     mix(hash, value.const_data_ptr(), value.nbytes());
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  return hex_digits(hash);
+}
+
+std::string data_hash(const Source& source) {
+  return hex_digits(source.digest());
 }
 
 }  // namespace sgmae

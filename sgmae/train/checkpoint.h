@@ -9,6 +9,7 @@
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/data/source.h"
 #include "sgmae/nn/mae.h"
 
 namespace sgmae {
@@ -22,7 +23,7 @@ struct LoadedMae {
 // Reads an autoencoder from a model file of any family, or from the newest one of a run folder (or
 // of its checkpoints/ folder). Throws Error(checkpoint), naming the tensor and the cure, where the
 // file does not fit or holds an encoder only.
-LoadedMae load_mae(const std::filesystem::path& path);
+LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options = {});
 
 // As load_mae, but into a model that exists; its configuration must be the file's.
 ModelInfo load_weights(const std::filesystem::path& path, Mae& model);
@@ -32,5 +33,8 @@ std::string model_hash(const std::vector<Parameter>& parameters);
 inline std::string model_hash(const Mae& model) {
   return model_hash(model.parameters());
 }
+
+// Source::digest as 16 hex digits: tells which images trained a model or made a map file.
+std::string data_hash(const Source& source);
 
 }  // namespace sgmae

@@ -2,15 +2,9 @@
 
 #include <limits>
 
+#include "sgmae/base/json.h"
+
 namespace sgmae {
-namespace {
-
-// JSON has no NaN; it comes back from the null that stands for it.
-double number(const nlohmann::json& j) {
-  return j.is_null() ? std::numeric_limits<double>::quiet_NaN() : j.get<double>();
-}
-
-}  // namespace
 
 void StepSums::add(double step_loss, double step_lr, double step_norm) {
   loss += step_loss;
@@ -47,13 +41,14 @@ TrainClock TrainClock::from_json(const nlohmann::json& j, std::int64_t steps_per
                    .rollbacks = j.at("rollbacks")};
   clock.total_steps = j.value("total_steps", clock.epoch * steps_per_epoch + clock.step);
   // A probe of an older version had no norms and left no step out.
-  clock.sums = {.loss = number(j.at("loss_sum")),
-                .lr = number(j.at("lr_sum")),
-                .norm = j.contains("norm_sum") ? number(j["norm_sum"]) : number(nullptr),
+  clock.sums = {.loss = json_number(j.at("loss_sum")),
+                .lr = json_number(j.at("lr_sum")),
+                .norm = j.contains("norm_sum") ? json_number(j["norm_sum"])
+                                               : std::numeric_limits<double>::quiet_NaN(),
                 .steps = j.value("good_steps", clock.step)};
   if (clock.sums.steps == 0) clock.sums = {};
-  if (j.contains("train_loss")) clock.train_loss = number(j["train_loss"]);
-  if (j.contains("best")) clock.best = number(j["best"]);
+  if (j.contains("train_loss")) clock.train_loss = json_number(j["train_loss"]);
+  if (j.contains("best")) clock.best = json_number(j["best"]);
   clock.best_epoch = j.value("best_epoch", clock.best_epoch);
   return clock;
 }

@@ -3,9 +3,15 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <iterator>
+#include <latch>
+#include <system_error>
 #include <thread>
 
 #include "sgmae/base/instruction_set.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/nn/ops.h"
 
 namespace sgmae {
@@ -38,10 +44,41 @@ std::string compute_name(const Encoder& encoder) {
              name_of(encoder.precision()));
 }
 
+namespace {
+
+std::ptrdiff_t threads_alive() {
+  std::error_code ignored;  // 0 where there is no /proc
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task", ignored), {});
+}
+
+// How many of `wanted` more threads LibTorch can have. It keeps two pools of them, OpenMP's and
+// another that set_num_threads() starts.
+int threads_granted(int wanted) {
+  const std::ptrdiff_t before = threads_alive();
+  std::latch counted(1);
+  const auto wait = [&counted] { counted.wait(); };
+  Threads one(wanted, wait), other(wanted, wait);
+  const int granted = (one.count() + other.count()) / 2;
+  counted.count_down();
+  one.join();
+  other.join();
+  // A thread that was joined counts against the limit for some microseconds more.
+  for (int tries = 0; tries < 100 && threads_alive() > before; ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return granted;
+}
+
+}  // namespace
+
 void use_threads(int threads) {
   keep_freed_memory();
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  at::set_num_threads(threads > 0 ? threads : std::max(1, processors));
+  const int wanted = threads > 0 ? useful_threads(threads) : std::max(1, processors);
+  // OpenMP ends the program when it cannot start a thread. So it is tried who can be started, and
+  // OpenMP's are started now, before anybody else takes their place.
+  const int granted = 1 + threads_granted(wanted - 1);
+  at::set_num_threads(granted);
+  at::parallel_for(0, granted, 1, [](std::int64_t, std::int64_t) {});
 }
 
 }  // namespace sgmae

@@ -37,7 +37,8 @@ void place(Model& model, const ComputeOptions& options) {
 // "2 threads, bf16" or "cuda:0, bf16".
 std::string compute_name(const Encoder& encoder);
 
-// Sets the threads that LibTorch uses (0: one per processor), and keeps freed memory for reuse.
+// Sets the threads that LibTorch uses (0: one per processor; never more than can be of use or
+// than the system lets us start, which is said), and keeps freed memory for reuse.
 void use_threads(int threads);
 
 }  // namespace sgmae

@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
   const std::int64_t steps = images / o.batch_size / o.accum_iter;
-  check(steps >= 1, ExitCode::usage, "there are ", images,
-        " training images, fewer than one step takes (batch_size ", o.batch_size, " x accum_iter ",
+  check(steps >= 1, ExitCode::usage, "there are only ", images,
+        " training images, fewer than one step needs (batch_size ", o.batch_size, " x accum_iter ",
         o.accum_iter, "); lower --batch_size or --accum_iter");
   return steps;
 }
@@ -47,6 +47,9 @@ EngineResult Engine::run() {
     if (task_.ends_with_evaluation() && !result_.last) result_.last = evaluate(clock_.epoch);
   } catch (const StopRequested&) {
     stop();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::data || !loader_) throw;
+    stop_without_data(error);
   }
   happened("finished");
   result_.clock = clock_;
@@ -66,6 +69,8 @@ void Engine::begin() {
     result_.checkpoint = *own;
   } else if (run_.resume != "auto" && run_.resume != "none") {
     restore(store_.named(run_.resume));
+  } else if (folder_.existed) {
+    warn(folder_.root.string(), " holds a run without any checkpoint: it begins anew");
   }
   const ordered_json facts = this->facts();
   describe_run(folder_, options_.config, run_.seed,
@@ -74,10 +79,15 @@ void Engine::begin() {
                 {"precision", facts.at("precision")}});
   write_file(folder_.facts(), facts.dump(2) + "\n");
   trim_log(folder_.log(), clock_.epoch);
+  // The first of a run is passed over by TensorBoard, and older versions wrote none.
+  for (int i = 0; i <= static_cast<int>(folder_.existed); ++i) events_.begin_again(event_x());
   for (const char* key : {"model", "data", "training"})
     info(key, ": ", facts.at(key).get<std::string>());
   info("run folder: ", folder_.root.string());
-  if (own) return;
+  if (own) {
+    if (hooks_.after_save) hooks_.after_save(*own, clock_);
+    return;
+  }
   happened("began");
   save();
   if (!task_.ends_with_evaluation() && run_.eval_every > 0)
@@ -116,15 +126,17 @@ void Engine::run_epoch() {
                        .log_every = run_.log_every,
                        .images_per_batch = optim_.batch_size,
                        .flop_per_image = task_.flop_per_image()};
+  std::string reason = str(StepGuard::spoiled_after, " bad steps in a row");
   try {
-    if (train_epoch(console))
+    if (train_epoch(console)) {
       finish_epoch(console);
-    else
-      roll_back(str(StepGuard::spoiled_after, " bad steps in a row"));
+      return;
+    }
   } catch (const Error& error) {
     if (error.code() != ExitCode::diverged) throw;
-    roll_back(error.what());
+    reason = error.what();
   }
+  roll_back(reason);
 }
 
 bool Engine::train_epoch(EpochConsole& console) {
@@ -172,6 +184,7 @@ void Engine::take_step(EpochConsole& console) {
   if (good) {
     apply(measured, progress);
     clock_.sums.add(loss, console.lr, norm);
+    ++good_steps_;
   } else {
     for (Learner* learner : task_.learners()) zero_gradients(*learner->parameters);
     warn(where(), " skipped: loss ", loss, ", gradient norm ", norm,
@@ -191,7 +204,6 @@ void Engine::take_step(EpochConsole& console) {
   }
   ++clock_.step;
   ++clock_.total_steps;
-  // MAE's x axis, which does not depend on the batch size.
   if (const auto x = static_cast<std::int64_t>(1000 * progress); x != last_x_) {
     events_.scalar("train_loss", loss, x);
     events_.scalar("lr", console.lr, x);
@@ -289,7 +301,8 @@ void Engine::finish_epoch(const EpochConsole& console) {
 
 void Engine::log_epoch(const ordered_json& entries) {
   append_log(folder_.log(), entries);
-  const std::int64_t x = 1000 * clock_.epoch;
+  const std::int64_t x =
+      event_x() - 1;  // within the epoch, which a run that goes on after it keeps
   for (const auto& [key, value] : entries.items()) {
     if (key == "train_loss" || key == "train_lr" || key == "epoch") continue;
     const bool of_mask = key.starts_with("mask_") || key.starts_with("guide_");
@@ -305,34 +318,67 @@ void Engine::log_epoch(const ordered_json& entries) {
 
 void Engine::save() {
   result_.checkpoint = store_.save(task_, clock_, guard_, clock_.epoch == optim_.epochs);
+  good_steps_ = 0;
   if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);
 }
 
 void Engine::roll_back(const std::string& reason) {
   const std::string place = where();
-  const auto target = store_.newest();
-  check(target.has_value(), ExitCode::checkpoint, folder_.root.string(),
-        ": the checkpoints to roll back to are gone");
   const StepGuard guard = guard_;
   const std::int64_t rollbacks = clock_.rollbacks + 1;
-  store_.restore(*target, task_, clock_, guard_);
-  const std::string to = store_.describe(*target, clock_);
-  rollback_limit_.count(to, place, diverged_advice);
+  const auto go_back = [&] {
+    const auto target = store_.newest();
+    check(target.has_value(), ExitCode::checkpoint, folder_.root.string(),
+          ": there is no checkpoint left to roll back to");
+    store_.restore(*target, task_, clock_, guard_);
+    return store_.describe(*target, clock_);
+  };
+  std::string to = go_back();
+  // One from which training twice did not get going is spoiled itself.
+  if (rollback_limit_.reached(to) && good_steps_ < StepGuard::spoiled_after && store_.step_back()) {
+    warn("training does not get going from ", to, "; it is set aside as *.diverged");
+    to = go_back();
+  }
+  const char* const rate = optim_.lr > 0 ? "--lr" : "--blr";
+  rollback_limit_.count(to, place,
+                        str("to go on from there with a lower rate, give the same command with "
+                            "--resume ",
+                            folder_.root.string(), " --output_dir ANOTHER ", rate, " below ",
+                            optim_.lr > 0 ? optim_.lr : optim_.blr,
+                            "; --clip_grad 1 or --precision fp32 may help too"));
   warn(reason, " at ", place, ": rolling back to ", to,
        " and going on with another order of images");
   guard_ = guard;  // keeps counting
   guard_.forget();
+  good_steps_ = 0;
   trim_log(folder_.log(), clock_.epoch);
+  events_.begin_again(event_x());
+  last_x_ = -1;
   clock_.rollbacks = rollbacks;
   happened("rolled back", {{"because", reason}, {"at", place}, {"to", to}});
   loader_.reset();
 }
 
 void Engine::stop() {
-  save();
+  try {
+    save();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::diverged) throw;
+    happened("interrupted");
+    fail(ExitCode::interrupted, "interrupted; ", error.what(),
+         ", and the same command goes on from ", store_.newest().value_or(folder_.root).string());
+  }
   happened("interrupted");
   fail(ExitCode::interrupted, "interrupted; ", result_.checkpoint.string(),
        " is written, and the same command goes on from there");
+}
+
+// The images are gone (a disk unmounted, a server down). What was learned is not.
+void Engine::stop_without_data(const Error& error) {
+  save();
+  happened("stopped", {{"because", error.what()}});
+  fail(error.code(), error.what(), "; ", result_.checkpoint.string(),
+       " is written, and the same command goes on from there when the images are back");
 }
 
 void Engine::happened(const char* what, ordered_json details) {
@@ -340,6 +386,11 @@ void Engine::happened(const char* what, ordered_json details) {
       {"time", utc_now()}, {"event", what}, {"epoch", clock_.epoch}, {"step", clock_.step}};
   line.update(details);
   append_log(folder_.happenings(), line);
+}
+
+// MAE's x axis, which does not depend on the batch size.
+std::int64_t Engine::event_x() const {
+  return static_cast<std::int64_t>(1000 * clock_.progress());
 }
 
 std::string Engine::where() const {

@@ -31,7 +31,8 @@ struct EngineHooks {
   std::set<std::int64_t> save_after =
       {};  // epochs finished, after which a checkpoint is due as well
   std::function<void(const StepDone&)> after_step = {};
-  // Every time a checkpoint was written to `path`.
+  // Every time a checkpoint was written to `path`, and when the run goes on from it, since what was
+  // made of it then may not have been finished.
   std::function<void(const std::filesystem::path& path, const TrainClock&)> after_save = {};
 };
 
@@ -64,8 +65,8 @@ class Engine {
   Engine(TrainTask& task, EngineOptions options, RunFolder folder, const EngineHooks& hooks = {});
 
   // Trains to the last epoch, going on from where the folder stands. Throws Error: usage, data,
-  // checkpoint, diverged, and interrupted after a SIGINT or SIGTERM, once a checkpoint of the last
-  // whole step is written.
+  // checkpoint, diverged, disk_full, and interrupted after one of StopSignals, once a checkpoint of
+  // the last whole step is written; data that vanish in training also leave one.
   EngineResult run();
 
  private:
@@ -89,9 +90,11 @@ class Engine {
   void save();
   void roll_back(const std::string& reason);
   [[noreturn]] void stop();
+  [[noreturn]] void stop_without_data(const Error& error);
   void happened(const char* what,
                 nlohmann::ordered_json details = nlohmann::ordered_json::object());
   std::string where() const;  // "epoch 3, step 7"
+  std::int64_t event_x() const;
   std::int64_t parameter_count() const;
   nlohmann::ordered_json facts() const;
 
@@ -108,7 +111,8 @@ class Engine {
   TrainClock clock_;
   std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
   EngineResult result_;
-  std::int64_t last_x_ = -1;  // of TensorBoard
+  std::int64_t last_x_ = -1;     // of TensorBoard
+  std::int64_t good_steps_ = 0;  // since the newest checkpoint
   std::int64_t images_trained_ = 0;
   double seconds_trained_ = 0, seconds_waited_ = 0;
 };

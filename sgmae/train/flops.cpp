@@ -19,10 +19,11 @@ double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible) {
   const double dim = static_cast<double>(c.encoder.dim);
   const double decoder_dim = static_cast<double>(c.decoder.dim);
   const double values = static_cast<double>(c.patch_values());
-  const double mlp_ratio = static_cast<double>(c.mlp_ratio);
-  const double macs = patches * values * dim + transformer_macs(c.encoder, mlp_ratio, seen) +
+  const double encoder_ratio = static_cast<double>(c.encoder_mlp()) / dim;
+  const double decoder_ratio = static_cast<double>(c.decoder_mlp()) / decoder_dim;
+  const double macs = patches * values * dim + transformer_macs(c.encoder, encoder_ratio, seen) +
                       seen * dim * decoder_dim +
-                      transformer_macs(c.decoder, mlp_ratio, patches + 1) +
+                      transformer_macs(c.decoder, decoder_ratio, patches + 1) +
                       (patches + 1) * decoder_dim * values;
   return 3 * 2 * macs;
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
 
 namespace sgmae {
 
@@ -58,17 +59,16 @@ nlohmann::json StepGuard::state() const {
 }
 
 void StepGuard::restore(const nlohmann::json& state) {
-  loss_.restore(state.at("loss").get<std::vector<double>>());
-  log_norm_.restore(state.at("log_norm").get<std::vector<double>>());
+  loss_.restore(json_numbers(state.at("loss")));
+  log_norm_.restore(json_numbers(state.at("log_norm")));
   bad_in_a_row_ = state.at("bad_in_a_row");
   skipped_ = state.at("skipped");
 }
 
 void RollbackLimit::count(const std::string& target, const std::string& where,
                           const std::string& advice) {
-  check(last_ != target, ExitCode::diverged, "training diverged twice after ", target, " (", where,
-        "); ", advice);
-  last_ = target;
+  check(targets_.insert(target).second, ExitCode::diverged, "training diverged twice after ",
+        target, " (", where, "); ", advice);
 }
 
 std::uint64_t order_seed(std::uint64_t seed, std::int64_t rollbacks) {

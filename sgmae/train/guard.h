@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,8 @@ enum class StepVerdict { good, not_finite, outlier };
 
 class StepGuard {
  public:
-  // Bad steps in a row after which the weights are taken to be spoiled.
+  // Bad steps in a row after which the weights are taken to be spoiled; and good steps after which
+  // those they began from are taken to be sound.
   static constexpr int spoiled_after = 8;
 
   // `outlier_z` = 0 judges only whether values are finite.
@@ -63,20 +65,17 @@ class StepGuard {
   std::int64_t skipped_ = 0;
 };
 
-// What a user can do about a training that diverges.
-inline constexpr const char* diverged_advice =
-    "lower --blr, set --clip_grad 1, or use --precision fp32";
-
 // A run may be rolled back to the same place once: one that diverges from there again would for
 // ever.
 class RollbackLimit {
  public:
+  bool reached(const std::string& target) const { return targets_.contains(target); }
   // Counts a roll-back to `target` because of what happened at `where`. Throws Error(diverged),
-  // with `advice`, where the one before went to the same.
+  // with `advice`, where there was one to the same before.
   void count(const std::string& target, const std::string& where, const std::string& advice);
 
  private:
-  std::string last_;
+  std::set<std::string> targets_;
 };
 
 // The seed of the order of images, another after each roll-back: the same order might end the same.

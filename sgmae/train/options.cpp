@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace sgmae {
 
@@ -19,17 +20,23 @@ void OptimOptions::declare(Options& o, const char* decayed) {
 }
 
 void OptimOptions::check() const {
-  need(batch_size >= 1, str("batch_size must be at least 1, not ", batch_size));
-  need(accum_iter >= 1, str("accum_iter must be at least 1, not ", accum_iter));
-  need(epochs >= 1, str("epochs must be at least 1, not ", epochs));
+  for (const auto& [name, count] :
+       {std::pair{"batch_size", batch_size}, {"accum_iter", accum_iter}, {"epochs", epochs}})
+    need(count >= 1 && count <= largest_count,
+         str(name, " must lie in 1 .. ", largest_count, ", not be ", count));
   need(warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", warmup_epochs));
+  need(lr >= 0, str("lr must not be negative, but is ", lr, "; 0 takes it from blr"));
   const double peak = peak_lr(*this);
   need(peak > 0 && peak <= std::numeric_limits<float>::max(),
-       str("the learning rate must be a positive fp32 number, but is ", peak,
-           "; set --blr or --lr"));
+       str("the learning rate must be a positive fp32 number, but is ", peak, "; set ",
+           lr > 0 ? "--lr" : "--blr"));
   need(min_lr >= 0 && min_lr <= peak, str("min_lr must lie in 0 .. ", peak, " (the peak), not be ",
                                           min_lr, "; raise --blr or lower --min_lr"));
-  need(weight_decay >= 0, str("weight_decay must not be negative, but is ", weight_decay));
+  // What a step multiplies weights by must be a number of their type.
+  need(weight_decay >= 0 && weight_decay <= std::numeric_limits<float>::max() &&
+           weight_decay * peak <= std::numeric_limits<float>::max(),
+       str("weight_decay must be 0 or a positive number that fits the learning rate of ", peak,
+           ", but is ", weight_decay));
   need(clip_grad >= 0, str("clip_grad must not be negative, but is ", clip_grad));
 }
 
@@ -51,17 +58,18 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
       .may_change_on_resume();
   o.add("log_dir", log_dir, "folder of TensorBoard events; empty: the run folder")
       .may_change_on_resume();
-  o.add(
-       "resume", resume,
-       "auto: go on where output_dir stopped; none: only start anew; or a checkpoint to begin from "
-       "when output_dir holds none yet")
+  o.add("resume", resume,
+        "auto: resume the run in output_dir; none: never resume; or a checkpoint or run to start "
+        "from "
+        "when output_dir holds none yet")
       .may_change_on_resume();
-  o.add("seed", seed, "of every random draw");
+  o.add("seed", seed, "seed of all random draws");
   OptionInfo& every = o.add(evaluation, eval_every, meaning).may_change_on_resume();
   if (every.name != "eval_every") every.alias("eval_every").alias("online_" + every.name);
   o.add("save_every", save_every, "epochs between checkpoints; the last epoch is always saved")
       .may_change_on_resume();
-  o.add("keep_checkpoints", keep_checkpoints, "newest checkpoints to keep; 0: all")
+  o.add("keep_checkpoints", keep_checkpoints,
+        "newest checkpoints to keep, beside the last from which training has gone on; 0: all")
       .may_change_on_resume();
   o.add("log_every", log_every, "batches between console lines").may_change_on_resume();
   o.add("outlier_z", outlier_z,

@@ -16,6 +16,9 @@ inline void need(bool fits, const std::string& message) {
   check(fits, ExitCode::usage, message);
 }
 
+// Counts beyond any that a run could have are refused, so that their products fit their type.
+inline constexpr std::int64_t largest_count = 1 << 30;
+
 // Section [optim]. Names and meanings are MAE's.
 struct OptimOptions {
   std::int64_t batch_size = 64;  // images per forward pass

@@ -62,25 +62,32 @@ RunFolder open_run_folder(const RunOptions& options, Options& stored, const Opti
   RunFolder folder{fs::path(options.output_dir)};
   check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
         folder.root.string(), " is a file; name a folder with --output_dir");
+  require_writable(folder.root);
+  folder.lock = std::make_shared<const FolderLock>(
+      folder.root, str("process ", ::getpid(), " on ", host_name(), " (sgmae ", kind.command,
+                       ", since ", utc_now(), ")"));
   folder.existed = fs::exists(folder.config());
   if (folder.existed) {
     check(options.resume != "none", ExitCode::usage, folder.root.string(),
-          " holds a run already and resume is none; choose another --output_dir");
+          " already contains a run and resume is none; choose another --output_dir");
     check(read_text(folder.config()).find(kind.section) != std::string::npos, ExitCode::usage,
-          folder.root.string(), " holds a run that is not a ", kind.name,
+          folder.root.string(), " contains a run that is not a ", kind.name,
           "; choose another --output_dir");
     const std::string other =
         config_difference(folder.config(), stored, given, may_change_on_resume);
-    check(other.empty(), ExitCode::usage, folder.root.string(), " holds a different ", kind.name,
+    check(other.empty(), ExitCode::usage, folder.root.string(), " contains a different ", kind.name,
           ": ", other, "; choose another --output_dir, or give the options of ",
           folder.config().string());
   } else {
     check(!fs::exists(folder.log()) && !holds_files(folder.checkpoints()), ExitCode::usage,
           folder.root.string(),
-          " holds a run without its config.toml; choose another --output_dir");
+          " contains a run without its config.toml; choose another --output_dir");
   }
-  require_writable(folder.root);
-  for (const char* part : kind.parts) require_writable(folder.root / part);
+  remove_unfinished_files(folder.root);
+  for (const char* part : kind.parts) {
+    require_writable(folder.root / part);
+    remove_unfinished_files(folder.root / part);
+  }
   return folder;
 }
 
@@ -118,9 +125,9 @@ std::string utc_now() {
 
 void append_log(const fs::path& log, const ordered_json& entries) {
   try {
-    append_file(log, entries.dump() + "\n");
+    append_file(log, json_text(entries) + "\n");
   } catch (const Error& error) {
-    warn(error.what(), "; it will lack a line");
+    warn(error.what(), "; one line of it is lost");
   }
 }
 

@@ -5,21 +5,25 @@
 //   run.json       facts: model, images, steps    figures/      pictures
 //   log.txt        one JSON object per epoch      events.out.tfevents.*
 //   events.jsonl   what happened, as JSON         train.log     what was printed
+//   .lock          who trains in it
 #pragma once
 
 #include <filesystem>
 #include <initializer_list>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "sgmae/base/folder_lock.h"
 #include "sgmae/train/options.h"
 
 namespace sgmae {
 
 struct RunFolder {
   std::filesystem::path root;
-  bool existed = false;  // it held this very run already
+  bool existed = false;                              // it held this very run already
+  std::shared_ptr<const FolderLock> lock = nullptr;  // of an open one: nobody else trains in it
 
   std::filesystem::path config() const { return root / "config.toml"; }
   std::filesystem::path environment() const { return root / "env.json"; }
@@ -42,9 +46,10 @@ struct RunKind {
 
 // Creates `options.output_dir` with its parts, or opens it when it holds a run of this kind with
 // the same options (all but those that may change on resume): `given` declares the present ones,
-// `stored` the same at their defaults, which stand for what config.toml lacks. Throws Error(usage)
-// for a folder of a different run, one that cannot be written, and with resume = none for any
-// folder that holds a run.
+// `stored` the same at their defaults, which stand for what config.toml lacks. What a killed run
+// was writing there is removed. Throws Error(usage) for a folder of a different run, one that
+// cannot be written or in which another process trains, and with resume = none for any folder that
+// holds a run.
 RunFolder open_run_folder(const RunOptions& options, Options& stored, const Options& given,
                           const RunKind& kind);
 template <class O>

@@ -18,17 +18,19 @@ extern "C" void on_stop_signal(int signal) {
 
 StopSignals::StopSignals() {
   requested = 0;
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, &old_interrupt_);
-  sigaction(SIGTERM, &action, &old_terminate_);
+  struct sigaction stop {};
+  stop.sa_handler = on_stop_signal;
+  stop.sa_flags = SA_RESTART;
+  sigemptyset(&stop.sa_mask);
+  for (std::size_t i = 0; i < handled_.size(); ++i) {
+    sigaction(handled_[i], &stop, &old_[i]);
+    if (handled_[i] == SIGHUP && old_[i].sa_handler == SIG_IGN)
+      sigaction(SIGHUP, &old_[i], nullptr);
+  }
 }
 
 StopSignals::~StopSignals() {
-  sigaction(SIGINT, &old_interrupt_, nullptr);
-  sigaction(SIGTERM, &old_terminate_, nullptr);
+  for (std::size_t i = 0; i < handled_.size(); ++i) sigaction(handled_[i], &old_[i], nullptr);
 }
 
 bool stop_requested() {

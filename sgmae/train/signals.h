@@ -1,11 +1,14 @@
-// SIGINT and SIGTERM ask a run to stop at the next step; a second SIGINT ends the program at once.
+// Signals ask a run to stop at the next step, with a checkpoint; a second SIGINT ends the program
+// at once. They are SIGINT and SIGTERM, SIGHUP of a terminal that closes (not under nohup, which
+// ignores it), SIGUSR1 and SIGUSR2, by which Slurm and others announce the end, and SIGXCPU.
 #pragma once
 
+#include <array>
 #include <csignal>
 
 namespace sgmae {
 
-// While it lives, the two signals set stop_requested() instead of ending the program.
+// While it lives, these signals set stop_requested() instead of ending the program.
 class StopSignals {
  public:
   StopSignals();
@@ -14,7 +17,8 @@ class StopSignals {
   StopSignals& operator=(const StopSignals&) = delete;
 
  private:
-  struct sigaction old_interrupt_, old_terminate_;
+  static constexpr std::array handled_{SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU};
+  std::array<struct sigaction, handled_.size()> old_;
 };
 
 bool stop_requested();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -35,6 +36,17 @@ Curve with_noise(Curve curve, double deviation, std::uint64_t seed) {
   Rng rng(seed, 0, 0, Purpose::probe);
   for (double& value : curve) value += deviation * rng.normal();
   return curve;
+}
+
+TEST(GuideStart, EpochsWithoutAShareDecideNothing) {
+  const double nan = std::nan("");
+  Curve curve = through({{0, 0.75}, {10, 0.3}, {20, 0.3}, {40, 0.7}});
+  const auto undisturbed = start(curve);
+  ASSERT_TRUE(undisturbed.has_value());
+  for (int e = 0; e < 3; ++e) curve[e] = nan;
+  EXPECT_EQ(start(curve), undisturbed) << "long before";
+  EXPECT_EQ(start(Curve(30, nan)), std::nullopt);
+  EXPECT_EQ(start(Curve(30, std::numeric_limits<double>::infinity())), std::nullopt);
 }
 
 // Caltech-101 at 64 px, 8-layer encoder of width 192: falls to 0.24 by epoch 40, then climbs

@@ -56,6 +56,7 @@ TEST_F(FileTest, AppendsAllOrNothing) {
     append_file(folder_ / "log", "three and more\n");
   } catch (const Error& error) {
     message = error.what();
+    EXPECT_EQ(error.code(), ExitCode::disk_full);
   }
   setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_NE(message.find("File too large"), std::string::npos) << message;
@@ -65,6 +66,39 @@ TEST_F(FileTest, AppendsAllOrNothing) {
 
   EXPECT_THROW(append_file("/dev/full", "x"), Error);
   EXPECT_THROW(append_file(folder_, "x"), Error);
+}
+
+TEST_F(FileTest, AFullDiskLeavesTheOldFileAndNoRest) {
+  write_file(folder_ / "a", "old");
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit tight{12, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &tight);
+  ExitCode code = ExitCode::done;
+  try {
+    write_file(folder_ / "a", "more than fits");
+  } catch (const Error& error) {
+    code = error.code();
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_EQ(code, ExitCode::disk_full);
+  EXPECT_EQ(read_text(folder_ / "a"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(FileTest, WhatKilledProcessesLeftIsRemovedAndNothingElse) {
+  for (const char* name : {"a.part12", "model.safetensors.part3"}) write_file(folder_ / name, "x");
+  for (const char* name : {"a", "b.part", "c.part12.png", "d.partly", "e.part1x"})
+    write_file(folder_ / name, "x");
+  fs::create_directories(folder_ / "inner");
+  write_file(folder_ / "inner" / "f.part9", "x");
+  remove_unfinished_files(folder_);
+  for (const char* name : {"a.part12", "model.safetensors.part3"})
+    EXPECT_FALSE(fs::exists(folder_ / name)) << name;
+  for (const char* name : {"a", "b.part", "c.part12.png", "d.partly", "e.part1x", "inner/f.part9"})
+    EXPECT_TRUE(fs::exists(folder_ / name)) << name;
+  remove_unfinished_files(folder_ / "absent");
 }
 
 TEST_F(FileTest, MapsWhatWasWritten) {

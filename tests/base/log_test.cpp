@@ -28,6 +28,25 @@ TEST(Log, GoesToStderrAndToTheFile) {
   EXPECT_EQ(read_text(path), "epoch 3\nquiet\nwarning: loss 0.5\n");
 }
 
+TEST(Log, SaysSomeWarningsOnceInARun) {
+  const TemporaryFolder folder;
+  testing::internal::CaptureStderr();
+  {
+    const LogFile file(folder.path("log"));
+    warn_once("a.jpg", "a.jpg is cut off");
+    warn_once("a.jpg", "a.jpg is gone");  // the same case
+    warn_once("other");
+    warn_once("other");
+  }
+  EXPECT_EQ(read_text(folder.path("log")), "warning: a.jpg is cut off\nwarning: other\n");
+  {
+    const LogFile next(folder.path("next"));
+    warn_once("a.jpg", "a.jpg is cut off");
+  }
+  EXPECT_EQ(read_text(folder.path("next")), "warning: a.jpg is cut off\n");
+  testing::internal::GetCapturedStderr();
+}
+
 TEST(Log, AFullDiskEndsTheFileAndIsSaidOnce) {
   testing::internal::CaptureStderr();
   {

@@ -65,7 +65,7 @@ TEST(Options, ErrorsNameThePlaceAndTheNearestWord) {
   EXPECT_EQ(message_of([&] { options.load_toml("[two]\ncuont = 3\n", "r.toml"); }),
             "r.toml:2: unknown option 'two.cuont'; did you mean 'two.count'?");
   EXPECT_EQ(message_of([&] { options.load_toml("count = 3\n", "r.toml"); }),
-            "r.toml: 'count' stands outside a [section]");
+            "r.toml: 'count' is outside a [section]");
   EXPECT_NE(message_of([&] { options.load_toml("[two\n", "r.toml"); }).find("r.toml:1"),
             std::string::npos);
 }

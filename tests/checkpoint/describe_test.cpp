@@ -38,21 +38,20 @@ TEST(Describe, CountsEveryPart) {
   EXPECT_TRUE(d.warnings.empty());
 }
 
-// Only sizes are looked at, so no weights of that size are needed.
 TEST(Describe, NamesThePublishedSizes) {
-  ModelFile file = file_of(Vit(encoder_config(tiny()), 1));
+  VitConfig config = encoder_config(tiny());
   for (const auto& [letter, size, patch] : {std::tuple{"ViT-Ti/16", VitSize{192, 12, 3}, 16},
                                             {"ViT-S/14", VitSize{384, 12, 6}, 14},
                                             {"ViT-B/16", VitSize{768, 12, 12}, 16},
                                             {"ViT-L/16", VitSize{1024, 24, 16}, 16},
                                             {"ViT-H/14", VitSize{1280, 32, 16}, 14}}) {
-    file.vit.size = size;
-    file.vit.patch_size = patch;
-    EXPECT_TRUE(describe(file).architecture.starts_with(std::string(letter) + ", "))
-        << describe(file).architecture;
+    config.size = size;
+    config.patch_size = patch;
+    EXPECT_TRUE(architecture_of(config).starts_with(std::string(letter) + ", "))
+        << architecture_of(config);
   }
-  file.vit.size.heads = 8;
-  EXPECT_TRUE(describe(file).architecture.starts_with("ViT (width 1280"));
+  config.size.heads = 8;
+  EXPECT_TRUE(architecture_of(config).starts_with("ViT (width 1280"));
 }
 
 TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
@@ -63,7 +62,7 @@ TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
   EXPECT_NE(dino.architecture.find("LayerScale, 2 registers"), std::string::npos);
   EXPECT_EQ(dino.kind, "an encoder without decoder or head");
   EXPECT_FALSE(holds(dino.uses, "reconstruct"));
-  for (const char* command : {"knn, extract", "mask:", "analyze:", "finetune:", "linprobe:"})
+  for (const char* command : {"knn:", "extract:", "mask:", "analyze:", "finetune:", "linprobe:"})
     EXPECT_TRUE(holds(dino.uses, command)) << command;
 
   config = encoder_config(tiny());
@@ -82,6 +81,7 @@ TEST(Describe, WarnsOfWhatWillNotRun) {
   const ModelDescription d = describe(file);
   EXPECT_EQ(d.not_finite, std::vector<std::string>{"cls_token"});
   EXPECT_TRUE(holds(d.warnings, "'cls_token'"));
+  EXPECT_TRUE(d.uses.empty()) << "nothing is promised of it";
   EXPECT_TRUE(d.optimizer);
   EXPECT_TRUE(holds(d.parts, "optimizer state"));
 }
@@ -107,7 +107,7 @@ TEST(Describe, TextAndJsonSayTheSame) {
   file.norm_pix_loss.reset();
   EXPECT_TRUE(to_json(d, file)["epoch"].is_null());
   EXPECT_TRUE(to_json(d, file)["norm_pix_loss"].is_null());
-  EXPECT_NE(to_text(d, file).find("epoch     not known"), std::string::npos);
+  EXPECT_NE(to_text(d, file).find("epoch     unknown"), std::string::npos);
 }
 
 }  // namespace

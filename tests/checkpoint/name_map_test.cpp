@@ -3,6 +3,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
@@ -74,7 +75,8 @@ TEST(NameMap, EveryLayoutComesBack) {
     for (const char* prefix : {"", "model.", "state_dict.module."}) {
       const NamedTensors before = mae_tensors();
       const NativeTensors after = to_native(with_prefix(prefix, from_native(before, family)));
-      EXPECT_EQ(after.prefix, prefix) << name_of(family);
+      EXPECT_EQ(after.prefix, std::string(prefix) == "state_dict.module." ? "state_dict." : prefix)
+          << name_of(family);
       ASSERT_EQ(after.tensors.size(), before.size()) << name_of(family);
       for (std::size_t i = 0; i < before.size(); ++i) {
         EXPECT_EQ(after.tensors[i].first, before[i].first);
@@ -100,7 +102,7 @@ TEST(NameMap, MocoV3GivesItsBaseEncoder) {
   file.emplace_back("state_dict.module.base_encoder.head.0.weight", at::zeros({2, 2}));
   file.emplace_back("state_dict.module.predictor.0.weight", at::zeros({2, 2}));
   const NativeTensors native = to_native(file);
-  EXPECT_EQ(native.prefix, "state_dict.module.base_encoder.");
+  EXPECT_EQ(native.prefix, "state_dict.base_encoder.");
   EXPECT_EQ(native.tensors.size(), base.size());
   EXPECT_TRUE(native.tensors[0].second.equal(base[0].second));
 }
@@ -133,15 +135,69 @@ TEST(NameMap, SaysWhatItDoesNotKnow) {
 
   NamedTensors swiglu = encoder_tensors();
   swiglu.emplace_back("blocks.0.mlp.w12.weight", at::zeros({1}));
-  // blocks.#.* takes any name of a block: the model then says that it has no place for it.
-  EXPECT_EQ(complaint(swiglu), "");
+  EXPECT_NE(complaint(swiglu).find("'blocks.0.mlp.w12.weight' has no place"), std::string::npos);
+  NamedTensors headless = encoder_tensors();
+  std::erase_if(headless, [](const auto& t) { return t.first == "cls_token"; });
+  EXPECT_NE(complaint(headless).find("no class token ('cls_token')"), std::string::npos);
   NamedTensors conv_stem = encoder_tensors();
   conv_stem.emplace_back("norm_pre.weight", at::zeros({1}));
   EXPECT_NE(complaint(conv_stem).find("'norm_pre.weight' has no place"), std::string::npos);
 
   NamedTensors hf = from_native(encoder_tensors(), Family::hf_vit);
   std::erase_if(hf, [](const auto& t) { return t.first.find("key.bias") != std::string::npos; });
-  EXPECT_NE(complaint(hf).find("'blocks.0.attn.qkv.bias'"), std::string::npos);
+  EXPECT_NE(complaint(hf).find("'blocks.0.attn.qkv.bias', and the file lacks the key's"),
+            std::string::npos)
+      << complaint(hf);
+}
+
+// torch.compile, checkpointing and FSDP of a block or a layer, and DINOv2's chunks of blocks.
+TEST(NameMap, WhatWrapsModulesIsPassedOver) {
+  const NamedTensors before = encoder_tensors();
+  for (const auto& [from, to] : {std::pair{"blocks.0.", "blocks.0._orig_mod."},
+                                 {"blocks.0.", "blocks.0._checkpoint_wrapped_module."},
+                                 {"blocks.0.", "blocks.0._fsdp_wrapped_module.module."},
+                                 {"blocks.0.", "_orig_mod.blocks.0._checkpoint_wrapped_module."},
+                                 {"blocks.0.mlp.", "blocks.0.mlp.module."},
+                                 {"patch_embed.", "patch_embed._orig_mod."},
+                                 {"blocks.0.", "blocks.3.0."},
+                                 {"blocks.0.", "blocks.3._orig_mod.0."}}) {
+    NamedTensors wrapped = with_prefix("teacher.backbone.", before);
+    for (auto& [name, unused] : wrapped)
+      if (const std::size_t at = name.find(from); at != std::string::npos)
+        name.replace(at, std::string(from).size(), to);
+    wrapped.emplace_back("teacher.dino_head._orig_mod.mlp.0.weight", at::zeros({1}));
+    const NativeTensors after = to_native(wrapped);
+    EXPECT_EQ(names_of(after.tensors), names_of(before)) << to;
+    EXPECT_EQ(after.left_out, std::vector<std::string>{"teacher.dino_head._orig_mod.mlp.0.weight"});
+  }
+  NamedTensors twice = before;
+  twice.emplace_back("blocks.0._orig_mod.norm1.weight", at::zeros({16}));
+  EXPECT_NE(complaint(twice).find("two tensors for 'blocks.0.norm1.weight'"), std::string::npos);
+}
+
+// ClsBatchNormNeck and VisionTransformerClsHead of mmpretrain's linear probe.
+TEST(NameMap, MmpretrainsProbeIsMaes) {
+  NamedTensors file = from_native(encoder_tensors(), Family::mmpretrain);
+  file.emplace_back("neck.bn.running_mean", at::zeros({16}));
+  file.emplace_back("neck.bn.running_var", at::zeros({16}));
+  file.emplace_back("neck.bn.num_batches_tracked", at::zeros({}, at::kLong));
+  file.emplace_back("head.layers.head.weight", at::zeros({3, 16}));
+  file.emplace_back("head.layers.head.bias", at::zeros({3}));
+  std::set<std::string> expected = names_of(encoder_tensors());
+  expected.insert({"head.0.running_mean", "head.0.running_var", "head.1.weight", "head.1.bias"});
+  EXPECT_EQ(names_of(to_native(file).tensors), expected);
+}
+
+TEST(NameMap, WeightsOfOtherTypesAreRefusedByName) {
+  for (const at::ScalarType type :
+       {at::kChar, at::kUInt16, at::kFloat8_e4m3fn, at::kComplexFloat}) {
+    NamedTensors file = with_prefix("model.", encoder_tensors());
+    file.emplace_back("optimizer.step", at::empty({1}, type));  // not part of the model: no matter
+    EXPECT_EQ(complaint(file), "");
+    for (auto& [name, tensor] : file)
+      if (name == "model.norm.bias") tensor = at::empty({16}, type);
+    EXPECT_NE(complaint(file).find("tensor 'model.norm.bias' has the type "), std::string::npos);
+  }
 }
 
 }  // namespace

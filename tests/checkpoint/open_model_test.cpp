@@ -56,14 +56,19 @@ TEST_P(Peers, OurForwardEqualsTheirs) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Peers,
-                         testing::Values(Golden{"hf_vit_mae", "hf_vit_mae", Family::hf_vit_mae},
-                                         Golden{"hf_vit", "hf_vit", Family::hf_vit},
-                                         Golden{"hf_dinov2", "hf_dinov2", Family::hf_dinov2},
-                                         Golden{"timm_vit", "timm_vit", Family::timm, {.heads = 2}},
-                                         Golden{
-                                             "timm_reg", "timm_reg", Family::dinov2, {.heads = 2}}),
-                         [](const auto& info) { return info.param.folder; });
+INSTANTIATE_TEST_SUITE_P(
+    Families, Peers,
+    testing::Values(Golden{"hf_vit_mae", "hf_vit_mae", Family::hf_vit_mae},
+                    Golden{"hf_vit", "hf_vit", Family::hf_vit},
+                    Golden{"hf_dinov2", "hf_dinov2", Family::hf_dinov2},
+                    Golden{"timm_vit", "timm_vit", Family::timm, {.heads = 2}},
+                    Golden{"timm_reg", "timm_reg", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_no_embed", "timm_no_embed", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_reg_pos", "timm_reg_pos", Family::dinov2, {.heads = 2}},
+                    Golden{"timm_no_bias", "timm_no_bias", Family::timm, {.heads = 2}},
+                    Golden{"hf_simmim", "hf_simmim", Family::hf_vit},
+                    Golden{"hf_vit_mae_mlp", "hf_vit_mae_mlp", Family::hf_vit_mae}),
+    [](const auto& info) { return info.param.folder; });
 
 // Windows, relative positions, no class token, no position embedding: through a file of our own,
 // and at another image size, to which positions are stretched as transformers does it.
@@ -156,6 +161,26 @@ TEST_F(OpenModelFile, FollowsAnotherInputSize) {
   const at::Tensor pixels = at::randn({1, 1, 24, 40});
   EXPECT_EQ(opened.encoder().encode(pixels).sizes(), (at::IntArrayRef{1, 16, 16}));
   EXPECT_THROW(open_model(path_, {.height = 20, .width = 40}), Error);  // patches of 8
+}
+
+// In two dimensions, the decoder's positions too: what depends on the column alone still does when
+// rows are added. transformers stretches the decoder's table as one list.
+TEST_F(OpenModelFile, DecoderPositionsFollowInBothDimensions) {
+  ModelFile file = file_of(Mae(tiny(), 1));  // 2 x 2 patches
+  for (auto& [name, table] : file.tensors)
+    if (name == "decoder_pos_embed")
+      for (std::int64_t i = 0; i < 4; ++i) table[0][1 + i].fill_(i % 2 == 0 ? -1.0f : 1.0f);
+  write_model(path_, file, Family::mae);
+  const OpenedModel opened = open_model(path_, {.height = 40, .width = 16});
+  int tables = 0;
+  for (const Parameter& p : opened.mae()->parameters()) {
+    if (p.name != "decoder_pos_embed") continue;
+    ++tables;
+    ASSERT_EQ(p.value.sizes(), (at::IntArrayRef{1, 11, 8}));
+    for (std::int64_t i = 0; i < 10; ++i)  // 1e-6: four weights whose sum is 1
+      EXPECT_NEAR(p.value[0][1 + i][0].item<float>(), i % 2 == 0 ? -1.0f : 1.0f, 1e-6) << i;
+  }
+  EXPECT_EQ(tables, 1);
 }
 
 TEST_F(OpenModelFile, NamesWhatIsWrong) {

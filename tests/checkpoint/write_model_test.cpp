@@ -100,6 +100,31 @@ TEST_F(WriteModel, ClassScoresSurviveAChangeOfFamily) {
   EXPECT_TRUE(opened.vit()->logits(pixels).equal(make_vit(model).logits(pixels)));
 }
 
+TEST_F(WriteModel, TransformersViTMaeIsSquare) {
+  MaeConfig config = tiny();
+  config.height = 24;
+  try {
+    write_model(root_ / "refused", file_of(Mae(config, 3)), Family::hf_vit_mae);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::usage);
+    EXPECT_NE(std::string(error.what()).find("24x16"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(fs::exists(root_ / "refused"));
+}
+
+TEST_F(WriteModel, MlpsOfTheirOwnComeBack) {
+  MaeConfig config = tiny();
+  config.encoder_mlp_hidden = 40;
+  config.decoder_mlp_hidden = 24;
+  const ModelFile model = file_of(Mae(config, 3));
+  for (const Family family : kMeaningful.at("mae")) {
+    write_model(root_ / name_of(family), model, family);
+    const ModelFile back = read_model_file(root_ / name_of(family));
+    EXPECT_EQ(to_json(*back.mae), to_json(*model.mae)) << name_of(family);
+  }
+}
+
 TEST_F(WriteModel, TimmGetsNoDecoder) {
   write_model(root_ / "timm", model_of("mae"), Family::timm);
   const ModelFile file = read_model_file(root_ / "timm");

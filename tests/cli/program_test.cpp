@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -100,6 +101,24 @@ TEST_F(Program, DataPackStatsVerify) {
   expect("data verify train.sgpack", 3, "its checksum does not match");
   write_file(root_ / "train.sgpack", bytes.substr(0, 200));
   expect("data verify train.sgpack", 3, "truncated");
+}
+
+TEST_F(Program, AResultThatCannotBePrintedIsAnError) {
+  write_file(root_ / "script",
+             str("exec 2> said\ndescribe() { ", SGMAE_PROGRAM, " options; }\n", "eval \"$1\""));
+  const auto code_of = [&](const std::string& shell) {
+    const int status =
+        std::system(str("cd ", root_.string(), " && bash script '", shell, "'").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  };
+  EXPECT_EQ(code_of("describe > /dev/null"), 0);
+  EXPECT_EQ(code_of("describe > /dev/full"), 6);
+  EXPECT_NE(read_text(root_ / "said").find("No space left on device"), std::string::npos);
+  EXPECT_EQ(code_of("describe >&-"), 2);
+  EXPECT_NE(read_text(root_ / "said").find("standard output"), std::string::npos);
+  EXPECT_EQ(code_of("set -o pipefail; (sleep 0.3; describe) | true"), 141)
+      << "as if SIGPIPE had ended it";
+  EXPECT_EQ(read_text(root_ / "said"), "");
 }
 
 TEST_F(Program, SaysWhatItCanDo) {
@@ -213,7 +232,7 @@ TEST_F(Program, BadCheckpointIsExitFour) {
 }
 
 TEST_F(Program, ReportNeedsARun) {
-  expect("report", 2, "name one or more run folders");
+  expect("report", 2, "give one or more run folders");
   expect("report nowhere", 3, "nowhere: no such folder");
   fs::create_directories(root_ / "empty");
   expect("report empty", 3, "holds no run");
@@ -270,7 +289,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   EXPECT_EQ(probe["acc1"], 1.0);
   EXPECT_EQ(nlohmann::json::parse(read_text(root_ / "probe/result.json")), probe);
 
-  expect("knn --k 25" + rest, 2, "1 .. 24");
+  expect("knn --k 25" + rest, 2, "between 1 and 24");
   expect("knn --checkpoint nowhere --data_path data", 4, "nowhere");
   expect("linprobe --data_path data", 2, "--checkpoint");
   expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different linear probe");
@@ -329,6 +348,28 @@ TEST_F(Program, ForwardEqualsTransformers) {
   refused({{"pixels", reference["pixels"]}, {"noise", at::zeros({3, 9})}}, 3, "[3, 16]");
   refused({{"pixels", reference["pixels"]}, {"noise", at::full({3, 16}, NAN)}}, 3, "finite");
   EXPECT_FALSE(fs::exists(root_ / "x.safetensors"));
+}
+
+// Of equal noise the lower index comes first, however many patches there are: 64, where torch's own
+// argsort would scramble more than 16.
+TEST_F(Program, ForwardKeepsTheOrderOfEqualNoise) {
+  MaeConfig config = tiny();
+  config.height = config.width = 64;
+  ModelInfo info;
+  info.mean = {0.5f};
+  info.std = {0.25f};
+  save_mae(root_ / "tiny.safetensors", Mae(config, 1), info);
+  at::Tensor noise = at::zeros({1, 64});
+  noise[0][63] = -1.0f;
+  write_safetensors(root_ / "in.safetensors",
+                    {{"pixels", at::zeros({1, 1, 64, 64})}, {"noise", noise}});
+  expect(
+      "forward --checkpoint tiny.safetensors --threads 1 --input in.safetensors "
+      "--output out.safetensors",
+      0, "wrote 5 tensors");
+  const at::Tensor places = *read_safetensors(root_ / "out.safetensors").find("ids_restore");
+  EXPECT_EQ(places[0][63].item<std::int64_t>(), 0);
+  for (std::int64_t i = 0; i < 63; ++i) EXPECT_EQ(places[0][i].item<std::int64_t>(), i + 1);
 }
 
 // Orders are permutations whose visible part holds no patch of high relevance but the hints.
@@ -432,6 +473,19 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_EQ(run("mask images/0.png images/1.png --checkpoint run --output m --threads 1").code, 0);
   EXPECT_TRUE(fs::exists(root_ / "m/masks.png"));
   EXPECT_TRUE(fs::exists(root_ / "m/masks.safetensors"));
+  // Its position means are those of one tap.
+  expect("mask images/0.png --checkpoint run --output m --threads 1 --guide_features key", 0,
+         "position means are of encoder.0.attention_out, not of encoder.0.key");
+
+  const Outcome verified = run("inspect --verify run --json");
+  EXPECT_EQ(verified.code, 0) << verified.err;
+  EXPECT_GE(nlohmann::json::parse(verified.out)["intact"], 5) << "models, states and maps";
+  const fs::path maps = root_ / "run/maps/relevance-2.safetensors";
+  std::string bytes = read_text(maps);
+  bytes[bytes.size() - 9] ^= 4;
+  write_file(maps, bytes);
+  expect("inspect --verify run", 4, "1 of ");
+  expect("inspect --verify images", 4, "no .safetensors");
   const Outcome odd =
       run("reconstruct images/0.png --checkpoint run --output \"$(printf 'r\\377.png')\" --json");
   EXPECT_EQ(odd.code, 0) << odd.err;  // a path that is not UTF-8

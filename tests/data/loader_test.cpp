@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "folder.h"
+#include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/image/resize.h"
 
@@ -230,17 +232,144 @@ TEST(Loader, UnreadableImagesAreReplaced) {
   EXPECT_EQ(runs[0], runs[2]);
 }
 
-TEST(Loader, NothingReadableIsAnError) {
-  Folder folder;
-  for (int i = 0; i < 6; ++i) folder.write(str(i, ".png"), "nonsense");
-  const auto source = open_source(folder.path());
-  for (const int workers : {0, 2}) {
-    LoaderOptions options = small_options();
-    options.num_workers = workers;
-    Loader loader(*source, options);
-    const auto why = error_of(ExitCode::data, [&] { run(loader, 0); });
-    EXPECT_NE(why.find("none of the 6 images can be read"), std::string::npos) << why;
+// Twelve images in two classes and ways in which some of them cannot be read.
+class Unread : public testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_quiet(true);
+    fill_folder(folder_, 12);
+    source_ = open_source(folder_.path());  // which looks at names only
+    options_ = whole_images(small_options());
   }
+  void spoil(std::int64_t index, int way) const {
+    const std::string path = source_->name(index), whole = read_text(path);
+    if (way == 0) write_file(path, whole.substr(0, whole.size() / 2));
+    if (way == 1) write_file(path, "");
+    if (way == 2) write_file(path, "a text file");
+    if (way == 3) std::filesystem::remove(path);
+  }
+  // What there is of the images at `kept`, each loaded alone, in batches of any size.
+  void expect_only(const Ids& kept, const std::vector<Record>& records) const {
+    Ids index, label;
+    std::vector<float> pixels;
+    for (const Record& record : records) {
+      EXPECT_FALSE(record.index.empty());
+      EXPECT_EQ(record.crop.size(), record.index.size());
+      EXPECT_EQ(record.flipped.size(), record.index.size());
+      index.insert(index.end(), record.index.begin(), record.index.end());
+      label.insert(label.end(), record.label.begin(), record.label.end());
+      pixels.insert(pixels.end(), record.pixels.begin(), record.pixels.end());
+    }
+    EXPECT_EQ(index, kept);
+    Ids labels;
+    std::vector<float> alone;
+    for (const std::int64_t i : kept) {
+      labels.push_back(source_->label(i));
+      const std::vector<float> one =
+          values(load_image(source_->name(i), 8, 6, 3, default_normalisation(3)).pixels);
+      alone.insert(alone.end(), one.begin(), one.end());
+    }
+    EXPECT_EQ(label, labels);
+    EXPECT_EQ(pixels, alone);
+  }
+
+  const Folder folder_;
+  std::unique_ptr<Source> source_;
+  LoaderOptions options_;
+};
+
+TEST_F(Unread, LeavesOutAndHandsOutTheOthersUnchanged) {
+  const std::vector<Ids> broken = {{5}, {0}, {11}, {4, 5, 6, 7}, {0, 1, 2, 3, 8, 9, 10, 11}};
+  int way = 0;
+  Ids spoiled;
+  for (const Ids& set : broken) {
+    for (const std::int64_t i : spoiled)  // whole again
+      folder_.image(std::filesystem::relative(source_->name(i), folder_.path()).string(),
+                    static_cast<int>(i), 12 + static_cast<int>(i), 20 - static_cast<int>(i));
+    for (const std::int64_t i : set) spoil(i, way++ % 4);
+    spoiled = set;
+    Ids kept;
+    for (std::int64_t i = 0; i < 12; ++i)
+      if (std::count(set.begin(), set.end(), i) == 0) kept.push_back(i);
+    for (const int workers : {0, 1, 2, 4})
+      for (const std::int64_t batch_size : {1, 3, 4, 12, 50}) {
+        SCOPED_TRACE(testing::Message() << workers << " workers, batches of " << batch_size);
+        options_.num_workers = workers;
+        options_.batch_size = batch_size;
+        Loader loader(*source_, options_);
+        expect_only(kept, run(loader, 0));
+        expect_only(kept, run(loader, 1));
+        EXPECT_EQ(loader.stats().unreadable, static_cast<std::int64_t>(set.size()));
+        EXPECT_EQ(loader.stats().images, static_cast<std::int64_t>(kept.size()));
+      }
+  }
+}
+
+TEST_F(Unread, OfASubset) {
+  options_.subset = {9, 2, 4};
+  options_.batch_size = 2;
+  spoil(2, 0);
+  spoil(7, 0);
+  Loader loader(*source_, options_);
+  expect_only({9, 4}, run(loader, 0));
+  EXPECT_EQ(loader.stats().unreadable, 1);
+}
+
+TEST_F(Unread, MayBeGoneInTheMiddleOfARun) {
+  Loader loader(*source_, options_);
+  expect_only({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, run(loader, 0));
+  spoil(3, 3);
+  expect_only({0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11}, run(loader, 1));
+}
+
+TEST_F(Unread, FailureNamesTheFirst) {
+  options_.unreadable = Unreadable::fail;
+  options_.batch_size = 12;
+  spoil(3, 0);
+  spoil(8, 3);
+  for (const int workers : {0, 1, 4}) {
+    options_.num_workers = workers;
+    Loader loader(*source_, options_);
+    const std::string why = error_of(ExitCode::data, [&] { run(loader, 0); });
+    EXPECT_NE(why.find(source_->name(3)), std::string::npos) << why;
+  }
+}
+
+TEST_F(Unread, IsNamedOnceHoweverManyLoadersMeetIt) {
+  spoil(3, 0);
+  testing::internal::CaptureStderr();
+  const LogFile run_begins(folder_.path("train.log"));
+  for (const bool training : {true, false, false}) {
+    if (training) options_.unreadable = Unreadable::substitute;
+    Loader loader(*source_, options_);
+    run(loader, 0);
+    options_.unreadable = Unreadable::leave_out;
+  }
+  const std::string said = testing::internal::GetCapturedStderr();
+  const std::string words = "unreadable image, another takes its place: " + source_->name(3);
+  EXPECT_EQ(said.find(words), said.find("unreadable image"));
+  EXPECT_EQ(said.find("unreadable image"), said.rfind("unreadable image")) << said;
+}
+
+TEST_F(Unread, AllOfThemIsAnError) {
+  for (const Unreadable use : {Unreadable::substitute, Unreadable::leave_out})
+    for (const int workers : {0, 2})
+      for (const std::int64_t batch_size : {1, 5, 50}) {
+        for (int i = 0; i < 12; ++i)
+          folder_.image(str(i < 6 ? "a/" : "b/", static_cast<char>('A' + i), ".png"), i, 12, 20);
+        options_.num_workers = workers;
+        options_.batch_size = batch_size;
+        options_.unreadable = use;
+        Loader used(*source_, options_);
+        run(used, 0);
+        for (int i = 0; i < 12; ++i) spoil(i, i % 4);
+        std::string why = error_of(ExitCode::data, [&] { run(used, 1); });
+        EXPECT_NE(why.find("none of the 12 images can be read any longer"), std::string::npos)
+            << why;
+        Loader fresh(*source_, options_);
+        why = error_of(ExitCode::data, [&] { run(fresh, 0); });
+        EXPECT_NE(why.find("none of the 12 images can be read;"), std::string::npos) << why;
+      }
 }
 
 TEST(Loader, MemoryOfABatchIsUsedAgainOnlyWhenFree) {
@@ -315,6 +444,13 @@ TEST(Loader, RefusesOptionsThatDoNotFit) {
   options.channels = 4;
   EXPECT_NE(error_of(ExitCode::usage, [&] { Loader(*source, options); }).find("channels"),
             std::string::npos);
+  for (const int workers : {-1, 1025, 2147483647}) {
+    options = small_options();
+    options.num_workers = workers;
+    EXPECT_NE(error_of(ExitCode::usage, [&] { Loader(*source, options); }).find("num_workers"),
+              std::string::npos);
+  }
+  options = small_options();
   options.channels = 1;
   options.normalisation = default_normalisation(3);
   EXPECT_NE(error_of(ExitCode::usage, [&] { Loader(*source, options); }).find("mean and std"),

@@ -2,11 +2,9 @@
 #include "sgmae/data/parallel.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <stdexcept>
-#include <thread>
 #include <vector>
 
 namespace sgmae {
@@ -36,17 +34,6 @@ TEST(InParallel, ThrowsWhatAWorkerThrew) {
   };
   EXPECT_THROW(run(), std::runtime_error);
   EXPECT_LT(pieces, 20);  // each thread may have one under way
-}
-
-TEST(RunOnThreads, WhereNoneCanBeStarted) {
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
-  const rlimit none{1, before.rlim_max};  // no room for a stack
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
-  int calls = 0;
-  run_on_threads(2, [&] { ++calls; });
-  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
-  EXPECT_EQ(calls, 1);
 }
 
 }  // namespace

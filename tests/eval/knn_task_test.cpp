@@ -84,6 +84,23 @@ TEST_F(KnnTaskTest, RefusesUnusableK) {
   EXPECT_EQ(refusal(), ExitCode::usage);
 }
 
+TEST_F(KnnTaskTest, LowersKWhereThatIsAskedFor) {
+  task_.knn.k = 61;
+  task_.lower_k = true;
+  EXPECT_EQ(run().rows[0].votes.k, 60);
+}
+
+TEST_F(KnnTaskTest, RefusesNegativeNumbers) {
+  task_.max_train = -1;
+  EXPECT_EQ(refusal(), ExitCode::usage);
+  task_.max_train = 0;
+  task_.knn.temperature = -0.1;
+  EXPECT_EQ(refusal(), ExitCode::usage);
+  task_.knn.temperature = 0;
+  task_.plain_k = "0";
+  EXPECT_EQ(refusal(), ExitCode::usage);
+}
+
 TEST_F(KnnTaskTest, CanUseFewerTrainingImages) {
   task_.max_train = 20;
   EXPECT_EQ(run().train_images, 20);

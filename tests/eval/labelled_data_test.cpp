@@ -69,6 +69,63 @@ TEST_F(LabelledDataTest, RefusesANumberThatTrainingLacks) {
   EXPECT_NE(refusal(ExitCode::data).find("no training image has"), std::string::npos);
 }
 
+TEST_F(LabelledDataTest, SaysThatThereIsNoTrainingPart) {
+  std::filesystem::remove_all(folder_.path("train"));
+  for (const std::string slash : {"", "/"}) {
+    data_.data_path = folder_.path() + slash;
+    const std::string why = refusal(ExitCode::data);
+    EXPECT_NE(why.find("/train"), std::string::npos) << why;
+    EXPECT_EQ(why.find("'ant'"), std::string::npos) << why;
+  }
+}
+
+// A trained classifier needs no training images; the test part lacks one of its classes.
+TEST_F(LabelledDataTest, TestsByTheClassifiersOwnClasses) {
+  const auto tested = [&](std::int64_t count, std::vector<std::string> names) {
+    return open_tested(data_, {"c.safetensors", count, std::move(names)});
+  };
+  for (const bool with_training : {true, false}) {
+    if (!with_training) std::filesystem::remove_all(folder_.path("train"));
+    const LabelledSources sources = tested(3, {"aardvark", "ant", "bee"});
+    EXPECT_EQ(sources.test->labels(), (std::vector<std::int64_t>{1, 1, 2}));
+    EXPECT_EQ(sources.classes, 3);
+    EXPECT_EQ(sources.class_names[2], "bee");
+    EXPECT_NE(error_of(ExitCode::checkpoint,
+                       [&] {
+                         tested(2, {"ant", "cat"});
+                       })
+                  .find("'bee'"),
+              std::string::npos);
+  }
+  // Without names the test part numbers its own, when there are as many.
+  const LabelledSources own = tested(2, {});
+  EXPECT_EQ(own.test->labels(), (std::vector<std::int64_t>{0, 0, 1}));
+  EXPECT_EQ(own.train, nullptr);
+  EXPECT_NE(error_of(ExitCode::data, [&] { tested(3, {}); }).find("training part"),
+            std::string::npos);
+}
+
+TEST_F(LabelledDataTest, TestsAsTheTrainingPartNumbersWhereTheClassifierHasNoNames) {
+  std::filesystem::remove_all(folder_.path("test/ant"));
+  const LabelledSources sources = open_tested(data_, {"c.safetensors", 2, {}});
+  EXPECT_EQ(sources.test->labels(), (std::vector<std::int64_t>{1}));
+  ASSERT_NE(sources.train, nullptr);
+  EXPECT_NE(error_of(ExitCode::checkpoint,
+                     [&] {
+                       open_tested(data_, {"c.safetensors", 5, {}});
+                     })
+                .find("has 5 classes, and the data set has 2"),
+            std::string::npos);
+}
+
+TEST_F(LabelledDataTest, AnUnreadableFirstImageDoesNotChooseTheFit) {
+  VitConfig config;
+  config.height = 10, config.width = 12;
+  const LabelledSources sources = open_labelled(data_);
+  folder_.write("train/ant/1.png", "");
+  EXPECT_EQ(choose_fit(EvalFit::automatic, *sources.train, config), Fit::squash);
+}
+
 TEST_F(LabelledDataTest, EvaluationLooksAtWholeImagesInOrder) {
   VitConfig config;
   config.height = config.width = 16;
@@ -80,6 +137,7 @@ TEST_F(LabelledDataTest, EvaluationLooksAtWholeImagesInOrder) {
   EXPECT_EQ(options().fit, Fit::centre_crop);  // images are 12 x 10
   EXPECT_FALSE(options().shuffle);
   EXPECT_FALSE(options().drop_last);
+  EXPECT_EQ(options().unreadable, Unreadable::leave_out);
   config.height = 10, config.width = 12;
   EXPECT_EQ(options().fit, Fit::squash);
   data_.fit = EvalFit::centre_crop;

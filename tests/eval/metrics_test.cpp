@@ -41,7 +41,9 @@ TEST(Metrics, CountByHand) {
   EXPECT_TRUE(std::isnan(counts.top1_of(3)));
 
   const auto json = to_json(counts, {"ant", "bee", "cat"});
-  EXPECT_EQ(json["per_class"].size(), 3u);
+  EXPECT_EQ(json["per_class"].size(), 4u);
+  EXPECT_EQ(json["per_class"]["3"]["images"], 0);
+  EXPECT_EQ(nlohmann::json::parse(json.dump())["per_class"]["3"]["acc1"], nullptr);
   EXPECT_EQ(json["per_class"]["ant"]["mistaken_for"], "bee");
   EXPECT_EQ(json["per_class"]["cat"]["mistaken_for"], "3");  // without a name
   EXPECT_FALSE(json["per_class"]["bee"].contains("mistaken_for"));

@@ -113,6 +113,7 @@ def make():
                                   .contiguous() for k, v in resized.items()},
               DATA / "nn" / "position_resize.safetensors")
     make_resized()
+    make_spellings()
 
 
 @torch.no_grad()
@@ -131,6 +132,40 @@ def make_resized():
             expected[f"{size}.pixels"] = pixels
             expected[f"{size}.latent"] = torch.cat([tokens[:, :1], tokens[:, first:]], 1).contiguous()
         save_file(expected, OUT / folder / "resized.safetensors")
+
+
+@torch.no_grad()
+def make_spellings():
+    """Models as few make them: other position tables, no bias of query, key and value, an encoder that
+    transformers' SimMIM script trained, MLPs of two ratios."""
+    torch.manual_seed(2)
+    hf = {**HF, "image_size": 8}
+    models = {
+        "timm_no_embed": VisionTransformer(**TIMM, img_size=8, num_classes=0, init_values=0.3, no_embed_class=True),
+        "timm_reg_pos": VisionTransformer(**TIMM, img_size=12, num_classes=0, reg_tokens=2),
+        "timm_no_bias": VisionTransformer(**TIMM, img_size=8, num_classes=0, qkv_bias=False),
+        "hf_simmim": transformers.ViTForMaskedImageModeling(transformers.ViTConfig(**hf, encoder_stride=4)),
+        "hf_vit_mae_mlp": transformers.ViTMAEForPreTraining(transformers.ViTMAEConfig(
+            **{**hf, "intermediate_size": 20, "image_size": 16}, decoder_hidden_size=8, decoder_num_hidden_layers=1,
+            decoder_num_attention_heads=4, decoder_intermediate_size=12, qkv_bias=False)),
+    }
+    for name, model in models.items():
+        disturb(model)
+        folder = OUT / name
+        folder.mkdir(parents=True, exist_ok=True)
+        side = {"timm_reg_pos": 12, "hf_vit_mae_mlp": 16}.get(name, 8)
+        given = {"pixels": torch.randn(2, 3, side, side)}
+        if name == "hf_simmim":
+            model.save_pretrained(folder)
+            out = {"latent": model.vit(given["pixels"]).last_hidden_state}
+        elif name == "hf_vit_mae_mlp":
+            model.save_pretrained(folder)
+            given["noise"] = torch.rand(2, 16)
+            out = outputs("hf_vit_mae", model, **given)
+        else:
+            save_file(model.state_dict(), folder / "model.safetensors")
+            out = outputs(name, model, **given)
+        save_file({k: v.contiguous() for k, v in (given | out).items()}, folder / "expected.safetensors")
 
 
 def compare(name, what, found, expected):

@@ -94,3 +94,42 @@ with zipfile.ZipFile(OUT / "big_endian.pth", "w") as archive:
 scripted = torch.jit.script(torch.nn.Linear(1, 1))
 scripted.save(str(OUT / "scripted.pt"))
 torch.save(torch.nn.Linear(1, 1), OUT / "module.pth")
+
+# What trainers put beside the weights: objects of classes that no reader knows, in every way of pickling
+# them; and tensors of types that weights never have.
+import datetime
+import sys
+import types
+
+import numpy
+
+module = types.ModuleType("trainer")
+exec('''
+import enum, numpy
+class History:                      # as mmengine's HistoryBuffer: arrays, and its own methods
+    def __init__(self): self.log, self.methods = numpy.array([1.0, 2.0]), {"mean": History.mean}
+    def mean(self): return 0
+class Config(dict): pass            # as EasyDict: a dictionary with attributes
+class Names(list): pass
+class Mode(enum.Enum): fast = 1
+class Slots:                        # made with arguments by name
+    def __new__(cls, *, n): return object.__new__(cls)
+    def __getnewargs_ex__(self): return (), {"n": 3}
+''', module.__dict__)
+sys.modules["trainer"] = module
+config = module.Config(lr=0.1)
+config.note = "kept nowhere"
+TRAINING = {
+    "meta": {"epoch": 3, "time": datetime.datetime(2026, 1, 2), "seed": numpy.random.RandomState(0)},
+    "message_hub": {"loss": module.History(), "names": module.Names(["a"])},
+    "hyper_parameters": {"config": config, "mode": module.Mode.fast, "slots": module.Slots(n=3), "lr": 0.25,
+                         "objects": numpy.array([None, "x"], dtype=object), "kind": module.History},
+    "state_dict": {"weight": torch.arange(4.0), "parameter": torch.nn.Parameter(torch.ones(2))},
+    "others": {str(t).split(".")[1]: torch.tensor([0, 1, 2]).to(t)[1:] for t in
+               [torch.uint16, torch.uint32, torch.uint64, torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64]},
+    "double": torch.zeros(2, dtype=torch.complex128),  # a type that nothing here has
+}
+torch.save(TRAINING, OUT / "training.pth")
+torch.save(TRAINING, OUT / "training4.pth", pickle_protocol=4)
+OTHERS = {k: v.clone() for k, v in TRAINING["others"].items()} | {"f8_e8m0": torch.ones(2).to(torch.float8_e8m0fnu)}
+safetensors.torch.save_file(OTHERS, OUT / "other_types.safetensors")

@@ -83,7 +83,7 @@ TEST_F(CheckpointFile, FoldersComeWithTheirConfiguration) {
   EXPECT_EQ(content.metadata.at("format"), "pt");
   EXPECT_EQ(content.weights, folder_ / "model.safetensors");
   write_file(folder_ / "config.json", "{");
-  expect_refused(folder_, "not a whole JSON object");
+  expect_refused(folder_, "not a JSON object");
 }
 
 TEST_F(CheckpointFile, ShardsAreJoined) {
@@ -107,11 +107,11 @@ TEST_F(CheckpointFile, ShardsAreJoined) {
   write_index(R"({"a": "model-3.safetensors"})");
   expect_refused(folder_, "is missing");
   write_index(R"({"a": "../model-1.safetensors"})");
-  expect_refused(folder_, "no plain file");
+  expect_refused(folder_, "does not name a file beside it");
   write_index(R"({"a": ".."})");
   expect_refused(folder_, "folder");
   write_index(R"({"a": 1})");
-  expect_refused(folder_, "no plain file");
+  expect_refused(folder_, "does not name a file beside it");
   write_index(R"({"a": "model.safetensors.index.json"})");
   expect_refused(folder_, "is JSON");
   write_index("{}");

@@ -59,9 +59,9 @@ TEST(NpyHeaderTest, MalformedOnesAreRefused) {
     return "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
   };
   EXPECT_EQ(parse(file(with_shape("(2,)"), 8)).shape, (std::vector<std::int64_t>{2}));
-  expect_refused("", "begin as one");
+  expect_refused("", "begin like one");
   expect_refused(file(with_shape("(2,)"), 7), "larger than the file");
-  expect_refused(file(with_shape("(2,)"), 9), "does not fit");
+  expect_refused(file(with_shape("(2,)"), 9), "does not match");
   expect_refused(file(with_shape("(3,)"), 8), "larger than the file");
   expect_refused(file(with_shape("(-1,)"), 8), "whole numbers");
   expect_refused(file(with_shape("(9223372036854775808,)"), 8), "whole numbers");
@@ -72,7 +72,7 @@ TEST(NpyHeaderTest, MalformedOnesAreRefused) {
   expect_refused(file("{}", 4), "incomplete");
   expect_refused(file("{'descr': '<f4'", 4), "malformed");
   expect_refused(file("{'descr': '|O', 'fortran_order': False, 'shape': (), }", 8), "type '|O'");
-  expect_refused(file("{'descr': '|b1', 'fortran_order': False, 'shape': (1,), }", 1), "truth");
+  expect_refused(file("{'descr': '|b1', 'fortran_order': False, 'shape': (1,), }", 1), "booleans");
   expect_refused(file("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (), }", 4),
                  "malformed");
 }

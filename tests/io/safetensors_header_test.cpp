@@ -38,8 +38,8 @@ TEST(SafetensorsHeaderTest, MalformedFilesAreRefused) {
                  "outside the file");
   expect_refused(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8,
                  "outside the file");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8, "does not fit");
-  expect_refused(R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, "unknown type");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}})", 8, "does not match");
+  expect_refused(R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, "has the type Q4");
   expect_refused(R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, "whole numbers");
   expect_refused(R"({"a":{"dtype":"F32","shape":[9223372036854775808,2],"data_offsets":[0,8]}})", 8,
                  "larger than the file");
@@ -52,14 +52,30 @@ TEST(SafetensorsHeaderTest, MalformedFilesAreRefused) {
                  R"("b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                  8, "overlaps");
   expect_refused(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}})", 4, "before 'a'");
-  expect_refused(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", 4, "behind");
+  expect_refused(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", 4, "trailing bytes");
   expect_refused(R"({"__metadata__":{"a":1}})", 0, "");
   expect_refused(std::string(100'000, '['), 0, "");
   const std::string boolean = R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})";
   const std::uint64_t length = boolean.size();
   expect_refused_file(
       std::string(reinterpret_cast<const char*>(&length), 8) + boolean + std::string(1, '\2'),
-      "truth values");
+      "booleans");
+}
+
+// The reference pads headers with spaces, and refuses NUL bytes.
+TEST(SafetensorsHeaderTest, PaddingIsOfSpaces) {
+  const std::string header = R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})";
+  const auto padded = [&](char with) {
+    const std::string text = header + std::string(5, with);
+    const std::uint64_t length = text.size();
+    return std::string(reinterpret_cast<const char*>(&length), 8) + text + "ab";
+  };
+  const std::string spaces = padded(' ');
+  EXPECT_EQ(parse_safetensors_header(
+                {reinterpret_cast<const std::uint8_t*>(spaces.data()), spaces.size()}, "x")
+                .entries.size(),
+            1u);
+  expect_refused_file(padded('\0'), "NUL bytes");
 }
 
 // Cut anywhere, a file is refused: nothing reads past the end, nothing passes for whole.

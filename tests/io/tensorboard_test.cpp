@@ -1,5 +1,5 @@
-// Oracle: CRC-32C check values of RFC 3720, and a decoder of the frames written out here. PyPI
-// tensorboard 2.21 reads the files too (tests/golden/tensorboard_read.py).
+// Oracle: a decoder of the frames written out here. PyPI tensorboard 2.21 reads the files too
+// (tests/golden/tensorboard_read.py).
 #include "sgmae/io/tensorboard.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "sgmae/base/file.h"
+#include "sgmae/io/checksum.h"
 #include "tests/support/temporary_folder.h"
 
 namespace sgmae {
@@ -16,20 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-TEST(Crc32c, CheckValues) {
-  const std::string digits = "123456789";
-  EXPECT_EQ(crc32c({reinterpret_cast<const std::uint8_t*>(digits.data()), digits.size()}),
-            0xE3069283u);
-  EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0)), 0x8A9136AAu);
-  EXPECT_EQ(crc32c(std::vector<std::uint8_t>(32, 0xff)), 0x62A8AB43u);
-}
-
 TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
   const TemporaryFolder temporary;
   const fs::path& folder = temporary.root();
   {
     EventWriter writer(folder);
     writer.scalar("train_loss", 0.5, 1000);
+    writer.begin_again(300);
   }
   ASSERT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
   const auto bytes = read_file(fs::directory_iterator(folder)->path());
@@ -49,12 +43,14 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
     events.emplace_back(bytes.begin() + at + 12, bytes.begin() + at + 12 + length);
     at += 16 + length;
   }
-  ASSERT_EQ(events.size(), 2u);
+  ASSERT_EQ(events.size(), 3u);
   EXPECT_NE(events[0].find("brain.Event:2"), std::string::npos);
   // Event.step (field 2) = 1000, then summary.value {tag, simple_value 0.5f}.
   const std::string expected("\x10\xe8\x07\x2a\x13\x0a\x11\x0a\x0atrain_loss\x15\x00\x00\x00\x3f",
                              24);
   EXPECT_EQ(events[1].substr(9), expected);
+  // Event.step = 300, then session_log (field 7) {status (field 1) START = 1}.
+  EXPECT_EQ(events[2].substr(9), std::string("\x10\xac\x02\x3a\x02\x08\x01", 7));
 }
 
 TEST(EventWriter, AnotherWriterStartsAnotherFile) {
@@ -62,6 +58,24 @@ TEST(EventWriter, AnotherWriterStartsAnotherFile) {
   const fs::path& folder = temporary.root();
   EventWriter first(folder), second(folder);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder), {}), 2);
+}
+
+// Readers take the files of a folder in the order of their names; clocks of machines differ, and
+// process numbers are no order.
+TEST(EventWriter, ALaterWritersFileSortsLast) {
+  const TemporaryFolder temporary;
+  const fs::path& folder = temporary.root();
+  write_file(folder / "events.out.tfevents.3999999999.elsewhere.9.0", "");
+  write_file(folder / "events.out.tfevents.99999999999999.nonsense", "");
+  write_file(folder / "events.out.tfevents.text", "");
+  for (int i = 0; i < 3; ++i) EventWriter writer(folder);
+  for (const char* number : {"4000000000", "4000000001", "4000000002"}) {
+    int files = 0;
+    for (const auto& entry : fs::directory_iterator(folder))
+      files += entry.path().filename().string().starts_with(std::string("events.out.tfevents.") +
+                                                            number + ".sgmae.");
+    EXPECT_EQ(files, 1) << number;
+  }
 }
 
 // The writer's next frames do not fit, and later there is room again.

@@ -60,10 +60,10 @@ TEST(TorchArchiveTest, EveryTruncationIsRefused) {
 }
 
 TEST(TorchArchiveTest, ProgramsAreRefused) {
-  expect_refused(golden("module.pth"), "wants torch.nn.modules.linear.Linear");
+  expect_refused(golden("module.pth"), "holds Python objects (torch.nn.modules.linear.Linear)");
   expect_refused(golden("scripted.pt"), "TorchScript");
   expect_refused(golden("python.zip"), "no data.pkl");
-  expect_refused(archive("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R."s, 0), "wants os.system");
+  expect_refused(archive("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R."s, 0), "wants to run os.system");
 }
 
 TEST(TorchArchiveTest, TensorsOutsideTheirStorageAreRefused) {
@@ -87,7 +87,7 @@ TEST(TorchArchiveTest, TensorsOutsideTheirStorageAreRefused) {
   refused(huge + "\x85", zero + "\x85", zero, "impossibly large");
   refused(zero + huge + huge + "\x87", "K\1K\1K\1\x87", zero, "impossibly large");
   // Within 2^40 elements, but far more than the file: 4 GB.
-  refused("J" + std::string("\0\0\0\x40", 4) + "\x85", zero + "\x85", zero, "unfolds");
+  refused("J" + std::string("\0\0\0\x40", 4) + "\x85", zero + "\x85", zero, "unpacks");
   expect_refused(archive("\x80\2ctorch._utils\n_rebuild_tensor_v2\n(K\1K\1)K\1tR.", 0), "unusual");
 }
 
@@ -102,7 +102,7 @@ TEST(TorchArchiveTest, NestingAndSharingAreBounded) {
     for (int i = 0; i < 10; ++i) laughs += {'h', static_cast<char>(level - 1)};
     laughs += {'e', 'q', level};
   }
-  expect_refused(archive(laughs + ".", 0), "unfolds");
+  expect_refused(archive(laughs + ".", 0), "unpacks");
 }
 
 TEST(TorchArchiveTest, MissingStoragesAreRefused) {

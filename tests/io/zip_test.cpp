@@ -129,7 +129,7 @@ TEST(Zip, BombsAreRefusedBeforeAnythingUnfolds) {
   for (const std::uint32_t size : {0u, 4999u, 5001u}) {
     std::string wrong = bytes;
     set<std::uint32_t>(wrong, deflated + 24, size);
-    expect_refused(wrong, "does not unfold");
+    expect_refused(wrong, "does not unpack");
   }
 }
 

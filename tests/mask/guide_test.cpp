@@ -44,6 +44,25 @@ TEST(GuideTap, CountsBlocksFromEitherEnd) {
   }
 }
 
+TEST(GuideTap, OfPositionMeansIsSaidOrFollowsFromTheOptions) {
+  const MaeConfig config;
+  const std::string last = str("encoder.", config.encoder.depth - 1, ".");
+  ModelInfo info;
+  EXPECT_EQ(position_mean_tap(info, config), "");
+  info.guide = {{"guide_layer", -1}, {"guide_part", "encoder"}, {"guide_features", "key"}};
+  EXPECT_EQ(position_mean_tap(info, config), last + "key");
+  EXPECT_EQ(position_mean_tap(info, encoder_config(config)), last + "key");
+  info.guide["guide_part"] = "decoder";
+  EXPECT_EQ(position_mean_tap(info, config), str("decoder.", config.decoder.depth - 1, ".key"));
+  EXPECT_EQ(position_mean_tap(info, encoder_config(config)), "") << "it has no decoder";
+  for (const nlohmann::json& unfit : {nlohmann::json(99), nlohmann::json("x"), nlohmann::json()}) {
+    info.guide["guide_layer"] = unfit;
+    EXPECT_EQ(position_mean_tap(info, config), "") << unfit;
+  }
+  info.guide[position_mean_tap_key] = "encoder.0.block_out";
+  EXPECT_EQ(position_mean_tap(info, config), "encoder.0.block_out");
+}
+
 TEST(GuideFeatures, AreTheTapWithoutCls) {
   const Mae model(tiny(), 1);
   const at::Tensor pixels = at::randn({3, 3, 24, 32});

@@ -31,6 +31,7 @@ class MapFile : public ::testing::Test {
             .model_hash = "0123456789abcdef",
             .epoch = 50,
             .tap = "encoder.10.attention_out",
+            .data = "fedcba9876543210",
             .center = GuideCenter::position,
             .object = ObjectRule::inside};
   }
@@ -125,9 +126,21 @@ TEST_F(MapFile, RefusesEveryTruncation) {
   }
 }
 
+TEST_F(MapFile, RefusesEveryTurnedBitOfItsValues) {
+  const std::string text = read_text(write(at::arange(24, at::kFloat).view({6, 4})));
+  const fs::path damaged = folder_ / "damaged.safetensors";
+  for (std::size_t i = text.size() - (24 * 4 + 5 * 6 * 2); i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ (1 << (i % 8)));
+    write_file(damaged, changed);
+    EXPECT_EQ(refusal(damaged), ExitCode::checkpoint) << i;
+  }
+}
+
 TEST_F(MapFile, RefusesForeignAndDamagedFiles) {
   const fs::path path = write();
   std::string text = read_text(path);
+  text.replace(text.find("crc32c"), 6, "unused");  // or that would notice first
   const auto with = [&](const std::string& from, const std::string& to) {
     std::string changed = text;
     changed.replace(changed.find(from), from.size(), to);
@@ -154,7 +167,10 @@ TEST_F(MapFile, BelongsToOneRun) {
   any.tap.clear();
   any.epoch = -1;
   EXPECT_NO_THROW(check_maps(have, any, "maps"));
-  std::vector<MapInfo> others(8, have);
+  MapInfo older = have;
+  older.data.clear();
+  EXPECT_NO_THROW(check_maps(older, have, "maps"));
+  std::vector<MapInfo> others(9, have);
   others[0].images = 6;
   others[1].rows = 3;
   others[2].columns = 2;
@@ -163,13 +179,14 @@ TEST_F(MapFile, BelongsToOneRun) {
   others[5].tap = "encoder.9.key";
   others[6].center = GuideCenter::none;
   others[7].object = ObjectRule::eigenvector;
+  others[8].data = "0";
   for (const MapInfo& want : others) {
     try {
       check_maps(have, want, "run/maps/a.safetensors");
       FAIL();
     } catch (const Error& e) {
       EXPECT_EQ(e.code(), ExitCode::checkpoint);
-      EXPECT_NE(std::string(e.what()).find("remove it"), std::string::npos);
+      EXPECT_NE(std::string(e.what()).find("delete it"), std::string::npos);
     }
   }
 }

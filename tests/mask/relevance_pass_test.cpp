@@ -157,7 +157,12 @@ TEST_F(Pass, LeavesUnreadImagesWithoutGuidance) {
   const at::Tensor pixels = at::randn({4, 1, 24, 24});
   const GuideOptions options{.center = GuideCenter::none};
   const fs::path path = folder_ / "maps.safetensors";
-  make_relevance_maps(model, options, {}, batches(pixels, 4), path, info(options));
+  testing::internal::CaptureStderr();
+  const RelevancePassStats stats =
+      make_relevance_maps(model, options, {}, batches(pixels, 4), path, info(options));
+  EXPECT_EQ(stats.unreadable, 3);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("3 of 7 images cannot be read"),
+            std::string::npos);
   const RelevanceMaps maps(path);
   EXPECT_TRUE(std::isfinite(maps.map(3)[0]));
   EXPECT_TRUE(std::isnan(maps.map(6)[0]));

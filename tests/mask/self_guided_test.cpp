@@ -185,6 +185,23 @@ TEST_F(SelfGuidedTest, RollingBackToBeforeTheStartUndoesIt) {
   EXPECT_TRUE(at::equal(s.plan(batch, 2).order, random.plan(batch, 2).order));
 }
 
+TEST_F(SelfGuidedTest, OtherFeaturesThanTheCheckpointsAreLookedAtAnew) {
+  SelfGuided s = strategy();
+  s.before_epoch(2);
+  EXPECT_EQ(s.description()[position_mean_tap_key], "encoder.0.attention_out");
+  const TaskState key = s.state();
+  tiny::guided(options_).guide.features = GuideFeatures::key;
+  SelfGuided other = strategy();
+  restore(other, key);
+  EXPECT_EQ(other.guide_start(), 2);
+  EXPECT_EQ(other.maps_epoch(), std::nullopt);
+  EXPECT_FALSE(other.position_mean().defined()) << "those of attention_out";
+  EXPECT_TRUE(other.before_epoch(3).save_now);
+  EXPECT_EQ(other.maps_epoch(), 3);
+  EXPECT_EQ(other.description()[position_mean_tap_key], "encoder.0.key");
+  EXPECT_FALSE(at::equal(other.position_mean(), s.position_mean()));
+}
+
 TEST_F(SelfGuidedTest, StateGoesThroughTextExactly) {
   SelfGuided s = strategy(), copy = strategy();
   s.before_epoch(2);

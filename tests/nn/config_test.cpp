@@ -48,20 +48,35 @@ TEST(Config, SaysWhatDoesNotFitAndWhatToDo) {
       {[](VitConfig& c) {
          c.attention.assign(12, {14, RelativePosition::none});
        },
-       "windows, in which a class token has no place; use a model without class token"},
+       "windows, which do not work with a class token; use a model without"},
       {[](VitConfig& c) {
          c.attention.assign(12, {0, RelativePosition::decomposed});
        },
-       "relative positions, in which a class token has no place"},
+       "relative positions, which do not work with a class token"},
       {[](VitConfig& c) {
          c.registers = 2;
          c.attention.assign(12, {0, RelativePosition::bias});
        },
-       "registers have no place; use a model without registers"},
+       "which do not work with registers; use a model without"},
       {[](VitConfig& c) { c.class_token = false, c.classes = 3; },
        "looks at the class token, and this model has none; pool the mean"}};
   for (const auto& [spoil, words] : cases)
     EXPECT_NE(refusal(spoil).find(words), std::string::npos) << refusal(spoil);
+}
+
+// Sizes whose products would not fit their type, or that ask for all memory there is.
+TEST(Config, RefusesSizesThatNoModelHas) {
+  EXPECT_NE(refusal([](VitConfig& c) { c.height = c.width = 65536; }).find("input height is 65536"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) {
+              c.height = c.width = 32768;
+              c.patch_size = 8;
+            }).find("the number of patches"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) { c.size.dim = std::int64_t{1} << 62; }).find("dim is"),
+            std::string::npos);
+  EXPECT_NE(refusal([](VitConfig& c) { c.size.depth = 65536; }).find("depth is 65536"),
+            std::string::npos);
 }
 
 TEST(Config, NamesThatPublishedModelsHave) {

@@ -78,16 +78,16 @@ TEST(StudyFile, RefusesWhatItCannotMean) {
   refused("seeds = [0, 7]", "seeds = [-1]", "0 or more");
   refused("seeds = [0, 7]", "seads = [0]", "did you mean 'seeds'");
   refused("seeds = [0, 7]", "seeds = [0, 7", "study.toml:");
-  refused("reference = \"mae\"", "reference = \"mea\"", "no variant");
-  refused("recipe = \"some_recipe\"", "", "names no recipe");
+  refused("reference = \"mae\"", "reference = \"mea\"", "not the name of a variant");
+  refused("recipe = \"some_recipe\"", "", "has no recipe");
   refused("name = \"guided\"", "name = \"mae\"", "two variants");
-  refused("name = \"guided\"", "name = \"a/b\"", "without '/'");
+  refused("name = \"guided\"", "name = \"a/b\"", "must not contain '/'");
   refused("name = \"guided\"", "", "no name");
   refused("guide_start = 2", "guide_strat = 2", "did you mean 'guide_start'");
   refused("guide_start = 2", "hint_decay = \"cubic\"", "cubic");
   refused("guide_start = 2", "guide_start = [2]", "expected text");
-  refused("epochs = 8", "seed = 3", "stand in [study]");
-  refused("[options]", "[option]", "none of [study]");
+  refused("epochs = 8", "seed = 3", "belong in [study]");
+  refused("[options]", "[option]", "not one of [study]");
 }
 
 }  // namespace

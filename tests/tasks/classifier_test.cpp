@@ -26,7 +26,7 @@ TEST(ClassifierRun, ANameMustFitTheEncoder) {
   EXPECT_NO_THROW(check_model_name("", base, "x"));
   EXPECT_NO_THROW(check_model_name("mae_vit_base_patch16", base, "x"));
   EXPECT_NE(error_of(ExitCode::usage, [&] { check_model_name("vit_large_patch16", base, "x"); })
-                .find("x is no vit_large_patch16: its encoder is 768 x 12 with patch 16"),
+                .find("x is not a vit_large_patch16: its encoder is 768 x 12 with patch 16"),
             std::string::npos);
 }
 
@@ -42,11 +42,12 @@ TEST(ClassifierRun, OpensItsDataAndCountsWhatIsRight) {
 
   ClassificationCounts counts(sources.classes);
   counts.add(at::zeros({2, sources.classes}), {0, 1});  // equal scores: the lower class
-  const auto entries = score_entries(sources, counts);
+  const auto entries = score_entries(sources, {counts, 0.25, 28});
   EXPECT_EQ(entries["train_images"], 60);
-  EXPECT_EQ(entries["test_images"], 30);
+  EXPECT_EQ(entries["test_images"], 2);  // that were tested
+  EXPECT_EQ(entries["unreadable_test_images"], 28);
   EXPECT_EQ(entries["acc1"], 0.5);
-  EXPECT_EQ(test_log_entries({counts, 0.25})["test_acc1"], 50.0);
+  EXPECT_EQ(test_log_entries({counts, 0.25, 0})["test_acc1"], 50.0);
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ TEST_F(Linprobe, RollsBackFromASpoiledHeadOnce) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3) << "one line per epoch";
 
   const std::string message =
-      error_of(ExitCode::diverged, [&] { linprobe(options("hopeless"), spoil(2)); });
+      error_of(ExitCode::diverged, [&] { linprobe(options("hopeless"), spoil(99)); });
   EXPECT_NE(message.find("diverged twice after"), std::string::npos) << message;
 }
 
@@ -242,7 +242,7 @@ TEST_F(Linprobe, RefusesBadInputAndWritesNothing) {
   save_encoder(1);
   fs::remove(folder_.path("t10k-labels-idx1-ubyte"));
   refused(
-      ExitCode::data, [](auto&) {}, "without a class");
+      ExitCode::data, [](auto&) {}, "have no label");
 }
 
 }  // namespace

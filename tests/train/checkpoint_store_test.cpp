@@ -5,6 +5,8 @@
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/data/folder.h"
 #include "tests/train/grey_images.h"
 #include "tests/train/toy_task.h"
@@ -64,7 +66,8 @@ TEST_F(CheckpointStoreTest, ReadsTheStatesOfOlderVersions) {
   const fs::path old = folder_.path("run/checkpoints/checkpoint-1-4.state.safetensors");
   write_state(old, "trainer",
               {{"position", position}, {"guard", guard_.state()}, {"images", 26}, {"word", "toy"}});
-  folder_.write("run/checkpoints/checkpoint-1-4.safetensors", "the toy does not look");
+  write_safetensors(folder_.path("run/checkpoints/checkpoint-1-4.safetensors"),
+                    {{"w", at::full({1}, 1.0f)}});
   const CheckpointStore pretrain = store(CheckpointLayout::numbered, "pretrain");
   ASSERT_TRUE(pretrain.newest().has_value());
   EXPECT_EQ(pretrain.newest()->filename(), "checkpoint-1-4.safetensors");
@@ -86,16 +89,145 @@ TEST_F(CheckpointStoreTest, RefusesWhatIsNotAStateAndNamesTheFile) {
     const std::string message = refusal();
     EXPECT_NE(message.find(path.string() + ": damaged"), std::string::npos) << message;
   }
+  for (const char* name : {"text.safetensors", "checkpoint-x.safetensors"}) {
+    folder_.write(std::string("run/checkpoints/") + name, "");
+    EXPECT_NE(error_of(ExitCode::checkpoint,
+                       [&] {
+                         store(CheckpointLayout::numbered)
+                             .restore(folder_.path("run/checkpoints") / fs::path(name), t, clock_,
+                                      guard_);
+                       })
+                  .find("not a checkpoint of a training run"),
+              std::string::npos);
+  }
+}
+
+// Deleting damaged checkpoints, as messages advise, must not end in a run that begins anew over
+// those that are left.
+TEST_F(CheckpointStoreTest, GoesOnFromTheNewestModelWhereNoStateIsLeft) {
   const CheckpointStore numbered = store(CheckpointLayout::numbered);
-  folder_.write("run/checkpoints/checkpoint-3.safetensors", "");
-  EXPECT_EQ(numbered.newest(), std::nullopt) << "there is no state beside it";
-  EXPECT_NE(error_of(ExitCode::checkpoint,
-                     [&] {
-                       numbered.restore(folder_.path("run/checkpoints/checkpoint-3.safetensors"), t,
-                                        clock_, guard_);
-                     })
-                .find(".state.safetensors is not beside it"),
-            std::string::npos);
+  ToyTask t = task();
+  t.set_value(3);
+  clock_.epoch = 2;
+  clock_.step = 1;
+  const fs::path model = numbered.save(t, clock_, guard_, false);
+  fs::remove(folder_.path("run/checkpoints/checkpoint-2-1.state.safetensors"));
+  ASSERT_EQ(numbered.newest(), model);
+
+  ToyTask other = task();
+  TrainClock clock{.steps_per_epoch = 6};
+  testing::internal::CaptureStderr();
+  numbered.restore(model, other, clock, guard_);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("new optimizer"), std::string::npos);
+  EXPECT_EQ(other.value(), 3);
+  EXPECT_EQ(clock.name(), (CheckpointName{2, 1}));
+  EXPECT_EQ(clock.total_steps, 13);
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-2-1.state.safetensors")))
+      << "a roll-back finds a whole checkpoint";
+}
+
+// Oracle: the definition. Sound are those that 8 steps of training came after.
+TEST_F(CheckpointStoreTest, TheLastSoundCheckpointStays) {
+  const CheckpointStore numbered = store(CheckpointLayout::numbered);  // keeps one
+  ToyTask t = task();
+  clock_.steps_per_epoch = 4;
+  const auto left = [&] { return list_checkpoints(folder_.path("run/checkpoints"), true); };
+  using Names = std::vector<CheckpointName>;
+  numbered.save(t, clock_, guard_, false);
+  clock_.epoch = 1;
+  numbered.save(t, clock_, guard_, false);
+  EXPECT_EQ(left(), (Names{{0, 0}, {1, 0}})) << "four steps prove nothing";
+  clock_.epoch = 2;
+  numbered.save(t, clock_, guard_, false);
+  EXPECT_EQ(left(), (Names{{0, 0}, {1, 0}, {2, 0}})) << "eight steps after the first";
+  clock_.epoch = 3;
+  numbered.save(t, clock_, guard_, false);
+  EXPECT_EQ(left(), (Names{{1, 0}, {2, 0}, {3, 0}}));
+  EXPECT_TRUE(numbered.step_back());
+  EXPECT_EQ(left(), (Names{{1, 0}, {2, 0}}));
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-2.safetensors.diverged")));
+  EXPECT_TRUE(numbered.step_back());
+  EXPECT_FALSE(numbered.step_back()) << "the last one stays";
+  EXPECT_EQ(left(), (Names{{1, 0}}));
+
+  const CheckpointStore last = store(CheckpointLayout::best_and_last);
+  const fs::path state = folder_.path("run/checkpoint-last.state.safetensors"),
+                 sound = folder_.path("run/checkpoint-before.state.safetensors");
+  for (const std::int64_t epoch : {0, 1, 3}) {  // of four steps
+    clock_.epoch = epoch;
+    t.set_value(static_cast<double>(epoch));
+    last.save(t, clock_, guard_, false);
+    EXPECT_EQ(fs::exists(sound), epoch > 0) << "the first, until there is a better one";
+  }
+  EXPECT_EQ(last.newest(), state);
+  EXPECT_TRUE(last.step_back());
+  ASSERT_EQ(last.newest(), sound);
+  last.restore(sound, t, clock_, guard_);
+  EXPECT_EQ(t.value(), 1) << "that of epoch 1, eight steps before the last";
+  EXPECT_FALSE(last.step_back());
+  last.save(t, clock_, guard_, /*last=*/true);
+  EXPECT_FALSE(fs::exists(sound)) << "the run is over";
+}
+
+TEST_F(CheckpointStoreTest, WhatIsNotFiniteIsNeverWritten) {
+  for (const CheckpointLayout layout :
+       {CheckpointLayout::numbered, CheckpointLayout::best_and_last}) {
+    ToyTask t = task();
+    t.set_value(std::numeric_limits<double>::infinity());
+    const std::string message =
+        error_of(ExitCode::diverged, [&] { store(layout).save(t, clock_, guard_, /*last=*/true); });
+    EXPECT_NE(message.find("'w' 1 of 1 values"), std::string::npos) << message;
+    ToyTask moments = task();  // the optimizer's
+    moments.learners().front()->parameters->front().grad.fill_(1e30);
+    moments.learners().front()->optimizer->step(1e-3, 1.0);  // squared, that is infinite in fp32
+    error_of(ExitCode::diverged, [&] { store(layout).save(moments, clock_, guard_, true); });
+    error_of(ExitCode::diverged, [&] {
+      if (layout == CheckpointLayout::best_and_last)
+        store(layout).save_best(t, clock_);
+      else
+        store(layout).save(t, clock_, guard_, true);
+    });
+    EXPECT_TRUE(fs::is_empty(folder_.path("run/checkpoints")));
+    EXPECT_FALSE(fs::exists(folder_.path("run/checkpoint-last.state.safetensors")));
+    EXPECT_FALSE(fs::exists(folder_.path("run/checkpoint-best.safetensors")));
+  }
+}
+
+TEST_F(CheckpointStoreTest, ADamagedFileIsNotGoneOnFrom) {
+  const CheckpointStore numbered = store(CheckpointLayout::numbered);
+  ToyTask t = task();
+  const fs::path model = numbered.save(t, clock_, guard_, false);
+  const fs::path state = folder_.path("run/checkpoints/checkpoint-0-0.state.safetensors");
+  for (const fs::path& file : {model, state}) {
+    const std::string whole = read_text(file);
+    for (std::size_t i = whole.size() - 4; i < whole.size(); ++i) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ (1 << (i % 8)));
+      write_file(file, damaged);
+      EXPECT_NE(error_of(ExitCode::checkpoint, [&] { numbered.restore(model, t, clock_, guard_); })
+                    .find("checksum"),
+                std::string::npos);
+    }
+    write_file(file, whole);
+  }
+  EXPECT_NO_THROW(numbered.restore(model, t, clock_, guard_));
+}
+
+TEST_F(CheckpointStoreTest, OtherImagesAreNoticed) {
+  const CheckpointStore numbered = store(CheckpointLayout::numbered);
+  ToyTask t = task();
+  const fs::path model = numbered.save(t, clock_, guard_, false);
+  const fs::path images = folder_.path("data/train-images-idx3-ubyte");
+  std::string bytes = read_text(images);
+  bytes.back() = static_cast<char>(bytes.back() + 1);  // the same number, one of them another
+  write_file(images, bytes);
+  const auto exchanged = open_source(folder_.path("data"));
+  ASSERT_EQ(exchanged->size(), source_->size());
+  ToyTask on_others(*exchanged, options_);
+  const std::string message =
+      error_of(ExitCode::usage, [&] { numbered.restore(model, on_others, clock_, guard_); });
+  EXPECT_NE(message.find("26 training images as before"), std::string::npos) << message;
+  EXPECT_NE(message.find("--data_path"), std::string::npos) << message;
 }
 
 TEST_F(CheckpointStoreTest, WhatIsNamedMayBeAFileOrARun) {

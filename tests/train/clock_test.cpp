@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "sgmae/base/json.h"
+
 namespace sgmae {
 namespace {
 
@@ -17,7 +19,7 @@ TEST(TrainClock, GoesThroughTextExactly) {
   clock.sums.add(std::numeric_limits<double>::quiet_NaN(), 1e-3, 2.5);
   clock.best = 0.25;
   clock.best_epoch = 2;
-  const TrainClock back = TrainClock::from_json(json::parse(clock.to_json().dump()), 8);
+  const TrainClock back = TrainClock::from_json(json::parse(json_text(clock.to_json())), 8);
   EXPECT_EQ(back.epoch, 3);
   EXPECT_EQ(back.step, 5);
   EXPECT_EQ(back.total_steps, 29);

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
+#include "sgmae/base/threads.h"
 #include "sgmae/nn/mae.h"
 #include "tests/support/other_device.h"
 #include "tests/tiny_mae.h"
@@ -39,6 +41,10 @@ TEST(Compute, ThreadsAreSet) {
   EXPECT_EQ(at::get_num_threads(), 1);
   use_threads(0);
   EXPECT_GE(at::get_num_threads(), 1);
+  set_log_quiet(true);
+  use_threads(1 << 20);  // capped, and done at once
+  EXPECT_GE(at::get_num_threads(), 2);
+  EXPECT_LE(at::get_num_threads(), useful_threads(1 << 20));
   use_threads(1);
 }
 

@@ -158,6 +158,51 @@ TEST_F(EngineTest, SkipsBadStepsAndGoesBackAfterEightInARow) {
   EXPECT_NE(message.find("diverged twice after"), std::string::npos) << message;
 }
 
+// A checkpoint from which no step succeeds is spoiled itself, though its weights are finite: the
+// run ends at the one before it, from which another rate can go on.
+TEST_F(EngineTest, ASpoiledCheckpointIsSetAside) {
+  for (const CheckpointLayout layout :
+       {CheckpointLayout::numbered, CheckpointLayout::best_and_last}) {
+    ToyOptions o = options(layout == CheckpointLayout::numbered ? "numbered" : "last");
+    o.batch_size = 2;  // thirteen steps an epoch
+    ToyTask task(*source_, o);
+    task.spoil = [](const StepPlace& place) { return place.epoch == 2; };
+    const std::string message = error_of(ExitCode::diverged, [&] { train(task, o, layout); });
+    EXPECT_NE(message.find("--resume " + o.output_dir + " --output_dir"), std::string::npos)
+        << message;
+    EXPECT_NE(message.find("--lr below 0.1"), std::string::npos) << message;
+    EXPECT_NE(message.find("(epoch 2, step 8)"), std::string::npos) << message;
+    const CheckpointStore store(RunFolder{o.output_dir}, "toy", layout, 1);
+    TrainClock clock{.steps_per_epoch = 13};
+    StepGuard guard(0);
+    store.restore(store.newest().value(), task, clock, guard);
+    EXPECT_EQ(clock.epoch, 1) << "that of epoch 2 is set aside";
+
+    ToyOptions lower = o;
+    lower.output_dir = o.output_dir + "-lower";
+    lower.lr = 0.01;
+    lower.resume = o.output_dir;
+    ToyTask second(*source_, lower);
+    EXPECT_EQ(train(second, lower, layout).clock.epoch, 3);
+    EXPECT_EQ(second.places.front().epoch, 1);
+  }
+}
+
+// The last step of an epoch may spoil the weights unseen.
+TEST_F(EngineTest, SpoiledWeightsAreNotSaved) {
+  const ToyOptions o = options("run");
+  ToyTask task(*source_, o);
+  EngineHooks hooks;
+  int left = 1;
+  hooks.after_step = [&](const StepDone& done) {
+    if (done.epoch == 1 && done.step == 6 && left-- > 0) task.set_value(INFINITY);
+  };
+  const EngineResult result = train(task, o, CheckpointLayout::numbered, hooks);
+  EXPECT_EQ(result.clock.rollbacks, 1);
+  EXPECT_TRUE(std::isfinite(task.value()));
+  EXPECT_EQ(log_lines(folder_.path("run")).size(), 3u);
+}
+
 TEST_F(EngineTest, AnEvaluationThatDivergesRollsBackToo) {
   ToyOptions o = options("run");
   ToyTask task(*source_, o);
@@ -246,7 +291,7 @@ TEST_F(EngineTest, RefusesTheStateOfAnotherKindOfRun) {
            open_run_folder(second, toy))
         .run();
   });
-  EXPECT_NE(message.find("of a run of sgmae toy, not of other"), std::string::npos) << message;
+  EXPECT_NE(message.find("to a run of sgmae toy, not of sgmae other"), std::string::npos) << message;
 }
 
 TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
@@ -258,6 +303,43 @@ TEST_F(EngineTest, RefusesAnotherNumberOfImages) {
   ToyTask other(*more, o);
   const std::string message = error_of(ExitCode::usage, [&] { train(other, o); });
   EXPECT_NE(message.find("had 26 training images and now has 30"), std::string::npos) << message;
+}
+
+// A disk that is unmounted in the second epoch and back later.
+TEST_F(EngineTest, ImagesThatVanishLeaveACheckpointToGoOnFrom) {
+  const ToyOptions o = options("run");
+  for (int i = 0; i < 26; ++i) folder_.image(str("photos/", i, ".png"), 9 * i);
+  const auto photos = open_source(folder_.path("photos"));
+  ToyTask first(*photos, o), second(*photos, o), unbroken(*photos, options("unbroken"));
+  train(unbroken, options("unbroken"));
+  EngineHooks hooks;
+  hooks.after_step = [&](const StepDone& step) {
+    if (step.epoch == 1 && step.step == 2)
+      fs::rename(folder_.path("photos"), folder_.path("unmounted"));
+  };
+  const std::string message =
+      error_of(ExitCode::data, [&] { train(first, o, CheckpointLayout::numbered, hooks); });
+  EXPECT_NE(message.find("checkpoint-1-2.safetensors is written"), std::string::npos) << message;
+  EXPECT_EQ(events("run").back(), "stopped");
+  fs::rename(folder_.path("unmounted"), folder_.path("photos"));
+  train(second, o);
+  EXPECT_EQ(second.value(), unbroken.value()) << "bit for bit";
+}
+
+TEST_F(EngineTest, WhatIsMadeOfACheckpointIsMadeAgainWhenTheRunGoesOn) {
+  const ToyOptions o = options("run");
+  ToyTask first(*source_, o), second(*source_, o);
+  EngineHooks hooks;
+  hooks.after_save = [](const fs::path&, const TrainClock& clock) {
+    if (clock.epoch == 3) fail(ExitCode::usage, "killed");
+  };
+  std::vector<std::string> made;
+  EXPECT_THROW(train(first, o, CheckpointLayout::numbered, hooks), Error);
+  hooks.after_save = [&](const fs::path& path, const TrainClock&) {
+    made.push_back(path.filename());
+  };
+  train(second, o, CheckpointLayout::numbered, hooks);
+  EXPECT_EQ(made, (std::vector<std::string>{"checkpoint-2.safetensors"}));
 }
 
 TEST(WholeSteps, LeaveOutWhatFillsNone) {

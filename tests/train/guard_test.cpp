@@ -105,6 +105,9 @@ TEST(RollbackLimit, EndsWhatDivergesTwiceFromTheSamePlace) {
   limit.count("checkpoint-3", "epoch 4, step 8", "lower --blr");
   limit.count("checkpoint-7", "epoch 9, step 8", "lower --blr");
   try {
+    EXPECT_FALSE(limit.reached("checkpoint-5"));
+    limit.count("checkpoint-5", "epoch 8, step 1", "lower --blr");  // the one before, in between
+    EXPECT_TRUE(limit.reached("checkpoint-7"));
     limit.count("checkpoint-7", "epoch 8, step 2", "lower --blr");
     FAIL();
   } catch (const Error& error) {

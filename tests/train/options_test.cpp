@@ -67,6 +67,10 @@ TEST(TrainOptions, RefusesWhatNoTrainingCouldHave) {
   refused([](Example& o) { o.warmup_epochs = -1; });
   refused([](Example& o) { o.blr = 0; });
   refused([](Example& o) { o.lr = 1e300; });
+  refused([](Example& o) { o.lr = -1; });
+  refused([](Example& o) { o.blr = -1; });
+  refused([](Example& o) { o.batch_size = INT64_MAX; });
+  refused([](Example& o) { o.epochs = INT64_MAX; });
   refused([](Example& o) { o.min_lr = 1; });
   refused([](Example& o) { o.weight_decay = -1; });
   refused([](Example& o) { o.clip_grad = -1; });

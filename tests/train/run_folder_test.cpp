@@ -2,6 +2,7 @@
 #include "sgmae/train/run_folder.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -96,6 +97,28 @@ TEST_F(RunFolderTest, RefusesAFolderWithTracesOfAnotherProgram) {
   fs::create_directories(options_.output_dir);
   std::ofstream(fs::path(options_.output_dir) / "log.txt") << "{}\n";
   EXPECT_NE(refusal(), "");
+}
+
+TEST_F(RunFolderTest, IsOneProcesssAtATime) {
+  {
+    const RunFolder open = open_run_folder(options_, example);
+    EXPECT_NE(refusal().find("(sgmae example, since "), std::string::npos) << refusal();
+    EXPECT_NE(refusal().find(str("process ", getpid(), " on ")), std::string::npos) << refusal();
+    const RunFolder copy = open;  // the last one gives it back
+  }
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(RunFolderTest, LosesWhatAKilledRunWasWriting) {
+  begin();
+  const fs::path checkpoints = root_ / "run" / "checkpoints";
+  write_file(checkpoints / "checkpoint-3.safetensors.part77", "half");
+  write_file(checkpoints.parent_path() / "config.toml.part77", "half");
+  write_file(checkpoints.parent_path() / "notes.part", "the user's");
+  open_run_folder(options_, example);
+  EXPECT_FALSE(fs::exists(checkpoints / "checkpoint-3.safetensors.part77"));
+  EXPECT_FALSE(fs::exists(checkpoints.parent_path() / "config.toml.part77"));
+  EXPECT_TRUE(fs::exists(checkpoints.parent_path() / "notes.part"));
 }
 
 TEST_F(RunFolderTest, RefusesAFile) {

@@ -23,6 +23,24 @@ TEST(StopSignals, EachRunBeginsUnasked) {
   EXPECT_FALSE(stop_requested());
 }
 
+TEST(StopSignals, WhateverAnnouncesTheEndAsksToStop) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU}) {
+    const StopSignals signals;
+    std::raise(signal);
+    EXPECT_TRUE(stop_requested()) << signal;
+  }
+}
+
+TEST(StopSignals, NohupHolds) {
+  std::signal(SIGHUP, SIG_IGN);
+  {
+    const StopSignals signals;
+    std::raise(SIGHUP);
+    EXPECT_FALSE(stop_requested());
+  }
+  std::signal(SIGHUP, SIG_DFL);
+}
+
 TEST(StopSignalsDeathTest, SecondInterruptEndsAtOnce) {
   EXPECT_EXIT(
       {

@@ -39,6 +39,7 @@ class ToyTask : public TrainTask {
   }
 
   double value() const { return parameters_[0].value.item<double>(); }
+  void set_value(double value) { parameters_[0].value.fill_(value); }
 
   std::vector<Learner*> learners() override { return {&learner_}; }
   at::Device device() const override { return at::kCPU; }
@@ -68,6 +69,9 @@ class ToyTask : public TrainTask {
   bool ends_with_evaluation() const override { return true; }
   void save_model(const std::filesystem::path& path, const TrainClock&) const override {
     write_safetensors(path, {{"w", parameters_[0].value}});
+  }
+  void load_model(const std::filesystem::path& path) override {
+    parameters_[0].value.copy_(*read_safetensors(path).find("w"));
   }
   TaskState state() const override { return {{{"word", "toy"}}, {{"w", parameters_[0].value}}}; }
   void restore(const nlohmann::json& json, const TensorFile& file) override {

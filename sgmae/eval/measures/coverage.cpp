@@ -27,7 +27,8 @@ void see(const BlockView& block) {
   const std::int64_t rows = config.grid_height(), columns = config.grid_width();
   const std::int64_t n = rows * columns;
   const std::int64_t n_visible = visible_count(n, scene.options.mask_ratio);
-  const std::int64_t hints = hint_count({.ratio = scene.options.hint_ratio}, n, 0, 0, 1);
+  const std::int64_t hints =
+      std::min(n_visible, hint_count({.ratio = scene.options.hint_ratio}, n, 0, 0, 1));
   const MaskPlan random =
       random_plan({scene.index.begin(), scene.index.end()}, n, n_visible, scene.options.seed, 0);
   MaskPlan informed{random.order.clone(), n_visible};

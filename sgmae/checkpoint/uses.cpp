@@ -1,0 +1,36 @@
+#include "sgmae/checkpoint/uses.h"
+
+#include "sgmae/base/error.h"
+
+namespace sgmae {
+
+const std::vector<UseInfo>& uses() {
+  static const std::vector<UseInfo> all{
+      {Use::extract, "extract", "features of images"},
+      {Use::knn, "knn", "accuracy of nearest neighbours on its features"},
+      {Use::forward, "forward", "tensors of pixels in, tensors out"},
+      {Use::mask, "mask", "clusters and relevance from the encoder"},
+      {Use::analyze, "analyze", "measures and pictures of what it has learned"},
+      {Use::linprobe, "linprobe", "a linear classifier on its features"},
+      {Use::finetune, "finetune", "a classifier trained from it"},
+      {Use::reconstruct, "reconstruct", "fill in hidden patches"}};
+  return all;
+}
+
+void check_use(Use use, const VitConfig& config, bool decoder, const std::filesystem::path& file) {
+  check(use == Use::forward || config.channels == 1 || config.channels == 3, ExitCode::usage,
+        file.string(), ": the model takes images of ", config.channels,
+        " channels, and image files are read with 1 or 3; give it tensors (sgmae forward)");
+  check(use != Use::reconstruct || decoder, ExitCode::checkpoint, file.string(),
+        ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
+        "checkpoint");
+  check(use != Use::linprobe || config.pooling != Pooling::mean, ExitCode::usage, file.string(),
+        ": a classifier fine-tuned with global pooling; its encoder has no final norm whose output "
+        "could be probed; probe the encoder from which it was trained");
+  check((use != Use::knn && use != Use::linprobe) || config.class_token, ExitCode::usage,
+        file.string(),
+        ": the model has no class token, which this command evaluates beside the mean of the "
+        "patches; use a model with one, or sgmae extract");
+}
+
+}  // namespace sgmae
