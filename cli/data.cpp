@@ -73,7 +73,7 @@ nlohmann::ordered_json verify_data(const DataArguments& options, const std::stri
   std::string why;
   if (!stats.unreadable.empty())
     why = str(stats.unreadable.size(), " of the ", stats.images, " images of ", path,
-              " cannot be read; training would replace them by others");
+              " cannot be read; training would replace them with others");
   std::int64_t lost = 0;
   for (const LeftOut& entry : source->left_out())
     if (entry.weight == LeftOut::Weight::lost) lost += entry.count;
@@ -123,7 +123,7 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
 nlohmann::ordered_json pack_data(const DataArguments& options, const std::string& from,
                                  const std::string& to) {
   check(to.ends_with(".sgpack"), ExitCode::usage, "'", to,
-        "' should end in .sgpack, by which packed data sets are known");
+        "' should end in .sgpack, the extension of packed data sets");
   const auto source = open(options, from);
   const PackReport report = write_pack(*source, to, options.pack, progress_of("packing"));
   for (const std::string& image : report.left_out) warn("left out: ", image);

@@ -145,7 +145,8 @@ void add_pickled(const Bytes& bytes, const std::string& where, bool ten, CifarIm
             shape[0] == static_cast<std::int64_t>(labels.size()) &&
             shape[1] == static_cast<std::int64_t>(cifar_values) &&
             planes.size() == labels.size() * cifar_values,
-        ExitCode::data, where, " is damaged: its images do not fit its ", labels.size(), " labels");
+        ExitCode::data, where, " is damaged: its images do not match its ", labels.size(),
+        " labels");
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto* label = labels[i]->as<std::int64_t>();
     check(label != nullptr, ExitCode::data, where, ": label ", i, " is not a number");

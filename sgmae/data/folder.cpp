@@ -157,7 +157,7 @@ std::unique_ptr<Source> open_folder(const fs::path& folder) {
              entry.count > 1 ? str(" (one of ", entry.count, ")") : "", " ", container);
     const std::string others = describe(found.left_out, Weight::by_rule);
     fail(ExitCode::data, "no image in ", folder.string(),
-         " or below it; expected .jpg, .jpeg, .png or .webp files, for example ", folder.string(),
+         " or below it; expected image files such as .jpg or .png, for example ", folder.string(),
          "/CLASS/NAME.jpg", others.empty() ? "" : "; found ", others);
   }
   std::vector<std::string> words;

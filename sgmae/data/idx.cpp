@@ -62,7 +62,7 @@ Idx read_idx(const ReadNext& read, std::size_t dimensions, const std::string& na
   Idx idx;
   std::int64_t count = 1;
   for (std::size_t d = 0; d < dimensions; ++d) {
-    check(read(word) == 4, ExitCode::data, name, " ends in its header");
+    check(read(word) == 4, ExitCode::data, name, " is truncated: it ends in its header");
     const std::int64_t length =
         static_cast<std::int64_t>(word[0]) << 24 | word[1] << 16 | word[2] << 8 | word[3];
     constexpr std::int64_t most = std::int64_t{1} << 33;  // 8 GiB; all of it is held in memory

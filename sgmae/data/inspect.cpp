@@ -21,6 +21,12 @@ const char* format_name(const OpenedImage& opened) {
       return "png";
     case ImageFormat::webp:
       return "webp";
+    case ImageFormat::gif:
+      return "gif";
+    case ImageFormat::bmp:
+      return "bmp";
+    case ImageFormat::tiff:
+      return "tiff";
   }
   return "";
 }

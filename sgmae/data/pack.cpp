@@ -129,7 +129,7 @@ PackIndex read_pack_index(std::span<const std::uint8_t> bytes, const PackHeader&
   for (const PackIndex::Record& record : index.records)
     check(record.label >= -1 && record.label < classes, ExitCode::data, "an image has label ",
           record.label, " of ", classes, " classes");
-  check(!index.records.empty(), ExitCode::data, "it holds no image");
+  check(!index.records.empty(), ExitCode::data, "it contains no image");
   return index;
 }
 

@@ -138,7 +138,7 @@ std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string&
          shards.beside.front(), shards.beside.size() > 1 ? " …" : "");
   else if (!shards.named && shards.paths.size() > 1 && is_folder(path))
     info("data: reading all ", shards.paths.size(), " .tar files in ", path,
-         " for training; no name says otherwise");
+         " for training, since none of their names mentions a split");
   return open_tars(shards.paths, split, format);
 }
 

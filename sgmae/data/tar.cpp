@@ -114,7 +114,7 @@ void read_pax(std::string_view records, Override& next) {
             value.substr(0, 40), "'");
     }
     check(!key.starts_with("GNU.sparse."), ExitCode::data,
-          "the tar holds a sparse file; write it anew without --sparse");
+          "the tar contains a sparse file; create it again without --sparse");
   }
 }
 
@@ -144,7 +144,7 @@ void read_tar(const ReadAt& read, std::uint64_t begin, std::uint64_t end,
     if (header.is_zero()) return;
     check(header.checksum_fits(), ExitCode::data,
           at == begin ? "not a tar archive"
-                      : str("damaged tar: no file header where one belongs, at byte ", at));
+                      : str("damaged tar: no file header where one is expected, at byte ", at));
     at += block;
     const char type = header.type();
     std::optional<std::uint64_t> size = next.size ? next.size : header.number(124, 12);
@@ -152,7 +152,7 @@ void read_tar(const ReadAt& read, std::uint64_t begin, std::uint64_t end,
     if (type >= '1' && type <= '6') size = 0;
     const std::string name = next.name ? *next.name : header.name();
     check(size && *size <= end - at, ExitCode::data, "truncated or damaged tar: its file '",
-          name.substr(0, 200), "' goes on beyond the archive's end");
+          name.substr(0, 200), "' extends beyond the archive's end");
     if (type == 'L' || type == 'K' || type == 'x') {
       check(*size <= longest_text, ExitCode::data, "damaged tar: a file name of ", *size, " bytes");
       std::string text(static_cast<std::size_t>(*size), '\0');
@@ -163,8 +163,7 @@ void read_tar(const ReadAt& read, std::uint64_t begin, std::uint64_t end,
         (type == 'L' ? next.name : next.target) = text.substr(0, text.find('\0'));
     } else if (type != 'g') {
       check(type != 'S', ExitCode::data,
-            "the tar holds a sparse file; write it anew without "
-            "--sparse");
+            "the tar contains a sparse file; create it again without --sparse");
       TarEntry entry{name, at, *size, TarEntry::Kind::file, ""};
       const bool hard = type == '1';
       if (hard || type == '2') {

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <deque>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,7 +72,7 @@ void scan_tar(const RandomAccessFile& file, const DataFormat& format, Shard& sha
 Shard stamp_of(const fs::path& path) {
   struct stat status {};
   check(::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode), ExitCode::data,
-        "there is no shard ", path.string(), "; fetch it, or name the shards that are there");
+        "there is no shard ", path.string(), "; download it, or name only the shards that exist");
   return {static_cast<std::uint64_t>(status.st_size),
           static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec,
           {},
@@ -312,27 +314,44 @@ Labels labels_from_list(const std::vector<std::string>& names, const fs::path& l
                         const fs::path& folder, const DataFormat& format,
                         std::vector<LeftOut>& left_out) {
   const ListFile read = read_list(list, {});
+  // By their whole paths, or else by a file name that only one line has.
   const auto file_name = [](const std::string& path) {
     return path.substr(path.find_last_of("/\\") + 1);  // npos + 1 is 0
   };
-  std::map<std::string, std::size_t> line_of;
-  for (std::size_t i = 0; i < read.lines.size(); ++i) line_of[file_name(read.lines[i].path)] = i;
+  constexpr std::size_t several = std::numeric_limits<std::size_t>::max();
+  std::map<std::string, std::size_t> line_of, line_of_file;
+  for (std::size_t i = 0; i < read.lines.size(); ++i) {
+    const std::string& path = read.lines[i].path;
+    const auto [line, is_new] = line_of.emplace(path, i);
+    if (!is_new && read.lines[line->second].label != read.lines[i].label)
+      add_left_out(left_out, "second labels of an image in " + list.filename().string(),
+                   LeftOut::Weight::lost, str("line ", read.lines[i].number, ": ", path));
+    if (!is_new) continue;
+    const auto [file, is_only] = line_of_file.emplace(file_name(path), i);
+    if (!is_only) file->second = several;
+  }
   std::vector<std::string> words;
   std::vector<std::size_t> lines;
-  std::size_t found_lines = 0;
+  std::set<std::size_t> used;
   for (const std::string& name : names) {
-    const auto found = line_of.find(file_name(name));
-    found_lines += found != line_of.end();
-    lines.push_back(found == line_of.end() ? 0 : found->second);
-    words.push_back(found == line_of.end() ? "" : read.lines[found->second].label);
-    if (found == line_of.end())
+    std::size_t line = several;
+    const std::string plain = name.starts_with("./") ? name.substr(2) : name;
+    if (const auto whole = line_of.find(plain); whole != line_of.end())
+      line = whole->second;
+    else if (const auto file = line_of_file.find(file_name(name)); file != line_of_file.end())
+      line = file->second;
+    if (line == several)
       add_left_out(left_out, "images that " + list.filename().string() + " gives no label",
                    LeftOut::Weight::told, name);
+    else
+      used.insert(line);
+    lines.push_back(line == several ? 0 : line);
+    words.push_back(line == several ? "" : read.lines[line].label);
   }
-  if (found_lines < line_of.size())
+  if (used.size() < line_of.size())
     add_left_out(left_out, "lines of " + list.filename().string() + " that name no image here",
                  LeftOut::Weight::told, read.lines.front().path,
-                 static_cast<std::int64_t>(line_of.size() - found_lines));
+                 static_cast<std::int64_t>(line_of.size() - used.size()));
   const auto place = [&](std::size_t i) {
     return str(list.string(), ", line ", read.lines[lines[i]].number);
   };
@@ -403,7 +422,7 @@ std::unique_ptr<Source> open_tars(const std::vector<fs::path>& paths, const std:
       fail(ExitCode::data, paths.front().string(), " ", container);
   check(!names.empty(), ExitCode::data, "no image in ", paths.front().string(),
         paths.size() > 1 ? " and the other shards" : "",
-        "; expected .jpg, .jpeg, .png or .webp files in it",
+        "; expected image files such as .jpg or .png in it",
         left_out.empty() ? "" : "; left out: " + describe(left_out, LeftOut::Weight::by_rule));
   const fs::path folder = paths.front().parent_path();
   const auto list = file_of_split(folder, split, ".txt");

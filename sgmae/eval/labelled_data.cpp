@@ -21,7 +21,7 @@ void check_labelled(const Source& source, const char* part) {
 std::unique_ptr<Source> open_part(const LabelledData& data, const std::string& list,
                                   const std::string& split) {
   return list.empty() ? open_source(data.data_path, split, data.data_root, data.data_format)
-                      : open_source(list, "train", data.data_root);
+                      : open_source(list, "train", data.data_root, data.data_format.keys());
 }
 
 // Whether what was opened for training is all that is there, the test part with it: a data set that

@@ -101,6 +101,22 @@ TEST_F(TarSource, TarOfTars) {
   }
 }
 
+// Equal file names in several folders are told apart by their paths, and never guessed.
+TEST_F(TarSource, ListBesideAnArchive) {
+  folder_.write("val.tar", tar_file("a/1.png", Folder::png(1)) +
+                               tar_file("b/1.png", Folder::png(2)) +
+                               tar_file("b/2.png", Folder::png(3)));
+  folder_.write("val.txt", "b/1.png,7\na/1.png,6\nx/2.png,5\nx/2.png,4\nx/3.png,1\n");
+  const auto whole = open("", "val");
+  EXPECT_EQ(whole->labels(), (Ids{6, 7, 5}));
+  const std::string lost = describe(whole->left_out(), LeftOut::Weight::lost);
+  EXPECT_NE(lost.find("line 4: x/2.png"), std::string::npos) << lost;
+  EXPECT_NE(describe(whole->left_out(), LeftOut::Weight::told).find("that name no image here: 1"),
+            std::string::npos);
+  folder_.write("val.txt", "x/1.png 7\ny/1.png 6\nz/2.png 5\n");
+  EXPECT_EQ(open("", "val")->labels(), (Ids{-1, -1, 5}));
+}
+
 // Of images beside inner archives and in them, and of links between them.
 TEST_F(TarSource, MixedArchiveKeepsItsOrder) {
   folder_.write("mixed.tar", tar_file("a.png", Folder::png(1)) +

@@ -83,7 +83,7 @@ TEST(ReadTar, Truncated) {
   const std::string tar = tar_file("a", std::string(600, 'x'));
   EXPECT_EQ(entries_of(tar.substr(0, 512 + 600)).size(), 1u);
   const auto why = error_in(tar.substr(0, 512 + 599));
-  EXPECT_NE(why.find("'a' goes on beyond the archive's end"), std::string::npos) << why;
+  EXPECT_NE(why.find("'a' extends beyond the archive's end"), std::string::npos) << why;
 }
 
 // Sizes that a header can claim and no archive can hold.
