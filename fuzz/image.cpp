@@ -1,5 +1,6 @@
 // Headers and decoders of all formats, and what else a file may be (image/decode.h).
-// seeds: tests/golden/data/image/*.jpg tests/golden/data/image/*.png tests/golden/data/image/*.webp tests/golden/data/image/*.gif tests/golden/data/image/*.bmp tests/golden/data/image/*.tif
+// seeds: tests/golden/data/image/*.jpg tests/golden/data/image/*.png tests/golden/data/image/*.webp
+// tests/golden/data/image/*.gif tests/golden/data/image/*.bmp tests/golden/data/image/*.tif
 #include "fuzz/fuzz.h"
 #include "sgmae/image/decode.h"
 

@@ -243,7 +243,7 @@ void FinetuneOptions::check() const {
                                    {"patch_size", patch_size},
                                    {"dim", dim},
                                    {"depth", depth},
-                                   {"heads", heads}})
+                                   {"heads", open.heads}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
        str("layer_decay must be greater than 0 and at most 1, but is ", layer_decay));
