@@ -8,7 +8,6 @@
 #include <memory>
 
 #include "cli/command.h"
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/data/loader.h"
@@ -22,28 +21,6 @@ namespace {
 
 enum class Kind { cls, mean, patches };
 enum class OnUnreadable { nan, fail };
-
-// Image files as they are named on the command line.
-class NamedFiles : public Source {
- public:
-  explicit NamedFiles(const std::vector<std::string>& files) : files_(files) {
-    labels_.assign(files.size(), -1);
-  }
-  std::int64_t size() const override { return static_cast<std::int64_t>(files_.size()); }
-  std::string name(std::int64_t index) const override {
-    return files_[static_cast<std::size_t>(index)];
-  }
-  int native_channels() const override { return 3; }
-  void open(std::int64_t index, OpenedImage& opened) const override {
-    opened.raw = {};
-    opened.bytes = read_file(name(index), ExitCode::data, max_image_bytes);
-    opened.info = read_image_info(opened.bytes);
-    opened.size = opened.info.size;
-  }
-
- private:
-  std::vector<std::string> files_;
-};
 
 struct ExtractOptions {
   std::string checkpoint, output, split = "train";
@@ -129,7 +106,7 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   const bool named = !files.empty();
   std::unique_ptr<Source> source;
   if (named)
-    source = std::make_unique<NamedFiles>(files);
+    source = open_files(files);
   else
     source = open_source(options.data.data_path, options.split, options.data.data_root,
                          options.data.data_format);

@@ -283,4 +283,10 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
   return source;
 }
 
+std::unique_ptr<Source> open_files(std::vector<std::string> files) {
+  Labels unlabelled{std::vector<std::int64_t>(files.size(), -1), {}};
+  return std::make_unique<FileSource>(std::filesystem::path(), std::move(files),
+                                      std::move(unlabelled));
+}
+
 }  // namespace sgmae

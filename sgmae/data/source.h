@@ -140,4 +140,7 @@ std::unique_ptr<Source> open_source(const std::string& data_path,
                                     const std::string& split = "train",
                                     const std::string& data_root = "", DataFormat format = {});
 
+// Image files by name, without labels.
+std::unique_ptr<Source> open_files(std::vector<std::string> files);
+
 }  // namespace sgmae
