@@ -26,7 +26,7 @@ struct AnalyzeOptions {
   void declare(Options& o) {
     task.declare(o);
     o.section("figures");
-    o.add("clusters", figures.clusters, "parts an image is cut into");
+    o.add("clusters", figures.clusters, "number of clusters per image");
     o.add("figure_images", figures.images, "images shown; 0: no pictures");
     o.add("figure_models", figures.models, "checkpoints shown side by side");
     o.section("run");

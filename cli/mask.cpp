@@ -47,8 +47,8 @@ struct MaskOptions {
       o.add(option.name, guide[option.name],
             str(option.help, " (", values, "); empty: as the model was trained"));
     }
-    o.add("mask_ratio", mask_ratio, "share of patches hidden");
-    o.add("hint_ratio", hint_ratio, "share of patches shown again as hints");
+    o.add("mask_ratio", mask_ratio, "fraction of patches to mask");
+    o.add("hint_ratio", hint_ratio, "fraction of patches shown again as hints");
     o.section("run");
     compute.declare(o);
   }

@@ -12,8 +12,8 @@ int useful_threads(int wanted) {
   const int processors = static_cast<int>(std::thread::hardware_concurrency());
   const int most = std::max(on_small_machines, 4 * processors);
   if (wanted > most)
-    warn(wanted, " threads are more than ", processors, " processor(s) can use; ", most,
-         " are started");
+    warn_once(str(wanted, " threads are more than ", processors, " processor(s) can use; ", most,
+                  " are started"));
   return std::min(wanted, most);
 }
 

@@ -83,7 +83,7 @@ std::string replaced(std::string text, std::string_view from, const std::string&
 PackHeader read_pack_header(std::span<const std::uint8_t> bytes, std::uint64_t file_size) {
   check(bytes.size() >= pack_header_size &&
             std::equal(pack_magic.begin(), pack_magic.end(), bytes.begin()),
-        ExitCode::data, "it does not begin like one");
+        ExitCode::data, "it does not start with the magic bytes of one");
   ByteReader reader(bytes.subspan(pack_magic.size(), pack_header_size - pack_magic.size()));
   const auto version = reader.number<std::uint32_t>();
   check(version == pack_version, ExitCode::data, "its version is ", version,
@@ -100,7 +100,7 @@ PackHeader read_pack_header(std::span<const std::uint8_t> bytes, std::uint64_t f
   check(header.native_channels == 1 || header.native_channels == 3, ExitCode::data,
         "its header claims ", header.native_channels, " channels");
   check(header.index_offset <= file_size && header.index_size <= file_size - header.index_offset,
-        ExitCode::data, "truncated: its index lies beyond its end");
+        ExitCode::data, "truncated: its index is beyond the end of the file");
   return header;
 }
 
@@ -119,7 +119,7 @@ PackIndex read_pack_index(std::span<const std::uint8_t> bytes, const PackHeader&
     record.label = reader.number<std::int32_t>();
     check(
         record.offset <= header.index_offset && record.size <= header.index_offset - record.offset,
-        ExitCode::data, "an image lies outside of it");
+        ExitCode::data, "an image is outside the file");
   }
   index.class_names.resize(reader.count(smallest_text));
   for (std::string& name : index.class_names) name = reader.text();

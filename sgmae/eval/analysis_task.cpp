@@ -98,7 +98,7 @@ void AnalysisTask::declare(Options& o) {
   o.add("data_root", data_root,
         "what paths in a list file are relative to; empty: the list's folder");
   o.add("split", split, "part of the data set: train, val or test");
-  o.add("images", images, "images to look at, drawn at random; 0: all");
+  o.add("images", images, "number of images, drawn at random; 0: all");
   o.add("squash", squash,
         "squash whole images to the model's size in place of the centre crop (images that have "
         "that size are taken as they are)");
@@ -108,7 +108,7 @@ void AnalysisTask::declare(Options& o) {
   std::string names;
   for (const Measure& measure : measures()) names += (names.empty() ? "" : ", ") + measure.name;
   o.add("metrics", metrics, "what to measure, separated by commas: all, or of " + names);
-  o.add("mask_ratio", survey.mask_ratio, "share of patches hidden where a mask is needed");
+  o.add("mask_ratio", survey.mask_ratio, "fraction of patches to mask, where a mask is needed");
   o.add("seed", survey.seed, "of the choice of images and of random masks");
   o.add("features", survey.features,
         {{"attention_out", GuideFeatures::attention_out},

@@ -37,7 +37,7 @@ Features extract_features(const Encoder& encoder, const std::function<bool(Batch
     mean.push_back(part.mean);
     features.label.insert(features.label.end(), part.label.begin(), part.label.end());
   }
-  check(!cls.empty(), ExitCode::data, "no images to take features of");
+  check(!cls.empty(), ExitCode::data, "there are no images to extract features from");
   features.cls = at::cat(cls);
   features.mean = at::cat(mean);
   return features;

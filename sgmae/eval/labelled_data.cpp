@@ -92,8 +92,8 @@ Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
 
 void LabelledData::declare(Options& o) {
   DataOptions::declare(o, "labelled images: folder with train/ and test/ (or val/), or IDX files");
-  o.add("train_split", train_split, "part that is learned from: train, val or test");
-  o.add("test_split", test_split, "part that is classified");
+  o.add("train_split", train_split, "split to train on: train, val or test");
+  o.add("test_split", test_split, "split to test on");
   o.add("train_list", train_list, "list file in place of data_path and train_split");
   o.add("test_list", test_list, "list file in place of data_path and test_split");
   o.add("fit", fit,

@@ -79,7 +79,7 @@ class Literal {
 NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string& where) {
   const std::string_view bytes(reinterpret_cast<const char*>(file.data()), file.size());
   const auto refuse = [&](const std::string& why) { Literal("", where).refuse(why); };
-  if (!bytes.starts_with(kMagic)) refuse("it does not begin like one");
+  if (!bytes.starts_with(kMagic)) refuse("it does not start with the magic bytes of one");
   if (bytes.size() < 12) refuse("it is cut off");
   const int version = file[6];
   if (version < 1 || version > 3) refuse("its version is not 1 to 3");

@@ -277,7 +277,7 @@ class Machine {
   // once, so that no pickle unfolds into more than it holds.
   void count_copied(std::size_t items) {
     copied_ += items;
-    need(copied_ <= bytes_.size(), "it unpacks to much more than it holds");
+    need(copied_ <= bytes_.size(), "it unpacks to far more than its size");
   }
 
   // --- stack
@@ -342,12 +342,13 @@ class Machine {
     std::string full_name = shown(module) + "." + shown(name);
     for (const std::string_view runner : kRunners)
       check(runner.ends_with('.') ? !full_name.starts_with(runner) : full_name != runner, code_,
-            where_, " wants to run ", full_name,
+            where_, " asks to run ", full_name,
             ", which no checkpoint needs: refused, and nothing was run. Do not open it in Python");
     PickleValue*& node = unknown_[full_name];
     if (node) return again(node);
     unknown_bytes_ += full_name.size();  // pieces of a name may be used in many
-    need(unknown_bytes_ <= kFreeNameBytes + bytes_.size(), "it names far more than it holds");
+    need(unknown_bytes_ <= kFreeNameBytes + bytes_.size(),
+         "it refers to far more values than it stores");
     return node = make(PickleUnknown{std::move(full_name)});
   }
 

@@ -111,7 +111,7 @@ void EventWriter::flush() {
     append_file(path_, pending_);
   } catch (const Error& error) {
     if (!std::exchange(warned_, true))
-      warn(error.what(), "; TensorBoard will lack events of this run");
+      warn(error.what(), "; some events of this run are missing from TensorBoard");
   }
   pending_.clear();
 }

@@ -144,7 +144,7 @@ class Reader {
   // Shared values are met once for each reference to them; what that unfolds to is bounded.
   void count_unfolded(std::uint64_t bytes) {
     const std::uint64_t limit = kMaxUnfolding * file_.size() + kAllowance;
-    need(bytes <= limit - unfolded_, "it unpacks to far more than it holds");
+    need(bytes <= limit - unfolded_, "it unpacks to far more than its size");
     unfolded_ += bytes;
   }
 
@@ -266,12 +266,12 @@ class Reader {
       const auto step = static_cast<std::uint64_t>(stride[i]);
       if (steps == 0) continue;
       need(step <= elements / steps && last <= elements - steps * step,
-           "a tensor lies outside its storage");
+           "a tensor extends beyond its storage");
       last += steps * step;
     }
     StoredTensor tensor{"", type, std::move(size), std::move(stride), {}, swapped_};
     if (*number == 0) return tensor;
-    need(last < elements, "a tensor lies outside its storage");
+    need(last < elements, "a tensor extends beyond its storage");
     const auto first = static_cast<std::uint64_t>(offset);
     tensor.bytes = storage.subspan(first * element_bytes, (last - first + 1) * element_bytes);
     count_unfolded(*number * element_bytes + tensor.bytes.size());

@@ -23,7 +23,7 @@ struct TorchFile {
 };
 
 // Tensors are contiguous and share no memory. Throws Error(checkpoint) where the file is damaged,
-// hostile or wants to run code.
+// hostile or asks to run code.
 TorchFile read_torch_file(const std::filesystem::path& path);
 
 // What to write: a tensor, plain values, or a dictionary.

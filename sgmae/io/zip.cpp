@@ -48,7 +48,7 @@ class Reader {
   void run() {
     const Directory directory = find_directory();
     need(directory.offset <= file_.size() && directory.bytes <= file_.size() - directory.offset,
-         "its directory lies outside the file");
+         "its directory is outside the file");
     need(directory.entries <= directory.bytes / kCentralBytes, "its directory is cut off");
     auto rest = file_.subspan(directory.offset, directory.bytes);
     for (std::uint64_t i = 0; i < directory.entries; ++i)
@@ -150,12 +150,12 @@ class Reader {
       const std::uint64_t begin = entry.offset;
       need(directory_offset >= kLocalBytes && begin <= directory_offset - kLocalBytes &&
                get<std::uint32_t>(file_, begin) == kLocalHeader,
-           "an entry lies outside the file");
+           "an entry is outside the file");
       entry.offset = begin + kLocalBytes + get<std::uint16_t>(file_, begin + 26) +
                      get<std::uint16_t>(file_, begin + 28);
       need(
           entry.offset <= directory_offset && entry.stored_bytes <= directory_offset - entry.offset,
-          "an entry lies outside the file");
+          "an entry is outside the file");
       extents.push_back({begin, entry.offset + entry.stored_bytes});
       need(entry.bytes <= limit - unfolded, "it unpacks to far more than its size (a zip bomb?)");
       unfolded += entry.bytes;

@@ -66,14 +66,14 @@ void MaskOptions::declare(Options& o) {
     help += str(help.empty() ? "" : "; ", entry.name, ": ", entry.summary);
   }
   o.section("mask");
-  o.add("mask_ratio", ratio, "share of patches that the encoder does not see");
+  o.add("mask_ratio", ratio, "fraction of patches to mask");
   o.add("mask_strategy", strategy, names, help);
   for (const auto& own : own_) own->declare(o);
 }
 
 void MaskOptions::check(bool probed) const {
   sgmae::check(ratio > 0 && ratio < 1, ExitCode::usage,
-               "mask_ratio must lie between 0 and 1, not be ", ratio);
+               "mask_ratio must be between 0 and 1, not be ", ratio);
   chosen().check(probed);
 }
 

@@ -51,7 +51,7 @@ void SelfGuidedOptions::declare(Options& o) {
         {{"object", GuideTarget::object},
          {"background", GuideTarget::background},
          {"alternate", GuideTarget::alternate}},
-        "cluster to hide; alternate: object and background by turns, epoch by epoch");
+        "cluster to hide; alternate: object and background in alternate epochs");
   o.add("hint_ratio", hints.ratio,
         "hint patches at the start of guidance, as a share of all patches");
   o.add("hint_strategy", hints.strategy,
@@ -87,7 +87,7 @@ void SelfGuidedOptions::check(bool probed) const {
   need(mask_refresh_epochs >= 0,
        str("mask_refresh_epochs must not be negative, but is ", mask_refresh_epochs));
   need(hints.ratio >= 0 && hints.ratio < 1,
-       str("hint_ratio must lie in 0 .. 1, not be ", hints.ratio));
+       str("hint_ratio must be in 0 .. 1, not be ", hints.ratio));
   need(hints.floor >= 0, str("hint_floor must not be negative, but is ", hints.floor));
   need(!start(0).automatic || probed,
        "guide_start = auto needs the exploitation rate; set probe_images to 64 or more");

@@ -27,7 +27,7 @@ constexpr std::int64_t largest_size = 1 << 20;  // beyond any model, and product
 
 void check_positive(std::int64_t value, const std::string& what) {
   check(value > 0 && value <= largest_size, ExitCode::usage, what, " is ", value,
-        "; it must lie in 1 .. ", largest_size);
+        "; it must be in 1 .. ", largest_size);
 }
 
 // Beyond what any model has: products of sizes stay within their type, and a slip of the keyboard

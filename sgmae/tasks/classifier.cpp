@@ -23,7 +23,7 @@ void ClassifierOptions::declare_run(Options& o) {
   RunOptions::declare(o, "eval_every",
                       "epochs between tests; 0: none but that of the last epoch, which is always "
                       "tested");
-  o.add("eval", eval, "only test the classifier that the checkpoint holds");
+  o.add("eval", eval, "only test the checkpoint's classifier");
   ComputeOptions::declare(o);
   launch.declare(o);
   o.add("dist_eval", dist_eval, "share the test images among processes; one process tests all")

@@ -219,7 +219,7 @@ void FinetuneOptions::declare(Options& o) {
   o.add("layer_decay", layer_decay, "learning rate of a layer over that of the layer above it");
   o.section("augment");
   o.add("aa", aa, "RandAugment policy in timm's spelling, or none");
-  o.add("smoothing", smoothing, "share of a label spread over all classes");
+  o.add("smoothing", smoothing, "label smoothing: the fraction spread over all classes");
   o.add("reprob", reprob, "probability that a rectangle of an image is erased");
   o.add("remode", remode, {{"pixel", EraseMode::pixel}}, "with noise for every pixel");
   o.add("mixup", mixup, "alpha of mixup; 0: not used");

@@ -222,7 +222,7 @@ LinprobeOptions::LinprobeOptions() {
 void LinprobeOptions::declare(Options& o) {
   o.section("model");
   declare_checkpoint(o, "run folder or .safetensors file; the decoder is not needed");
-  o.add("model", model, "name that the checkpoint's sizes must fit; empty: any")
+  o.add("model", model, "model name that the checkpoint must match; empty: any")
       .may_change_on_resume();
   declare_classes(o).may_change_on_resume();
   data.declare(o);

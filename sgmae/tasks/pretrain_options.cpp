@@ -34,7 +34,7 @@ void PretrainOptions::declare(Options& o) {
   RunOptions::declare(o, "knn_every",
                       "epochs between k-NN tests on the data set's own test part, and one before "
                       "training; 0: never");
-  o.add("start_epoch", start_epoch, "epoch to begin with when nothing is resumed");
+  o.add("start_epoch", start_epoch, "first epoch when nothing is resumed");
   o.add("probe_images", probe_images,
         "images on which the exploitation rate is measured; 0: never");
   ComputeOptions::declare(o);
@@ -46,7 +46,7 @@ void PretrainOptions::check() const {
   DataOptions::check();
   OptimOptions::check();
   need(start_epoch >= 0 && start_epoch < epochs,
-       str("start_epoch must lie in 0 .. ", epochs - 1, ", not be ", start_epoch));
+       str("start_epoch must be in 0 .. ", epochs - 1, ", but is ", start_epoch));
   need(probe_images >= 0, str("probe_images must not be negative, but is ", probe_images));
   mask.check(/*probed=*/probe_images > 0);
   RunOptions::check();

@@ -255,14 +255,13 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
     check(state.at("images") == task.training_images().size(), ExitCode::usage, state_path.string(),
           ": the data set had ", state.at("images").dump(), " training images and now has ",
           task.training_images().size(),
-          "; give --data_path of the same data, or choose another --output_dir to begin anew");
+          "; give --data_path of the same data, or choose another --output_dir to start over");
     if (const auto data = json_value<std::string>(state, "data"))
-      check(
-          *data == data_hash(task.training_images()), ExitCode::usage, state_path.string(),
-          ": the data set has ", task.training_images().size(),
-          " training images as before, but names, order or sizes of the files are others (digest ",
-          *data, ", now ", data_hash(task.training_images()),
-          "); give --data_path of the same data, or choose another --output_dir to begin anew");
+      check(*data == data_hash(task.training_images()), ExitCode::usage, state_path.string(),
+            ": the data set has ", task.training_images().size(),
+            " training images as before, but names, order or sizes of the files differ (digest ",
+            *data, ", now ", data_hash(task.training_images()),
+            "); give --data_path of the same data, or choose another --output_dir to start over");
     clock = TrainClock::from_json(state.at("clock"), clock.steps_per_epoch);
     guard.restore(state.at("guard"));
     task.restore(state.at("task"), file);

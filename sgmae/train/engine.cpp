@@ -70,7 +70,7 @@ void Engine::begin() {
   } else if (run_.resume != "auto" && run_.resume != "none") {
     restore(store_.named(run_.resume));
   } else if (folder_.existed) {
-    warn(folder_.root.string(), " holds a run without any checkpoint: it begins anew");
+    warn(folder_.root.string(), " contains a run without any checkpoint: training starts over");
   }
   const ordered_json facts = this->facts();
   describe_run(folder_, options_.config, run_.seed,
@@ -336,18 +336,18 @@ void Engine::roll_back(const std::string& reason) {
   std::string to = go_back();
   // One from which training twice did not get going is spoiled itself.
   if (rollback_limit_.reached(to) && good_steps_ < StepGuard::spoiled_after && store_.step_back()) {
-    warn("training does not get going from ", to, "; it is set aside as *.diverged");
+    warn("training makes no progress from ", to, "; it is set aside as *.diverged");
     to = go_back();
   }
   const char* const rate = optim_.lr > 0 ? "--lr" : "--blr";
   rollback_limit_.count(to, place,
-                        str("to go on from there with a lower rate, give the same command with "
+                        str("to resume from there with a lower rate, give the same command with "
                             "--resume ",
                             folder_.root.string(), " --output_dir ANOTHER ", rate, " below ",
                             optim_.lr > 0 ? optim_.lr : optim_.blr,
                             "; --clip_grad 1 or --precision fp32 may help too"));
   warn(reason, " at ", place, ": rolling back to ", to,
-       " and going on with another order of images");
+       " and continuing with another order of images");
   guard_ = guard;  // keeps counting
   guard_.forget();
   good_steps_ = 0;
@@ -366,11 +366,11 @@ void Engine::stop() {
     if (error.code() != ExitCode::diverged) throw;
     happened("interrupted");
     fail(ExitCode::interrupted, "interrupted; ", error.what(),
-         ", and the same command goes on from ", store_.newest().value_or(folder_.root).string());
+         ", and the same command resumes from ", store_.newest().value_or(folder_.root).string());
   }
   happened("interrupted");
   fail(ExitCode::interrupted, "interrupted; ", result_.checkpoint.string(),
-       " is written, and the same command goes on from there");
+       " is written, and the same command resumes from there");
 }
 
 // The images are gone (a disk unmounted, a server down). What was learned is not.
@@ -378,7 +378,7 @@ void Engine::stop_without_data(const Error& error) {
   save();
   happened("stopped", {{"because", error.what()}});
   fail(error.code(), error.what(), "; ", result_.checkpoint.string(),
-       " is written, and the same command goes on from there when the images are back");
+       " is written, and the same command resumes from there when the images are back");
 }
 
 void Engine::happened(const char* what, ordered_json details) {

@@ -6,9 +6,9 @@ namespace sgmae {
 namespace {
 
 // Multiply-adds of a transformer on n tokens: qkv, proj and the two MLP layers, then QK^T and AV.
-double transformer_macs(const VitSize& size, double mlp_ratio, double n) {
-  const double dim = static_cast<double>(size.dim);
-  return static_cast<double>(size.depth) * (n * dim * dim * (4 + 2 * mlp_ratio) + 2 * n * n * dim);
+double transformer_macs(const VitSize& size, std::int64_t mlp_hidden, double n) {
+  const double dim = static_cast<double>(size.dim), hidden = static_cast<double>(mlp_hidden);
+  return static_cast<double>(size.depth) * n * dim * (4 * dim + 2 * hidden + 2 * n);
 }
 
 }  // namespace
@@ -19,11 +19,9 @@ double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible) {
   const double dim = static_cast<double>(c.encoder.dim);
   const double decoder_dim = static_cast<double>(c.decoder.dim);
   const double values = static_cast<double>(c.patch_values());
-  const double encoder_ratio = static_cast<double>(c.encoder_mlp()) / dim;
-  const double decoder_ratio = static_cast<double>(c.decoder_mlp()) / decoder_dim;
-  const double macs = patches * values * dim + transformer_macs(c.encoder, encoder_ratio, seen) +
+  const double macs = patches * values * dim + transformer_macs(c.encoder, c.encoder_mlp(), seen) +
                       seen * dim * decoder_dim +
-                      transformer_macs(c.decoder, decoder_ratio, patches + 1) +
+                      transformer_macs(c.decoder, c.decoder_mlp(), patches + 1) +
                       (patches + 1) * decoder_dim * values;
   return 3 * 2 * macs;
 }
@@ -32,9 +30,9 @@ double training_flop_per_image(const VitConfig& c) {
   const double patches = static_cast<double>(c.n_patches());
   const double tokens = patches + static_cast<double>(c.prefix_tokens());
   const double dim = static_cast<double>(c.size.dim);
-  const double mlp_ratio = static_cast<double>(c.mlp_hidden) / dim;
   double macs = patches * static_cast<double>(c.patch_values()) * dim +
-                transformer_macs(c.size, mlp_ratio, tokens) + dim * static_cast<double>(c.classes);
+                transformer_macs(c.size, c.mlp_hidden, tokens) +
+                dim * static_cast<double>(c.classes);
   for (const auto& [window, unused] : c.attention) {
     if (window == 0) continue;
     // qkv also of what fills windows up; QK^T and AV within windows only.

@@ -23,14 +23,14 @@ void OptimOptions::check() const {
   for (const auto& [name, count] :
        {std::pair{"batch_size", batch_size}, {"accum_iter", accum_iter}, {"epochs", epochs}})
     need(count >= 1 && count <= largest_count,
-         str(name, " must lie in 1 .. ", largest_count, ", not be ", count));
+         str(name, " must be in 1 .. ", largest_count, ", but is ", count));
   need(warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", warmup_epochs));
   need(lr >= 0, str("lr must not be negative, but is ", lr, "; 0 takes it from blr"));
   const double peak = peak_lr(*this);
   need(peak > 0 && peak <= std::numeric_limits<float>::max(),
        str("the learning rate must be a positive fp32 number, but is ", peak, "; set ",
            lr > 0 ? "--lr" : "--blr"));
-  need(min_lr >= 0 && min_lr <= peak, str("min_lr must lie in 0 .. ", peak, " (the peak), not be ",
+  need(min_lr >= 0 && min_lr <= peak, str("min_lr must be in 0 .. ", peak, " (the peak), not be ",
                                           min_lr, "; raise --blr or lower --min_lr"));
   // What a step multiplies weights by must be a number of their type.
   need(weight_decay >= 0 && weight_decay <= std::numeric_limits<float>::max() &&
@@ -75,7 +75,7 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
   o.add("outlier_z", outlier_z,
         "steps whose loss or gradient norm lies this many deviations above its recent values are "
         "skipped; 0: only non-finite ones");
-  o.add("pin_mem", pin_mem, "hold batches in memory that a GPU copies from directly")
+  o.add("pin_mem", pin_mem, "keep batches in pinned memory, from which a GPU copies directly")
       .alias("data.pin_mem")
       .may_change_on_resume();
 }

@@ -55,7 +55,8 @@ TEST(Log, AFullDiskEndsTheFileAndIsSaidOnce) {
     info("two");
   }
   EXPECT_EQ(testing::internal::GetCapturedStderr(),
-            "one\nwarning: cannot write /dev/full: No space left on device; it ends here\ntwo\n");
+            "one\nwarning: cannot write /dev/full: No space left on device; nothing more is "
+            "written to it\ntwo\n");
 }
 
 }  // namespace

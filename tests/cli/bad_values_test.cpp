@@ -120,7 +120,7 @@ TEST_F(BadValues, AreRefusedWithTheReason) {
   expect(2, "max_train", line("knn", "--max_train=-1"));
   expect(2, "k must be between 1 and 12", line("knn", "--k 13"));
   expect(2, "plain_k", line("knn", "--k 2 --plain_k 1,0"));
-  expect(2, "num_workers", line("knn", "--k 2 --num_workers 100000"));
+  expect(2, "num_workers", line("knn", "--k 2 --num_workers=-1"));
   expect(2, "input height",
          "finetune --data_path data --output_dir out --batch_size 4 --input_size 65536");
   expect(2, "number of patches",

@@ -235,7 +235,7 @@ TEST_F(Program, ReportNeedsARun) {
   expect("report", 2, "give one or more run folders");
   expect("report nowhere", 3, "nowhere: no such folder");
   fs::create_directories(root_ / "empty");
-  expect("report empty", 3, "holds no run");
+  expect("report empty", 3, "is not a run folder");
   write_file(root_ / "empty/log.txt", "{\"epoch\":0,\"train_loss\":1}\n{\"epo");
   expect("report empty --figures 0", 2, "figures");
   expect("report empty --output missing/r.html", 2, "missing/r.html");

@@ -98,8 +98,9 @@ TEST_F(Pack, Truncated) {
 }
 
 TEST_F(Pack, SaysWhatIsWrong) {
-  EXPECT_NE(error_with("SGPACK" + std::string(100, 'x')).find("does not begin like one"),
-            std::string::npos);
+  EXPECT_NE(
+      error_with("SGPACK" + std::string(100, 'x')).find("does not start with the magic bytes"),
+      std::string::npos);
   std::string newer = bytes_;
   newer[8] = 2;
   EXPECT_NE(error_with(newer).find("its version is 2 and this program reads version 1"),

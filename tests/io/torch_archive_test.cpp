@@ -63,7 +63,7 @@ TEST(TorchArchiveTest, ProgramsAreRefused) {
   expect_refused(golden("module.pth"), "holds Python objects (torch.nn.modules.linear.Linear)");
   expect_refused(golden("scripted.pt"), "TorchScript");
   expect_refused(golden("python.zip"), "no data.pkl");
-  expect_refused(archive("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R."s, 0), "wants to run os.system");
+  expect_refused(archive("\x80\2cos\nsystem\nX\2\0\0\0ls\x85R."s, 0), "asks to run os.system");
 }
 
 TEST(TorchArchiveTest, TensorsOutsideTheirStorageAreRefused) {
@@ -78,12 +78,12 @@ TEST(TorchArchiveTest, TensorsOutsideTheirStorageAreRefused) {
                            const std::string& offset, const std::string& reason) {
     expect_refused(archive_of_tensor(size, stride, offset, 24), reason);
   };
-  refused("K\2K\3\x86", "K\3K\1\x86", "K\1", "outside its storage");
-  refused("K\2K\3\x86", "K\4K\1\x86", zero, "outside its storage");
-  refused("K\2K\3\x86", "K\3K\1\x86", huge, "outside its storage");
-  refused("K\2\x85", huge + "\x85", zero, "outside its storage");
-  refused("K\7\x85", "K\1\x85", zero, "outside its storage");
-  refused(")", ")", "K\6", "outside its storage");
+  refused("K\2K\3\x86", "K\3K\1\x86", "K\1", "beyond its storage");
+  refused("K\2K\3\x86", "K\4K\1\x86", zero, "beyond its storage");
+  refused("K\2K\3\x86", "K\3K\1\x86", huge, "beyond its storage");
+  refused("K\2\x85", huge + "\x85", zero, "beyond its storage");
+  refused("K\7\x85", "K\1\x85", zero, "beyond its storage");
+  refused(")", ")", "K\6", "beyond its storage");
   refused(huge + "\x85", zero + "\x85", zero, "impossibly large");
   refused(zero + huge + huge + "\x87", "K\1K\1K\1\x87", zero, "impossibly large");
   // Within 2^40 elements, but far more than the file: 4 GB.

@@ -59,7 +59,7 @@ TEST(Config, SaysWhatDoesNotFitAndWhatToDo) {
        },
        "which do not work with registers; use a model without"},
       {[](VitConfig& c) { c.class_token = false, c.classes = 3; },
-       "looks at the class token, and this model has none; pool the mean"}};
+       "uses the class token, which this model does not have; use mean pooling"}};
   for (const auto& [spoil, words] : cases)
     EXPECT_NE(refusal(spoil).find(words), std::string::npos) << refusal(spoil);
 }

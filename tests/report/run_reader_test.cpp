@@ -166,11 +166,11 @@ TEST_F(RunReader, WhatIsNoRunIsRefused) {
     }
   };
   refused(root_ / "nowhere", "no such folder");
-  refused(root_, "holds no run");
+  refused(root_, "is not a run folder");
   write("file", "");
   refused(root_ / "file", "is a file");
   write("log.txt", "half a l");
-  refused(root_, "holds no run");
+  refused(root_, "is not a run folder");
 }
 
 TEST_F(RunReader, NamesTellRunsApart) {

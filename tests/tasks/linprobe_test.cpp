@@ -109,7 +109,7 @@ TEST_F(Linprobe, GoesOnBitForBit) {
                  if (at(e, s)) ::raise(SIGTERM);
                }});
     });
-    EXPECT_NE(message.find("goes on"), std::string::npos);
+    EXPECT_NE(message.find("resumes from there"), std::string::npos);
     EXPECT_THROW(linprobe(options(run), {[](auto e, auto s, auto&) {
                             if (e == 2 && s == 4) throw std::runtime_error("crash");
                           }}),

@@ -110,7 +110,7 @@ TEST_P(EngineResume, ABrokenRunEndsAsTheUnbrokenOne) {
     {
       const StopSignals fresh;
       EXPECT_NE(error_of(ExitCode::interrupted, [&] { train(first, o, GetParam(), stop); })
-                    .find("goes on from there"),
+                    .find("resumes from there"),
                 std::string::npos);
     }
     const StopSignals again;  // the request is forgotten
