@@ -59,7 +59,7 @@ TEST(NpyHeaderTest, MalformedOnesAreRefused) {
     return "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
   };
   EXPECT_EQ(parse(file(with_shape("(2,)"), 8)).shape, (std::vector<std::int64_t>{2}));
-  expect_refused("", "begin like one");
+  expect_refused("", "start with the magic bytes");
   expect_refused(file(with_shape("(2,)"), 7), "larger than the file");
   expect_refused(file(with_shape("(2,)"), 9), "does not match");
   expect_refused(file(with_shape("(3,)"), 8), "larger than the file");
