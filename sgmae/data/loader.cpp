@@ -153,7 +153,11 @@ struct Loader::Impl {
   std::mutex mutex;
   std::condition_variable work, ready;
   std::deque<std::shared_ptr<Slot>> slots;  // in order; the oldest is handed out next
+  std::exception_ptr failure;               // of a worker that could not begin a batch
   bool stop = false;
+  // Images that a worker takes at a time: few enough that the workers finish a batch together, many
+  // enough that taking them costs nothing beside tiny images.
+  std::int64_t share = 1;
   std::optional<Threads> threads;
 
   Impl(const Source& from, LoaderOptions given) : source(from), options(std::move(given)) {
@@ -180,6 +184,8 @@ struct Loader::Impl {
     images =
         options.subset.empty() ? source.size() : static_cast<std::int64_t>(options.subset.size());
     unreadable = std::make_unique<std::atomic<bool>[]>(static_cast<std::size_t>(source.size()));
+    share = std::clamp<std::int64_t>(
+        options.batch_size / (4 * std::max<std::int64_t>(1, options.num_workers)), 1, 32);
     threads.emplace(options.num_workers, [this] { run_worker(); });
     options.num_workers = threads->count();
   }
@@ -251,27 +257,30 @@ struct Loader::Impl {
 
   void run_worker() {
     Worker worker;
-    // Small enough that the workers finish a batch together, large enough that taking it costs
-    // nothing beside tiny images.
-    const std::int64_t share =
-        std::clamp<std::int64_t>(options.batch_size / (4 * options.num_workers), 1, 32);
     std::unique_lock lock(mutex);
     while (true) {
       std::shared_ptr<Slot> slot;
       work.wait(lock, [&] {
-        if (stop) return true;
+        if (stop || failure) return true;
         for (const auto& open : slots)
           if (open->claimed < open->batch.size()) {
             slot = open;
             return true;
           }
-        if (next_batch >= end_batch || static_cast<int>(slots.size()) >= options.prefetch)
-          return false;
-        slot = begin_batch();
-        slots.push_back(slot);
-        return true;
+        return next_batch < end_batch && static_cast<int>(slots.size()) < options.prefetch;
       });
-      if (stop) return;
+      if (stop || failure) return;
+      if (!slot) {
+        try {
+          slots.push_back(begin_batch());
+        } catch (...) {  // no memory
+          failure = std::current_exception();
+          ready.notify_all();
+          work.notify_all();
+          return;
+        }
+        slot = slots.back();
+      }
       const std::int64_t begin = slot->claimed;
       const std::int64_t end = std::min(begin + share, slot->batch.size());
       slot->claimed = end;
@@ -332,7 +341,8 @@ struct Loader::Impl {
       fill(*slot, 0, slot->batch.size(), own);
       return slot;
     }
-    ready.wait(lock, [&] { return !slots.empty() && slots.front()->remaining == 0; });
+    ready.wait(lock, [&] { return failure || (!slots.empty() && slots.front()->remaining == 0); });
+    if (failure) std::rethrow_exception(failure);
     slot = std::move(slots.front());
     slots.pop_front();
     lock.unlock();
