@@ -301,8 +301,7 @@ void Engine::finish_epoch(const EpochConsole& console) {
 
 void Engine::log_epoch(const ordered_json& entries) {
   append_log(folder_.log(), entries);
-  const std::int64_t x =
-      event_x() - 1;  // within the epoch, which a run that goes on after it keeps
+  const std::int64_t x = event_x() - 1;  // of this epoch: a run that goes on after it keeps it
   for (const auto& [key, value] : entries.items()) {
     if (key == "train_loss" || key == "train_lr" || key == "epoch") continue;
     const bool of_mask = key.starts_with("mask_") || key.starts_with("guide_");
