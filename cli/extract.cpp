@@ -147,7 +147,9 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   }
   const std::int64_t unreadable = images - readable.sum().item<std::int64_t>();
   info("wrote ", shape_text(features), " to ", options.output,
-       unreadable == 0 ? "" : str("; ", unreadable, " unreadable images have rows of NaN"));
+       unreadable == 0   ? ""
+       : unreadable == 1 ? "; 1 unreadable image has a row of NaN"
+                         : str("; ", unreadable, " unreadable images have rows of NaN"));
   return {{"output", options.output},
           {"shape", features.sizes().vec()},
           {"unreadable_images", unreadable}};
