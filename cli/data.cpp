@@ -79,7 +79,8 @@ nlohmann::ordered_json verify_data(const DataArguments& options, const std::stri
     if (entry.weight == LeftOut::Weight::lost) lost += entry.count;
   if (lost > 0)
     why += str(why.empty() ? "" : "; ", path, ": ", lost,
-               " images or labels are lost, for the reasons listed above");
+               lost == 1 ? " image or label is lost" : " images or labels are lost",
+               ", for the reasons listed above");
   if (!why.empty()) throw ReportedFailure(ExitCode::data, why, json);
   info(path, ": all ", stats.images, " images can be read");
   return json;

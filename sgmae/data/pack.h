@@ -2,7 +2,7 @@
 //
 // Layout, numbers little-endian (docs/data.md describes it byte by byte):
 //   header   64 bytes: magic, version, where the index is, checksums
-//   images   each: size and CRC-32 in 32 bits each, then a whole JPEG, PNG or WebP file
+//   images   each: size and CRC-32 in 32 bits each, then a whole image file of any type read
 //   index    offset, size, CRC-32 and label of each image; class names; image names
 // Writing goes on where a killed run stopped: until the index is in place the file is called
 // NAME.part, and its frames say themselves what is there.
