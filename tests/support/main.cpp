@@ -15,6 +15,13 @@
 #include "sgmae/base/instruction_set.h"
 #include "tests/support/leave.h"
 
+#ifdef __SANITIZE_ADDRESS__
+// LibTorch gives up its pool of threads in a forked process on purpose: they did not come along.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:caffe2::pthreadpool";
+}
+#endif
+
 namespace {
 
 namespace fs = std::filesystem;
