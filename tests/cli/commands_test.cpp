@@ -38,6 +38,9 @@ constexpr int too_long = 142;  // 128 + SIGALRM: a run of a billion epochs is no
 class Commands : public testing::Test {
  protected:
   void SetUp() override {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "the limit on memory leaves no room for the sanitizer's";
+#endif
     at::set_num_threads(1);  // see run_program_in
     fs::create_directories(root_ / "data");
     striped::write_part(root_ / "data", "train", 24, true);
