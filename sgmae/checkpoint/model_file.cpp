@@ -96,7 +96,7 @@ struct Stated {
     check(options.heads >= 0 && options.decoder_heads >= 0, ExitCode::usage,
           "--heads and --decoder_heads must not be negative");
     check(options.layer_norm_eps >= 0 && options.layer_norm_eps < 1, ExitCode::usage,
-          "--layer_norm_eps must be in 0 .. 1, not be ", options.layer_norm_eps);
+          "--layer_norm_eps must be in 0 .. 1, but is ", options.layer_norm_eps);
   }
   std::vector<std::int64_t> grid;
   std::vector<float> mean, std;

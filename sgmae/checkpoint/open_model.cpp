@@ -74,9 +74,7 @@ void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {
     check(stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint, where, ": tensor '",
           parameter.name, "' is ", shape_text(*stored), ", the model needs ",
           shape_text(parameter.value), " for the sizes of its other tensors");
-    check(at::isfinite(*stored).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
-          parameter.name,
-          "' holds values that are not finite; the training diverged, use an earlier checkpoint");
+    check_finite(file.path, parameter.name, *stored);
     parameter.value.copy_(*stored);
   }
   const bool decoder = known.count("mask_token") > 0;
@@ -85,10 +83,15 @@ void copy_weights(const ModelFile& file, std::vector<Parameter>& parameters) {
           where, ": tensor '", name, "' has no place in the model that its other tensors make");
 }
 
+void check_finite(const std::filesystem::path& file, const std::string& name,
+                  const at::Tensor& tensor) {
+  check(at::isfinite(tensor).all().item<bool>(), ExitCode::checkpoint, file.string(), ": tensor '",
+        name,
+        "' holds values that are not finite; the training diverged, use an earlier checkpoint");
+}
+
 Mae make_mae(const ModelFile& file) {
-  check(file.mae.has_value(), ExitCode::checkpoint, file.path.string(),
-        ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
-        "checkpoint");
+  check_decoder(file.mae.has_value(), file.path);
   Mae model(*file.mae, std::nullopt);
   copy_weights(file, model.parameters());
   model.parameters_changed();

@@ -39,6 +39,10 @@ OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& opt
 // check_use of uses.h.
 void check_use(Use use, const OpenedModel& opened);
 
+// Throws Error(checkpoint), naming the tensor, unless all of its values are finite.
+void check_finite(const std::filesystem::path& file, const std::string& name,
+                  const at::Tensor& tensor);
+
 // The autoencoder of a file, or Error(checkpoint) where it holds an encoder only.
 Mae make_mae(const ModelFile& file);
 // The encoder of a file, with its head where there is one.

@@ -21,9 +21,7 @@ void check_use(Use use, const VitConfig& config, bool decoder, const std::filesy
   check(use == Use::forward || config.channels == 1 || config.channels == 3, ExitCode::usage,
         file.string(), ": the model takes images of ", config.channels,
         " channels, and image files are read with 1 or 3; give it tensors (sgmae forward)");
-  check(use != Use::reconstruct || decoder, ExitCode::checkpoint, file.string(),
-        ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
-        "checkpoint");
+  if (use == Use::reconstruct) check_decoder(decoder, file);
   check(use != Use::linprobe || config.pooling != Pooling::mean, ExitCode::usage, file.string(),
         ": a classifier fine-tuned with global pooling; its encoder has no final norm whose output "
         "could be probed; probe the encoder from which it was trained");
@@ -31,6 +29,12 @@ void check_use(Use use, const VitConfig& config, bool decoder, const std::filesy
         file.string(),
         ": the model has no class token, which this command evaluates beside the mean of the "
         "patches; use a model with one, or sgmae extract");
+}
+
+void check_decoder(bool decoder, const std::filesystem::path& file) {
+  check(decoder, ExitCode::checkpoint, file.string(),
+        ": holds an encoder only (no 'mask_token'), and this needs the decoder too; use a full "
+        "checkpoint");
 }
 
 }  // namespace sgmae

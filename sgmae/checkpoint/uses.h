@@ -25,4 +25,7 @@ const std::vector<UseInfo>& uses();
 // for the use: checkpoint for a part that it lacks, usage for images that cannot be read.
 void check_use(Use use, const VitConfig& config, bool decoder, const std::filesystem::path& file);
 
+// The part of it about the decoder, for who needs one whatever the use.
+void check_decoder(bool decoder, const std::filesystem::path& file);
+
 }  // namespace sgmae

@@ -47,8 +47,8 @@ std::string described(Container container) {
       return "is gzip-compressed; unpack it with gunzip";
     case Container::compressed_tar:
       return "is a compressed tar archive; images are read from a .tar in place, which a "
-             "compressed "
-             "one does not allow: unpack it with gunzip (or unxz, bunzip2, unzstd) and give the "
+             "compressed one does not allow: unpack it with gunzip (or unxz, bunzip2, unzstd) and "
+             "give the "
              ".tar";
     case Container::zip:
       return "is a zip archive; unzip it and give the folder";

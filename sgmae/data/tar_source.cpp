@@ -302,9 +302,9 @@ Shards shards_in(const fs::path& folder, const std::string& split) {
   Shards shards = saying(names_of_split(split));
   if (!shards.named && split == "train" && !saying(names_of_split("val")).named)
     for (const std::string& name : names) shards.paths.push_back(folder / name);
+  const std::set<fs::path> chosen(shards.paths.begin(), shards.paths.end());
   for (const std::string& name : names)
-    if (std::find(shards.paths.begin(), shards.paths.end(), folder / name) == shards.paths.end())
-      shards.beside.push_back(name);
+    if (!chosen.contains(folder / name)) shards.beside.push_back(name);
   return shards;
 }
 

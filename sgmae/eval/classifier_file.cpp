@@ -1,7 +1,5 @@
 #include "sgmae/eval/classifier_file.h"
 
-#include <ATen/ops/isfinite.h>
-
 #include <utility>
 
 #include "sgmae/base/log.h"
@@ -56,10 +54,7 @@ void load_pretrained(const Pretrained& file, Vit& model) {
     check(stored, ExitCode::checkpoint, where, ": tensor '", parameter.name,
           "' is missing; the file is not a complete encoder, use another checkpoint");
     at::Tensor value = *stored;
-    check(
-        at::isfinite(value).all().item<bool>(), ExitCode::checkpoint, where, ": tensor '",
-        parameter.name,
-        "' contains values that are not finite; its training diverged, use an earlier checkpoint");
+    check_finite(file.path, parameter.name, value);
     value = fit_to_grid(parameter.name, value, from, {to.grid_height(), to.grid_width()},
                         file.position_resize);
     if (of_head && value.sizes() != parameter.value.sizes()) {

@@ -73,7 +73,7 @@ void MaskOptions::declare(Options& o) {
 
 void MaskOptions::check(bool probed) const {
   sgmae::check(ratio > 0 && ratio < 1, ExitCode::usage,
-               "mask_ratio must be between 0 and 1, not be ", ratio);
+               "mask_ratio must be between 0 and 1, but is ", ratio);
   chosen().check(probed);
 }
 

@@ -71,8 +71,7 @@ void warn_of_position(const PositionBias& bias, ObjectRule object) {
        fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", warning threshold ",
        fixed(kPositionBiasWarning, 2),
        "). Unless the objects of these images are all in the same place, start guidance later, or "
-       "try "
-       "another --guide_features or --guide_center (least positional as a rule: block_out, "
+       "try another --guide_features or --guide_center (least positional as a rule: block_out, "
        "position)");
 }
 

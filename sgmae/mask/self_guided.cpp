@@ -87,7 +87,7 @@ void SelfGuidedOptions::check(bool probed) const {
   need(mask_refresh_epochs >= 0,
        str("mask_refresh_epochs must not be negative, but is ", mask_refresh_epochs));
   need(hints.ratio >= 0 && hints.ratio < 1,
-       str("hint_ratio must be in 0 .. 1, not be ", hints.ratio));
+       str("hint_ratio must be in 0 .. 1, but is ", hints.ratio));
   need(hints.floor >= 0, str("hint_floor must not be negative, but is ", hints.floor));
   need(!start(0).automatic || probed,
        "guide_start = auto needs the exploitation rate; set probe_images to 64 or more");

@@ -80,7 +80,8 @@ void Engine::begin() {
   write_file(folder_.facts(), facts.dump(2) + "\n");
   trim_log(folder_.log(), clock_.epoch);
   // The first of a run is passed over by TensorBoard, and older versions wrote none.
-  for (int i = 0; i <= static_cast<int>(folder_.existed); ++i) events_.begin_again(event_x());
+  events_.begin_again(event_x());
+  if (folder_.existed) events_.begin_again(event_x());
   for (const char* key : {"model", "data", "training"})
     info(key, ": ", facts.at(key).get<std::string>());
   info("run folder: ", folder_.root.string());

@@ -30,7 +30,7 @@ void OptimOptions::check() const {
   need(peak > 0 && peak <= std::numeric_limits<float>::max(),
        str("the learning rate must be a positive fp32 number, but is ", peak, "; set ",
            lr > 0 ? "--lr" : "--blr"));
-  need(min_lr >= 0 && min_lr <= peak, str("min_lr must be in 0 .. ", peak, " (the peak), not be ",
+  need(min_lr >= 0 && min_lr <= peak, str("min_lr must be in 0 .. ", peak, " (the peak), but is ",
                                           min_lr, "; raise --blr or lower --min_lr"));
   // What a step multiplies weights by must be a number of their type.
   need(weight_decay >= 0 && weight_decay <= std::numeric_limits<float>::max() &&
@@ -60,8 +60,7 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
       .may_change_on_resume();
   o.add("resume", resume,
         "auto: resume the run in output_dir; none: never resume; or a checkpoint or run to start "
-        "from "
-        "when output_dir holds none yet")
+        "from when output_dir holds none yet")
       .may_change_on_resume();
   o.add("seed", seed, "seed of all random draws");
   OptionInfo& every = o.add(evaluation, eval_every, meaning).may_change_on_resume();
