@@ -18,6 +18,7 @@
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
+#include "sgmae/nn/kernels/tiles.h"
 
 // Matrix product of the BLAS inside LibTorch, column-major.
 extern "C" void sgemm_(const char* trans_a, const char* trans_b, const int* m, const int* n,
@@ -79,9 +80,8 @@ void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float
 // Whether attention over n tokens with heads of width d goes through the processor's bf16 units
 // (AMX or AVX512-BF16). For smaller ones packing the operands costs more than it saves (measured).
 bool has_bf16_attention(std::int64_t n, std::int64_t d) {
-  static const bool has = instruction_set() >= InstructionSet::avx512_bf16 &&
-                          at::native::cpublas::could_pack(at::kBFloat16);
-  return has && d % 2 == 0 && n * d >= 3000;
+  const std::int64_t smallest = tile_kernels() ? 3000 : 1000;
+  return instruction_set() >= InstructionSet::avx512_bf16 && d % 2 == 0 && n * d >= smallest;
 }
 
 // c [m, n] float = a [m, k] b; a has row stride lda, b is packed in pairs [k/2, n, 2].
@@ -91,9 +91,11 @@ void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16*
                               reinterpret_cast<const at::BFloat16*>(b), c);
 }
 
-// Products want whole tiles: with 198 columns in place of 224 they take ten times as long.
+// The tile unit's products want whole tiles: with 198 columns in place of 224 they take ten times
+// as long. Others want whole vectors.
 std::int64_t padded_tokens(std::int64_t n) {
-  return (n + 31) / 32 * 32;
+  const std::int64_t whole = tile_kernels() ? 32 : 16;
+  return (n + whole - 1) / whole * whole;
 }
 
 void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {

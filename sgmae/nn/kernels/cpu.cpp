@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace sgmae::SGMAE_ISA {
@@ -252,6 +253,13 @@ void softmax_backward(std::int64_t rows, std::int64_t n, const float* weights, f
   }
 }
 
+// Two values side by side in memory, `first` in front (bf16 kernels run on little-endian machines).
+inline std::uint32_t pair_of(Bf16 first, Bf16 second) {
+  return first.bits | static_cast<std::uint32_t>(second.bits) << 16;
+}
+
+// Written as whole pairs: of single values the compiler makes vector code that takes four times as
+// long.
 void pack_pairs(std::int64_t rows, std::int64_t dim, const Bf16* from, std::int64_t from_stride,
                 Bf16* to) {
   for (std::int64_t r = 0; r + 1 < rows; r += 2) {
@@ -259,8 +267,8 @@ void pack_pairs(std::int64_t rows, std::int64_t dim, const Bf16* from, std::int6
     const Bf16* second = first + from_stride;
     Bf16* out = to + r * dim;
     for (std::int64_t i = 0; i < dim; ++i) {
-      out[2 * i] = first[i];
-      out[2 * i + 1] = second[i];
+      const std::uint32_t pair = pair_of(first[i], second[i]);
+      std::memcpy(out + 2 * i, &pair, sizeof(pair));
     }
   }
   if (rows % 2 == 0) return;
@@ -278,21 +286,76 @@ void transposed(std::int64_t rows, std::int64_t dim, const From* from, std::int6
         convert(to[i * to_stride + k], from[k * from_stride + i]);
 }
 
+constexpr int kPairs = 16;  // in a vector
+using Pairs = std::uint32_t __attribute__((vector_size(kPairs * sizeof(std::uint32_t))));
+
+// Of two rows of a matrix, seen as squares of `half` x `half`: swaps those off the diagonal.
+template <int half, int... lane>
+inline void swap_squares(Pairs& upper, Pairs& lower, std::integer_sequence<int, lane...>) {
+  const Pairs swapped =
+      __builtin_shufflevector(upper, lower, (lane & half ? kPairs + lane - half : lane)...);
+  lower = __builtin_shufflevector(upper, lower, (lane & half ? kPairs + lane : lane + half)...);
+  upper = swapped;
+}
+
+template <int half>
+inline void swap_squares(Pairs (&rows)[kPairs]) {
+  for (int k = 0; k < kPairs; ++k)
+    if (!(k & half))
+      swap_squares<half>(rows[k], rows[k + half], std::make_integer_sequence<int, kPairs>());
+}
+
+// The transpose of a square of pairs, within registers.
+inline void transpose_pairs(Pairs (&rows)[kPairs]) {
+  swap_squares<8>(rows);
+  swap_squares<4>(rows);
+  swap_squares<2>(rows);
+  swap_squares<1>(rows);
+}
+
+inline void store_rows(const Pairs (&rows)[kPairs], Bf16* to, std::int64_t stride) {
+  for (int k = 0; k < kPairs; ++k) std::memcpy(to + k * stride, &rows[k], sizeof(Pairs));
+}
+
 void pack_transposed(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
                      std::int64_t from_stride, Bf16* to) {
-  struct Pair {
-    Bf16 first, second;
-  };
-  const std::int64_t pairs = dim / 2;
-  for (std::int64_t r = 0; r < rows; r += 16)
-    for (std::int64_t i = 0; i < pairs; ++i)
-      for (std::int64_t k = r; k < (r + 16 < rows ? r + 16 : rows); ++k)
-        std::memcpy(to + 2 * (i * padded + k), from + k * from_stride + 2 * i, sizeof(Pair));
+  const std::int64_t pairs = dim / 2, tiled_pairs = pairs / kPairs * kPairs;
+  for (std::int64_t r = 0; r < rows; r += kPairs) {
+    const std::int64_t end = r + kPairs < rows ? r + kPairs : rows;
+    std::int64_t i = 0;
+    for (; end - r == kPairs && i < tiled_pairs; i += kPairs) {
+      Pairs tile[kPairs];
+      for (int k = 0; k < kPairs; ++k)
+        std::memcpy(&tile[k], from + (r + k) * from_stride + 2 * i, sizeof(Pairs));
+      transpose_pairs(tile);
+      store_rows(tile, to + 2 * (i * padded + r), 2 * padded);
+    }
+    for (; i < pairs; ++i)
+      for (std::int64_t k = r; k < end; ++k)
+        std::memcpy(to + 2 * (i * padded + k), from + k * from_stride + 2 * i,
+                    sizeof(std::uint32_t));
+  }
 }
 
 void transpose(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
                std::int64_t from_stride, Bf16* to) {
-  transposed(rows, dim, from, from_stride, to, padded, [](Bf16& out, Bf16 in) { out = in; });
+  const auto copy = [](Bf16& out, Bf16 in) { out = in; };
+  const std::int64_t tiled_rows = rows / (2 * kPairs) * (2 * kPairs);
+  const std::int64_t tiled_dim = dim / kPairs * kPairs;
+  for (std::int64_t r = 0; r < tiled_rows; r += 2 * kPairs)
+    for (std::int64_t i = 0; i < tiled_dim; i += kPairs) {
+      Pairs tile[kPairs];
+      for (int k = 0; k < kPairs; ++k) {
+        const Bf16* first = from + (r + 2 * k) * from_stride + i;
+        for (int j = 0; j < kPairs; ++j) tile[k][j] = pair_of(first[j], first[from_stride + j]);
+      }
+      transpose_pairs(tile);
+      store_rows(tile, to + i * padded + r, padded);
+    }
+  transposed(tiled_rows, dim - tiled_dim, from + tiled_dim, from_stride, to + tiled_dim * padded,
+             padded, copy);
+  transposed(rows - tiled_rows, dim, from + tiled_rows * from_stride, from_stride, to + tiled_rows,
+             padded, copy);
 }
 
 void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, const float* from,
