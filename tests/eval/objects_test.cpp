@@ -166,6 +166,22 @@ TEST(ObjectMarks, AreOpacityOfOneHalfAndMore) {
   }
 }
 
+// A file of 41 x 30 pixels that is shown turned.
+TEST(ObjectMarks, AreOfTheImageAsItIsShown) {
+  const Folder folder;
+  folder.write("images/a.jpg", read_text(str(SGMAE_TEST_DATA, "/image/exif6.jpg")));
+  const auto source = open_source(folder.path("images"));
+  OpenedImage opened;
+  source->open(0, opened);
+  const ObjectMarks marks(*source, "");
+  folder.image("masks/a.png", 1, 30, 41);
+  EXPECT_TRUE(marks.of(0, opened.size, whole(opened.size)).has_value());
+  folder.image("masks/a.png", 1, 41, 30);
+  EXPECT_NE(error_of(ExitCode::data, [&] { marks.of(0, opened.size, whole(opened.size)); })
+                .find("the mask is 41x30 pixels but its image 30x41"),
+            std::string::npos);
+}
+
 TEST(ObjectMarks, OfPixelsNeedBothSides) {
   const Folder folder;
   folder.write("grey/a.png", mask(3, 5));
