@@ -14,5 +14,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     decode_image({data, size}, info, {width / 3, height / 3, (width + 1) / 2, (height + 1) / 2}, 1,
                  image);
     decode_image({data, size}, 3);
+    decode_alpha({data, size}, info);
   });
 }

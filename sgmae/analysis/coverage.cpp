@@ -1,7 +1,9 @@
 #include "sgmae/analysis/coverage.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "sgmae/base/error.h"
 
@@ -42,6 +44,30 @@ double side_iou(std::span<const std::uint8_t> side, std::span<const float> cover
     either += side[i] ? 1 : cover[i];
   }
   return either > 0 ? both / either : 0;
+}
+
+double relevance_auc(std::span<const float> relevance, std::span<const float> cover) {
+  SGMAE_ASSERT(relevance.size() == cover.size());
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  if (std::any_of(relevance.begin(), relevance.end(), [](float r) { return std::isnan(r); }))
+    return none;
+  std::vector<std::size_t> order(relevance.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return relevance[a] < relevance[b]; });
+  double object = 0, background = 0, won = 0;  // areas so far, and of pairs in the right order
+  for (std::size_t i = 0; i < order.size();) {
+    const float level = relevance[order[i]];
+    double object_here = 0, background_here = 0;
+    for (; i < order.size() && relevance[order[i]] == level; ++i) {
+      object_here += cover[order[i]];
+      background_here += 1 - static_cast<double>(cover[order[i]]);
+    }
+    won += object_here * (background + background_here / 2);
+    object += object_here;
+    background += background_here;
+  }
+  return object > 0 && background > 0 ? won / (object * background) : none;
 }
 
 double hidden_share(std::span<const float> masked, std::span<const float> cover) {

@@ -23,6 +23,12 @@ std::vector<float> box_cover(std::span<const GridBox> boxes, std::int64_t rows,
 // [N]; as areas, so that it equals the IoU of the two regions in pixels. 0 when both are empty.
 double side_iou(std::span<const std::uint8_t> side, std::span<const float> cover);
 
+// Area under the ROC curve of `relevance` [N] for "is object": the chance that a random point of
+// the object lies in a more relevant patch than one of the background; ties count half. A patch is
+// object by `cover` and background by the rest, so that it equals the AUC over pixels. NaN where
+// either has no area, or a relevance is NaN.
+double relevance_auc(std::span<const float> relevance, std::span<const float> cover);
+
 // The share of the object's area in masked patches. NaN for an object without area.
 double hidden_share(std::span<const float> masked, std::span<const float> cover);
 

@@ -30,9 +30,6 @@ struct Listing {
 Listing look_into(const std::filesystem::path& folder);
 std::vector<FolderEntry> list_folder(const std::filesystem::path& folder);  // the entries alone
 
-// How far the folders of all images' names agree: the length of "common/folder/".
-std::size_t common_folder(const Source& source);
-
 // Image files; paths are relative to `root`.
 class FileSource : public Source {
  public:

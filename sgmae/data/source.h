@@ -140,6 +140,9 @@ std::unique_ptr<Source> open_source(const std::string& data_path,
                                     const std::string& split = "train",
                                     const std::string& data_root = "", DataFormat format = {});
 
+// How far the folders of all images' names agree: the length of "common/folder/".
+std::size_t common_folder(const Source& source);
+
 // Image files by name, without labels.
 std::unique_ptr<Source> open_files(std::vector<std::string> files);
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -12,6 +13,7 @@
 #include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/eval/objects.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/relevance_map.h"
 #include "sgmae/nn/mask_plan.h"
@@ -102,6 +104,10 @@ void AnalysisTask::declare(Options& o) {
   o.add("squash", squash,
         "squash whole images to the model's size in place of the centre crop (images that have "
         "that size are taken as they are)");
+  o.add("objects", objects,
+        "where objects are marked: folder of masks, YOLO or Pascal VOC files by the images' names; "
+        "JSON file of COCO's; alpha; foreground, which is above 0 in grey images; empty: what "
+        "docs/analysis.md says lies beside the images");
   o.add("batch_size", batch_size, "images read at a time");
   o.add("num_workers", num_workers, "threads that decode images");
   o.section("analysis");
@@ -240,6 +246,8 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     check_spread(learned, loader.stats().unreadable, task);
   }
   const Measure* const of_objects = first_that(&Measure::needs_objects, options.measures);
+  std::optional<ObjectMarks> marks;
+  if (of_objects) marks.emplace(*source, task.objects);
   Survey survey(subjects, options);
   Loader loader(*source, load);
   loader.start_epoch(0);
@@ -249,10 +257,9 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   std::int64_t kept_images = 0;
   for (Batch batch; loader.next(batch);) {
     std::vector<std::optional<MarkedObjects>> objects;
-    if (of_objects)
+    if (marks)
       for (std::int64_t i = 0; i < batch.size(); ++i)
-        objects.push_back(
-            read_objects(source->name(batch.index[i]), batch.source_size[i], batch.crop[i]));
+        objects.push_back(marks->of(batch.index[i], batch.source_size[i], batch.crop[i]));
     survey.add(batch.pixels, batch.index, objects);
     const std::int64_t more = std::min(batch.size(), examples - kept_images);
     if (more > 0) kept.push_back(batch.pixels.slice(0, 0, more).clone());
@@ -262,9 +269,12 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   const std::int64_t unreadable = loader.stats().unreadable;
   check_spread(survey.images(), unreadable, task);
   if (of_objects && survey.images_with_objects() == 0) {
+    check(task.objects.empty(), ExitCode::data, "objects: ", task.objects,
+          " marks nothing in the images of ", task.data_path, " that were measured");
     check(wants_all(task.metrics), ExitCode::data, of_objects->name,
           " needs marked objects, and no image of ", task.data_path,
-          " has a file of boxes (labels/…/NAME.txt) or a mask (masks/…/NAME.png)");
+          " has a file of boxes (labels/…/NAME.txt), a mask (masks/…/NAME.png) or the like; "
+          "--objects says where they are");
     info(of_objects->name, " is left out: no image has boxes or a mask beside it");
   }
   if (!kept.empty()) analysis.examples = at::cat(kept);

@@ -19,6 +19,7 @@ struct AnalysisTask {
   std::vector<std::string> checkpoints;
   OpenOptions open;  // of the checkpoints
   std::string data_path, data_root, split = "train";
+  std::string objects;  // where they are marked (eval/objects.h); "": beside the images, or in them
   DataFormat data_format = DataFormat::automatic;  // of data_path
   std::string metrics = "all";                     // measures, separated by commas
   std::int64_t images = 64;                        // drawn at random; 0: all

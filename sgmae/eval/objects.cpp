@@ -1,22 +1,42 @@
 #include "sgmae/eval/objects.h"
 
 #include <algorithm>
-#include <sstream>
+#include <filesystem>
+#include <map>
+#include <numeric>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/file.h"
-#include "sgmae/image/decode.h"
+#include "sgmae/base/log.h"
+#include "sgmae/eval/coco_objects.h"
+#include "sgmae/eval/object_files.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The path with its last folder `images` renamed; empty where it has none.
-fs::path in_sister_folder(const fs::path& image, const char* sister, const char* extension) {
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return !path.empty() && fs::is_regular_file(path, ignored);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+fs::path path_of(const Source& source, std::int64_t index) {
+  return fs::absolute(source.name(index)).lexically_normal();
+}
+
+// The path with its last folder `own` renamed; empty where it has none.
+fs::path in_sister_folder(const fs::path& image, const char* own, const char* sister,
+                          const char* extension) {
   std::vector<fs::path> parts(image.begin(), image.end());
-  const auto found = std::find(parts.rbegin(), parts.rend(), fs::path("images"));
+  const auto found = std::find(parts.rbegin(), parts.rend(), fs::path(own));
   if (found == parts.rend()) return {};
   *found = sister;
   fs::path path;
@@ -24,96 +44,184 @@ fs::path in_sister_folder(const fs::path& image, const char* sister, const char*
   return path.replace_extension(extension);
 }
 
-std::vector<GridBox> read_boxes(const fs::path& file) {
-  std::istringstream lines(read_text(file, ExitCode::data));
-  std::vector<GridBox> boxes;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    std::istringstream fields(line);
-    double kind = 0, x = 0, y = 0, width = 0, height = 0;
-    fields >> kind >> x >> y >> width >> height;
-    check(fields && width > 0 && height > 0 && x >= 0 && x <= 1 && y >= 0 && y <= 1, ExitCode::data,
-          file.string(), ":", number,
-          ": not a YOLO box; a line is `class cx cy width height` with fractions of the image");
-    boxes.push_back({x - width / 2, y - height / 2, x + width / 2, y + height / 2});
-  }
-  return boxes;
+std::vector<fs::path> mask_places(const fs::path& image) {
+  const fs::path stem = image.parent_path() / image.stem();
+  return {in_sister_folder(image, "images", "masks", ".png"), stem.string() + "_mask.png"};
 }
 
-// The part of the mask that the model sees.
-Image read_mask(const fs::path& file, const ImageSize& source, const CropBox& crop) {
-  try {
-    const std::vector<std::uint8_t> bytes = read_file(file);
-    const ImageInfo info = read_image_info(bytes);
-    check(info.size == source, ExitCode::data, "the mask is ", info.size.width, "x",
-          info.size.height, " pixels but its image ", source.width, "x", source.height);
-    Image mask;
-    decode_image(bytes, info, crop, 1, mask);
-    return mask;
-  } catch (const Error& error) {
-    fail(ExitCode::data, "cannot use ", file.string(), ": ", error.what());
-  }
+std::vector<fs::path> voc_places(const fs::path& image) {
+  return {in_sister_folder(image, "JPEGImages", "Annotations", ".xml"),
+          in_sister_folder(image, "images", "Annotations", ".xml")};
 }
 
-// The smallest box around all of the mask, in fractions; none for an empty mask.
-std::optional<GridBox> box_of(const Image& mask) {
-  int left = mask.width, top = mask.height, right = -1, bottom = -1;
-  for (int y = 0; y < mask.height; ++y)
-    for (int x = 0; x < mask.width; ++x)
-      if (mask.pixels[static_cast<std::size_t>(y) * mask.width + x]) {
-        left = std::min(left, x);
-        right = std::max(right, x);
-        top = std::min(top, y);
-        bottom = std::max(bottom, y);
-      }
-  if (right < 0) return {};
-  const double width = mask.width, height = mask.height;
-  return GridBox{left / width, top / height, (right + 1) / width, (bottom + 1) / height};
+std::vector<fs::path> yolo_places(const fs::path& image) {
+  return {in_sister_folder(image, "images", "labels", ".txt"),
+          fs::path(image).replace_extension(".txt")};
 }
 
-// The box, in fractions of the whole image, as fractions of the crop; none where they do not meet.
-std::optional<GridBox> in_crop(const GridBox& box, const ImageSize& source, const CropBox& crop) {
-  const auto across = [&](double x) {
-    return std::clamp((x * source.width - crop.x) / crop.width, 0.0, 1.0);
+// The first file of `places` that exists.
+auto beside(const Source& source, std::vector<fs::path> (*places)(const fs::path&)) {
+  return [&source, places](std::int64_t index, const ImageSize& size,
+                           const CropBox& crop) -> std::optional<MarkedObjects> {
+    for (const fs::path& file : places(path_of(source, index)))
+      if (is_file(file)) return read_object_file(file, size, crop);
+    return {};
   };
-  const auto down = [&](double y) {
-    return std::clamp((y * source.height - crop.y) / crop.height, 0.0, 1.0);
-  };
-  const GridBox seen{across(box.left), down(box.top), across(box.right), down(box.bottom)};
-  if (seen.left >= seen.right || seen.top >= seen.bottom) return {};
-  return seen;
 }
 
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return !path.empty() && fs::is_regular_file(path, ignored);
+auto of_coco(CocoObjects objects) {
+  return
+      [objects = std::move(objects)](std::int64_t index, const ImageSize& size,
+                                     const CropBox& crop) { return objects.of(index, size, crop); };
+}
+
+// The images of each folder that has a document in COCO's layout, by document.
+std::map<fs::path, std::vector<std::int64_t>> coco_beside(const Source& source) {
+  std::map<fs::path, std::vector<std::int64_t>> folders, documents;
+  for (std::int64_t i = 0; i < source.size(); ++i)
+    folders[fs::path(source.name(i)).parent_path()].push_back(i);
+  for (auto& [folder, images] : folders)
+    if (is_folder(folder))  // not for members of an archive
+      if (const auto document = coco_document_of(folder)) documents[*document] = std::move(images);
+  return documents;
+}
+
+// Files in one folder by the images' names.
+class NamedFiles {
+ public:
+  NamedFiles(const Source& source, fs::path folder) : source_(&source), folder_(std::move(folder)) {
+    const std::size_t common = common_folder(source);
+    std::set<std::string> stems;
+    for (std::int64_t i = 0; i < source.size(); ++i) {
+      const fs::path below_root = source.name(i).substr(common);
+      parts_.push_back(std::distance(below_root.begin(), below_root.end()));
+      std::string stem = below_root.stem().string();
+      if (!stems.insert(stem).second) shared_.insert(std::move(stem));
+    }
+  }
+
+  std::optional<MarkedObjects> operator()(std::int64_t index, const ImageSize& size,
+                                          const CropBox& crop) {
+    const auto file = file_of(index);
+    if (!file) return {};
+    return read_object_file(*file, size, crop);
+  }
+
+ private:
+  // By as much of the image's path as there is a file for. Less than its path below the data set's
+  // root may be the path of other images too.
+  std::optional<fs::path> file_of(std::int64_t index) {
+    const fs::path image = path_of(*source_, index).relative_path().replace_extension();
+    auto part = image.begin();
+    for (auto left = std::distance(part, image.end());
+         left >= parts_[static_cast<std::size_t>(index)]; --left, ++part)
+      if (const auto file = existing(part, image.end())) return file;
+    const auto file = existing(std::prev(image.end()), image.end());
+    if (!file || !shared_.contains(image.filename().string())) return file;
+    if (!std::exchange(warned_, true))
+      warn("objects: ", file->string(), " may be of several images, and so counts for none; ",
+           folder_.string(), " must have the folders of the images");
+    return {};
+  }
+
+  std::optional<fs::path> existing(fs::path::iterator part, const fs::path::iterator& end) const {
+    fs::path path = folder_;
+    for (; part != end; ++part) path /= *part;
+    for (const char* extension : {".png", ".xml", ".txt"})
+      if (fs::path file = path.string() + extension; is_file(file)) return file;
+    return {};
+  }
+
+  const Source* source_;
+  fs::path folder_;
+  std::vector<std::ptrdiff_t> parts_;  // of each image's path below the root
+  std::set<std::string> shared_;       // names of files, without ending, that several images have
+  bool warned_ = false;
+};
+
+// What the pixels of the images themselves say: `look` makes a mask of a whole image, or nothing.
+// One that is the same everywhere tells nothing apart.
+template <class Look>
+auto of_pixels(const Source& source, const Look& look) {
+  return [&source, look](std::int64_t index, const ImageSize& size,
+                         const CropBox& crop) -> std::optional<MarkedObjects> {
+    try {
+      OpenedImage opened;
+      source.open(index, opened);
+      check(opened.size == size, ExitCode::data, "its size has changed since it was read");
+      const std::optional<Image> mask = look(opened);
+      if (!mask || std::adjacent_find(mask->pixels.begin(), mask->pixels.end(),
+                                      std::not_equal_to<>()) == mask->pixels.end())
+        return {};
+      return seen_of_mask(*mask, crop);
+    } catch (const Error& error) {
+      fail(ExitCode::data, "cannot use ", source.name(index), ": ", error.what());
+    }
+  };
+}
+
+std::optional<Image> opaque(const OpenedImage& opened) {
+  if (opened.raw.data != nullptr) return {};
+  std::optional<Image> alpha = decode_alpha(opened.bytes, opened.info);
+  if (alpha)
+    for (std::uint8_t& pixel : alpha->pixels) pixel = pixel >= 128;
+  return alpha;
+}
+
+std::optional<Image> above_zero(const OpenedImage& opened) {
+  if ((opened.raw.data != nullptr ? opened.raw.channels : opened.info.channels) > 2) return {};
+  Image buffer;
+  const ImageView grey = decode(opened, whole(opened.size), 1, buffer);
+  Image mask{grey.width, grey.height, 1, {}};
+  for (int y = 0; y < grey.height; ++y)
+    for (int x = 0; x < grey.width; ++x) mask.pixels.push_back(grey.row(y)[x] > 0);
+  return mask;
+}
+
+// Photographs are seldom 0 anywhere; what data sets store as plain grey pixels often is.
+std::optional<Image> raw_above_zero(const OpenedImage& opened) {
+  if (opened.raw.data == nullptr) return {};
+  return above_zero(opened);
 }
 
 }  // namespace
 
-std::optional<MarkedObjects> read_objects(const fs::path& image, const ImageSize& source,
-                                          const CropBox& crop) {
-  MarkedObjects objects;
-  const fs::path stem = image.parent_path() / image.stem();
-  for (const fs::path& file :
-       {in_sister_folder(image, "masks", ".png"), fs::path(stem.string() + "_mask.png")})
-    if (is_file(file)) {
-      objects.mask = read_mask(file, source, crop);
-      const auto box = box_of(objects.mask);
-      if (!box) return {};
-      objects.boxes = {*box};
+ObjectMarks::ObjectMarks(const Source& source, const std::string& where) {
+  const fs::path path = where;
+  if (where.empty()) {
+    marks_.push_back(beside(source, mask_places));
+    for (const auto& [document, images] : coco_beside(source))
+      marks_.push_back(of_coco(CocoObjects(document, source, images)));
+    marks_.push_back(beside(source, voc_places));
+    marks_.push_back(beside(source, yolo_places));
+    marks_.push_back(of_pixels(source, opaque));
+    marks_.push_back(of_pixels(source, raw_above_zero));
+  } else if (where == "alpha") {
+    marks_.push_back(of_pixels(source, opaque));
+  } else if (where == "foreground") {
+    marks_.push_back(of_pixels(source, above_zero));
+  } else if (is_folder(path)) {
+    marks_.push_back(NamedFiles(source, path));
+  } else {
+    check(is_file(path) && path.extension() == ".json", ExitCode::usage, "objects: ", where,
+          is_file(path) ? " is not a .json file" : " does not exist",
+          "; give a folder of masks by the images' names, a .json file in COCO's format, alpha or "
+          "foreground; empty: what lies beside the images. To measure without objects, leave "
+          "coverage out of --metrics");
+    std::vector<std::int64_t> images(static_cast<std::size_t>(source.size()));
+    std::iota(images.begin(), images.end(), std::int64_t{0});
+    marks_.push_back(of_coco(CocoObjects(path, source, images)));
+  }
+}
+
+std::optional<MarkedObjects> ObjectMarks::of(std::int64_t index, const ImageSize& size,
+                                             const CropBox& crop) const {
+  for (const Marks& marks : marks_)
+    if (auto objects = marks(index, size, crop)) {
+      if (objects->boxes.empty()) return {};
       return objects;
     }
-  for (const fs::path& file :
-       {in_sister_folder(image, "labels", ".txt"), fs::path(stem.string() + ".txt")})
-    if (is_file(file)) {
-      for (const GridBox& box : read_boxes(file))
-        if (const auto seen = in_crop(box, source, crop)) objects.boxes.push_back(*seen);
-      break;
-    }
-  if (objects.boxes.empty()) return {};
-  return objects;
+  return {};
 }
 
 std::vector<float> object_cover(const MarkedObjects& objects, std::int64_t rows,

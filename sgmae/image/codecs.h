@@ -34,6 +34,11 @@ void decode_bmp(std::span<const std::uint8_t> bytes, const CropBox& region, int 
 void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image);
 
+// The whole file's alpha as one channel; false, and `alpha` as it was, where it has none.
+bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
+bool decode_webp_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
+bool decode_tiff_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
+
 // Sides as a header states them; Error(data) where they are beyond reason.
 ImageSize checked_size(std::uint64_t width, std::uint64_t height);
 

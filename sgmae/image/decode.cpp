@@ -53,22 +53,23 @@ struct Codec {
   const char* name;
   StoredInfo (*read_info)(std::span<const std::uint8_t>);
   void (*decode)(std::span<const std::uint8_t>, const CropBox&, int, Image&);
+  bool (*decode_alpha)(std::span<const std::uint8_t>, Image&);  // null: the format has none
 };
 
 Codec codec(ImageFormat format) {
   switch (format) {
     case ImageFormat::jpeg:
-      return {"jpeg", read_jpeg_info, decode_jpeg};
+      return {"jpeg", read_jpeg_info, decode_jpeg, nullptr};
     case ImageFormat::png:
-      return {"png", read_png_info, decode_png};
+      return {"png", read_png_info, decode_png, decode_png_alpha};
     case ImageFormat::webp:
-      return {"webp", read_webp_info, decode_webp};
+      return {"webp", read_webp_info, decode_webp, decode_webp_alpha};
     case ImageFormat::gif:
-      return {"gif", read_gif_info, decode_gif};
+      return {"gif", read_gif_info, decode_gif, nullptr};
     case ImageFormat::bmp:
-      return {"bmp", read_bmp_info, decode_bmp};
+      return {"bmp", read_bmp_info, decode_bmp, nullptr};
     case ImageFormat::tiff:
-      return {"tiff", read_tiff_info, decode_tiff};
+      return {"tiff", read_tiff_info, decode_tiff, decode_tiff_alpha};
   }
   SGMAE_ASSERT(!"a format without a codec");
   return {};
@@ -156,6 +157,14 @@ Image decode_image(std::span<const std::uint8_t> bytes, int channels) {
   Image image;
   decode_image(bytes, info, whole(info.size), channels, image);
   return image;
+}
+
+std::optional<Image> decode_alpha(std::span<const std::uint8_t> bytes, const ImageInfo& info) {
+  const auto decode = codec(info.format).decode_alpha;
+  Image alpha;
+  if (decode == nullptr || !decode(bytes, alpha)) return {};
+  if (info.orientation != 1) make_upright(alpha, Orientation(info.orientation));
+  return alpha;
 }
 
 }  // namespace sgmae

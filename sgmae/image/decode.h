@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "sgmae/image/image.h"
@@ -45,5 +46,10 @@ void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, co
 
 // The whole image.
 Image decode_image(std::span<const std::uint8_t> bytes, int channels);
+
+// How opaque each pixel of the whole image is, upright: one channel, 255 where nothing shines
+// through. None where the file says nothing of it. Of PNG (transparent colours too), WebP and TIFF;
+// not of GIF, whose transparent colour is most often the background of an animation.
+std::optional<Image> decode_alpha(std::span<const std::uint8_t> bytes, const ImageInfo& info);
 
 }  // namespace sgmae

@@ -76,6 +76,31 @@ struct Reader {
   }
 };
 
+// A file's pixels as libpng hands them out.
+struct Rows {
+  std::vector<std::uint8_t> stored;
+  std::vector<png_bytep> rows;  // into `stored`
+};
+
+void begin(Reader& reader) {
+  reader.guarded([&] {
+    // Text and unknown chunks play no part; skipping them keeps hostile ones out.
+    png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_set_read_fn(reader.png, &reader.state, on_read);
+    png_read_info(reader.png, reader.info);
+  });
+}
+
+// The whole image, so that a damaged file is found out whatever the region.
+Rows read_rows(Reader& reader) {
+  const std::size_t height = png_get_image_height(reader.png, reader.info);
+  const std::size_t row_bytes = png_get_rowbytes(reader.png, reader.info);
+  Rows image{std::vector<std::uint8_t>(row_bytes * height), std::vector<png_bytep>(height)};
+  for (std::size_t y = 0; y < height; ++y) image.rows[y] = image.stored.data() + y * row_bytes;
+  reader.guarded([&] { png_read_image(reader.png, image.rows.data()); });
+  return image;
+}
+
 using Bytes = std::span<const std::uint8_t>;
 
 // What a text chunk holds: tEXt as it is, zTXt deflated, iTXt either.
@@ -197,11 +222,8 @@ void decode_png(std::span<const std::uint8_t> bytes, const CropBox& region, int 
   png_structp png = reader.png;
   png_infop info = reader.info;
   bool wide_grey = false;
+  begin(reader);
   reader.guarded([&] {
-    // Text and unknown chunks play no part; skipping them keeps hostile ones out.
-    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
-    png_set_read_fn(png, &reader.state, on_read);
-    png_read_info(png, info);
     const int type = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
     wide_grey = type == PNG_COLOR_TYPE_GRAY && depth == 16;
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(png);
@@ -212,29 +234,49 @@ void decode_png(std::span<const std::uint8_t> bytes, const CropBox& region, int 
     png_read_update_info(png, info);
   });
   const std::size_t width = png_get_image_width(png, info);
-  const std::size_t height = png_get_image_height(png, info);
   const std::size_t row_bytes = png_get_rowbytes(png, info);
   const int stored_channels = png_get_channels(png, info);
   SGMAE_ASSERT((stored_channels == 1 || stored_channels == 3) &&
                row_bytes == width * static_cast<std::size_t>(wide_grey ? 2 : stored_channels));
-
-  std::vector<std::uint8_t> stored(row_bytes * height);
-  std::vector<png_bytep> rows(height);
-  for (std::size_t y = 0; y < height; ++y) rows[y] = stored.data() + y * row_bytes;
-  // The whole image, so that a damaged file is found out whatever the region.
-  reader.guarded([&] { png_read_image(png, rows.data()); });
+  const Rows whole = read_rows(reader);
 
   // Pillow saturates 16-bit grey at 255 where it drops the lower byte of 16-bit colour.
   if (wide_grey) {
-    for (png_bytep row : rows)
+    for (png_bytep row : whole.rows)
       for (std::size_t x = 0; x < width; ++x) row[x] = row[2 * x] != 0 ? 255 : row[2 * x + 1];
   }
   reshape(image, {region.width, region.height}, channels);
   for (int y = 0; y < region.height; ++y)
-    convert_pixels(rows[static_cast<std::size_t>(region.y + y)] + region.x * stored_channels,
+    convert_pixels(whole.rows[static_cast<std::size_t>(region.y + y)] + region.x * stored_channels,
                    stored_channels,
                    image.pixels.data() + static_cast<std::ptrdiff_t>(y) * region.width * channels,
                    channels, region.width);
+}
+
+bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
+  Reader reader(bytes);
+  png_structp png = reader.png;
+  png_infop info = reader.info;
+  begin(reader);
+  if ((png_get_color_type(png, info) & PNG_COLOR_MASK_ALPHA) == 0 &&
+      png_get_valid(png, info, PNG_INFO_tRNS) == 0)
+    return false;
+  reader.guarded([&] {
+    png_set_expand(png);
+    png_set_strip_16(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+  });
+  const auto width = static_cast<int>(png_get_image_width(png, info));
+  const auto height = static_cast<int>(png_get_image_height(png, info));
+  const int channels = png_get_channels(png, info);
+  SGMAE_ASSERT(channels == 2 || channels == 4);
+  const Rows whole = read_rows(reader);
+  reshape(alpha, {width, height}, 1);
+  std::uint8_t* out = alpha.pixels.data();
+  for (const std::uint8_t* row : whole.rows)
+    for (int x = 0; x < width; ++x) *out++ = row[(x + 1) * channels - 1];
+  return true;
 }
 
 std::vector<std::uint8_t> encode_png(const ImageView& image) {

@@ -101,13 +101,7 @@ class Tiff {
   // Pixels of `region` as 1 or 3 channels. Everything is decoded, so that a damaged file is found
   // out whatever the region; what is kept is the region alone.
   void decode(const CropBox& region, int channels, Image& image) {
-    const std::size_t count =
-        static_cast<std::size_t>(region.width) * static_cast<std::size_t>(region.height);
-    std::vector<std::uint8_t> stored(count * static_cast<std::size_t>(samples_));
-    if (TIFFIsTiled(tiff_))
-      read_tiles(region, stored);
-    else
-      read_rows(region, stored);
+    const std::vector<std::uint8_t> stored = samples_of(region);
     reshape(image, {region.width, region.height}, channels);
     std::vector<std::uint8_t> row(static_cast<std::size_t>(region.width) * 4);
     for (int y = 0; y < region.height; ++y) {
@@ -118,6 +112,17 @@ class Tiff {
                      image.pixels.data() + static_cast<std::ptrdiff_t>(y) * region.width * channels,
                      channels, region.width);
     }
+  }
+
+  // The band of alpha of the whole image; false where there is none.
+  bool decode_alpha(Image& alpha) {
+    if (!alpha_) return false;
+    const std::vector<std::uint8_t> stored = samples_of(whole(size_));
+    reshape(alpha, size_, 1);
+    const auto step = static_cast<std::size_t>(samples_);
+    for (std::size_t i = 0; i < alpha.pixels.size(); ++i)
+      alpha.pixels[i] = stored[(i + 1) * step - 1];
+    return true;
   }
 
  private:
@@ -231,6 +236,7 @@ class Tiff {
           " bands, where ", colours, " are read",
           colours < 4 ? " (and one that is marked as alpha)" : "",
           "; write the bands you need to a PNG");
+    alpha_ = alpha || rgba;
     multiplied_ = alpha && kinds[0] == EXTRASAMPLE_ASSOCALPHA && colours == 3;
     check(!(samples_ == 2 && (bits_ == 16 || kinds[0] == EXTRASAMPLE_ASSOCALPHA)), ExitCode::data,
           "a TIFF of grey with 16 bits or multiplied by its alpha", convert);
@@ -276,6 +282,18 @@ class Tiff {
 
   void damaged_unless(bool done) const {
     check(done, ExitCode::data, "damaged or truncated TIFF: ", message());
+  }
+
+  // All bands of `region`, 8 bits each: [height, width, samples_].
+  std::vector<std::uint8_t> samples_of(const CropBox& region) {
+    const std::size_t count =
+        static_cast<std::size_t>(region.width) * static_cast<std::size_t>(region.height);
+    std::vector<std::uint8_t> stored(count * static_cast<std::size_t>(samples_));
+    if (TIFFIsTiled(tiff_))
+      read_tiles(region, stored);
+    else
+      read_rows(region, stored);
+    return stored;
   }
 
   void read_rows(const CropBox& region, std::vector<std::uint8_t>& stored) {
@@ -389,6 +407,7 @@ class Tiff {
   ImageSize size_;
   int bits_ = 0, samples_ = 0, photometric_ = 0;
   bool separate_ = false;    // each band by itself
+  bool alpha_ = false;       // the last band is alpha
   bool multiplied_ = false;  // colours are multiplied by alpha
   std::array<std::uint8_t, 3 * 256> palette_{};
 };
@@ -403,6 +422,10 @@ StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes) {
 void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image) {
   Tiff(bytes).decode(region, channels, image);
+}
+
+bool decode_tiff_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
+  return Tiff(bytes).decode_alpha(alpha);
 }
 
 }  // namespace sgmae

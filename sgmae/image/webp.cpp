@@ -39,7 +39,9 @@ std::vector<std::uint8_t> decode_still(std::span<const std::uint8_t> bytes, Imag
 }
 
 // The first frame of an animation, on its canvas; like Pillow, without regard to transparency.
-std::vector<std::uint8_t> decode_first_frame(std::span<const std::uint8_t> bytes, ImageSize size) {
+// Channels `first` … `last` of red, green, blue, alpha.
+std::vector<std::uint8_t> decode_first_frame(std::span<const std::uint8_t> bytes, ImageSize size,
+                                             int first, int last) {
   WebPAnimDecoderOptions options;
   SGMAE_ASSERT(WebPAnimDecoderOptionsInit(&options));
   options.color_mode = MODE_RGBA;
@@ -57,9 +59,9 @@ std::vector<std::uint8_t> decode_first_frame(std::span<const std::uint8_t> bytes
   std::vector<std::uint8_t> pixels;
   const std::size_t count =
       static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
-  pixels.reserve(count * 3);
+  pixels.reserve(count * static_cast<std::size_t>(last - first + 1));
   for (std::size_t i = 0; i < count; ++i, canvas += 4)
-    pixels.insert(pixels.end(), canvas, canvas + 3);
+    pixels.insert(pixels.end(), canvas + first, canvas + last + 1);
   return pixels;
 }
 
@@ -80,7 +82,7 @@ void decode_webp(std::span<const std::uint8_t> bytes, const CropBox& region, int
   const ImageSize size{features.width, features.height};
   const std::size_t row_bytes = static_cast<std::size_t>(size.width) * 3;
   const std::vector<std::uint8_t> stored =
-      features.has_animation ? decode_first_frame(bytes, size) : decode_still(bytes, size);
+      features.has_animation ? decode_first_frame(bytes, size, 0, 2) : decode_still(bytes, size);
   reshape(image, {region.width, region.height}, channels);
   for (int y = 0; y < region.height; ++y)
     convert_pixels(stored.data() + static_cast<std::size_t>(region.y + y) * row_bytes +
@@ -88,6 +90,25 @@ void decode_webp(std::span<const std::uint8_t> bytes, const CropBox& region, int
                    3,
                    image.pixels.data() + static_cast<std::ptrdiff_t>(y) * region.width * channels,
                    channels, region.width);
+}
+
+bool decode_webp_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
+  WebPBitstreamFeatures features;
+  check(WebPGetFeatures(bytes.data(), bytes.size(), &features) == VP8_STATUS_OK, ExitCode::data,
+        "damaged or truncated WebP header");
+  if (!features.has_alpha) return false;
+  const ImageSize size{features.width, features.height};
+  reshape(alpha, size, 1);
+  if (features.has_animation) {
+    alpha.pixels = decode_first_frame(bytes, size, 3, 3);
+    return true;
+  }
+  std::vector<std::uint8_t> stored(alpha.pixels.size() * 4);
+  check(WebPDecodeRGBAInto(bytes.data(), bytes.size(), stored.data(), stored.size(),
+                           size.width * 4) != nullptr,
+        ExitCode::data, "damaged or truncated WebP");
+  for (std::size_t i = 0; i < alpha.pixels.size(); ++i) alpha.pixels[i] = stored[4 * i + 3];
+  return true;
 }
 
 }  // namespace sgmae

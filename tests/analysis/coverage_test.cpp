@@ -1,10 +1,12 @@
-// Oracles: boxes and sides small enough to work out by hand.
+// Oracles: boxes and sides small enough to work out by hand; for the AUC, all pairs of pixels.
 #include "sgmae/analysis/coverage.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <random>
 
 namespace sgmae {
 namespace {
@@ -24,6 +26,54 @@ TEST(SideIou, IsOfAreas) {
   EXPECT_DOUBLE_EQ(side_iou(side, std::vector<float>{0, 0, 1, 1}), 0);
   EXPECT_DOUBLE_EQ(side_iou(side, std::vector<float>{0, 0.5f, 0.5f, 0}), 0.5 / 2.5);
   EXPECT_DOUBLE_EQ(side_iou(std::vector<std::uint8_t>(4, 0), std::vector<float>(4, 0.0f)), 0);
+}
+
+// Every pixel of one against every pixel of the other, with `parts` pixels a patch.
+double auc_of_pixels(const std::vector<float>& relevance, const std::vector<int>& object,
+                     int parts) {
+  double won = 0, pairs = 0;
+  for (std::size_t i = 0; i < relevance.size(); ++i)
+    for (std::size_t j = 0; j < relevance.size(); ++j) {
+      const double count = static_cast<double>(object[i]) * (parts - object[j]);
+      pairs += count;
+      won += count * (relevance[i] > relevance[j] ? 1 : relevance[i] == relevance[j] ? 0.5 : 0);
+    }
+  return won / pairs;
+}
+
+TEST(RelevanceAuc, IsThatOverPixels) {
+  std::mt19937 rng(3);
+  constexpr int parts = 16;
+  for (int trial = 0; trial < 50; ++trial) {
+    std::vector<float> relevance, cover;
+    std::vector<int> object;
+    for (int i = 0; i < 40; ++i) {
+      // Few levels, so that there are ties, some across signs of zero.
+      relevance.push_back(static_cast<float>(static_cast<int>(rng() % 9) - 4) * 0.25f);
+      if (relevance.back() == 0 && rng() % 2) relevance.back() = -0.0f;
+      object.push_back(static_cast<int>(rng() % (parts + 1)));
+      cover.push_back(static_cast<float>(object.back()) / parts);
+    }
+    EXPECT_NEAR(relevance_auc(relevance, cover), auc_of_pixels(relevance, object, parts), 1e-12);
+  }
+}
+
+TEST(RelevanceAuc, OfPerfectReversedAndConstantRelevance) {
+  const std::vector<float> cover{1, 1, 0, 0};
+  EXPECT_EQ(relevance_auc(std::vector<float>{4, 3, 2, 1}, cover), 1);
+  EXPECT_EQ(relevance_auc(std::vector<float>{1, 2, 3, 4}, cover), 0);
+  EXPECT_EQ(relevance_auc(std::vector<float>(4, 7.0f), cover), 0.5);
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(relevance_auc(std::vector<float>{infinity, infinity, 2, -infinity}, cover), 1);
+}
+
+TEST(RelevanceAuc, IsNothingWithoutObjectBackgroundOrRelevance) {
+  const std::vector<float> relevance{1, 2, 3};
+  EXPECT_TRUE(std::isnan(relevance_auc(relevance, std::vector<float>(3, 0.0f))));
+  EXPECT_TRUE(std::isnan(relevance_auc(relevance, std::vector<float>(3, 1.0f))));
+  EXPECT_TRUE(std::isnan(
+      relevance_auc(std::vector<float>{1, std::nanf(""), 3}, std::vector<float>{0, 0.5f, 1})));
+  EXPECT_TRUE(std::isnan(relevance_auc({}, {})));
 }
 
 TEST(HiddenShare, WeighsPatchesByTheirPartOfTheObject) {

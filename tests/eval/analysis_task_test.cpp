@@ -105,6 +105,18 @@ TEST(RunAnalysis, ReadsMarkedObjects) {
   EXPECT_EQ(analysis.json["data"]["images_with_objects"], 5);
   EXPECT_EQ(analysis.json["metrics"]["object_iou"]["series"].size(), 2u);  // encoder, decoder
   EXPECT_FALSE(analysis.examples.defined());
+  task.objects = folder.path("elsewhere");
+  EXPECT_NE(
+      error_of(ExitCode::usage, [&] { run_analysis(models, task, 0); }).find("does not exist"),
+      std::string::npos);
+  folder.write("elsewhere/7.txt", "0 0.5 0.5 0.5 0.5\n");
+  task.metrics = "all";
+  EXPECT_NE(error_of(ExitCode::data, [&] { run_analysis(models, task, 0); }).find("marks nothing"),
+            std::string::npos);
+  folder.write("elsewhere/3.txt", "0 0.5 0.5 0.5 0.5\n");
+  task.metrics = "coverage";
+  EXPECT_EQ(run_analysis(models, task, 0).json["data"]["images_with_objects"], 1);
+  task.objects = "";
   folder.write("data/labels/3.txt", "0 0.5\n");
   EXPECT_NE(error_of(ExitCode::data, [&] { run_analysis(models, task, 0); }).find("3.txt:1"),
             std::string::npos);

@@ -48,6 +48,8 @@ def add(name, data, right=None):
     entries.append(
         {"file": name, "width": rgb.width, "height": rgb.height, "rgb": fnv(rgb.tobytes()), "grey": fnv(grey.tobytes())}
     )
+    if image.has_transparency_data and not name.endswith(".gif"):
+        entries[-1]["alpha"] = fnv(image.convert("RGBA").getchannel("A").tobytes())
 
 
 def encoded(image, format, **options):
@@ -114,7 +116,11 @@ small = face.crop((10, 10, 43, 39))
 add("rgb.png", encoded(small, "PNG"))
 add("grey.png", encoded(small.convert("L"), "PNG"))
 add("bilevel.png", encoded(small.convert("1"), "PNG"))
-add("rgba.png", encoded(Image.merge("RGBA", (*small.split(), small.convert("L"))), "PNG"))
+rgba = Image.merge("RGBA", (*small.split(), small.convert("L")))
+add("rgba.png", encoded(rgba, "PNG"))
+turned = Image.Exif()
+turned[0x0112] = 6
+add("rgba_turned.png", encoded(rgba, "PNG", exif=turned))
 add("grey_alpha.png", encoded(Image.merge("LA", (small.convert("L"), small.split()[0])), "PNG"))
 add("palette.png", encoded(small.quantize(200), "PNG"))
 add("palette_4bit.png", encoded(small.quantize(13), "PNG", bits=4))

@@ -52,6 +52,38 @@ TEST(Decode, EqualsPillow) {
   EXPECT_GE(files, 150);
 }
 
+// Transparent colours count too; turned as the pixels are.
+TEST(Decode, AlphaEqualsPillow) {
+  int files = 0;
+  for (const auto& entry : golden("decode")) {
+    const std::string file = entry["file"];
+    SCOPED_TRACE(file);
+    const auto bytes = bytes_of(file);
+    const ImageInfo info = read_image_info(bytes);
+    const auto alpha = decode_alpha(bytes, info);
+    ASSERT_EQ(alpha.has_value(), entry.contains("alpha"));
+    if (!alpha) continue;
+    EXPECT_EQ(alpha->size(), info.size);
+    EXPECT_EQ(fingerprint(alpha->pixels), entry["alpha"]);
+    ++files;
+  }
+  EXPECT_GE(files, 14);
+}
+
+TEST(Decode, AlphaOfATruncatedFileIsAnError) {
+  for (const std::string file : {"rgba.png", "alpha.webp", "animated_alpha.webp", "rgba.tif"}) {
+    auto bytes = bytes_of(file);
+    const ImageInfo info = read_image_info(bytes);
+    bytes.resize(bytes.size() / 2);
+    try {
+      decode_alpha(bytes, info);
+      ADD_FAILURE() << file;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::data) << file;
+    }
+  }
+}
+
 // Bit for bit, though JPEG decodes only the blocks that the region needs.
 TEST(Decode, RegionEqualsCropOfWhole) {
   Rng rng(1, 0, 0, Purpose::augment);
