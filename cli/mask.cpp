@@ -1,4 +1,4 @@
-// sgmae mask: what a model's patches say about images: clusters, relevance, informed masks.
+// sgmae mask: what a model's patches say about images: object, relevance, informed masks.
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -56,28 +56,39 @@ struct MaskOptions {
 
 // The guide options of the model's training, under those given here.
 GuideOptions choose_guide(const MaskOptions& options, const OpenedModel& model) {
-  const ModelInfo& info = model.info;
+  const ModelInfo& about = model.info;
   GuideOptions guide;
+  // Files of versions before there was a choice say each option on its own.
+  if (about.guide.is_object() && !about.guide.contains("guide"))
+    guide = guide_options(GuideChoice::paper);
   Options declared;
   declare_guide(declared, guide);
   for (const auto& [name, given] : options.guide) {
-    if (info.guide.contains(name)) {
-      const nlohmann::json& trained = info.guide[name];
+    if (about.guide.contains(name)) {
+      const nlohmann::json& trained = about.guide[name];
       declared.set(name, trained.is_string() ? trained.get<std::string>() : trained.dump(),
                    "the checkpoint");
     }
     if (!given.empty()) declared.set(name, given, "--" + name);
   }
+  const bool chosen =
+      !options.guide.at("guide").empty() || !options.guide.at("guide_object").empty();
+  if (!model.mae() && asks_for_error(guide.object) && !chosen) {
+    guide.object = ObjectRule::eigenvector;
+    info(
+        "this model has no decoder, so its own error cannot say what is hard: the object is that "
+        "of --guide_object eigenvector");
+  }
   if (guide.center != GuideCenter::position) return guide;
   const auto taps = [&](const auto& config) {
-    return std::pair(guide_tap(config, guide), position_mean_tap(info, config));
+    return std::pair(guide_tap(config, guide), position_mean_tap(about, config));
   };
   const auto [here, measured] =
       model.mae() ? taps(model.mae()->config()) : taps(model.encoder().config());
-  if (!info.position_mean.defined())
+  if (!about.position_mean.defined())
     warn(
-        "this checkpoint has no position means (guidance had not begun); using --guide_center "
-        "none");
+        "this checkpoint has no position means, which its own masks did not need; using "
+        "--guide_center none");
   else if (here != measured)
     warn("this checkpoint's position means are of ", measured.empty() ? "an unknown tap" : measured,
          ", not of ", here, "; using --guide_center none");
@@ -135,11 +146,13 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";
   }
-  write_safetensors(tensors, {{"similarity", guide.similarity},
-                              {"eigenvector", guide.eigenvector},
-                              {"object_side", guide.object_side},
-                              {"relevance", guide.relevance},
-                              {"order", plan.order}});
+  NamedTensors found{{"similarity", guide.similarity},
+                     {"object_side", guide.object_side},
+                     {"relevance", guide.relevance},
+                     {"order", plan.order}};
+  if (guide.eigenvector.defined())  // there was a cut
+    found.emplace_back("eigenvector", guide.eigenvector);
+  write_safetensors(tensors, found);
   info("wrote ", tensors.string());
   json["tensors"] = tensors.string();
   json["images"] = pixels.size(0);

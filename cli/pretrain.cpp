@@ -33,6 +33,7 @@ void draw_masks(const ModelView& view) {
 
   const auto& guided = view.options.mask.of<SelfGuidedOptions>();
   GuideOptions options = guided.guide;
+  options.mask_ratio = view.options.mask.ratio;
   // Plain MAE trains at any depth, also at one that lacks the guide layer.
   options.layer = std::max(options.layer, -view.model.config().encoder.depth);
   if (options.center == GuideCenter::position && !view.info.position_mean.defined())

@@ -28,7 +28,7 @@ const std::vector<CommandEntry>& commands() {
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"finetune", "train a whole vision transformer to classify", finetune_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},
-      {"mask", "draw clusters, relevance and informed masks of given images", mask_command},
+      {"mask", "draw object, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
       {"analyze", "measure and draw what checkpoints have learned", analyze_command},
       {"forward", "tensors in, tensors out, to check a model against another", forward_command},

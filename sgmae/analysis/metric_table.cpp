@@ -17,6 +17,10 @@ double Moments::deviation() const {
   return count > 1 ? std::sqrt(squares / static_cast<double>(count - 1)) : 0;
 }
 
+double Moments::standard_error() const {
+  return count > 0 ? deviation() / std::sqrt(static_cast<double>(count)) : 0;
+}
+
 void MetricTable::add(const SeriesId& id, double x, const at::Tensor& per_image) {
   SGMAE_ASSERT(per_image.dim() == 1);
   const at::Tensor values = per_image.to(at::kCPU, at::kDouble).contiguous();

@@ -17,7 +17,8 @@ struct Moments {
   double mean = 0, squares = 0;  // squares: sum of squared distances from the mean
 
   void add(double value);
-  double deviation() const;  // with count - 1; 0 for fewer than two values
+  double deviation() const;       // with count - 1; 0 for fewer than two values
+  double standard_error() const;  // of the mean: deviation / sqrt(count)
 };
 
 // One curve of a chart.

@@ -20,7 +20,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,10 +74,10 @@ class Options {
                   std::string help);
 
   template <class E>
-  using Names = std::initializer_list<std::pair<const char*, E>>;
+  using Names = std::vector<std::pair<const char*, E>>;
 
   template <class E>
-  OptionInfo& add(std::string name, E& value, Names<E> names, std::string help) {
+  OptionInfo& add(std::string name, E& value, const Names<E>& names, std::string help) {
     std::vector<std::pair<std::string, E>> table(names.begin(), names.end());
     std::vector<std::string> choices;
     for (const auto& [text, unused] : table) choices.push_back(text);

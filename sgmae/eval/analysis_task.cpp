@@ -1,6 +1,7 @@
 #include "sgmae/eval/analysis_task.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <optional>
@@ -17,6 +18,8 @@
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/relevance_map.h"
 #include "sgmae/nn/mask_plan.h"
+#include "sgmae/train/checkpoint.h"
+#include "sgmae/train/run_folder.h"
 
 namespace sgmae {
 namespace {
@@ -86,6 +89,55 @@ void restrict_measures(const std::vector<AnalysedModel>& models, const AnalysisT
     wanted.erase(measure->name);
   }
 }
+
+// The relevance maps that the runs of `models` stored of these images.
+class StoredMaps {
+ public:
+  StoredMaps() = default;
+  StoredMaps(const std::vector<AnalysedModel>& models, const Source& source) {
+    for (std::size_t m = 0; m < models.size(); ++m) {
+      if (models[m].last_of_run != m) continue;
+      const fs::path folder = RunFolder{run_of(models[m].checkpoint)}.maps();
+      for (const auto& [epoch, file] : list_maps(folder)) {
+        auto maps = std::make_shared<const RelevanceMaps>(file);
+        const MapInfo& info = maps->info();
+        const VitConfig& config = models[m].encoder().config();
+        if (info.images != source.size() || info.data != data_hash(source) ||
+            info.rows != config.grid_height() || info.columns != config.grid_width())
+          sgmae::info(file.string(), " holds maps of other images than these and is left out");
+        else
+          files_.push_back({m, std::move(maps)});
+      }
+    }
+  }
+
+  // Of the images of a batch, as the model sees them.
+  std::vector<StoredRelevance> of(const Batch& batch) const {
+    std::vector<StoredRelevance> stored;
+    for (const auto& [model, maps] : files_) {
+      const MapInfo& info = maps->info();
+      StoredRelevance& seen = stored.emplace_back();
+      seen.model = model;
+      seen.epoch = info.epoch;
+      seen.relevance = at::empty({batch.size(), info.rows * info.columns}, at::kFloat);
+      for (std::int64_t i = 0; i < batch.size(); ++i) {
+        const std::vector<float> map =
+            sample_map(maps->map(batch.index[i]), info.rows, info.columns, batch.crop[i],
+                       batch.source_size[i], /*flipped=*/false);
+        std::copy(map.begin(), map.end(),
+                  seen.relevance.data_ptr<float>() + i * info.rows * info.columns);
+      }
+    }
+    return stored;
+  }
+
+ private:
+  struct File {
+    std::size_t model;
+    std::shared_ptr<const RelevanceMaps> maps;
+  };
+  std::vector<File> files_;
+};
 
 }  // namespace
 
@@ -249,6 +301,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   std::optional<ObjectMarks> marks;
   if (of_objects) marks.emplace(*source, task.objects);
   Survey survey(subjects, options);
+  const StoredMaps stored = of_objects ? StoredMaps(models, *source) : StoredMaps();
   Loader loader(*source, load);
   loader.start_epoch(0);
 
@@ -260,7 +313,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     if (marks)
       for (std::int64_t i = 0; i < batch.size(); ++i)
         objects.push_back(marks->of(batch.index[i], batch.source_size[i], batch.crop[i]));
-    survey.add(batch.pixels, batch.index, objects);
+    survey.add(batch.pixels, batch.index, objects, stored.of(batch));
     const std::int64_t more = std::min(batch.size(), examples - kept_images);
     if (more > 0) kept.push_back(batch.pixels.slice(0, 0, more).clone());
     kept_images += more > 0 ? more : 0;

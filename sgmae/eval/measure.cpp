@@ -4,16 +4,44 @@
 
 #include "sgmae/analysis/relations.h"
 #include "sgmae/base/error.h"
+#include "sgmae/base/log.h"
+#include "sgmae/mask/patch_error.h"
 #include "sgmae/ncut/graph.h"
 
 namespace sgmae {
 
-Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-             const SurveyOptions& options) {
-  const GuideOptions guide{.center = options.center, .object = options.object};
+ObjectRule object_rule_for(const Subject& subject, const SurveyOptions& options) {
+  if (subject.mae || !asks_for_error(options.object)) return options.object;
+  warn_once(str(subject.name, " has no decoder, which guide_object ", to_string(options.object),
+                " asks for; its object is that of guide_object eigenvector"));
+  return ObjectRule::eigenvector;
+}
+
+at::Tensor centred_features(const Subject& subject, const std::string& block,
+                            const at::Tensor& features, const SurveyOptions& options) {
   const auto mean = subject.position_mean.find(block);
-  return guide_from_features(features, subject.encoder->config().grid_width(), guide,
-                             mean == subject.position_mean.end() ? at::Tensor() : mean->second);
+  return center_features(features, options.center,
+                         mean == subject.position_mean.end() ? at::Tensor() : mean->second);
+}
+
+Guide guide_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+               const at::Tensor& pixels, const std::vector<std::int64_t>& index,
+               const SurveyOptions& options) {
+  const GuideOptions guide{.center = GuideCenter::none,  // they are centred already
+                           .object = object_rule_for(subject, options),
+                           .mask_ratio = options.mask_ratio,
+                           .seed = options.seed};
+  const at::Tensor evidence = subject.mae ? object_evidence(*subject.mae, pixels, guide, index)
+                                          : object_evidence(*subject.encoder, pixels, guide);
+  return guide_from_features(centred_features(subject, block, features, options),
+                             subject.encoder->config().grid_width(), guide, {}, evidence);
+}
+
+const at::Tensor& Scene::errors() const {
+  if (!made_errors.defined())
+    made_errors = patch_errors(*subject.mae, pixels, {index.begin(), index.end()},
+                               options.mask_ratio, options.seed);
+  return made_errors;
 }
 
 std::string features_tap(const SurveyOptions& options) {
@@ -57,8 +85,20 @@ const at::Tensor& BlockView::relation_a() const {
   return a;
 }
 
-const Guide& BlockView::cut() const {
-  if (!made_cut) made_cut = cut_of(scene.subject, name(), features(), scene.options);
+const at::Tensor& BlockView::centred() const {
+  at::Tensor& x = made["centred"];
+  if (!x.defined()) x = centred_features(scene.subject, name(), features(), scene.options);
+  return x;
+}
+
+const at::Tensor& BlockView::centred_similarity() const {
+  at::Tensor& m = made["centred similarity"];
+  if (!m.defined()) m = sgmae::similarity(centred());
+  return m;
+}
+
+const Bipartition& BlockView::cut() const {
+  if (!made_cut) made_cut = bipartition(centred_similarity());
   return *made_cut;
 }
 

@@ -47,16 +47,31 @@ struct SurveyOptions {
   double mask_ratio = 0.75;
   std::uint64_t seed = 0;
   GuideFeatures features = GuideFeatures::attention_out;  // whose cosine is M (Eq. 2)
-  std::int64_t guide_layer = -2;               // encoder block whose cut says object and background
-  GuideCenter center = GuideCenter::position;  // of the features that are cut; not of M
-  ObjectRule object = ObjectRule::eigenvector;
+  std::int64_t guide_layer = -1;           // encoder block that says object and background
+  GuideCenter center = GuideCenter::none;  // of the features of object and cut; not of M
+  ObjectRule object = ObjectRule::hardest;
   double hint_ratio = 0.05;
 };
 
-// Object and background of images by one block ("encoder.3") of a subject: features [B, N, D],
-// centred as the options ask, similarity, cut, relevance.
-Guide cut_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-             const SurveyOptions& options);
+// The rule that the options ask for or, where it asks for a decoder and the subject has none, the
+// paper's.
+ObjectRule object_rule_for(const Subject& subject, const SurveyOptions& options);
+
+// Features [B, N, D] of one block ("encoder.3") of a subject, centred as the options ask.
+at::Tensor centred_features(const Subject& subject, const std::string& block,
+                            const at::Tensor& features, const SurveyOptions& options);
+
+// Object and relevance of images by them. `pixels` as the subject wants them, `index` keys masks.
+Guide guide_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+               const at::Tensor& pixels, const std::vector<std::int64_t>& index,
+               const SurveyOptions& options);
+
+// Relevance maps that training stored, of the images at hand and what the model sees of them.
+struct StoredRelevance {
+  std::size_t model = 0;   // the last checkpoint of the run that stored them
+  std::int64_t epoch = 0;  // epochs finished by the weights that made them
+  at::Tensor relevance;    // [B, N] fp32; NaN rows: no guidance
+};
 
 // One model on a few images.
 struct Scene {
@@ -67,9 +82,12 @@ struct Scene {
   at::Tensor pixels = {};     // [B, C, H, W] as the subject wants them
   std::span<const std::int64_t> index = {};                    // [B] positions in the data set
   std::span<const std::optional<MarkedObjects>> objects = {};  // [B], or empty: nothing is marked
+  std::span<const StoredRelevance> stored = {};                // of any model
   MetricTable& table;
+  mutable at::Tensor made_errors = {};
 
   bool has_objects() const;
+  const at::Tensor& errors() const;  // [B, N] patch_errors() of the subject, which has a decoder
 };
 
 // One block of it, while the images pass: the taps (nn/taps.h) that measures asked for, and what
@@ -82,7 +100,7 @@ struct BlockView {
   at::Tensor mask = {};       // [B, N] in the masked pass: 1 where a patch is masked
   std::map<std::string, at::Tensor> taps = {};  // with prefix
   mutable std::map<std::string, at::Tensor> made = {};
-  mutable std::optional<Guide> made_cut = {};
+  mutable std::optional<Bipartition> made_cut = {};
 
   std::string name() const;     // "encoder.3"
   bool is_guide_layer() const;  // the encoder block that options.guide_layer means
@@ -91,7 +109,9 @@ struct BlockView {
   const at::Tensor& similarity(const std::string& tap) const;  // [B, N, N] cosine of patches(tap)
   const at::Tensor& relation_m() const;                        // M [B, N, N], of features()
   const at::Tensor& relation_a() const;                        // A [B, N, N], of the tap attention
-  const Guide& cut() const;                                    // of features()
+  const at::Tensor& centred() const;                           // [B, N, D], of features()
+  const at::Tensor& centred_similarity() const;                // [B, N, N], of centred()
+  const Bipartition& cut() const;                              // of centred_similarity()
 
   SeriesId series(const std::string& metric, const std::string& label = "") const;
   // Values [B] of a curve over layers.
@@ -131,6 +151,7 @@ struct Measure {
   // is masked at random. Every survey has copies of its own, which may keep what they like.
   std::function<void(const BlockView&)> see = {}, see_masked = {};
   std::function<void(const Scene&, const MaeOutput&, const at::Tensor& mask)> see_output = {};
+  std::function<void(const Scene&)> see_scene = {};  // without a pass of the model
 };
 
 // All files of eval/measures/, by order.

@@ -207,7 +207,7 @@ ObjectMarks::ObjectMarks(const Source& source, const std::string& where) {
           is_file(path) ? " is not a .json file" : " does not exist",
           "; give a folder of masks by the images' names, a .json file in COCO's format, alpha or "
           "foreground; empty: what lies beside the images. To measure without objects, leave "
-          "coverage out of --metrics");
+          "the metric objects out of --metrics");
     std::vector<std::int64_t> images(static_cast<std::size_t>(source.size()));
     std::iota(images.begin(), images.end(), std::int64_t{0});
     marks_.push_back(of_coco(CocoObjects(path, source, images)));

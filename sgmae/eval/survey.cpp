@@ -98,16 +98,18 @@ nlohmann::ordered_json curve_json(const SeriesId& id, const MetricTable::Curve& 
   if (!id.label.empty()) json["label"] = id.label;
   if (id.block >= 0) json["block"] = id.block;
   if (id.head >= 0) json["head"] = id.head;
-  auto at = nlohmann::ordered_json::array(), values = at, spread = at;
+  auto at = nlohmann::ordered_json::array(), values = at, spread = at, errors = at;
   for (const auto& [position, moments] : curve) {
     at.push_back(position);
     values.push_back(moments.count ? nlohmann::ordered_json(moments.mean) : nullptr);
     spread.push_back(moments.count ? nlohmann::ordered_json(moments.deviation()) : nullptr);
+    errors.push_back(moments.count ? nlohmann::ordered_json(moments.standard_error()) : nullptr);
   }
   json["x"] = x;
   json["at"] = std::move(at);
   json["values"] = std::move(values);
   json["spread"] = std::move(spread);
+  json["standard_error"] = std::move(errors);
   return json;
 }
 
@@ -189,19 +191,23 @@ Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
 }
 
 void Survey::add(const at::Tensor& pixels, const std::vector<std::int64_t>& index,
-                 std::span<const std::optional<MarkedObjects>> objects) {
+                 std::span<const std::optional<MarkedObjects>> objects,
+                 const std::vector<StoredRelevance>& stored) {
   const auto images = static_cast<std::int64_t>(index.size());
   SGMAE_ASSERT(pixels.size(0) == images);
   SGMAE_ASSERT(objects.empty() || objects.size() == index.size());
   for (std::int64_t begin = 0; begin < images; begin += at_once_) {
     const std::int64_t end = std::min(begin + at_once_, images);
+    std::vector<StoredRelevance> stored_here = stored;
+    for (StoredRelevance& maps : stored_here) maps.relevance = maps.relevance.slice(0, begin, end);
     add_chunk(pixels.slice(0, begin, end), std::span(index).subspan(begin, end - begin),
-              objects.empty() ? objects : objects.subspan(begin, end - begin));
+              objects.empty() ? objects : objects.subspan(begin, end - begin), stored_here);
   }
 }
 
 void Survey::add_chunk(const at::Tensor& pixels, std::span<const std::int64_t> index,
-                       std::span<const std::optional<MarkedObjects>> objects) {
+                       std::span<const std::optional<MarkedObjects>> objects,
+                       std::span<const StoredRelevance> stored) {
   images_ += static_cast<std::int64_t>(index.size());
   images_with_objects_ +=
       std::count_if(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
@@ -220,6 +226,7 @@ void Survey::add_chunk(const at::Tensor& pixels, std::span<const std::int64_t> i
             .pixels = renormalised(pixels, subjects_.front().normalisation, subject.normalisation),
             .index = index,
             .objects = objects,
+            .stored = stored,
             .table = table_});
     }
   }
@@ -235,6 +242,8 @@ void Survey::look(const Scene& scene) {
     if (measure.see) whole.insert(measure.taps.begin(), measure.taps.end());
     if (measure.see_masked) masked.insert(measure.taps.begin(), measure.taps.end());
   }
+  for (const Measure* measure : measures)
+    if (measure->see_scene) measure->see_scene(scene);
   if (!whole.empty())
     see_blocks(
         scene, parts, whole, {}, [&](Taps& taps) { run_whole(scene.subject, scene.pixels, taps); },

@@ -34,10 +34,12 @@ class Survey {
          const std::vector<Measure>& known = measures());
 
   // Images [B, C, H, W], normalised as the first subject wants them, at positions `index` of the
-  // data set (which key the random masks); `objects` [B], or empty where nothing is marked.
+  // data set (which key the random masks); `objects` [B], or empty where nothing is marked;
+  // `stored`, maps of these images that runs left.
   // Throws Error(checkpoint) for a model whose features or attention are not finite.
   void add(const at::Tensor& pixels, const std::vector<std::int64_t>& index,
-           std::span<const std::optional<MarkedObjects>> objects = {});
+           std::span<const std::optional<MarkedObjects>> objects = {},
+           const std::vector<StoredRelevance>& stored = {});
 
   std::int64_t images() const { return images_; }
   std::int64_t images_with_objects() const { return images_with_objects_; }
@@ -48,7 +50,8 @@ class Survey {
 
  private:
   void add_chunk(const at::Tensor& pixels, std::span<const std::int64_t> index,
-                 std::span<const std::optional<MarkedObjects>> objects);
+                 std::span<const std::optional<MarkedObjects>> objects,
+                 std::span<const StoredRelevance> stored);
   void look(const Scene& scene);
 
   std::vector<Subject> subjects_;

@@ -1,11 +1,16 @@
 #include "sgmae/mask/guide.h"
 
+#include <ATen/TensorOperators.h>
+
+#include <limits>
 #include <numeric>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
+#include "sgmae/mask/patch_error.h"
 #include "sgmae/mask/strategy.h"
 #include "sgmae/ncut/graph.h"
+#include "sgmae/ncut/object_side.h"
 #include "sgmae/ncut/relevance.h"
 
 namespace sgmae {
@@ -36,6 +41,17 @@ std::string tap_of_means(const ModelInfo& info, const Config& config) {
   } catch (const Error&) {  // no such options, or no such block in what is left of the model
     return "";
   }
+}
+
+// `index`, or 0, 1, … where it is empty.
+std::vector<std::int64_t> positions(const std::vector<std::int64_t>& index, std::int64_t images) {
+  if (!index.empty()) {
+    SGMAE_ASSERT(static_cast<std::int64_t>(index.size()) == images);
+    return index;
+  }
+  std::vector<std::int64_t> counted(static_cast<std::size_t>(images));
+  std::iota(counted.begin(), counted.end(), std::int64_t{0});
+  return counted;
 }
 
 }  // namespace
@@ -84,26 +100,80 @@ at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const Guid
   if (options.part == GuidePart::encoder) return guide_features(model.encoder(), pixels, options);
   const std::string tap = guide_tap(model.config(), options);
   Taps taps({tap});
-  std::vector<std::int64_t> position = index;
-  if (position.empty()) {
-    position.resize(pixels.size(0));
-    std::iota(position.begin(), position.end(), std::int64_t{0});
-  }
-  SGMAE_ASSERT(static_cast<std::int64_t>(position.size()) == pixels.size(0));
   const std::int64_t n = model.config().n_patches();
   model.forward(pixels,
-                random_plan(position, n, visible_count(n, options.mask_ratio), options.seed, 0),
+                random_plan(positions(index, pixels.size(0)), n,
+                            visible_count(n, options.mask_ratio), options.seed, 0),
                 &taps);
   return taps[tap].slice(1, 1).to(at::kFloat);
 }
 
+at::Tensor object_evidence(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
+                           const std::vector<std::int64_t>& index) {
+  if (asks_for_error(options.object))
+    return patch_errors(model, pixels, positions(index, pixels.size(0)), options.mask_ratio,
+                        options.seed);
+  return object_evidence(model.encoder(), pixels, options);
+}
+
+at::Tensor object_evidence(const Encoder& encoder, const at::Tensor& pixels,
+                           const GuideOptions& options) {
+  check(!asks_for_error(options.object), ExitCode::usage,
+        "guide_object hardest and error ask for the model's own reconstruction error, and this "
+        "model has no decoder; choose another, as --guide paper does");
+  if (options.object != ObjectRule::variance) return {};
+  return patch_variance(pixels, encoder.config().patch_size).add(1e-3).log();
+}
+
+void take_object_side(Bipartition& cut, const at::Tensor& similarity, std::int64_t columns,
+                      const GuideOptions& options, const at::Tensor& evidence) {
+  switch (options.object) {
+    case ObjectRule::hardest:
+    case ObjectRule::eigenvector:
+      break;
+    case ObjectRule::inside:
+      take_higher_side(cut, inner_patches(similarity.size(1), columns).unsqueeze(0));
+      break;
+    case ObjectRule::smaller:
+      take_smaller_side(cut);
+      break;
+    case ObjectRule::degree:
+      take_higher_side(cut, negative_degree(similarity, options.ncut));
+      break;
+    case ObjectRule::error:
+    case ObjectRule::variance:
+      take_higher_side(cut, evidence);
+      break;
+  }
+}
+
+Guide guide_to_hardest(const at::Tensor& features, const at::Tensor& errors) {
+  Guide guide;
+  guide.similarity = similarity(features);
+  guide.relevance = relevance(features, hardest_quarter(errors));
+  const at::Tensor finite = guide.relevance.isfinite().all(1);
+  const at::Tensor alike =  // all of one kind: nothing is more relevant than anything else
+      guide.relevance.amax(1) - guide.relevance.amin(1) < 1e-6;
+  const at::Tensor usable = finite.logical_and(alike.logical_not()).to(at::kCPU);
+  for (std::int64_t image = 0; image < usable.size(0); ++image)
+    guide.degenerate.push_back(!usable[image].item<bool>());
+  guide.object_side = (guide.relevance >= guide.relevance.mean(1, /*keepdim=*/true))
+                          .logical_and(usable.to(guide.relevance.device()).unsqueeze(1))
+                          .to(at::kCPU, at::kByte);
+  guide.relevance.masked_fill_(usable.logical_not().to(guide.relevance.device()).unsqueeze(1),
+                               std::numeric_limits<double>::quiet_NaN());
+  return guide;
+}
+
 Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
-                          const GuideOptions& options, const at::Tensor& position_mean) {
+                          const GuideOptions& options, const at::Tensor& position_mean,
+                          const at::Tensor& evidence) {
   const at::Tensor centered = center_features(features, options.center, position_mean);
+  if (options.object == ObjectRule::hardest) return guide_to_hardest(centered, evidence);
   Guide guide;
   guide.similarity = similarity(centered);
   Bipartition cut = bipartition(guide.similarity, options.ncut);
-  if (options.object == ObjectRule::inside) take_inner_side(cut, columns);
+  take_object_side(cut, guide.similarity, columns, options, evidence);
   guide.relevance = relevance(centered, cut.object_side);
   guide.eigenvector = cut.eigenvector;
   guide.object_side = cut.object_side;
@@ -115,13 +185,15 @@ Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean, const std::vector<std::int64_t>& index) {
   return guide_from_features(guide_features(model, pixels, options, index),
-                             model.config().grid_width(), options, position_mean);
+                             model.config().grid_width(), options, position_mean,
+                             object_evidence(model, pixels, options, index));
 }
 
 Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean) {
   return guide_from_features(guide_features(encoder, pixels, options),
-                             encoder.config().grid_width(), options, position_mean);
+                             encoder.config().grid_width(), options, position_mean,
+                             object_evidence(encoder, pixels, options));
 }
 
 }  // namespace sgmae

@@ -16,8 +16,9 @@
 namespace sgmae {
 
 struct Guide {
-  at::Tensor similarity;                 // [B, N, N] fp32 cosine, before clamping
-  at::Tensor eigenvector;                // [B, N] fp32
+  at::Tensor similarity;   // [B, N, N] fp32 cosine, before clamping
+  at::Tensor eigenvector;  // [B, N] fp32; undefined for ObjectRule::hardest, which does not cut
+  // A side of the cut or, without one, the patches of at least the mean relevance.
   at::Tensor object_side;                // [B, N] uint8
   at::Tensor relevance;                  // [B, N] fp32; NaN rows for degenerate images
   std::vector<std::uint8_t> degenerate;  // [B]
@@ -49,12 +50,29 @@ at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const Guid
 at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,
                           const GuideOptions& options);
 
-// Graph, cut and relevance of features [B, N, D], the patches in rows of `columns`. `position_mean`
-// [N, D] for GuideCenter::position.
-Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
-                          const GuideOptions& options, const at::Tensor& position_mean = {});
+// What the rule for the object asks of every patch, [B, N] fp32: the model's error or the variance
+// of its pixels; undefined for rules that look at features alone. `index` as above, for the masks.
+// Throws Error(usage) where an encoder alone is asked for an error.
+at::Tensor object_evidence(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
+                           const std::vector<std::int64_t>& index = {});
+at::Tensor object_evidence(const Encoder& encoder, const at::Tensor& pixels,
+                           const GuideOptions& options);
 
-// Both of the above.
+// Object and relevance of features [B, N, D], the patches in rows of `columns`. `position_mean`
+// [N, D] for GuideCenter::position, `evidence` as object_evidence() gives it.
+Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
+                          const GuideOptions& options, const at::Tensor& position_mean = {},
+                          const at::Tensor& evidence = {});
+
+// Its two ways. Of a cut of similarity [B, N, N], takes the side that the rule calls the object:
+void take_object_side(Bipartition& cut, const at::Tensor& similarity, std::int64_t columns,
+                      const GuideOptions& options, const at::Tensor& evidence = {});
+// ObjectRule::hardest: relevance (Eq. 8) of features [B, N, D] to the quarter of the patches with
+// the highest of errors [B, N]; without a cut. Images whose errors or features do not tell their
+// patches apart are degenerate.
+Guide guide_to_hardest(const at::Tensor& features, const at::Tensor& errors);
+
+// All of the above.
 Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                  const at::Tensor& position_mean = {}, const std::vector<std::int64_t>& index = {});
 Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -46,16 +47,6 @@ std::string to_string(GuideCenter center) {
       return "mean";
     case GuideCenter::position:
       return "position";
-  }
-  return {};
-}
-
-std::string to_string(ObjectRule object) {
-  switch (object) {
-    case ObjectRule::eigenvector:
-      return "eigenvector";
-    case ObjectRule::inside:
-      return "inside";
   }
   return {};
 }
@@ -138,9 +129,11 @@ RelevanceMaps::RelevanceMaps(const std::filesystem::path& path)
   info_.tap = said("tap");
   info_.data = said("data");
   info_.center = center_from(said("guide_center"), path);
-  // Files from before there was a choice do not say.
-  info_.object = said("guide_object") == to_string(ObjectRule::inside) ? ObjectRule::inside
-                                                                       : ObjectRule::eigenvector;
+  const std::string object = said("guide_object");
+  if (!object.empty()) {  // files from before there was a choice do not say
+    need(object_rule(object).has_value(), "an object rule of another version");
+    info_.object = *object_rule(object);
+  }
   for (const SafetensorsEntry& entry : header.entries) {
     const std::uint8_t* const data = header.data.data() + entry.begin;
     if (entry.name == "relevance") {
@@ -170,6 +163,22 @@ std::vector<float> RelevanceMaps::map(std::int64_t index) const {
     value = half;
   }
   return values;
+}
+
+std::string maps_name(std::int64_t epoch) {
+  return str("relevance-", epoch, ".safetensors");
+}
+
+std::map<std::int64_t, std::filesystem::path> list_maps(const std::filesystem::path& folder) {
+  std::map<std::int64_t, std::filesystem::path> maps;
+  std::error_code ignored;  // a folder that is not there has no maps
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string file = entry.path().filename().string();
+    long long epoch = 0;
+    if (std::sscanf(file.c_str(), "relevance-%lld", &epoch) == 1 && file == maps_name(epoch))
+      maps[epoch] = entry.path();
+  }
+  return maps;
 }
 
 void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem::path& path) {

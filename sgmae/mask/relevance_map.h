@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -69,6 +70,10 @@ class RelevanceMaps {
   const std::uint8_t* data_ = nullptr;
 };
 
+// Map files of a run: their name, and those in a folder by the epoch whose weights made them.
+std::string maps_name(std::int64_t epoch);
+std::map<std::int64_t, std::filesystem::path> list_maps(const std::filesystem::path& folder);
+
 // Throws Error(checkpoint), naming the difference and the cure, unless `have` (the file's) fits
 // what is wanted. Empty strings and a negative epoch in `want` match anything, as does an empty
 // `data` in `have`.
@@ -82,6 +87,5 @@ std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std
                               const CropBox& crop, const ImageSize& source, bool flipped);
 
 std::string to_string(GuideCenter center);
-std::string to_string(ObjectRule object);
 
 }  // namespace sgmae

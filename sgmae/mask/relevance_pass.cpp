@@ -66,7 +66,7 @@ void PositionBias::restore(const nlohmann::json& state) {
 }
 
 void warn_of_position(const PositionBias& bias, ObjectRule object) {
-  if (object == ObjectRule::inside) return;
+  if (object == ObjectRule::inside || object == ObjectRule::hardest) return;
   warn("guidance follows position rather than content: the object side varies over the grid by ",
        fixed(bias.value(), 4), " (chance ", fixed(bias.by_chance(), 4), ", warning threshold ",
        fixed(kPositionBiasWarning, 2),

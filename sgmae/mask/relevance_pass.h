@@ -48,7 +48,8 @@ class PositionBias {
 // Above this, value() - by_chance() says that guidance follows position rather than content.
 inline constexpr double kPositionBiasWarning = 0.02;
 
-// Says so and what may help; silent where the rule itself asks for a place, the centre.
+// Says so and what may help; silent where the rule asks for a place, the centre, and where it asks
+// for what is hard, wherever objects lie.
 void warn_of_position(const PositionBias& bias, ObjectRule object);
 
 struct RelevancePassStats {

@@ -1,9 +1,9 @@
 #include "sgmae/mask/self_guided.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -27,17 +27,6 @@ GuideOptions guide_options(const SelfGuidedOptions& options, const MaskContext& 
   guide.seed = context.seed;
   guide_tap(context.model.config(), guide);  // refuses a layer that does not exist
   return guide;
-}
-
-std::string maps_name(std::int64_t epoch) {
-  return str("relevance-", epoch, ".safetensors");
-}
-
-std::optional<std::int64_t> parse_maps_name(const std::string& file) {
-  long long epoch = 0;
-  if (std::sscanf(file.c_str(), "relevance-%lld", &epoch) != 1 || file != maps_name(epoch))
-    return std::nullopt;
-  return epoch;
 }
 
 }  // namespace
@@ -216,6 +205,10 @@ std::string SelfGuided::make_maps(std::int64_t epoch, const Mae& model) {
     };
     const RelevancePassStats stats = make_relevance_maps(
         model, guide_, position_mean_, images({}), maps_path(), maps_info(maps_hash_), progress);
+    sgmae::check(stats.degenerate < stats.images, ExitCode::diverged, "none of ", stats.images,
+                 " images got guidance at epoch ", epoch,
+                 ": the model does not tell their patches apart. It has diverged (try a lower "
+                 "--blr), or the images are blank");
     found = str("relevance maps of ", stats.images, " images in ", fixed(stats.seconds, 1),
                 " s: position bias ", fixed(stats.position_bias, 4), " (",
                 fixed(stats.bias_by_chance, 4), " by chance), object share ",
@@ -237,18 +230,14 @@ bool SelfGuided::needs_checkpoint(const CheckpointName& name) const {
 // A checkpoint's masks come from the newest maps made up to its epoch. Later ones are left of a run
 // that was rolled back, and would be made again.
 void SelfGuided::checkpoints_left(const std::vector<CheckpointName>& left) {
-  const fs::path folder = context_.folder.maps();
-  std::set<std::int64_t> made;
-  std::error_code ignored;  // a folder that is not there has no maps
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (const auto epoch = parse_maps_name(entry.path().filename().string())) made.insert(*epoch);
+  const std::map<std::int64_t, fs::path> made = list_maps(context_.folder.maps());
   std::set<std::int64_t> needed;
   if (maps_epoch_) needed.insert(*maps_epoch_);
   for (const CheckpointName& name : left)
     if (const auto later = made.upper_bound(name.epoch); later != made.begin())
-      needed.insert(*std::prev(later));
-  for (const std::int64_t epoch : made)
-    if (needed.count(epoch) == 0) fs::remove(folder / maps_name(epoch));
+      needed.insert(std::prev(later)->first);
+  for (const auto& [epoch, file] : made)
+    if (needed.count(epoch) == 0) fs::remove(file);
 }
 
 void SelfGuided::open_maps() {

@@ -133,29 +133,4 @@ Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options
   return result;
 }
 
-void take_inner_side(Bipartition& cut, std::int64_t columns) {
-  const std::int64_t batch = cut.object_side.size(0), n = cut.object_side.size(1);
-  SGMAE_ASSERT(columns > 0 && n % columns == 0);
-  const std::int64_t rows = n / columns;
-  const std::int64_t within =
-      std::max<std::int64_t>(rows - 2, 0) * std::max<std::int64_t>(columns - 2, 0);
-  const std::int64_t ring = n - within;
-  for (std::int64_t image = 0; image < batch; ++image) {
-    std::uint8_t* const side = cut.object_side.data_ptr<std::uint8_t>() + image * n;
-    float* const y = cut.eigenvector.data_ptr<float>() + image * n;
-    std::int64_t on_ring = 0, all = 0;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t row = i / columns, column = i % columns;
-      const bool outermost = row == 0 || row == rows - 1 || column == 0 || column == columns - 1;
-      all += side[i];
-      on_ring += side[i] && outermost;
-    }
-    if (cut.degenerate[image] || on_ring * within <= (all - on_ring) * ring) continue;
-    for (std::int64_t i = 0; i < n; ++i) {
-      side[i] = 1 - side[i];
-      y[i] = -y[i];
-    }
-  }
-}
-
 }  // namespace sgmae

@@ -38,9 +38,4 @@ struct Bipartition {
 Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options = {},
                         NcutSolver solver = NcutSolver::fast);
 
-// ObjectRule::inside, for images whose patches are rows of `columns`: exchanges the sides (and
-// negates the eigenvector) where the object side covers a larger share of the outermost ring of
-// patches than of the patches within it. Images without patches within are left as they are.
-void take_inner_side(Bipartition& cut, std::int64_t columns);
-
 }  // namespace sgmae

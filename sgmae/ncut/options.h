@@ -11,10 +11,16 @@ enum class GuideCenter {
   position  // the mean feature of each grid position over a sample of the data set
 };
 
-// Which side of a cut is the object.
+// Which patches are the object that relevance (Eq. 8) is measured from. All but the first take one
+// side of the normalised cut.
 enum class ObjectRule {
+  hardest,      // no cut: the quarter of the patches that the model itself reconstructs worst
   eigenvector,  // the paper's: the side that holds the largest |y_1|, as a rule the smaller one
-  inside        // the side that lies less along the image's border, however large it is
+  inside,       // the side that lies less along the image's border, however large it is
+  smaller,      // the side of fewer patches
+  degree,       // the side less similar to all patches (the seeds of LOST and TokenCut)
+  error,        // the side that the model itself reconstructs worse
+  variance      // the side whose pixels vary more within their patches
 };
 
 // The graph of normalised cut. Negative weights would make D - M indefinite and the cut ill-posed,

@@ -127,9 +127,10 @@ MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_pla
                 pred.to(back)};
   const at::Tensor masked =
       masked_rows(pred.view({batch * n, -1}), plan.order, plan.n_visible, /*with_cls=*/false);
-  out.loss = reconstruction_loss(pixels, masked, plan.order, plan.n_visible, s.config.patch_size,
-                                 s.config.norm_pix_loss, 0, nullptr)
-                 .mean.item<double>();
+  const MaeLoss loss = reconstruction_loss(pixels, masked, plan.order, plan.n_visible,
+                                           s.config.patch_size, s.config.norm_pix_loss, 0, nullptr);
+  out.loss = loss.mean.item<double>();
+  out.patch_loss = loss.per_patch.to(back);
   return out;
 }
 

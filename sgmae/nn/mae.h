@@ -19,10 +19,11 @@
 
 namespace sgmae {
 
-struct MaeOutput {    // on the device of the pixels
-  at::Tensor latent;  // [B, 1+n_visible, D] after the final norm
-  at::Tensor pred;    // [B, N, p*p*C] (pixel order row, column, channel)
-  double loss = 0;    // mean over masked patches and pixels
+struct MaeOutput {        // on the device of the pixels
+  at::Tensor latent;      // [B, 1+n_visible, D] after the final norm
+  at::Tensor pred;        // [B, N, p*p*C] (pixel order row, column, channel)
+  double loss = 0;        // mean over masked patches and pixels
+  at::Tensor patch_loss;  // [B, n_masked] fp32, whose mean it is, in the order of the plan
 };
 
 // What the decoder makes of the masked patches, in the order of the plan; on the model's device.

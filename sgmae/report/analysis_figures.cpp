@@ -75,8 +75,9 @@ Clustering clusters_of(const Shown& shown, std::int64_t i, const SurveyOptions& 
                        std::int64_t parts) {
   const std::size_t layer = guide_layer(shown, options);
   const at::Tensor features = shown.features[layer].slice(0, i, i + 1);
-  const Guide guide = cut_of(*shown.subject, str("encoder.", layer), features, options);
-  return recursive_ncut(guide.similarity[0], parts);
+  return recursive_ncut(
+      similarity(centred_features(*shown.subject, str("encoder.", layer), features, options))[0],
+      parts);
 }
 
 class Figures {
@@ -187,7 +188,7 @@ class Figures {
         sheet.take()};
   }
 
-  // Per image two rows: the object side by every block, and the mask made from it.
+  // Per image two rows: the object by every block, and the mask made from it.
   Figure masks(std::size_t model) const {
     const Shown& shown = shown_[model];
     const std::vector<std::size_t> blocks = spread_evenly(shown.features.size(), kMostBlocks);
@@ -199,8 +200,8 @@ class Figures {
     const std::int64_t hints =
         std::min(n_visible, hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1));
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const Guide guide =
-          cut_of(*shown.subject, str("encoder.", blocks[b]), shown.features[blocks[b]], options_);
+      const Guide guide = guide_of(*shown.subject, str("encoder.", blocks[b]),
+                                   shown.features[blocks[b]], shown.pixels, {}, options_);
       const at::Tensor mask = mask_of(informed_plan(guide, n_visible, hints));
       for (std::int64_t i = 0; i < images_; ++i) {
         draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), kObject, 0.5);
@@ -209,13 +210,14 @@ class Figures {
     }
     for (std::int64_t i = 0; i < images_; ++i)
       draw_picture(sheet.canvas(), sheet.place(2 * i, 0), shown.picture[i]);
-    return {
-        str("masks-", model, ".png"),
-        str("Cuts and informed masks by block, ", shown.subject->name), "Figs. II, VIII",
-        str("Upper rows: the object side of the cut of each encoder block's tokens. Lower rows: "
-            "the mask that hides the most relevant ",
-            n - n_visible, " of ", n, " patches, with ", hints, " hints left visible."),
-        sheet.take()};
+    return {str("masks-", model, ".png"),
+            str("Objects and informed masks by block, ", shown.subject->name), "Figs. II, VIII",
+            str("Upper rows: the object by each encoder block's tokens (guide_object ",
+                to_string(object_rule_for(*shown.subject, options_)),
+                "). Lower rows: "
+                "the mask that hides the most relevant ",
+                n - n_visible, " of ", n, " patches, with ", hints, " hints left visible."),
+            sheet.take()};
   }
 
   void draw_side(Panels& sheet, std::int64_t row, std::size_t column, const Shown& shown,

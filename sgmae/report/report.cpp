@@ -347,7 +347,7 @@ std::string pictures(const Runs& runs, const std::set<fs::path>& measured,
       for (const fs::path& file : shown) {
         const bool sheet = file.filename().string().starts_with("masks_after_epoch");
         group += box.picture(file, run.name + ", " + spoken(file),
-                             sheet ? "Columns: input; clusters, object side tinted; relevance; "
+                             sheet ? "Columns: input; object, tinted; relevance; "
                                      "informed mask, hints outlined; reconstruction."
                                    : "");
       }

@@ -124,7 +124,7 @@ Image draw_sheet(const VitConfig& config, const at::Tensor& pixels, const at::Te
                  const Guide& guide, const MaskPlan& plan, std::int64_t n_hints,
                  const Normalisation& normalisation) {
   const std::int64_t batch = pixels.size(0), n = plan.order.size(1);
-  std::vector<std::string> columns{"input", "clusters", "relevance", "mask and hints"};
+  std::vector<std::string> columns{"input", "object", "relevance", "mask and hints"};
   if (restored.defined()) columns.push_back("reconstruction");
   Sheet sheet(config, columns, batch);
   for (std::int64_t b = 0; b < batch; ++b) {

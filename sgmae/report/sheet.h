@@ -17,7 +17,7 @@ at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const Mask
 // hints among the others. Degenerate images get random masks. Keyed by position in the batch.
 MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints);
 
-// Columns: input, clusters (object side tinted), relevance, informed mask (masked grey, hints
+// Columns: input, object (tinted), relevance, informed mask (masked grey, hints
 // outlined), and reconstruction where there is a decoder.
 Image mask_sheet(const Mae& model, const at::Tensor& pixels, const Guide& guide,
                  const MaskPlan& plan, std::int64_t n_hints, const Normalisation& normalisation);

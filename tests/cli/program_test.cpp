@@ -58,7 +58,7 @@ class Program : public testing::Test {
       "--depth 2 "
       "--heads 2 --decoder_dim 16 --decoder_depth 1 --decoder_heads 2 --batch_size 8 --epochs 4 "
       "--warmup_epochs 1 --lr 1e-3 --norm_pix_loss --num_workers 1 --threads 1 --probe_images 8 "
-      "--mask_strategy self_guided --guide_start 2 --json ";
+      "--mask_strategy self_guided --guide_start 2 --guide_center position --json ";
   const TemporaryFolder folder_;
   const fs::path root_ = folder_.root();
 };
@@ -376,23 +376,35 @@ TEST_F(Program, ForwardKeepsTheOrderOfEqualNoise) {
 TEST_F(Program, MaskWritesTheTensorsOfItsDecision) {
   const Reference reference(root_ / "model.safetensors");
   write_safetensors(root_ / "in.safetensors", {{"pixels", reference["pixels"]}});
-  expect(
-      "mask --checkpoint model.safetensors --input in.safetensors --output m.safetensors "
-      "--guide_center none --hint_ratio 0.07 --threads 1",
-      0, "m.safetensors");
-  const TensorFile out = read_safetensors(root_ / "m.safetensors");
-  EXPECT_EQ(out.find("similarity")->sizes(), (std::vector<std::int64_t>{3, 16, 16}));
-  EXPECT_EQ(out.find("eigenvector")->sizes(), (std::vector<std::int64_t>{3, 16}));
-  const at::Tensor side = *out.find("object_side"), order = *out.find("order");
-  EXPECT_TRUE(side.le(1).all().item<bool>());
-  const at::Tensor by_place = std::get<0>(order.sort(1));
-  const at::Tensor ranked = out.find("relevance")->gather(1, order);
-  for (std::int64_t b = 0; b < 3; ++b) {
-    for (std::int64_t i = 0; i < 16; ++i) EXPECT_EQ(by_place[b][i].item<std::int64_t>(), i);
-    // 4 of 16 stay visible, the last of them a hint (round(0.07 * 16) = 1).
-    const double visible = ranked[b].narrow(0, 0, 3).max().item<double>();
-    EXPECT_LE(visible, ranked[b].narrow(0, 3, 13).min().item<double>());
+  for (const bool cuts : {false, true}) {
+    expect(str("mask --checkpoint model.safetensors --input in.safetensors --output m.safetensors "
+               "--hint_ratio 0.07 --threads 1 --guide ",
+               cuts ? "paper" : "hardest"),
+           0, "m.safetensors");
+    const TensorFile out = read_safetensors(root_ / "m.safetensors");
+    EXPECT_EQ(out.find("similarity")->sizes(), (std::vector<std::int64_t>{3, 16, 16}));
+    ASSERT_EQ(out.find("eigenvector") != nullptr, cuts);
+    if (cuts) EXPECT_EQ(out.find("eigenvector")->sizes(), (std::vector<std::int64_t>{3, 16}));
+    const at::Tensor side = *out.find("object_side"), order = *out.find("order");
+    EXPECT_TRUE(side.le(1).all().item<bool>());
+    const at::Tensor by_place = std::get<0>(order.sort(1));
+    const at::Tensor ranked = out.find("relevance")->gather(1, order);
+    for (std::int64_t b = 0; b < 3; ++b) {
+      for (std::int64_t i = 0; i < 16; ++i) EXPECT_EQ(by_place[b][i].item<std::int64_t>(), i);
+      // 4 of 16 stay visible, the last of them a hint (round(0.07 * 16) = 1).
+      const double visible = ranked[b].narrow(0, 0, 3).max().item<double>();
+      EXPECT_LE(visible, ranked[b].narrow(0, 3, 13).min().item<double>());
+    }
   }
+  // An encoder alone has no error of its own to go by.
+  expect("convert model.safetensors encoder.safetensors --to timm", 0, "");
+  expect("mask --checkpoint encoder.safetensors --input in.safetensors --output m.safetensors", 0,
+         "has no decoder");
+  EXPECT_NE(read_safetensors(root_ / "m.safetensors").find("eigenvector"), nullptr);
+  expect(
+      "mask --checkpoint encoder.safetensors --input in.safetensors --output m.safetensors "
+      "--guide_object hardest",
+      2, "no decoder");
   expect("mask --checkpoint model.safetensors --input in.safetensors x.png", 2, "not both");
 }
 
@@ -475,7 +487,7 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   EXPECT_TRUE(fs::exists(root_ / "m/masks.safetensors"));
   // Its position means are those of one tap.
   expect("mask images/0.png --checkpoint run --output m --threads 1 --guide_features key", 0,
-         "position means are of encoder.0.attention_out, not of encoder.0.key");
+         "position means are of encoder.1.attention_out, not of encoder.1.key");
 
   const Outcome verified = run("inspect --verify run --json");
   EXPECT_EQ(verified.code, 0) << verified.err;

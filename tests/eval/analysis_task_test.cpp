@@ -100,10 +100,10 @@ TEST(RunAnalysis, ReadsMarkedObjects) {
   for (int i = 0; i < 5; ++i) folder.write(str("data/labels/", i, ".txt"), "0 0.5 0.5 0.5 0.5\n");
   const auto models = open_models({folder.path("other/model.safetensors")}, Precision::fp32);
   AnalysisTask task = task_for(folder);
-  task.metrics = "coverage";
+  task.metrics = "objects";
   const Analysis analysis = run_analysis(models, task, 0);
   EXPECT_EQ(analysis.json["data"]["images_with_objects"], 5);
-  EXPECT_EQ(analysis.json["metrics"]["object_iou"]["series"].size(), 2u);  // encoder, decoder
+  EXPECT_EQ(analysis.json["metrics"]["object_iou_by_rule"]["series"].size(), object_rules().size());
   EXPECT_FALSE(analysis.examples.defined());
   task.objects = folder.path("elsewhere");
   EXPECT_NE(
@@ -114,7 +114,7 @@ TEST(RunAnalysis, ReadsMarkedObjects) {
   EXPECT_NE(error_of(ExitCode::data, [&] { run_analysis(models, task, 0); }).find("marks nothing"),
             std::string::npos);
   folder.write("elsewhere/3.txt", "0 0.5 0.5 0.5 0.5\n");
-  task.metrics = "coverage";
+  task.metrics = "objects";
   EXPECT_EQ(run_analysis(models, task, 0).json["data"]["images_with_objects"], 1);
   task.objects = "";
   folder.write("data/labels/3.txt", "0 0.5\n");
@@ -152,7 +152,7 @@ TEST(RunAnalysis, ErrorsTeach) {
   EXPECT_NE(message(ExitCode::usage, "zebra", data).find("relations"), std::string::npos);
   EXPECT_NE(message(ExitCode::usage, " , ", data).find("empty"), std::string::npos);
   EXPECT_NE(message(ExitCode::usage, "divergence", data).find("run folder"), std::string::npos);
-  EXPECT_NE(message(ExitCode::data, "coverage", data).find("labels"), std::string::npos);
+  EXPECT_NE(message(ExitCode::data, "objects", data).find("labels"), std::string::npos);
   EXPECT_NE(message(ExitCode::usage, "all", "").find("data_path"), std::string::npos);
   folder.image("one/1.png");
   EXPECT_NE(message(ExitCode::data, "all", folder.path("one")).find("at least two"),

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "sgmae/analysis/relations.h"
+#include "sgmae/mask/patch_error.h"
 #include "sgmae/ncut/graph.h"
 #include "tests/eval/survey_models.h"
 
@@ -22,7 +23,8 @@ TEST(Measures, AreTheFilesOfTheirFolderInOrder) {
     EXPECT_GT(measure.order, order) << measure.name;  // no two of them the same
     order = measure.order;
     EXPECT_FALSE(measure.summary.empty()) << measure.name;
-    EXPECT_EQ(measure.charts.empty(), !measure.see && !measure.see_masked && !measure.see_output)
+    EXPECT_EQ(measure.charts.empty(),
+              !measure.see && !measure.see_masked && !measure.see_output && !measure.see_scene)
         << measure.name;
     for (const MetricInfo& chart : measure.charts)
       EXPECT_TRUE(metrics.insert(chart.name).second) << chart.name;
@@ -31,12 +33,30 @@ TEST(Measures, AreTheFilesOfTheirFolderInOrder) {
   EXPECT_EQ(measures().front().name, "relations");  // the paper's first figure
 }
 
+TEST(SurveyOptions, CentreFeaturesByThePositionMeansOfTheSubject) {
+  const Mae model(small(), 1);
+  Subject of = subject(model);
+  SurveyOptions options;
+  options.center = GuideCenter::position;
+  of.position_mean["encoder.1"] = at::randn({36, 16});
+  const at::Tensor x = at::randn({2, 36, 16}), pixels = at::randn({2, 1, 24, 24});
+  const at::Tensor centred = centred_features(of, "encoder.1", x, options);
+  EXPECT_TRUE(centred.equal(x - of.position_mean["encoder.1"]));
+  const Guide guide = guide_of(of, "encoder.1", x, pixels, {3, 9}, options);
+  const at::Tensor errors = patch_errors(model, pixels, {3, 9}, 0.75, 0);
+  EXPECT_TRUE(guide.relevance.equal(guide_to_hardest(centred, errors).relevance));
+  of.mae = nullptr;
+  EXPECT_EQ(object_rule_for(of, options), ObjectRule::eigenvector);
+  EXPECT_TRUE(guide_of(of, "encoder.1", x, pixels, {}, options)
+                  .object_side.equal(bipartition(similarity(centred)).object_side));
+}
+
 TEST(BlockView, GivesPatchesAndWhatIsMadeOfThem) {
   const Mae model(small(), 1);
   const Subject of = subject(model);
   SurveyOptions options;
   options.features = GuideFeatures::key;
-  options.center = GuideCenter::none;
+  options.guide_layer = -2;
   MetricTable table;
   const Scene scene{.options = options, .subject = of, .model = 3, .table = table};
   const at::Tensor key = at::randn({2, 38, 16});
@@ -51,7 +71,8 @@ TEST(BlockView, GivesPatchesAndWhatIsMadeOfThem) {
   EXPECT_TRUE(block.features().equal(x));
   EXPECT_TRUE(block.relation_m().equal(similarity(x)));
   EXPECT_TRUE(block.relation_a().equal(attention_relation(attention, 2)));
-  EXPECT_TRUE(block.cut().object_side.equal(cut_of(of, "encoder.0", x, options).object_side));
+  EXPECT_TRUE(block.centred().equal(x));
+  EXPECT_TRUE(block.cut().object_side.equal(bipartition(similarity(x)).object_side));
   block.add("m", "label", x.sum({1, 2}));
   EXPECT_EQ(table.curves().count({.metric = "m", .model = 3, .part = "encoder", .label = "label"}),
             1u);

@@ -58,13 +58,13 @@ struct SmallRun {
 
   MaskPlan plan() const { return random_plan(counting(5), 36, visible_count(36, 0.75), 0, 0); }
 
-  static at::Tensor whole(const Mae& model, const at::Tensor& pixels, const std::string& tap) {
+  static at::Tensor whole_of(const Mae& model, const at::Tensor& pixels, const std::string& tap) {
     Taps taps({tap});
-    model.forward(pixels, whole_image(5, 36), &taps);
+    model.forward(pixels, whole_image(pixels.size(0), 36), &taps);
     return taps[tap];
   }
-  at::Tensor of_first(const std::string& tap) const { return whole(first, pixels, tap); }
-  at::Tensor of_last(const std::string& tap) const { return whole(last, pixels, tap); }
+  at::Tensor of_first(const std::string& tap) const { return whole_of(first, pixels, tap); }
+  at::Tensor of_last(const std::string& tap) const { return whole_of(last, pixels, tap); }
 };
 
 inline at::Tensor without_cls(const at::Tensor& tokens) {

@@ -151,8 +151,9 @@ TEST(LearnPositionMeans, AreMeansOverAllImagesAndWhatCutsTakeOff) {
   const at::Tensor mean = subjects[0].position_mean.at("encoder.1");
   EXPECT_LT((mean - x.mean(0)).abs().max().item<double>(), 1e-5);  // fp32 sums
   EXPECT_EQ(subjects[0].position_mean.at("decoder.0").sizes(), (std::vector<std::int64_t>{36, 16}));
-  const Guide guide = cut_of(subjects[0], "encoder.1", x, SurveyOptions());
-  EXPECT_TRUE(guide.similarity.equal(similarity(x - mean)));
+  SurveyOptions by_position;
+  by_position.center = GuideCenter::position;
+  EXPECT_TRUE(centred_features(subjects[0], "encoder.1", x, by_position).equal(x - mean));
 }
 
 TEST(Renormalised, IsWhatTheOtherModelWouldHaveRead) {

@@ -48,7 +48,7 @@ def add(name, data, right=None):
     entries.append(
         {"file": name, "width": rgb.width, "height": rgb.height, "rgb": fnv(rgb.tobytes()), "grey": fnv(grey.tobytes())}
     )
-    if image.has_transparency_data and not name.endswith(".gif"):
+    if image.has_transparency_data and not name.endswith((".gif", ".bmp")):
         entries[-1]["alpha"] = fnv(image.convert("RGBA").getchannel("A").tobytes())
 
 

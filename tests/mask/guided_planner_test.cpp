@@ -150,7 +150,7 @@ TEST_F(GuidedPlannerTest, LooksAtTheBatchItselfWhenOnline) {
   mask.start(3, model, guide);
   const Batch batch = batch_of({7, 100, 9});
   const MaskPlan plan = mask.plan(batch, 4);
-  const Guide seen = make_guide(model, batch.pixels, guide);
+  const Guide seen = make_guide(model, batch.pixels, guide, {}, batch.index);
   for (int i = 0; i < 3; ++i) {
     std::vector<std::int64_t> order(kPatches);
     const at::Tensor row = seen.relevance[i].contiguous();

@@ -113,7 +113,7 @@ class Pass : public ::testing::Test {
 TEST_F(Pass, PositionMeanIsTheMeanOverImages) {
   const Mae model(tiny(), 5);
   const at::Tensor pixels = at::randn({7, 1, 24, 24});
-  const GuideOptions options;
+  const GuideOptions options{.center = GuideCenter::position};
   const at::Tensor mean = estimate_position_mean(model, options, batches(pixels, 3));
   EXPECT_LT((mean - guide_features(model, pixels, options).mean(0)).abs().max().item<double>(),
             1e-5);  // fp32, batches of another size
@@ -124,7 +124,7 @@ TEST_F(Pass, StoresTheRelevanceOfEveryImage) {
   const Mae model(tiny(), 5);
   at::Tensor pixels = at::randn({7, 1, 24, 24});
   pixels[4].fill_(std::numeric_limits<float>::quiet_NaN());
-  const GuideOptions options;
+  const GuideOptions options{.center = GuideCenter::position};
   const at::Tensor mean = estimate_position_mean(model, options, batches(pixels.slice(0, 0, 4), 3));
   const fs::path path = folder_ / "maps.safetensors";
   std::int64_t seen = 0;
@@ -172,7 +172,7 @@ TEST_F(Pass, SaysWhenGuidanceFollowsPosition) {
   // Every image the same: the cut always falls at the same place.
   const Mae model(tiny(), 5);
   const at::Tensor pixels = at::randn({1, 1, 24, 24}).expand({7, 1, 24, 24}).contiguous();
-  const GuideOptions options{.center = GuideCenter::none};
+  const GuideOptions options{.object = ObjectRule::eigenvector};
   const RelevancePassStats stats = make_relevance_maps(model, options, {}, batches(pixels, 7),
                                                        folder_ / "maps.safetensors", info(options));
   EXPECT_NEAR(stats.position_bias, stats.object_share * (1 - stats.object_share), 1e-9);

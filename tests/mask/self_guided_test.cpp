@@ -186,9 +186,10 @@ TEST_F(SelfGuidedTest, RollingBackToBeforeTheStartUndoesIt) {
 }
 
 TEST_F(SelfGuidedTest, OtherFeaturesThanTheCheckpointsAreLookedAtAnew) {
+  tiny::guided(options_).guide.center = GuideCenter::position;
   SelfGuided s = strategy();
   s.before_epoch(2);
-  EXPECT_EQ(s.description()[position_mean_tap_key], "encoder.0.attention_out");
+  EXPECT_EQ(s.description()[position_mean_tap_key], "encoder.1.attention_out");
   const TaskState key = s.state();
   tiny::guided(options_).guide.features = GuideFeatures::key;
   SelfGuided other = strategy();
@@ -198,11 +199,12 @@ TEST_F(SelfGuidedTest, OtherFeaturesThanTheCheckpointsAreLookedAtAnew) {
   EXPECT_FALSE(other.position_mean().defined()) << "those of attention_out";
   EXPECT_TRUE(other.before_epoch(3).save_now);
   EXPECT_EQ(other.maps_epoch(), 3);
-  EXPECT_EQ(other.description()[position_mean_tap_key], "encoder.0.key");
+  EXPECT_EQ(other.description()[position_mean_tap_key], "encoder.1.key");
   EXPECT_FALSE(at::equal(other.position_mean(), s.position_mean()));
 }
 
 TEST_F(SelfGuidedTest, StateGoesThroughTextExactly) {
+  tiny::guided(options_).guide.center = GuideCenter::position;
   SelfGuided s = strategy(), copy = strategy();
   s.before_epoch(2);
   s.after_epoch(2);

@@ -8,14 +8,13 @@
 namespace sgmae {
 namespace {
 
-// Sides: the last checkpoint's cut at the second-last block, also for blocks that come before it.
+// Sides: the last checkpoint's cut at the guide layer, also for blocks that come before it.
 TEST(SeparationMeasure, IsByTheSidesOfTheLastCheckpoint) {
   const SmallRun run;
   const Survey survey = run.survey("separation");
-  GuideOptions mean_centred;
-  mean_centred.center = GuideCenter::mean;
   const at::Tensor side =
-      guide_from_features(without_cls(run.of_last("encoder.0.attention_out")), 6, mean_centred)
+      guide_from_features(without_cls(run.of_last("encoder.1.attention_out")), 6,
+                          {.center = GuideCenter::mean, .object = ObjectRule::eigenvector})
           .object_side;
   for (const std::string block : {"encoder.0", "encoder.1", "decoder.0"})
     for (const std::size_t model : {0, 1}) {
