@@ -47,8 +47,13 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   info(loaded.path.string(), ": k-NN accuracy ", fixed(100 * score.counts().top1(), 2), " % on ",
        score.test_images, " test images", left_out_note(score.unreadable_test_images), " against ",
        score.train_images, " training images", left_out_note(score.unreadable_train_images));
+  const auto pixels =
+      pixel_knn_acc1(loaded.encoder().config(), {loaded.info.mean, loaded.info.std}, options.task);
+  if (pixels)
+    info("the same vote by raw pixels, without a model: top-1 ", fixed(100 * *pixels, 2), " %");
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
+  json["knn_acc1_pixels"] = pixels ? nlohmann::ordered_json(*pixels) : nullptr;
   if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());
   return json;
 }

@@ -1,8 +1,13 @@
 #include "sgmae/eval/knn_task.h"
 
+#include <ATen/ops/cat.h>
+
 #include <algorithm>
 #include <charconv>
 #include <sstream>
+#include <utility>
+
+#include "sgmae/train/signals.h"
 
 namespace sgmae {
 namespace {
@@ -29,6 +34,45 @@ std::vector<KnnOptions> plain_votes(const std::string& list) {
     votes.push_back(plain);
   }
   return votes;
+}
+
+// Both parts, and how each is read.
+struct KnnImages {
+  LabelledSources sources;
+  LoaderOptions train, test;
+  std::int64_t keys = 0;  // training images
+};
+
+KnnImages open_images(const VitConfig& config, const Normalisation& normalisation,
+                      const KnnTask& task) {
+  task.check();  // refused before the work, not after
+  KnnImages images{.sources = open_labelled(task.data), .train = {}, .test = {}};
+  const auto loader = [&](const Source& source) {
+    return evaluation_loader(task.data, source, config, normalisation, task.batch_size);
+  };
+  const std::int64_t all = images.sources.train->size();
+  images.train = loader(*images.sources.train);
+  images.train.subset = draw(all, task.max_train);
+  images.test = loader(*images.sources.test);
+  images.keys =
+      images.train.subset.empty() ? all : static_cast<std::int64_t>(images.train.subset.size());
+  return images;
+}
+
+// [M, C*H*W] fp32, and the labels.
+std::pair<at::Tensor, std::vector<std::int64_t>> pixels_of(const Source& source,
+                                                           const LoaderOptions& options) {
+  Loader loader(source, options);
+  loader.start_epoch(0);
+  std::vector<at::Tensor> rows;
+  std::vector<std::int64_t> labels;
+  for (Batch batch; loader.next(batch);) {
+    if (stop_requested()) throw StopRequested();
+    rows.push_back(batch.pixels.flatten(1).clone());
+    labels.insert(labels.end(), batch.label.begin(), batch.label.end());
+  }
+  check(!rows.empty(), ExitCode::data, "there are no images to compare");
+  return {at::cat(rows), labels};
 }
 
 }  // namespace
@@ -81,22 +125,29 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 }
 
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task) {
-  task.check();  // refused before the work, not after
-  const LabelledSources sources = open_labelled(task.data);
-  const auto loader = [&](const Source& source) {
-    return evaluation_loader(task.data, source, encoder.config(), normalisation, task.batch_size);
-  };
-  LoaderOptions train = loader(*sources.train);
-  train.subset = draw(sources.train->size(), task.max_train);
-  const std::int64_t keys =
-      train.subset.empty() ? sources.train->size() : static_cast<std::int64_t>(train.subset.size());
-  check(task.lower_k || task.knn.k <= keys, ExitCode::usage, "k must be between 1 and ", keys,
-        " (the training images), but is ", task.knn.k);
-  KnnScore score = score_knn(extract_features(encoder, *sources.train, train),
-                             extract_features(encoder, *sources.test, loader(*sources.test)),
-                             sources.classes, task);
-  score.class_names = sources.train->class_names();
+  const KnnImages images = open_images(encoder.config(), normalisation, task);
+  check(task.lower_k || task.knn.k <= images.keys, ExitCode::usage, "k must be between 1 and ",
+        images.keys, " (the training images), but is ", task.knn.k);
+  KnnScore score = score_knn(extract_features(encoder, *images.sources.train, images.train),
+                             extract_features(encoder, *images.sources.test, images.test),
+                             images.sources.classes, task);
+  score.class_names = images.sources.train->class_names();
   return score;
+}
+
+std::optional<double> pixel_knn_acc1(const VitConfig& config, const Normalisation& normalisation,
+                                     const KnnTask& task) {
+  constexpr std::int64_t most_values = std::int64_t{1} << 28;  // 1 GiB of fp32
+  const KnnImages images = open_images(config, normalisation, task);
+  if (images.keys * config.channels * config.height * config.width > most_values)
+    return std::nullopt;
+  const auto [train, train_labels] = pixels_of(*images.sources.train, images.train);
+  const auto [test, test_labels] = pixels_of(*images.sources.test, images.test);
+  KnnOptions vote = task.knn;
+  vote.k = std::min(vote.k, train.size(0));
+  return knn_classify(train, train_labels, test, test_labels, images.sources.classes, {vote})
+      .front()
+      .top1();
 }
 
 nlohmann::ordered_json to_json(const KnnScore& score) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,12 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 // `normalisation` is the one of the model's training. Throws Error(data) where there is no separate
 // test part or no labels.
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task);
+
+// The task's weighted vote without a model, by the cosine of the images' pixels, normalised and
+// brought to the model's size: the neighbours that an encoder has to beat. None where the training
+// images' pixels take more than 1 GiB. All vote where there are fewer than k. Throws as run_knn().
+std::optional<double> pixel_knn_acc1(const VitConfig& config, const Normalisation& normalisation,
+                                     const KnnTask& task);
 
 // {"knn_acc1", "knn_class_mean", "train_images", "unreadable_train_images", "test_images",
 // "unreadable_test_images", "table": [{"features", "k", "temperature", "acc1", "acc5",

@@ -104,11 +104,20 @@ class PretrainTask : public TrainTask {
     task.plain_k = "";
     task.lower_k = true;  // there is no option for it here
     const KnnScore score = run_knn(model_.encoder(), loader_.normalisation, task);
-    return EvaluationResult{.headline = "k-NN accuracy",
+    if (!pixels_compared_) {
+      pixels_compared_ = true;
+      knn_acc1_pixels_ = pixel_knn_acc1(model_.encoder().config(), loader_.normalisation, task);
+      if (knn_acc1_pixels_)
+        sgmae::info("k-NN accuracy by raw pixels, without a model: ",
+                    fixed(100 * *knn_acc1_pixels_, 2), " %");
+    }
+    EvaluationResult result{.headline = "k-NN accuracy",
                             .value = score.counts().top1(),
                             .entries = {{"knn_acc1", score.counts().top1()},
                                         {"knn_class_mean", score.counts().class_mean()},
                                         {"knn_acc1_cls", score.rows.back().counts.top1()}}};
+    if (knn_acc1_pixels_) result.entries["knn_acc1_pixels"] = *knn_acc1_pixels_;
+    return result;
   }
   bool ends_with_evaluation() const override { return false; }
 
@@ -171,6 +180,7 @@ class PretrainTask : public TrainTask {
   }
 
   const MaskStrategy& strategy() const { return *strategy_; }
+  std::optional<double> knn_acc1_pixels() const { return knn_acc1_pixels_; }
 
  private:
   PretrainOptions options_;
@@ -181,6 +191,8 @@ class PretrainTask : public TrainTask {
   Learner learner_;
   std::optional<ExploitationProbe> probe_;
   std::unique_ptr<MaskStrategy> strategy_;
+  bool pixels_compared_ = false;  // once is enough: they do not learn
+  std::optional<double> knn_acc1_pixels_;
 };
 
 const RunKind pretraining{
@@ -230,7 +242,8 @@ PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hoo
           .images_per_second = result.images_per_second,
           .data_wait = result.data_wait,
           .knn_acc1_before = accuracy(result.first),
-          .knn_acc1 = accuracy(result.last)};
+          .knn_acc1 = accuracy(result.last),
+          .knn_acc1_pixels = task.knn_acc1_pixels()};
 }
 
 ordered_json to_json(const PretrainResult& result) {
@@ -242,6 +255,7 @@ ordered_json to_json(const PretrainResult& result) {
   if (result.guide_start) j["guide_start"] = *result.guide_start;
   if (result.knn_acc1_before) j["knn_acc1_before"] = *result.knn_acc1_before;
   if (result.knn_acc1) j["knn_acc1"] = *result.knn_acc1;
+  if (result.knn_acc1_pixels) j["knn_acc1_pixels"] = *result.knn_acc1_pixels;
   return j;
 }
 

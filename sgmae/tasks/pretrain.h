@@ -48,6 +48,7 @@ struct PretrainResult {
   std::int64_t skipped_steps = 0, rollbacks = 0;
   double images_per_second = 0, data_wait = 0;      // of this process, over its epochs
   std::optional<double> knn_acc1_before, knn_acc1;  // 0 .. 1, where they were tested
+  std::optional<double> knn_acc1_pixels;            // of the same neighbours without a model
 };
 
 // Trains to the last epoch, going on from the newest checkpoint of the run folder where there is

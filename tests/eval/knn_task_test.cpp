@@ -62,6 +62,15 @@ TEST_F(KnnTaskTest, SolvesWhatPixelsDecide) {
   EXPECT_EQ(json["table"][9]["k"], 20);
 }
 
+TEST_F(KnnTaskTest, HasTheNeighboursOfRawPixelsBesideIt) {
+  VitConfig config = encoder_config(tiny());
+  EXPECT_EQ(pixel_knn_acc1(config, default_normalisation(1), task_), 1.0);
+  task_.knn.k = 1000;  // more than there are: all vote
+  EXPECT_TRUE(pixel_knn_acc1(config, default_normalisation(1), task_).has_value());
+  config.height = config.width = 4096;  // 60 of them take 4 GiB
+  EXPECT_EQ(pixel_knn_acc1(config, default_normalisation(1), task_), std::nullopt);
+}
+
 TEST_F(KnnTaskTest, ChoosesTheFeaturesOfTheScore) {
   const KnnScore mean = run();
   task_.features = FeatureKind::cls;
