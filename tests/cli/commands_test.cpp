@@ -97,7 +97,7 @@ class Commands : public testing::Test {
       fs::current_path(root_);
       const rlimit memory{rlim_t{8} << 30, rlim_t{8} << 30};
       setrlimit(RLIMIT_AS, &memory);
-      alarm(20);
+      alarm(60);  // on a busy machine, filling the memory takes long
       for (const auto& [stream, name] : {std::pair{1, "stdout"}, std::pair{2, "stderr"}})
         dup2(open((root_ / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), stream);
       leave(run_program(words));
