@@ -94,6 +94,11 @@ def series(metrics, chart, model, label, part="encoder"):
     return {}
 
 
+def of_rule(metrics, chart, model, label):
+    """What is measured by every rule has a chart of its own."""
+    return series(metrics, chart + "_by_rule", model, label) or series(metrics, chart, model, label)
+
+
 def cell(found, places=2, error=False):
     if found is None or found[0] is None:
         return ""
@@ -106,8 +111,7 @@ def print_rules(name, found):
     print("| --- " * (3 + len(RULES)) + "|")
     for (features, centring), metrics in found.items():
         model = len(metrics["models"]) - 1
-        curves = [series(metrics, "relevance_auc_by_rule", model, rule) or
-                  series(metrics, "relevance_auc", model, rule) for rule in RULES]
+        curves = [of_rule(metrics, "relevance_auc", model, rule) for rule in RULES]
         blocks = sorted(max(curves, key=len))
         for block in blocks[-1:-4:-1]:
             row = [cell(curve.get(block)) for curve in curves]
@@ -123,8 +127,7 @@ def print_epochs(name, metrics, block):
     last = len(metrics["models"]) - 1
     for model, about in enumerate(metrics["models"]):
         def at(chart, label):
-            by_rule = series(metrics, chart + "_by_rule", model, label)
-            return (by_rule or series(metrics, chart, model, label)).get(block)
+            return of_rule(metrics, chart, model, label).get(block)
         epoch = about["epoch"]
         alone = [series(metrics, "patch_auc", last, label).get(epoch)
                  for label in ("reconstruction error", "pixel variance")]
@@ -161,7 +164,7 @@ def main():
         first = next(iter(found.values()))
         print(f"\n## {name}: {first['data']['images_with_objects']} images")
         print_rules(name, found)
-        print_epochs(name, first, max(series(first, "relevance_auc_by_rule", 0, "eigenvector")))
+        print_epochs(name, first, max(of_rule(first, "relevance_auc", 0, "eigenvector")))
 
 
 if __name__ == "__main__":

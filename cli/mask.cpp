@@ -14,6 +14,7 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/ncut/graph.h"
 #include "sgmae/report/sheet.h"
 #include "sgmae/train/compute.h"
 
@@ -56,16 +57,16 @@ struct MaskOptions {
 
 // The guide options of the model's training, under those given here.
 GuideOptions choose_guide(const MaskOptions& options, const OpenedModel& model) {
-  const ModelInfo& about = model.info;
+  const ModelInfo& info = model.info;
   GuideOptions guide;
   // Files of versions before there was a choice say each option on its own.
-  if (about.guide.is_object() && !about.guide.contains("guide"))
+  if (info.guide.is_object() && !info.guide.contains("guide"))
     guide = guide_options(GuideChoice::paper);
   Options declared;
   declare_guide(declared, guide);
   for (const auto& [name, given] : options.guide) {
-    if (about.guide.contains(name)) {
-      const nlohmann::json& trained = about.guide[name];
+    if (info.guide.contains(name)) {
+      const nlohmann::json& trained = info.guide[name];
       declared.set(name, trained.is_string() ? trained.get<std::string>() : trained.dump(),
                    "the checkpoint");
     }
@@ -73,19 +74,14 @@ GuideOptions choose_guide(const MaskOptions& options, const OpenedModel& model) 
   }
   const bool chosen =
       !options.guide.at("guide").empty() || !options.guide.at("guide_object").empty();
-  if (!model.mae() && asks_for_error(guide.object) && !chosen) {
-    guide.object = ObjectRule::eigenvector;
-    info(
-        "this model has no decoder, so its own error cannot say what is hard: the object is that "
-        "of --guide_object eigenvector");
-  }
+  if (!chosen) guide.object = usable_rule(guide.object, model.mae(), "this model");
   if (guide.center != GuideCenter::position) return guide;
   const auto taps = [&](const auto& config) {
-    return std::pair(guide_tap(config, guide), position_mean_tap(about, config));
+    return std::pair(guide_tap(config, guide), position_mean_tap(info, config));
   };
   const auto [here, measured] =
       model.mae() ? taps(model.mae()->config()) : taps(model.encoder().config());
-  if (!about.position_mean.defined())
+  if (!info.position_mean.defined())
     warn(
         "this checkpoint has no position means, which its own masks did not need; using "
         "--guide_center none");
@@ -146,7 +142,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";
   }
-  NamedTensors found{{"similarity", guide.similarity},
+  NamedTensors found{{"similarity", similarity(guide.features)},
                      {"object_side", guide.object_side},
                      {"relevance", guide.relevance},
                      {"order", plan.order}};

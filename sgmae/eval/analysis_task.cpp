@@ -1,7 +1,6 @@
 #include "sgmae/eval/analysis_task.h"
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <optional>
@@ -114,20 +113,8 @@ class StoredMaps {
   // Of the images of a batch, as the model sees them.
   std::vector<StoredRelevance> of(const Batch& batch) const {
     std::vector<StoredRelevance> stored;
-    for (const auto& [model, maps] : files_) {
-      const MapInfo& info = maps->info();
-      StoredRelevance& seen = stored.emplace_back();
-      seen.model = model;
-      seen.epoch = info.epoch;
-      seen.relevance = at::empty({batch.size(), info.rows * info.columns}, at::kFloat);
-      for (std::int64_t i = 0; i < batch.size(); ++i) {
-        const std::vector<float> map =
-            sample_map(maps->map(batch.index[i]), info.rows, info.columns, batch.crop[i],
-                       batch.source_size[i], /*flipped=*/false);
-        std::copy(map.begin(), map.end(),
-                  seen.relevance.data_ptr<float>() + i * info.rows * info.columns);
-      }
-    }
+    for (const auto& [model, maps] : files_)
+      stored.push_back({model, maps->info().epoch, sample_maps(*maps, batch)});
     return stored;
   }
 

@@ -4,17 +4,13 @@
 
 #include "sgmae/analysis/relations.h"
 #include "sgmae/base/error.h"
-#include "sgmae/base/log.h"
 #include "sgmae/mask/patch_error.h"
 #include "sgmae/ncut/graph.h"
 
 namespace sgmae {
 
 ObjectRule object_rule_for(const Subject& subject, const SurveyOptions& options) {
-  if (subject.mae || !asks_for_error(options.object)) return options.object;
-  warn_once(str(subject.name, " has no decoder, which guide_object ", to_string(options.object),
-                " asks for; its object is that of guide_object eigenvector"));
-  return ObjectRule::eigenvector;
+  return usable_rule(options.object, subject.mae != nullptr, subject.name);
 }
 
 at::Tensor centred_features(const Subject& subject, const std::string& block,
@@ -24,17 +20,20 @@ at::Tensor centred_features(const Subject& subject, const std::string& block,
                          mean == subject.position_mean.end() ? at::Tensor() : mean->second);
 }
 
-Guide guide_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-               const at::Tensor& pixels, const std::vector<std::int64_t>& index,
-               const SurveyOptions& options) {
-  const GuideOptions guide{.center = GuideCenter::none,  // they are centred already
-                           .object = object_rule_for(subject, options),
+at::Tensor evidence_of(const Subject& subject, const at::Tensor& pixels,
+                       const std::vector<std::int64_t>& index, const SurveyOptions& options) {
+  const GuideOptions guide{.object = object_rule_for(subject, options),
                            .mask_ratio = options.mask_ratio,
                            .seed = options.seed};
-  const at::Tensor evidence = subject.mae ? object_evidence(*subject.mae, pixels, guide, index)
-                                          : object_evidence(*subject.encoder, pixels, guide);
-  return guide_from_features(centred_features(subject, block, features, options),
-                             subject.encoder->config().grid_width(), guide, {}, evidence);
+  return subject.mae ? object_evidence(*subject.mae, pixels, guide, index)
+                     : object_evidence(*subject.encoder, pixels, guide);
+}
+
+Guide guide_of(const Subject& subject, const std::string& block, const at::Tensor& features,
+               const at::Tensor& evidence, const SurveyOptions& options) {
+  return guide_from_features(
+      centred_features(subject, block, features, options), subject.encoder->config().grid_width(),
+      {.center = GuideCenter::none, .object = object_rule_for(subject, options)}, {}, evidence);
 }
 
 const at::Tensor& Scene::errors() const {
@@ -50,6 +49,17 @@ std::string features_tap(const SurveyOptions& options) {
 
 bool Scene::has_objects() const {
   return std::any_of(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
+}
+
+const std::vector<std::vector<float>>& Scene::covers() const {
+  if (made_covers.empty()) {
+    const VitConfig& config = subject.encoder->config();
+    for (const auto& marked : objects)
+      made_covers.push_back(marked
+                                ? object_cover(*marked, config.grid_height(), config.grid_width())
+                                : std::vector<float>());
+  }
+  return made_covers;
 }
 
 std::string BlockView::name() const {

@@ -61,10 +61,14 @@ ObjectRule object_rule_for(const Subject& subject, const SurveyOptions& options)
 at::Tensor centred_features(const Subject& subject, const std::string& block,
                             const at::Tensor& features, const SurveyOptions& options);
 
-// Object and relevance of images by them. `pixels` as the subject wants them, `index` keys masks.
+// What that rule asks of every patch, whatever the block (object_evidence()). `pixels` as the
+// subject wants them, `index` keys masks.
+at::Tensor evidence_of(const Subject& subject, const at::Tensor& pixels,
+                       const std::vector<std::int64_t>& index, const SurveyOptions& options);
+
+// Object and relevance of images by one block's features, of that evidence.
 Guide guide_of(const Subject& subject, const std::string& block, const at::Tensor& features,
-               const at::Tensor& pixels, const std::vector<std::int64_t>& index,
-               const SurveyOptions& options);
+               const at::Tensor& evidence, const SurveyOptions& options);
 
 // Relevance maps that training stored, of the images at hand and what the model sees of them.
 struct StoredRelevance {
@@ -85,9 +89,12 @@ struct Scene {
   std::span<const StoredRelevance> stored = {};                // of any model
   MetricTable& table;
   mutable at::Tensor made_errors = {};
+  mutable std::vector<std::vector<float>> made_covers = {};
 
   bool has_objects() const;
   const at::Tensor& errors() const;  // [B, N] patch_errors() of the subject, which has a decoder
+  // The objects on the subject's grid, [B] of [N] (object_cover()); empty where there are none.
+  const std::vector<std::vector<float>>& covers() const;
 };
 
 // One block of it, while the images pass: the taps (nn/taps.h) that measures asked for, and what

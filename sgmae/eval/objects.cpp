@@ -10,6 +10,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/data/files.h"
 #include "sgmae/eval/coco_objects.h"
 #include "sgmae/eval/object_files.h"
 
@@ -17,16 +18,6 @@ namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return !path.empty() && fs::is_regular_file(path, ignored);
-}
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
 
 fs::path path_of(const Source& source, std::int64_t index) {
   return fs::absolute(source.name(index)).lexically_normal();

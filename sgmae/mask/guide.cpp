@@ -7,6 +7,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
+#include "sgmae/base/log.h"
 #include "sgmae/mask/patch_error.h"
 #include "sgmae/mask/strategy.h"
 #include "sgmae/ncut/graph.h"
@@ -147,21 +148,26 @@ void take_object_side(Bipartition& cut, const at::Tensor& similarity, std::int64
   }
 }
 
+ObjectRule usable_rule(ObjectRule asked, bool decoder, const std::string& model) {
+  if (decoder || !asks_for_error(asked)) return asked;
+  warn_once(str(model, " has no decoder, which guide_object ", to_string(asked),
+                " asks for; its object is that of guide_object eigenvector"));
+  return ObjectRule::eigenvector;
+}
+
 Guide guide_to_hardest(const at::Tensor& features, const at::Tensor& errors) {
   Guide guide;
-  guide.similarity = similarity(features);
-  guide.relevance = relevance(features, hardest_quarter(errors));
-  const at::Tensor finite = guide.relevance.isfinite().all(1);
-  const at::Tensor alike =  // all of one kind: nothing is more relevant than anything else
-      guide.relevance.amax(1) - guide.relevance.amin(1) < 1e-6;
-  const at::Tensor usable = finite.logical_and(alike.logical_not()).to(at::kCPU);
+  guide.features = features;
+  guide.relevance = relevance(features, hardest_quarter(errors)).to(at::kCPU);
+  const at::Tensor spread = guide.relevance.amax(1) - guide.relevance.amin(1);
+  // Where all patches are of one kind, none is more relevant than another.
+  const at::Tensor usable = guide.relevance.isfinite().all(1).logical_and(spread >= 1e-6);
   for (std::int64_t image = 0; image < usable.size(0); ++image)
-    guide.degenerate.push_back(!usable[image].item<bool>());
-  guide.object_side = (guide.relevance >= guide.relevance.mean(1, /*keepdim=*/true))
-                          .logical_and(usable.to(guide.relevance.device()).unsqueeze(1))
-                          .to(at::kCPU, at::kByte);
-  guide.relevance.masked_fill_(usable.logical_not().to(guide.relevance.device()).unsqueeze(1),
+    guide.degenerate.push_back(!usable.data_ptr<bool>()[image]);
+  guide.relevance.masked_fill_(usable.logical_not().unsqueeze(1),
                                std::numeric_limits<double>::quiet_NaN());
+  guide.object_side =  // of NaN none
+      (guide.relevance >= guide.relevance.mean(1, /*keepdim=*/true)).to(at::kByte);
   return guide;
 }
 
@@ -171,9 +177,10 @@ Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
   const at::Tensor centered = center_features(features, options.center, position_mean);
   if (options.object == ObjectRule::hardest) return guide_to_hardest(centered, evidence);
   Guide guide;
-  guide.similarity = similarity(centered);
-  Bipartition cut = bipartition(guide.similarity, options.ncut);
-  take_object_side(cut, guide.similarity, columns, options, evidence);
+  guide.features = centered;
+  const at::Tensor weights = similarity(centered);
+  Bipartition cut = bipartition(weights, options.ncut);
+  take_object_side(cut, weights, columns, options, evidence);
   guide.relevance = relevance(centered, cut.object_side);
   guide.eigenvector = cut.eigenvector;
   guide.object_side = cut.object_side;

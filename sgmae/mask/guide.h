@@ -16,7 +16,7 @@
 namespace sgmae {
 
 struct Guide {
-  at::Tensor similarity;   // [B, N, N] fp32 cosine, before clamping
+  at::Tensor features;     // [B, N, D] fp32, centred; their cosine is the graph
   at::Tensor eigenvector;  // [B, N] fp32; undefined for ObjectRule::hardest, which does not cut
   // A side of the cut or, without one, the patches of at least the mean relevance.
   at::Tensor object_side;                // [B, N] uint8
@@ -63,6 +63,10 @@ at::Tensor object_evidence(const Encoder& encoder, const at::Tensor& pixels,
 Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
                           const GuideOptions& options, const at::Tensor& position_mean = {},
                           const at::Tensor& evidence = {});
+
+// The rule for a model: what was asked for or, where that asks for a decoder and there is none,
+// the paper's, which is said once of each `model`.
+ObjectRule usable_rule(ObjectRule asked, bool decoder, const std::string& model);
 
 // Its two ways. Of a cut of similarity [B, N, N], takes the side that the rule calls the object:
 void take_object_side(Bipartition& cut, const at::Tensor& similarity, std::int64_t columns,

@@ -11,6 +11,28 @@
 
 namespace sgmae {
 
+MaskPlan informed_plan(const at::Tensor& relevance, const std::vector<std::int64_t>& index,
+                       const InformedMasks& masks) {
+  const std::int64_t batch = relevance.size(0), n = relevance.size(1);
+  SGMAE_ASSERT(static_cast<std::int64_t>(index.size()) == batch);
+  const at::Tensor values = relevance.contiguous();
+  MaskPlan plan{at::empty({batch, n}, at::kLong), masks.n_visible};
+  std::int64_t* const orders = plan.order.data_ptr<std::int64_t>();
+  const float* const scores = values.data_ptr<float>();
+  at::parallel_for(0, batch, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::span<const float> row(scores + i * n, n);
+      const std::span<std::int64_t> order(orders + i * n, n);
+      if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); }))
+        informed_order(row, masks.n_visible, masks.n_hints, masks.strategy, masks.target,
+                       Rng(masks.seed, masks.epoch, index[i], Purpose::hint), order);
+      else
+        random_order(Rng(masks.seed, masks.epoch, index[i], Purpose::mask), order);
+    }
+  });
+  return plan;
+}
+
 GuidedPlanner::GuidedPlanner(const MaeConfig& config, const GuidedPlanOptions& options)
     : rows_(config.grid_height()),
       columns_(config.grid_width()),
@@ -52,46 +74,22 @@ at::Tensor GuidedPlanner::batch_relevance(const Batch& batch) {
     online_bias_.add(guide.object_side, guide.degenerate);
     return guide.relevance.to(at::kCPU).contiguous();
   }
-  const std::int64_t n = rows_ * columns_;
-  at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
-  float* const to = relevance.data_ptr<float>();
-  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::vector<float> seen =
-          sample_map(maps_->map(batch.index[i]), rows_, columns_, batch.crop[i],
-                     batch.source_size[i], batch.flipped[i] != 0);
-      std::copy(seen.begin(), seen.end(), to + i * n);
-    }
-  });
-  return relevance;
+  return sample_maps(*maps_, batch);
 }
 
 MaskPlan GuidedPlanner::plan(const Batch& batch, std::int64_t epoch) {
   if (!started(epoch)) return random_.plan(batch, epoch);
 
   const at::Tensor relevance = batch_relevance(batch);
-  const std::int64_t n = rows_ * columns_;
-  const std::int64_t n_hints = hint_count(options_.hints, n, epoch, start_, options_.epochs);
-  const GuideTarget target = target_in_epoch(options_.target, epoch, start_);
-  MaskPlan plan{at::empty({batch.size(), n}, at::kLong), n_visible_};
-  std::vector<std::uint8_t> degenerate(batch.size(), 0);
-  std::int64_t* const orders = plan.order.data_ptr<std::int64_t>();
-  const float* const scores = relevance.data_ptr<float>();
-  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::span<const float> row(scores + i * n, n);
-      const std::span<std::int64_t> order(orders + i * n, n);
-      if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); })) {
-        informed_order(row, n_visible_, n_hints, options_.hints.strategy, target,
-                       Rng(options_.seed, epoch, batch.index[i], Purpose::hint), order);
-      } else {
-        random_order(Rng(options_.seed, epoch, batch.index[i], Purpose::mask), order);
-        degenerate[i] = 1;
-      }
-    }
-  });
-  degenerate_ += std::count(degenerate.begin(), degenerate.end(), 1);
-  return plan;
+  degenerate_ += batch.size() - relevance.isfinite().all(1).sum().item<std::int64_t>();
+  return informed_plan(
+      relevance, batch.index,
+      {.n_visible = n_visible_,
+       .n_hints = hint_count(options_.hints, rows_ * columns_, epoch, start_, options_.epochs),
+       .strategy = options_.hints.strategy,
+       .target = target_in_epoch(options_.target, epoch, start_),
+       .seed = options_.seed,
+       .epoch = epoch});
 }
 
 }  // namespace sgmae

@@ -1,5 +1,6 @@
 #include "sgmae/mask/relevance_map.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <c10/util/Half.h>
 
@@ -233,6 +234,21 @@ std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std
     }
   }
   return result;
+}
+
+at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch) {
+  const std::int64_t rows = maps.info().rows, columns = maps.info().columns, n = rows * columns;
+  at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
+  float* const to = relevance.data_ptr<float>();
+  at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::vector<float> seen =
+          sample_map(maps.map(batch.index[i]), rows, columns, batch.crop[i], batch.source_size[i],
+                     batch.flipped[i] != 0);
+      std::copy(seen.begin(), seen.end(), to + i * n);
+    }
+  });
+  return relevance;
 }
 
 }  // namespace sgmae

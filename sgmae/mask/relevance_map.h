@@ -86,6 +86,9 @@ void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem:
 std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
                               const CropBox& crop, const ImageSize& source, bool flipped);
 
+// The maps of a batch's images, each through its crop and flip: [B, rows * columns] fp32.
+at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch);
+
 std::string to_string(GuideCenter center);
 
 }  // namespace sgmae

@@ -199,9 +199,10 @@ class Figures {
     const std::int64_t n_visible = visible_count(n, options_.mask_ratio);
     const std::int64_t hints =
         std::min(n_visible, hint_count({.ratio = options_.hint_ratio}, n, 0, 0, 1));
+    const at::Tensor evidence = evidence_of(*shown.subject, shown.pixels, {}, options_);
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       const Guide guide = guide_of(*shown.subject, str("encoder.", blocks[b]),
-                                   shown.features[blocks[b]], shown.pixels, {}, options_);
+                                   shown.features[blocks[b]], evidence, options_);
       const at::Tensor mask = mask_of(informed_plan(guide, n_visible, hints));
       for (std::int64_t i = 0; i < images_; ++i) {
         draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), kObject, 0.5);

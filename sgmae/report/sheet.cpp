@@ -4,13 +4,12 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "sgmae/image/draw.h"
-#include "sgmae/mask/informed.h"
-#include "sgmae/mask/strategy.h"
+#include "sgmae/mask/guided_planner.h"
 #include "sgmae/nn/patches.h"
 
 namespace sgmae {
@@ -98,23 +97,9 @@ at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const Mask
 }
 
 MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints) {
-  const std::int64_t batch = guide.relevance.size(0), n = guide.relevance.size(1);
-  const at::Tensor relevance = guide.relevance.contiguous();
-  MaskPlan plan{at::empty({batch, n}, at::kLong), n_visible};
-  for (std::int64_t b = 0; b < batch; ++b) {
-    const std::span<std::int64_t> order(plan.order.data_ptr<std::int64_t>() + b * n,
-                                        static_cast<std::size_t>(n));
-    const auto row = static_cast<std::uint64_t>(b);
-    const float* const scores = relevance.data_ptr<float>() + b * n;
-    if (!std::all_of(scores, scores + n, [](float score) { return std::isfinite(score); })) {
-      random_order(Rng(0, 0, row, Purpose::mask), order);
-    } else {
-      informed_order({scores, static_cast<std::size_t>(n)}, n_visible, n_hints,
-                     HintStrategy::random, GuideTarget::object, Rng(0, 0, row, Purpose::hint),
-                     order);
-    }
-  }
-  return plan;
+  std::vector<std::int64_t> row(static_cast<std::size_t>(guide.relevance.size(0)));
+  std::iota(row.begin(), row.end(), std::int64_t{0});
+  return informed_plan(guide.relevance, row, {.n_visible = n_visible, .n_hints = n_hints});
 }
 
 namespace {

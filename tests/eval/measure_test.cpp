@@ -42,12 +42,13 @@ TEST(SurveyOptions, CentreFeaturesByThePositionMeansOfTheSubject) {
   const at::Tensor x = at::randn({2, 36, 16}), pixels = at::randn({2, 1, 24, 24});
   const at::Tensor centred = centred_features(of, "encoder.1", x, options);
   EXPECT_TRUE(centred.equal(x - of.position_mean["encoder.1"]));
-  const Guide guide = guide_of(of, "encoder.1", x, pixels, {3, 9}, options);
+  const Guide guide =
+      guide_of(of, "encoder.1", x, evidence_of(of, pixels, {3, 9}, options), options);
   const at::Tensor errors = patch_errors(model, pixels, {3, 9}, 0.75, 0);
   EXPECT_TRUE(guide.relevance.equal(guide_to_hardest(centred, errors).relevance));
   of.mae = nullptr;
   EXPECT_EQ(object_rule_for(of, options), ObjectRule::eigenvector);
-  EXPECT_TRUE(guide_of(of, "encoder.1", x, pixels, {}, options)
+  EXPECT_TRUE(guide_of(of, "encoder.1", x, evidence_of(of, pixels, {}, options), options)
                   .object_side.equal(bipartition(similarity(centred)).object_side));
 }
 

@@ -103,7 +103,7 @@ TEST(Guide, PutsThePiecesTogether) {
     const Guide guide = guide_from_features(x, 8, options, position_mean);
     const at::Tensor centered = center_features(x, center, position_mean);
     const Bipartition cut = bipartition(similarity(centered));
-    EXPECT_TRUE(guide.similarity.equal(similarity(centered)));
+    EXPECT_TRUE(similarity(guide.features).equal(similarity(centered)));
     EXPECT_TRUE(guide.object_side.equal(cut.object_side));
     EXPECT_TRUE(guide.eigenvector.equal(cut.eigenvector));
     EXPECT_TRUE(guide.relevance.equal(relevance(centered, cut.object_side)));
@@ -153,7 +153,7 @@ TEST(Guide, ToTheHardestIsWithoutACut) {
   const Guide guide = guide_from_features(x, 8, {}, {}, errors);
   EXPECT_EQ(guide.degenerate, (std::vector<std::uint8_t>{0, 0, 1}));
   EXPECT_FALSE(guide.eigenvector.defined());
-  EXPECT_TRUE(guide.similarity.equal(similarity(x)));
+  EXPECT_TRUE(similarity(guide.features).equal(similarity(x)));
   for (int image = 0; image < 2; ++image) {
     const at::Tensor hardest = std::get<1>(errors[image].topk(12));
     const at::Tensor mean = x[image].index_select(0, hardest).mean(0);

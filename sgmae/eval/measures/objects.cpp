@@ -16,6 +16,7 @@
 
 #include "sgmae/analysis/coverage.h"
 #include "sgmae/eval/measure.h"
+#include "sgmae/mask/guided_planner.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/patch_error.h"
 #include "sgmae/mask/strategy.h"
@@ -26,32 +27,24 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
+using Covers = std::vector<std::vector<float>>;  // Scene::covers()
+
 template <class T>
 std::span<const T> row(const at::Tensor& tensor, std::size_t image) {
   const auto n = static_cast<std::size_t>(tensor.size(1));
   return {tensor.data_ptr<T>() + image * n, n};
 }
 
-// The objects of a scene on the grid of its model; empty where an image has none.
-std::vector<std::vector<float>> covers_of(const Scene& scene) {
-  const VitConfig& config = scene.subject.encoder->config();
-  std::vector<std::vector<float>> covers(scene.objects.size());
-  for (std::size_t i = 0; i < covers.size(); ++i)
-    if (scene.objects[i])
-      covers[i] = object_cover(*scene.objects[i], config.grid_height(), config.grid_width());
-  return covers;
-}
-
 // per_image(i) of every image with objects.
 template <class F>
-at::Tensor of_images(const std::vector<std::vector<float>>& covers, F per_image) {
+at::Tensor of_images(const Covers& covers, F per_image) {
   std::vector<double> values;
   for (std::size_t i = 0; i < covers.size(); ++i)
     if (!covers[i].empty()) values.push_back(per_image(i));
   return at::tensor(values, at::kDouble);
 }
 
-at::Tensor auc_of(const std::vector<std::vector<float>>& covers, const at::Tensor& relevance) {
+at::Tensor auc_of(const Covers& covers, const at::Tensor& relevance) {
   const at::Tensor values = relevance.contiguous();
   return of_images(covers,
                    [&](std::size_t i) { return relevance_auc(row<float>(values, i), covers[i]); });
@@ -65,26 +58,17 @@ struct Masks {
 Masks masks_of(const Scene& scene, const at::Tensor& relevance) {
   const std::int64_t n = relevance.size(1);
   const std::int64_t n_visible = visible_count(n, scene.options.mask_ratio);
-  const std::int64_t hints =
-      std::min(n_visible, hint_count({.ratio = scene.options.hint_ratio}, n, 0, 0, 1));
-  const MaskPlan random =
-      random_plan({scene.index.begin(), scene.index.end()}, n, n_visible, scene.options.seed, 0);
-  MaskPlan informed{random.order.clone(), n_visible};
-  const at::Tensor values = relevance.contiguous();
-  for (std::size_t i = 0; i < scene.index.size(); ++i) {
-    const std::span<const float> scores = row<float>(values, i);
-    if (std::any_of(scores.begin(), scores.end(), [](float s) { return !std::isfinite(s); }))
-      continue;
-    informed_order(
-        scores, n_visible, hints, HintStrategy::random, GuideTarget::object,
-        Rng(scene.options.seed, 0, static_cast<std::uint64_t>(scene.index[i]), Purpose::hint),
-        {informed.order.data_ptr<std::int64_t>() + i * static_cast<std::size_t>(n),
-         static_cast<std::size_t>(n)});
-  }
-  return {mask_of(informed), mask_of(random)};
+  const std::vector<std::int64_t> index(scene.index.begin(), scene.index.end());
+  return {mask_of(informed_plan(
+              relevance, index,
+              {.n_visible = n_visible,
+               .n_hints =
+                   std::min(n_visible, hint_count({.ratio = scene.options.hint_ratio}, n, 0, 0, 1)),
+               .seed = scene.options.seed})),
+          mask_of(random_plan(index, n, n_visible, scene.options.seed, 0))};
 }
 
-at::Tensor hidden_by(const at::Tensor& mask, const std::vector<std::vector<float>>& covers) {
+at::Tensor hidden_by(const at::Tensor& mask, const Covers& covers) {
   return of_images(covers,
                    [&](std::size_t i) { return hidden_share(row<float>(mask, i), covers[i]); });
 }
@@ -118,12 +102,7 @@ Found find(const BlockView& block, ObjectRule rule) {
   return {relevance(block.centred(), cut.object_side), cut.object_side};
 }
 
-Found other_side(const BlockView& block, const Found& found) {
-  const at::Tensor side = (1 - found.side).contiguous();
-  return {relevance(block.centred(), side), side};
-}
-
-at::Tensor iou_of(const std::vector<std::vector<float>>& covers, const at::Tensor& side) {
+at::Tensor iou_of(const Covers& covers, const at::Tensor& side) {
   const at::Tensor values = side.contiguous();
   return of_images(covers, [&](std::size_t i) {
     const std::span<const std::uint8_t> patches = row<std::uint8_t>(values, i);
@@ -133,8 +112,7 @@ at::Tensor iou_of(const std::vector<std::vector<float>>& covers, const at::Tenso
 }
 
 // Masks and boxes by the rule that the options ask for.
-void report_masks(const BlockView& block, const Found& found,
-                  const std::vector<std::vector<float>>& covers) {
+void report_masks(const BlockView& block, const Found& found, const Covers& covers) {
   const VitConfig& config = block.scene.subject.encoder->config();
   const double rows = static_cast<double>(config.grid_height());
   const std::int64_t columns = config.grid_width();
@@ -158,11 +136,12 @@ class Rules {
   void operator()(const BlockView& block) {
     if (block.part != "encoder") return;
     const Scene& scene = block.scene;
-    const std::vector<std::vector<float>> covers = covers_of(scene);
+    const Covers& covers = scene.covers();
     for (const auto& [name, rule] : object_rules()) {
       if (asks_for_error(rule) && !scene.subject.mae) continue;
-      const Found found = find(block, rule), other = other_side(block, found);
-      const at::Tensor iou = iou_of(covers, found.side), other_iou = iou_of(covers, other.side);
+      const Found found = find(block, rule);
+      const at::Tensor other_side = 1 - found.side;
+      const at::Tensor iou = iou_of(covers, found.side), other_iou = iou_of(covers, other_side);
       const at::Tensor auc = auc_of(covers, found.relevance);
       const bool chosen = rule == object_rule_for(scene.subject, scene.options);
       const auto add = [&](const std::string& metric, const at::Tensor& values) {
@@ -181,7 +160,8 @@ class Rules {
       }
       if (rule == ObjectRule::eigenvector) {  // if one knew
         block.add("relevance_auc", "better side of the cut",
-                  at::where(iou >= other_iou, auc, auc_of(covers, other.relevance)));
+                  at::where(iou >= other_iou, auc,
+                            auc_of(covers, relevance(block.centred(), other_side))));
         block.add("object_iou", "better side of the cut", at::maximum(iou, other_iou));
       }
     }
@@ -214,7 +194,7 @@ class Rules {
 
 // Without features, and of the maps that training stored.
 void see_scene(const Scene& scene) {
-  const std::vector<std::vector<float>> covers = covers_of(scene);
+  const Covers& covers = scene.covers();
   const auto add = [&](const char* metric, const char* label, std::int64_t epoch,
                        const at::Tensor& values) {
     scene.table.add({.metric = metric, .model = scene.subject.last_of_run, .label = label},
