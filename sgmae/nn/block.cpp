@@ -4,7 +4,7 @@ namespace sgmae {
 
 void Linear::prepare(at::ScalarType type) {
   const at::Tensor flat = weight->value.view({weight->value.size(0), -1});
-  if (type == at::kFloat || products_round_weights(flat.device())) {
+  if (type == at::kFloat || has_products(flat.device())) {
     w = flat;
     b = bias->value;
   } else if (w.defined() && w.scalar_type() == type && w.device() == flat.device()) {

@@ -3,7 +3,6 @@
 #include <malloc.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/native/CPUBlas.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -12,18 +11,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
-#include "sgmae/nn/kernels/tiles.h"
-
-// Matrix product of the BLAS inside LibTorch, column-major.
-extern "C" void sgemm_(const char* trans_a, const char* trans_b, const int* m, const int* n,
-                       const int* k, const float* alpha, const float* a, const int* lda,
-                       const float* b, const int* ldb, const float* beta, float* c, const int* ldc);
+#include "sgmae/nn/kernels/product.h"
+#include "sgmae/nn/products.h"
 
 namespace sgmae {
 namespace {
@@ -68,105 +63,108 @@ class PartialSums {
   std::vector<float> sums_;
 };
 
-// Row-major c [m, n] = op(a) op(b). Its last bits depend on where operands lie within a cache line,
-// so scratch memory for them is a tensor, which begins with one. a is [m, k] (or [k, m] when `ta`),
-// b [k, n] (or [n, k] when `tb`).
-void multiply(bool ta, bool tb, int m, int n, int k, const float* a, const float* b, float* c) {
-  const float one = 1, zero = 0;
-  const int lda = ta ? m : k, ldb = tb ? k : n;
-  sgemm_(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &zero, c, &n);
+template <class T>
+const TypedProductKernels<T>& typed_products();
+template <>
+const TypedProductKernels<float>& typed_products() {
+  return product_kernels()->fp32;
+}
+template <>
+const TypedProductKernels<Bf16>& typed_products() {
+  return product_kernels()->bf16;
 }
 
-// Whether attention over n tokens with heads of width d goes through the processor's bf16 units
-// (AMX or AVX512-BF16). For smaller ones packing the operands costs more than it saves (measured).
-bool has_bf16_attention(std::int64_t n, std::int64_t d) {
-  const std::int64_t smallest = tile_kernels() ? 3000 : 1000;
-  return instruction_set() >= InstructionSet::avx512_bf16 && d % 2 == 0 && n * d >= smallest;
+// result [m, n] = the product of a [m, depth] and b [n, depth], by the calling thread alone.
+template <class T, class Result>
+void multiply(const ProductOperand<T>& a, const ProductOperand<T>& b, Result* result,
+              std::int64_t stride) {
+  const TypedProductKernels<T>& kernels = typed_products<T>();
+  const std::int64_t bytes = kernels.packed_bytes(b.lines, b.depth);
+  thread_local at::Tensor memory;  // kept: what was just used is still in the caches
+  if (!memory.defined() || memory.numel() < bytes) memory = at::empty({bytes}, at::kByte);
+  const PackedOperand packed{data<char>(memory), b.lines, b.depth};
+  kernels.pack(b, packed, 0, 1);
+  if constexpr (std::is_same_v<T, Result>)
+    kernels.multiply(a, packed, {result, stride}, 0, 1);
+  else
+    kernels.multiply_to_float(a, packed, {result, stride}, 0, 1);
 }
 
-// c [m, n] float = a [m, k] b; a has row stride lda, b is packed in pairs [k/2, n, 2].
-void multiply_packed(std::int64_t m, std::int64_t n, std::int64_t k, const Bf16* a,
-                     std::int64_t lda, const Bf16* b, float* c) {
-  at::native::cpublas::brgemm(m, n, k, lda, n, n, false, reinterpret_cast<const at::BFloat16*>(a),
-                              reinterpret_cast<const at::BFloat16*>(b), c);
+// A row-major matrix [rows, columns] as what is multiplied row by row, or column by column.
+template <class T>
+ProductOperand<T> by_row(const T* matrix, std::int64_t rows, std::int64_t columns,
+                         std::int64_t stride) {
+  return {matrix, rows, columns, stride, 1};
+}
+template <class T>
+ProductOperand<T> by_column(const T* matrix, std::int64_t rows, std::int64_t columns,
+                            std::int64_t stride) {
+  return {matrix, columns, rows, 1, stride};
 }
 
-// The tile unit's products want whole tiles: with 198 columns in place of 224 they take ten times
-// as long. Others want whole vectors.
-std::int64_t padded_tokens(std::int64_t n) {
-  const std::int64_t whole = tile_kernels() ? 32 : 16;
-  return (n + whole - 1) / whole * whole;
+// Keys in a row of logits, filled up to whole vectors.
+std::int64_t padded_keys(std::int64_t n) {
+  constexpr std::int64_t vector = 16;
+  return (n + vector - 1) / vector * vector;
 }
 
-void attention_bf16(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
+float attention_scale(std::int64_t head_dim) {
+  return 1.0f / std::sqrt(static_cast<float>(head_dim));
+}
+
+template <class T>
+void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const std::int64_t padded = padded_tokens(n);
-  const CpuKernels& kernels = cpu_kernels();
+  const std::int64_t padded = padded_keys(n);
+  const RowKernels<T>& kernels = row_kernels<T>();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(n * padded + n * d + n);
-    std::vector<Bf16> packed(2 * padded * d + n * padded);  // zeros, which padding stays
-    float *logits = scratch.data(), *out = logits + n * padded, *inverse_total = out + n * d;
-    Bf16 *k = packed.data(), *v = k + padded * d, *weights = v + padded * d;
+    const at::Tensor floats = at::empty({n * padded + n * d + n}, at::kFloat);
+    const at::Tensor typed = at::empty({n * padded}, qkv.options());
+    float *logits = data<float>(floats), *out = logits + n * padded, *inverse_total = out + n * d;
+    T* weights = data<T>(typed);
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
-      const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
-      kernels.pack_transposed(n, d, padded, base + dim, 3 * dim, k);
-      kernels.pack_pairs(n, d, base + 2 * dim, 3 * dim, v);
-      multiply_packed(n, padded, d, base, 3 * dim, k, logits);
-      kernels.softmax_bf16(n, padded, scale, logits, weights, inverse_total,
-                           data<float>(result.log_sum_exp) + job * n);
-      multiply_packed(n, d, padded, weights, padded, v, out);
-      kernels.scale_rows(n, d, inverse_total, out, data<Bf16>(result.out) + b * n * dim + h * d,
-                         dim);
+      const T* q = data<T>(qkv) + b * n * 3 * dim + h * d;
+      const T *k = q + dim, *v = k + dim;
+      multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
+      kernels.softmax(n, padded, scale, logits, weights, inverse_total,
+                      data<float>(result.log_sum_exp) + job * n);
+      multiply(by_row<T>(weights, n, n, padded), by_column(v, n, d, 3 * dim), out, d);
+      kernels.scale_rows(n, d, inverse_total, out, data<T>(result.out) + b * n * dim + h * d, dim);
     }
-    at::native::cpublas::brgemm_release();
   });
 }
 
-// Works on the transposes of logits and weights (row: key, column: query), so that most operands of
-// the products are what already lies in memory.
-void attention_backward_bf16(const at::Tensor& dout, const at::Tensor& qkv,
-                             const Attended& attended, std::int64_t heads, float scale,
-                             at::Tensor& dqkv) {
+template <class T>
+void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Attended& attended,
+                        std::int64_t heads, float scale, at::Tensor& dqkv) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const std::int64_t padded = padded_tokens(n), size = padded * d, square = padded * padded;
-  const CpuKernels& kernels = cpu_kernels();
+  const std::int64_t padded = padded_keys(n);
+  const RowKernels<T>& kernels = row_kernels<T>();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    std::vector<float> scratch(2 * square + size + 2 * padded);
-    std::vector<Bf16> packed(5 * size + 2 * square);  // zeros, which padding stays
-    std::vector<std::uint32_t> dlogit_pairs(square / 2);
-    float *logits = scratch.data(), *dweights = logits + square, *out = dweights + square;
-    float *delta = out + size, *shift = delta + padded;
-    Bf16 *q_columns = packed.data(), *g_columns = q_columns + size, *q_rows = g_columns + size;
-    Bf16 *g_rows = q_rows + size, *k = g_rows + size;
-    Bf16 *weights = k + size, *dlogits = weights + square;
-    std::fill(shift + n, shift + padded, HUGE_VALF);  // the weights of padding are e^-infinity
+    const at::Tensor floats = at::empty({2 * n * padded + n}, at::kFloat);
+    const at::Tensor typed = at::empty({2 * n * padded}, qkv.options());
+    float *logits = data<float>(floats), *dweights = logits + n * padded;
+    float* delta = dweights + n * padded;
+    T *weights = data<T>(typed), *dlogits = weights + n * padded;
     for (std::int64_t job = begin; job < end; ++job) {
       const std::int64_t b = job / heads, h = job % heads;
-      const Bf16* base = data<Bf16>(qkv) + b * n * 3 * dim + h * d;
-      const Bf16* g = data<Bf16>(dout) + b * n * dim + h * d;
-      Bf16* dbase = data<Bf16>(dqkv) + b * n * 3 * dim + h * d;
-      kernels.pack_transposed(n, d, padded, base, 3 * dim, q_columns);
-      kernels.pack_transposed(n, d, padded, g, dim, g_columns);
-      kernels.pack_pairs(n, d, base, 3 * dim, q_rows);
-      kernels.pack_pairs(n, d, g, dim, g_rows);
-      kernels.transpose(n, d, padded, base + dim, 3 * dim, k);
-      multiply_packed(n, padded, d, base + dim, 3 * dim, q_columns, logits);
-      multiply_packed(n, padded, d, base + 2 * dim, 3 * dim, g_columns, dweights);  // dP = g v^T
+      const T* q = data<T>(qkv) + b * n * 3 * dim + h * d;
+      const T *k = q + dim, *v = k + dim, *g = data<T>(dout) + b * n * dim + h * d;
+      T* dq = data<T>(dqkv) + b * n * 3 * dim + h * d;
+      T *dk = dq + dim, *dv = dk + dim;
+      multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
+      multiply(by_row(g, n, d, dim), by_row(v, n, d, 3 * dim), dweights, padded);  // dP = g v^T
       // The sum of P dP over a query's keys is that of out g, for out = P v.
-      kernels.row_products(n, d, g, data<Bf16>(attended.out) + b * n * dim + h * d, dim, delta);
-      std::copy_n(data<float>(attended.log_sum_exp) + job * n, n, shift);
-      kernels.softmax_backward_bf16(n, padded, scale, logits, dweights, shift, delta, weights,
-                                    dlogits, dlogit_pairs.data());
-      multiply_packed(padded, d, padded, weights, padded, g_rows, out);  // dv = P^T g
-      kernels.bf16.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
-      multiply_packed(padded, d, padded, dlogits, padded, q_rows, out);  // dk = dS^T q
-      kernels.bf16.from_float(n, d, out, d, dbase + dim, 3 * dim);
-      multiply_packed(d, padded, padded, k, padded,
-                      reinterpret_cast<const Bf16*>(dlogit_pairs.data()), out);  // dq^T = k^T dS^T
-      kernels.transpose_back(n, d, padded, out, dbase, 3 * dim);
+      kernels.row_products(n, d, g, data<T>(attended.out) + b * n * dim + h * d, dim, delta);
+      kernels.softmax_backward(n, padded, scale, logits, dweights,
+                               data<float>(attended.log_sum_exp) + job * n, delta, weights,
+                               dlogits);
+      const auto P = by_column<T>(weights, n, n, padded), dS = by_column<T>(dlogits, n, n, padded);
+      multiply(P, by_column(g, n, d, dim), dv, 3 * dim);       // dv = P^T g
+      multiply(dS, by_column(q, n, d, 3 * dim), dk, 3 * dim);  // dk = dS^T q
+      multiply(by_row<T>(dlogits, n, n, padded), by_column(k, n, d, 3 * dim), dq, 3 * dim);  // dS k
     }
-    at::native::cpublas::brgemm_release();
   });
 }
 
@@ -267,78 +265,23 @@ void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& bias_grad) {
 }
 
 Attended attention(const at::Tensor& qkv, std::int64_t heads) {
-  if (!qkv.is_cpu()) return aten::attention(qkv, heads);
-  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  if (!has_products(qkv.device())) return aten::attention(qkv, heads);
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3);
   Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
                   at::empty({batch, heads, n}, at::kFloat)};
-  if (qkv.scalar_type() == at::kBFloat16 && has_bf16_attention(n, d)) {
-    attention_bf16(qkv, heads, scale, result);
-    return result;
-  }
   with_type(qkv.scalar_type(), [&](auto tag) {
-    using T = decltype(tag);
-    const auto& rows = row_kernels<T>();
-    const CpuKernels& kernels = cpu_kernels();
-    for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      const at::Tensor scratch = at::empty({3 * n * d + n * n}, at::kFloat);
-      float *q = data<float>(scratch), *k = q + n * d, *v = k + n * d, *weights = v + n * d;
-      for (std::int64_t job = begin; job < end; ++job) {
-        const std::int64_t b = job / heads, h = job % heads;
-        const T* base = data<T>(qkv) + b * n * 3 * dim + h * d;
-        rows.to_float(n, d, base, 3 * dim, scale, q, d);
-        rows.to_float(n, d, base + dim, 3 * dim, 1.0f, k, d);
-        rows.to_float(n, d, base + 2 * dim, 3 * dim, 1.0f, v, d);
-        multiply(false, true, n, n, d, q, k, weights);
-        kernels.softmax(n, n, weights, data<float>(result.log_sum_exp) + job * n);
-        multiply(false, false, n, d, n, weights, v, q);
-        rows.from_float(n, d, q, d, data<T>(result.out) + b * n * dim + h * d, dim);
-      }
-    });
+    attention_forward<decltype(tag)>(qkv, heads, attention_scale(dim / heads), result);
   });
   return result;
 }
 
 at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
                               const Attended& attended, std::int64_t heads) {
-  if (!qkv.is_cpu()) return aten::attention_backward(dout, qkv, attended, heads);
-  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  if (!has_products(qkv.device())) return aten::attention_backward(dout, qkv, attended, heads);
   at::Tensor dqkv = at::empty_like(qkv);
-  if (qkv.scalar_type() == at::kBFloat16 && has_bf16_attention(n, d)) {
-    attention_backward_bf16(dout, qkv, attended, heads, scale, dqkv);
-    return dqkv;
-  }
   with_type(qkv.scalar_type(), [&](auto tag) {
-    using T = decltype(tag);
-    const auto& rows = row_kernels<T>();
-    const CpuKernels& kernels = cpu_kernels();
-    for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      const at::Tensor scratch = at::empty({5 * n * d + 2 * n * n}, at::kFloat);
-      float *q = data<float>(scratch), *k = q + n * d, *v = k + n * d, *g = v + n * d,
-            *out = g + n * d;
-      float *weights = out + n * d, *dweights = weights + n * n;
-      for (std::int64_t job = begin; job < end; ++job) {
-        const std::int64_t b = job / heads, h = job % heads;
-        const T* base = data<T>(qkv) + b * n * 3 * dim + h * d;
-        T* dbase = data<T>(dqkv) + b * n * 3 * dim + h * d;
-        rows.to_float(n, d, base, 3 * dim, scale, q, d);
-        rows.to_float(n, d, base + dim, 3 * dim, 1.0f, k, d);
-        rows.to_float(n, d, base + 2 * dim, 3 * dim, 1.0f, v, d);
-        rows.to_float(n, d, data<T>(dout) + b * n * dim + h * d, dim, 1.0f, g, d);
-        multiply(false, true, n, n, d, q, k, weights);
-        kernels.softmax_again(n, n, weights, data<float>(attended.log_sum_exp) + job * n);
-        multiply(true, false, n, d, n, weights, g, out);  // dv = P^T dout
-        rows.from_float(n, d, out, d, dbase + 2 * dim, 3 * dim);
-        multiply(false, true, n, n, d, g, v, dweights);  // dP = dout v^T
-        kernels.softmax_backward(n, n, weights, dweights);
-        multiply(true, false, n, d, n, dweights, q, out);  // dk = dS^T (scale q)
-        rows.from_float(n, d, out, d, dbase + dim, 3 * dim);
-        multiply(false, false, n, d, n, dweights, k, out);  // dq = scale dS k
-        for (std::int64_t i = 0; i < n * d; ++i) out[i] *= scale;
-        rows.from_float(n, d, out, d, dbase, 3 * dim);
-      }
-    });
+    attention_backward<decltype(tag)>(dout, qkv, attended, heads,
+                                      attention_scale(qkv.size(3) / heads), dqkv);
   });
   return dqkv;
 }

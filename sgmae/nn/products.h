@@ -1,15 +1,17 @@
-// The matrix products of a linear layer, y = x w^T + b, in training. On a CPU with a tile unit they
-// are our own (kernels/tiles.h), elsewhere LibTorch's. Activations are fp32 or bf16 (written T
-// below), products are added up in fp32. All tensors contiguous.
+// The matrix products of a linear layer, y = x w^T + b, in training. On a CPU they are our own
+// (kernels/product.h), unless it has not even AVX2; there and on other devices LibTorch's.
+// Activations are fp32 or bf16 (written T below), products are added up in fp32. All tensors
+// contiguous.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 namespace sgmae {
 
-// Whether products on `device` take fp32 weights for activations of any type, rounding them on the
-// way; else a weight is to be given in the activations' type.
-bool products_round_weights(at::Device device);
+// Whether products on `device` are our own. These take fp32 weights for activations of any type,
+// rounding them on the way, and give the same bits for any number of threads; LibTorch's want a
+// weight in the activations' type.
+bool has_products(at::Device device);
 
 // x [M, K] T, w [N, K] and b [N] T (or fp32, see above) -> [M, N] T
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b);

@@ -14,8 +14,6 @@
 #include <cmath>
 #include <limits>
 
-#include "sgmae/base/instruction_set.h"
-
 namespace sgmae {
 namespace {
 
@@ -76,18 +74,11 @@ void expect_equal_for_any_threads(Body body) {
 }
 
 TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
-  if (!products_round_weights(at::kCPU))
-    GTEST_SKIP() << "LibTorch's products promise no such thing";
+  if (!has_products(at::kCPU)) GTEST_SKIP() << "LibTorch's products promise no such thing";
+  const auto [rows, in, out, type] = GetParam();
+  const at::Tensor start = at::randn({out, in});
   expect_equal_for_any_threads([&] { return linear(x, w, b); });
   expect_equal_for_any_threads([&] { return linear_input_grad(dy, w); });
-}
-
-TEST_P(Products, WeightGradDoesNotDependOnTheNumberOfThreads) {
-  const auto [rows, in, out, type] = GetParam();
-  const bool in_blocks = type == at::kBFloat16 && instruction_set() == InstructionSet::avx512_bf16;
-  const bool on_tiles = products_round_weights(at::kCPU) && (type == at::kFloat || in >= 400);
-  if (!in_blocks && !on_tiles) GTEST_SKIP() << "LibTorch and its BLAS promise no such thing";
-  const at::Tensor start = at::randn({out, in});
   expect_equal_for_any_threads([&] {
     at::Tensor dw = start.clone();
     linear_weight_grad(dy, x, dw);
@@ -118,7 +109,7 @@ TEST(Product, WeightGradLeavesNothingBehind) {
 
 // Weights of fp32 count as rounded to the activations' type.
 TEST(Product, RoundsWeights) {
-  if (!products_round_weights(at::kCPU)) GTEST_SKIP() << "weights are to be rounded before";
+  if (!has_products(at::kCPU)) GTEST_SKIP() << "weights are to be rounded before";
   const at::Tensor x = at::randn({50, 70}).to(at::kBFloat16), w = at::randn({90, 70}),
                    b = at::randn({90}), dy = at::randn({50, 90}).to(at::kBFloat16);
   EXPECT_TRUE(at::equal(linear(x, w, b), linear(x, w.to(at::kBFloat16), b)));

@@ -211,163 +211,18 @@ void column_sum(std::int64_t rows, std::int64_t dim, const T* d, float* sum) {
 }
 
 template <class T>
-void to_float(std::int64_t rows, std::int64_t dim, const T* from, std::int64_t from_stride,
-              float scale, float* to, std::int64_t to_stride) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < dim; ++i)
-      to[r * to_stride + i] = scale * load(from[r * from_stride + i]);
-}
-
-template <class T>
 void from_float(std::int64_t rows, std::int64_t dim, const float* from, std::int64_t from_stride,
                 T* to, std::int64_t to_stride) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < dim; ++i) store(to[r * to_stride + i], from[r * from_stride + i]);
 }
 
-void softmax(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    float* row = logits + r * n;
-    const float largest = maximum(row, n);
-    for (std::int64_t i = 0; i < n; ++i) row[i] = exponential(row[i] - largest);
-    const float total = total_of(row, n);
-    const float inverse = 1.0f / total;
-    for (std::int64_t i = 0; i < n; ++i) row[i] *= inverse;
-    log_sum_exp[r] = largest + std::log(total);
-  }
-}
-
-void softmax_again(std::int64_t rows, std::int64_t n, float* logits, const float* log_sum_exp) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < n; ++i)
-      logits[r * n + i] = exponential(logits[r * n + i] - log_sum_exp[r]);
-}
-
-void softmax_backward(std::int64_t rows, std::int64_t n, const float* weights, float* dweights) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const float* p = weights + r * n;
-    float* d = dweights + r * n;
-    float delta = 0;
-    for (std::int64_t i = 0; i < n; ++i) delta += p[i] * d[i];
-    for (std::int64_t i = 0; i < n; ++i) d[i] = p[i] * (d[i] - delta);
-  }
-}
-
-// Two values side by side in memory, `first` in front (bf16 kernels run on little-endian machines).
-inline std::uint32_t pair_of(Bf16 first, Bf16 second) {
-  return first.bits | static_cast<std::uint32_t>(second.bits) << 16;
-}
-
-// Written as whole pairs: of single values the compiler makes vector code that takes four times as
-// long.
-void pack_pairs(std::int64_t rows, std::int64_t dim, const Bf16* from, std::int64_t from_stride,
-                Bf16* to) {
-  for (std::int64_t r = 0; r + 1 < rows; r += 2) {
-    const Bf16* first = from + r * from_stride;
-    const Bf16* second = first + from_stride;
-    Bf16* out = to + r * dim;
-    for (std::int64_t i = 0; i < dim; ++i) {
-      const std::uint32_t pair = pair_of(first[i], second[i]);
-      std::memcpy(out + 2 * i, &pair, sizeof(pair));
-    }
-  }
-  if (rows % 2 == 0) return;
-  const Bf16* last = from + (rows - 1) * from_stride;
-  for (std::int64_t i = 0; i < dim; ++i) to[(rows - 1) * dim + 2 * i] = last[i];
-}
-
-// to [dim, rows] = from^T for from [rows, dim], in tiles that stay in the first cache.
-template <class From, class To, class Convert>
-void transposed(std::int64_t rows, std::int64_t dim, const From* from, std::int64_t from_stride,
-                To* to, std::int64_t to_stride, Convert convert) {
-  for (std::int64_t r = 0; r < rows; r += 16)
-    for (std::int64_t i = 0; i < dim; ++i)
-      for (std::int64_t k = r; k < (r + 16 < rows ? r + 16 : rows); ++k)
-        convert(to[i * to_stride + k], from[k * from_stride + i]);
-}
-
-constexpr int kPairs = 16;  // in a vector
-using Pairs = std::uint32_t __attribute__((vector_size(kPairs * sizeof(std::uint32_t))));
-
-// Of two rows of a matrix, seen as squares of `half` x `half`: swaps those off the diagonal.
-template <int half, int... lane>
-inline void swap_squares(Pairs& upper, Pairs& lower, std::integer_sequence<int, lane...>) {
-  const Pairs swapped =
-      __builtin_shufflevector(upper, lower, (lane & half ? kPairs + lane - half : lane)...);
-  lower = __builtin_shufflevector(upper, lower, (lane & half ? kPairs + lane : lane + half)...);
-  upper = swapped;
-}
-
-template <int half>
-inline void swap_squares(Pairs (&rows)[kPairs]) {
-  for (int k = 0; k < kPairs; ++k)
-    if (!(k & half))
-      swap_squares<half>(rows[k], rows[k + half], std::make_integer_sequence<int, kPairs>());
-}
-
-// The transpose of a square of pairs, within registers.
-inline void transpose_pairs(Pairs (&rows)[kPairs]) {
-  swap_squares<8>(rows);
-  swap_squares<4>(rows);
-  swap_squares<2>(rows);
-  swap_squares<1>(rows);
-}
-
-inline void store_rows(const Pairs (&rows)[kPairs], Bf16* to, std::int64_t stride) {
-  for (int k = 0; k < kPairs; ++k) std::memcpy(to + k * stride, &rows[k], sizeof(Pairs));
-}
-
-void pack_transposed(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
-                     std::int64_t from_stride, Bf16* to) {
-  const std::int64_t pairs = dim / 2, tiled_pairs = pairs / kPairs * kPairs;
-  for (std::int64_t r = 0; r < rows; r += kPairs) {
-    const std::int64_t end = r + kPairs < rows ? r + kPairs : rows;
-    std::int64_t i = 0;
-    for (; end - r == kPairs && i < tiled_pairs; i += kPairs) {
-      Pairs tile[kPairs];
-      for (int k = 0; k < kPairs; ++k)
-        std::memcpy(&tile[k], from + (r + k) * from_stride + 2 * i, sizeof(Pairs));
-      transpose_pairs(tile);
-      store_rows(tile, to + 2 * (i * padded + r), 2 * padded);
-    }
-    for (; i < pairs; ++i)
-      for (std::int64_t k = r; k < end; ++k)
-        std::memcpy(to + 2 * (i * padded + k), from + k * from_stride + 2 * i,
-                    sizeof(std::uint32_t));
-  }
-}
-
-void transpose(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
-               std::int64_t from_stride, Bf16* to) {
-  const auto copy = [](Bf16& out, Bf16 in) { out = in; };
-  const std::int64_t tiled_rows = rows / (2 * kPairs) * (2 * kPairs);
-  const std::int64_t tiled_dim = dim / kPairs * kPairs;
-  for (std::int64_t r = 0; r < tiled_rows; r += 2 * kPairs)
-    for (std::int64_t i = 0; i < tiled_dim; i += kPairs) {
-      Pairs tile[kPairs];
-      for (int k = 0; k < kPairs; ++k) {
-        const Bf16* first = from + (r + 2 * k) * from_stride + i;
-        for (int j = 0; j < kPairs; ++j) tile[k][j] = pair_of(first[j], first[from_stride + j]);
-      }
-      transpose_pairs(tile);
-      store_rows(tile, to + i * padded + r, padded);
-    }
-  transposed(tiled_rows, dim - tiled_dim, from + tiled_dim, from_stride, to + tiled_dim * padded,
-             padded, copy);
-  transposed(rows - tiled_rows, dim, from + tiled_rows * from_stride, from_stride, to + tiled_rows,
-             padded, copy);
-}
-
-void transpose_back(std::int64_t rows, std::int64_t dim, std::int64_t padded, const float* from,
-                    Bf16* to, std::int64_t to_stride) {
-  transposed(dim, rows, from, padded, to, to_stride, [](Bf16& out, float in) { store(out, in); });
-}
-
-void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logits, Bf16* weights,
-                  float* inverse_total, float* log_sum_exp) {
+template <class T>
+void softmax(std::int64_t n, std::int64_t padded, float scale, float* logits, T* weights,
+             float* inverse_total, float* log_sum_exp) {
   for (std::int64_t r = 0; r < n; ++r) {
     float* row = logits + r * padded;
-    Bf16* out = weights + r * padded;
+    T* out = weights + r * padded;
     for (std::int64_t i = n; i < padded; ++i) row[i] = -HUGE_VALF;
     const float largest = maximum(row, padded);
     for (std::int64_t i = 0; i < padded; ++i) row[i] = exponential(scale * (row[i] - largest));
@@ -378,42 +233,36 @@ void softmax_bf16(std::int64_t n, std::int64_t padded, float scale, float* logit
   }
 }
 
-void scale_rows(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
-                Bf16* to, std::int64_t to_stride) {
+template <class T>
+void softmax_backward(std::int64_t n, std::int64_t padded, float scale, const float* logits,
+                      const float* dweights, const float* log_sum_exp, const float* delta,
+                      T* weights, T* dlogits) {
+  for (std::int64_t r = 0; r < n; ++r) {
+    const std::int64_t row = r * padded;
+    for (std::int64_t i = 0; i < padded; ++i) {
+      const float p = exponential(scale * logits[row + i] - log_sum_exp[r]);
+      store(weights[row + i], p);
+      store(dlogits[row + i], scale * p * (dweights[row + i] - delta[r]));
+    }
+  }
+}
+
+template <class T>
+void scale_rows(std::int64_t rows, std::int64_t dim, const float* factor, const float* from, T* to,
+                std::int64_t to_stride) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < dim; ++i)
       store(to[r * to_stride + i], factor[r] * from[r * dim + i]);
 }
 
-void row_products(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16* b,
-                  std::int64_t stride, float* out) {
+template <class T>
+void row_products(std::int64_t rows, std::int64_t dim, const T* a, const T* b, std::int64_t stride,
+                  float* out) {
   for (std::int64_t r = 0; r < rows; ++r) {
     float total = 0;
     for (std::int64_t i = 0; i < dim; ++i)
       total += load(a[r * stride + i]) * load(b[r * stride + i]);
     out[r] = total;
-  }
-}
-
-void softmax_backward_bf16(std::int64_t n, std::int64_t padded, float scale, const float* logits,
-                           const float* dweights, const float* log_sum_exp, const float* delta,
-                           Bf16* weights, Bf16* dlogits, std::uint32_t* dlogit_pairs) {
-  // Two rows at a time, as pairs need them; an odd last one is done twice.
-  for (std::int64_t r = 0; r < n; r += 2) {
-    const std::int64_t first = r * padded, second = r + 1 < n ? first + padded : first;
-    const bool two = second != first;
-    std::uint32_t* pairs = dlogit_pairs + r / 2 * padded;
-    for (std::int64_t i = 0; i < padded; ++i) {
-      const float p = exponential(scale * logits[first + i] - log_sum_exp[i]);
-      const float q = exponential(scale * logits[second + i] - log_sum_exp[i]);
-      const std::uint32_t dp = rounded_bits(scale * p * (dweights[first + i] - delta[i])) >> 16;
-      const std::uint32_t dq = rounded_bits(scale * q * (dweights[second + i] - delta[i])) >> 16;
-      store(weights[first + i], p);
-      store(weights[second + i], q);
-      dlogits[first + i].bits = static_cast<std::uint16_t>(dp);
-      dlogits[second + i].bits = static_cast<std::uint16_t>(dq);
-      pairs[i] = dp | (two ? dq << 16 : 0);
-    }
   }
 }
 
@@ -433,15 +282,13 @@ void adamw(std::int64_t count, const AdamWStep& step, float* grad, float* value,
 
 template <class T>
 constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu,
-                             gelu_backward<T>,  column_sum<T>,          to_float<T>,
-                             from_float<T>};
+                             gelu_backward<T>,  column_sum<T>,          from_float<T>,
+                             softmax<T>,        softmax_backward<T>,    scale_rows<T>,
+                             row_products<T>};
 
 }  // namespace
 
 extern const CpuKernels kernels;
-const CpuKernels kernels{rows<float>,           rows<Bf16>,   softmax,         softmax_again,
-                         softmax_backward,      pack_pairs,   pack_transposed, transpose,
-                         transpose_back,        softmax_bf16, scale_rows,      row_products,
-                         softmax_backward_bf16, adamw};
+const CpuKernels kernels{rows<float>, rows<Bf16>, adamw};
 
 }  // namespace sgmae::SGMAE_ISA

@@ -30,11 +30,28 @@ struct RowKernels {
   void (*gelu_backward)(std::int64_t rows, std::int64_t dim, const T* h, T* d, float* column_sum);
   // column_sum [dim] += sum over rows of d.
   void (*column_sum)(std::int64_t rows, std::int64_t dim, const T* d, float* column_sum);
-  // Between activations and float; row strides in elements. to_float multiplies by `scale`.
-  void (*to_float)(std::int64_t rows, std::int64_t dim, const T* from, std::int64_t from_stride,
-                   float scale, float* to, std::int64_t to_stride);
+  // to (bf16 to nearest even) = from; row strides in elements.
   void (*from_float)(std::int64_t rows, std::int64_t dim, const float* from,
                      std::int64_t from_stride, T* to, std::int64_t to_stride);
+
+  // The loops between the products of attention, for one image and head: n queries, and as many
+  // keys in rows of `padded` values, what follows the n-th being filled up.
+
+  // weights = exp(scale * (logits - the row's largest)), zero in the padding; the softmax is these
+  // times inverse_total [n]. Overwrites logits.
+  void (*softmax)(std::int64_t n, std::int64_t padded, float scale, float* logits, T* weights,
+                  float* inverse_total, float* log_sum_exp);
+  // The softmax's weights again, and the gradient of the unscaled logits; delta [n] = sum over keys
+  // of weights * dweights.
+  void (*softmax_backward)(std::int64_t n, std::int64_t padded, float scale, const float* logits,
+                           const float* dweights, const float* log_sum_exp, const float* delta,
+                           T* weights, T* dlogits);
+  // to = factor [rows] * from [rows, dim], row by row.
+  void (*scale_rows)(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
+                     T* to, std::int64_t to_stride);
+  // out [rows] = sum over columns of a * b, both [rows, dim] of one row stride.
+  void (*row_products)(std::int64_t rows, std::int64_t dim, const T* a, const T* b,
+                       std::int64_t stride, float* out);
 };
 
 struct AdamWStep {
@@ -48,47 +65,6 @@ struct AdamWStep {
 struct CpuKernels {
   RowKernels<float> fp32;
   RowKernels<Bf16> bf16;
-  // In place softmax over each row [rows, n] of logits; log_sum_exp [rows].
-  void (*softmax)(std::int64_t rows, std::int64_t n, float* logits, float* log_sum_exp);
-  // logits -> exp(logits - log_sum_exp): the same weights again.
-  void (*softmax_again)(std::int64_t rows, std::int64_t n, float* logits, const float* log_sum_exp);
-  // dweights -> weights * (dweights - delta), delta [rows] = sum over columns of weights *
-  // dweights.
-  void (*softmax_backward)(std::int64_t rows, std::int64_t n, const float* weights,
-                           float* dweights);
-  // The loops between the bf16 matrix products of attention. Products want whole tiles, so the
-  // `rows` tokens are filled up to `padded` with zeros, which whoever allocates has written: no
-  // loop touches them. They also want the right-hand operand with pairs of rows interleaved: to
-  // [padded/2, dim, 2].
-  void (*pack_pairs)(std::int64_t rows, std::int64_t dim, const Bf16* from,
-                     std::int64_t from_stride, Bf16* to);
-  // The same for the transpose of `from`: to [dim/2, padded, 2].
-  void (*pack_transposed)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
-                          const Bf16* from, std::int64_t from_stride, Bf16* to);
-  // to [dim, padded] = from^T.
-  void (*transpose)(std::int64_t rows, std::int64_t dim, std::int64_t padded, const Bf16* from,
-                    std::int64_t from_stride, Bf16* to);
-  // to [rows, dim] = from^T for from [dim, padded].
-  void (*transpose_back)(std::int64_t rows, std::int64_t dim, std::int64_t padded,
-                         const float* from, Bf16* to, std::int64_t to_stride);
-  // weights [n, padded] = exp(scale * (logits - the row's largest)) over the first n columns, zero
-  // in the others; the softmax is these times inverse_total [n]. Overwrites the padding of logits.
-  void (*softmax_bf16)(std::int64_t n, std::int64_t padded, float scale, float* logits,
-                       Bf16* weights, float* inverse_total, float* log_sum_exp);
-  // to = factor [rows] * from [rows, dim], row by row.
-  void (*scale_rows)(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
-                     Bf16* to, std::int64_t to_stride);
-  // out [rows] = sum over columns of a * b, both [rows, dim] of one row stride.
-  void (*row_products)(std::int64_t rows, std::int64_t dim, const Bf16* a, const Bf16* b,
-                       std::int64_t stride, float* out);
-  // For the transposes of logits and dweights [n keys, padded queries], with each query's
-  // log_sum_exp (infinity in the padding) and delta = sum over keys of weights * dweights [padded]:
-  // the weights again, and the gradient of the unscaled logits, plain and packed in pairs of rows
-  // [padded/2, padded], the even row in the lower half.
-  void (*softmax_backward_bf16)(std::int64_t n, std::int64_t padded, float scale,
-                                const float* logits, const float* dweights,
-                                const float* log_sum_exp, const float* delta, Bf16* weights,
-                                Bf16* dlogits, std::uint32_t* dlogit_pairs);
   // One AdamW step (Loshchilov & Hutter 2019, decoupled decay) on `count` values; grad is zero
   // after.
   void (*adamw)(std::int64_t count, const AdamWStep& step, float* grad, float* value,

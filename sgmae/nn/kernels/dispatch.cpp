@@ -1,6 +1,6 @@
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/nn/kernels/cpu.h"
-#include "sgmae/nn/kernels/tiles.h"
+#include "sgmae/nn/kernels/product.h"
 
 namespace sgmae {
 
@@ -10,12 +10,17 @@ extern const CpuKernels kernels;
 #ifdef __x86_64__
 namespace avx2 {
 extern const CpuKernels kernels;
-}
+extern const ProductKernels products;
+}  // namespace avx2
 namespace avx512 {
 extern const CpuKernels kernels;
+extern const ProductKernels products;
+}  // namespace avx512
+namespace avx512_bf16 {
+extern const ProductKernels products;
 }
 namespace amx {
-extern const TileKernels kernels;
+extern const ProductKernels products;
 }
 #endif
 
@@ -30,12 +35,22 @@ const CpuKernels& cpu_kernels() {
 #endif
 }
 
-const TileKernels* tile_kernels() {
+const ProductKernels* product_kernels() {
 #ifdef __x86_64__
-  return instruction_set() >= InstructionSet::amx ? &amx::kernels : nullptr;
-#else
-  return nullptr;
+  switch (instruction_set()) {
+    case InstructionSet::amx:
+      return &amx::products;
+    case InstructionSet::avx512_bf16:
+      return &avx512_bf16::products;
+    case InstructionSet::avx512:
+      return &avx512::products;
+    case InstructionSet::avx2:
+      return &avx2::products;
+    case InstructionSet::baseline:
+      break;
+  }
 #endif
+  return nullptr;
 }
 
 }  // namespace sgmae
