@@ -56,7 +56,7 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
   const auto [batch, tokens, dim, eps, type] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
-  Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
+  const Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
   const AttentionShape& around = block.attention;
   const at::Tensor together = into_windows(norm.y, around);
   const at::Tensor qkv = block.qkv.forward(together).view(
@@ -74,8 +74,7 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
   const at::Tensor branch = block.proj.forward(out);
   stream = {norm.sum, scaled(branch, block.scale1, drop_path, shape)};
   if (trace)
-    *trace = {std::move(norm), qkv, std::move(attended), block.scale1 ? branch : at::Tensor(),
-              drop_path};
+    *trace = {norm.sum, qkv, std::move(attended), block.scale1 ? branch : at::Tensor(), drop_path};
 }
 
 void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, MlpTrace* trace,
@@ -83,16 +82,17 @@ void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, M
   const auto [batch, tokens, dim, eps, type] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
+  const Stream input = stream;
   Normed norm = block.norm2.forward(stream.x, stream.delta, eps, type);
   if (wants("attention_add"))
     taps->put(name + "attention_add", norm.sum.view({batch, tokens, dim}));
   const at::Tensor h = block.fc1.forward(norm.y);
-  const at::Tensor a = gelu(h);
-  const at::Tensor branch = block.fc2.forward(a);
+  norm.y.reset();
+  const at::Tensor branch = block.fc2.forward(gelu(h));
   stream = {norm.sum, scaled(branch, block.scale2, drop_path, shape)};
   if (wants("block_out"))
     taps->put(name + "block_out", stream.value().view({batch, tokens, dim}).contiguous());
-  if (trace) *trace = {std::move(norm), h, a, block.scale2 ? branch : at::Tensor(), drop_path};
+  if (trace) *trace = {input, h, block.scale2 ? branch : at::Tensor(), drop_path};
 }
 
 void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
@@ -105,11 +105,12 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
 void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace, at::Tensor& dx) {
   const at::Tensor d =
       scaled_backward(dx.to(shape.type), block.scale2, trace.drop_path, trace.branch, shape);
-  block.fc2.add_gradients(d, trace.a);
+  block.fc2.add_gradients(d, gelu(trace.h));
   at::Tensor dh = block.fc2.input_gradient(d);
   gelu_backward(trace.h, dh, block.fc1.bias->grad);
-  linear_weight_grad(dh, trace.norm.y, block.fc1.weight->grad);
-  block.norm2.backward(block.fc1.input_gradient(dh), trace.norm, dx);
+  const Normed norm = block.norm2.forward(trace.input.x, trace.input.delta, shape.eps, shape.type);
+  linear_weight_grad(dh, norm.y, block.fc1.weight->grad);
+  block.norm2.backward(block.fc1.input_gradient(dh), norm, dx);
 }
 
 void attention_backward(Block& block, const StreamShape& shape, const AttentionTrace& trace,
@@ -123,8 +124,9 @@ void attention_backward(Block& block, const StreamShape& shape, const AttentionT
       into_windows(block.proj.input_gradient(d), around).view(trace.attended.out.sizes());
   const at::Tensor dqkv =
       attention_backward(dattended, trace.qkv, trace.attended, around).view({-1, 3 * dim});
-  block.qkv.add_gradients(dqkv, into_windows(trace.norm.y, around));
-  block.norm1.backward(from_windows(block.qkv.input_gradient(dqkv), around), trace.norm, dx);
+  const Normed norm = block.norm1.forward(trace.x, {}, eps, type);
+  block.qkv.add_gradients(dqkv, into_windows(norm.y, around));
+  block.norm1.backward(from_windows(block.qkv.input_gradient(dqkv), around), norm, dx);
 }
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

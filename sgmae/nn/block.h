@@ -72,9 +72,10 @@ struct DropPath {
   at::Tensor attention, mlp;
 };
 
-// What the backward pass needs of a forward pass.
+// What the backward pass needs of a forward pass. What follows from it value by value is not kept
+// but computed again, to the same bits: norms and GELU's output would be half as much again.
 struct AttentionTrace {
-  Normed norm;
+  at::Tensor x;    // [B*n, D] fp32, the block's input
   at::Tensor qkv;  // [B, n, 3, D]; with windows [B*windows, S*S, 3, D], and so is attended
   Attended attended;
   at::Tensor branch;     // [B*n, D] before LayerScale; undefined without it
@@ -82,8 +83,8 @@ struct AttentionTrace {
 };
 
 struct MlpTrace {
-  Normed norm;
-  at::Tensor h, a;  // [B*n, mlp] before and after GELU
+  Stream input;  // its x shares the attention's memory
+  at::Tensor h;  // [B*n, mlp] before GELU
   at::Tensor branch, drop_path;
 };
 

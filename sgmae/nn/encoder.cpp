@@ -147,7 +147,7 @@ at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& given_plan
   run_blocks(0, blocks_.size(), shape(plan), stream, trace, taps);
   if (!norm_.weight) return stream.value();
   Normed normed = norm_.forward(stream.x, stream.delta, config_.layer_norm_eps, type_);
-  const at::Tensor latent = normed.y;
+  const at::Tensor latent = std::move(normed.y);
   if (trace) trace->norm = std::move(normed);
   return latent;
 }
