@@ -13,7 +13,11 @@
 #include <torch/library.h>
 
 #include <cstdlib>
+#include <iterator>
 #include <map>
+#include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
 namespace sgmae {
@@ -43,6 +47,47 @@ c10::Allocator* far_memory() {
   static FarMemory memory;
   return &memory;
 }
+
+// Memory of the CPU that counts as pinned.
+class PinnedMemory final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(std::size_t bytes) override {
+    void* memory = std::aligned_alloc(64, (bytes / 64 + 1) * 64);
+    const std::lock_guard lock(mutex);
+    ends[memory] = static_cast<char*>(memory) + bytes;
+    return {memory, memory, &release, c10::kCPU};
+  }
+  void copy_data(void* to, const void* from, std::size_t bytes) const override {
+    std::memcpy(to, from, bytes);
+  }
+  static bool holds(const void* address) {
+    const std::lock_guard lock(mutex);
+    const auto after = ends.upper_bound(address);
+    return after != ends.begin() && address < std::prev(after)->second;
+  }
+
+ private:
+  static void release(void* memory) {
+    {
+      const std::lock_guard lock(mutex);
+      ends.erase(memory);
+    }
+    std::free(memory);
+  }
+  static inline std::mutex mutex;
+  static inline std::map<const void*, const void*> ends;  // by beginning
+};
+
+struct Hooks final : at::PrivateUse1HooksInterface {
+  bool isBuilt() const override { return true; }
+  bool isAvailable() const override { return true; }
+  bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
+  bool isPinnedPtr(const void* data) const override { return PinnedMemory::holds(data); }
+  c10::Allocator* getPinnedMemoryAllocator() const override {
+    static PinnedMemory memory;
+    return &memory;
+  }
+};
 
 at::Tensor empty(at::IntArrayRef size, std::optional<at::ScalarType> type,
                  std::optional<at::Layout>, std::optional<at::Device>, std::optional<bool>,
@@ -75,11 +120,20 @@ at::Tensor far_copy(const at::Tensor& result) {
   return copy;
 }
 
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   transfers.to_device += from.is_cpu();
   transfers.to_host += to.is_cpu();
+  if (from.is_cpu() || to.is_cpu())
+    transfers.waits += !non_blocking || !(from.is_cpu() ? from : to).is_pinned();
   near(to).copy_(near(from));
   return to;
+}
+
+// Whether the host must know the result of an operator: a value, or the size of a tensor.
+bool reads(const c10::OperatorHandle& op) {
+  static const std::set<std::string> readers{"aten::_local_scalar_dense", "aten::equal",
+                                             "aten::nonzero", "aten::masked_select"};
+  return readers.contains(op.schema().name());
 }
 
 // Runs an operator of the CPU on far tensors.
@@ -145,7 +199,8 @@ class Call {
 
 void run_on_cpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   Call call(op);
-  transfers.to_host += op.schema().name() == "aten::_local_scalar_dense";
+  transfers.to_host += reads(op);
+  transfers.waits += reads(op);
   const std::size_t first = stack->size() - op.schema().arguments().size();
   for (std::size_t i = first; i < stack->size(); ++i) (*stack)[i] = call.bring((*stack)[i]);
   op.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
@@ -163,6 +218,8 @@ at::Device pretend_device() {
   static const bool filled = [] {
     c10::register_privateuse1_backend("pretend");
     c10::SetAllocator(device_type, far_memory());
+    static Hooks hooks;
+    at::RegisterPrivateUse1HooksInterface(&hooks);
     static const c10::impl::NoOpDeviceGuardImpl<device_type> guard;
     c10::impl::device_guard_impl_registry[static_cast<std::size_t>(device_type)].store(&guard);
     static torch::Library all(torch::Library::IMPL, "_", c10::DispatchKey::PrivateUse1, __FILE__,

@@ -23,7 +23,7 @@ LoaderOptions loader_options(const PretrainOptions& o, const Encoder& encoder) {
   loader.batch_size = o.batch_size;
   loader.num_workers = o.num_workers;
   loader.seed = o.seed;
-  loader.pinned = o.pin_mem && encoder.device().is_cuda();
+  loader.pinned = o.pin_mem && !encoder.device().is_cpu();
   return loader;
 }
 
