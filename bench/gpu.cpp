@@ -2,6 +2,7 @@
 //
 //     bench_gpu DEVICE rate SIZE                   bf16 products of SIZE x SIZE matrices
 //     bench_gpu DEVICE step SHAPE BATCH STEPS      whole training steps in bf16
+//     bench_gpu DEVICE graph SHAPE BATCH STEPS     the same with CUDA graphs
 //     bench_gpu DEVICE maps SHAPE BATCH BATCHES    the pass that makes relevance maps, in bf16
 //
 // SHAPE is base, large, huge, small (launch-bound) or tiny (for trying this program). A step sends
@@ -26,6 +27,7 @@
 #include "sgmae/nn/device.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/ops.h"
+#include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/train/flops.h"
@@ -95,21 +97,24 @@ void rate(at::Device device, std::int64_t size) {
   std::printf("{\"tflop_per_s\": %.3f}\n", 10 * 2 * n * n * n / best * 1e-12);
 }
 
-void step(at::Device device, const std::string& name, std::int64_t batch, std::int64_t steps) {
+void step(at::Device device, const std::string& name, std::int64_t batch, std::int64_t steps,
+          bool graphs) {
   const MaeConfig config = shape(name);
   const std::int64_t n = config.n_patches(), visible = visible_count(n, mask_ratio);
   Mae model = model_on(device, config);
+  StepGraph graph(model, graphs ? open_graphs(device) : nullptr);
   AdamW optimizer(model.parameters(), {});
   const at::Tensor pixels = pixels_for(device, config, batch);
   const MaskPlan plan{at::argsort(at::rand({batch, n}), /*stable=*/true, 1), visible};
   const auto work = [&] {
-    const at::Tensor loss = model.forward_backward(pixels, plan).mean;
+    const at::Tensor loss = graph.forward_backward(pixels, plan).mean;
     at::stack({loss, gradient_norm(model.parameters())}).cpu();
     optimizer.step(1e-4);
     model.parameters_changed();
   };
   for (int i = 0; i < 5; ++i) work();
   const double seconds = seconds_each(3, steps, work);
+  check(graph.recorded() == graphs, ExitCode::usage, "no CUDA graph on ", device.str());
   std::printf("{\"seconds\": %.6f, \"peak_mib\": %.0f, \"flop_per_image\": %.6g}\n", seconds,
               static_cast<double>(peak_device_memory(device)) / (1 << 20),
               training_flop_per_image(config, visible));
@@ -131,13 +136,14 @@ void maps(at::Device device, const std::string& name, std::int64_t batch, std::i
 
 void run(const std::vector<std::string>& words) {
   const char* const usage =
-      "usage: bench_gpu DEVICE rate SIZE | step SHAPE BATCH STEPS | maps SHAPE BATCH BATCHES";
+      "usage: bench_gpu DEVICE rate SIZE | step|graph SHAPE BATCH STEPS | maps SHAPE BATCH BATCHES";
   check(words.size() == 3 || words.size() == 5, ExitCode::usage, usage);
   const at::Device device = open_device(words[0]);
   if (words[1] == "rate") return rate(device, std::stoll(words[2]));
   check(words.size() == 5, ExitCode::usage, usage);
   const std::int64_t batch = std::stoll(words[3]), count = std::stoll(words[4]);
-  if (words[1] == "step") return step(device, words[2], batch, count);
+  if (words[1] == "step" || words[1] == "graph")
+    return step(device, words[2], batch, count, words[1] == "graph");
   check(words[1] == "maps", ExitCode::usage, usage);
   maps(device, words[2], batch, count);
 }

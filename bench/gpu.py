@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 PEERS = ["eager", "compiled"]
-OURS = ["ours"]
+OURS = ["ours", "ours, graphs"]
 CONTENDERS = OURS + PEERS
 SHORT_OF_MEMORY = "out of memory"
 
@@ -113,7 +113,7 @@ class Bench:
     def time_contender(self, contender, shape, batch):
         steps = self.options.steps
         if contender in OURS:
-            return self.ours("step", shape, batch, steps)
+            return self.ours("graph" if "graphs" in contender else "step", shape, batch, steps)
         here = [sys.executable, __file__, "--serve", contender, "--shapes", shape, "--batches", batch]
         return ask([*here, "--steps", steps, "--device", self.options.device])
 
@@ -166,7 +166,7 @@ def step_rows(bench, matrix_rate):
 
 
 def goal_rows(bench, matrix_rate, maps):
-    base, small = bench.rate("base", "ours"), bench.rate("small", "ours")
+    base, small = (max(bench.rate(shape, ours) for ours in OURS) for shape in ["base", "small"])
     flop = next((r["flop_per_image"] for s, _, f in bench.rows if s == "base" for r in [f.get("ours")] if r), 0)
     goals = [
         ("ViT-B over compiled PyTorch", base, bench.rate("base", "compiled"), 1.3, True),

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "sgmae/nn/graph_api.h"
+
 namespace sgmae {
 
 // Fills the slot at the first call. Known to open_device() as "pretend" from then on.
@@ -33,5 +35,14 @@ Transfers transfers_of(const Action& what) {
   return {after.to_device - before.to_device, after.to_host - before.to_host,
           after.waits - before.waits};
 }
+
+// Records and repeats what is queued on it, as CUDA graphs do: while recording nothing is done,
+// results are not numbers, and reads and copies from or to the CPU are refused.
+const GraphApi* pretend_graphs();
+
+struct GraphCounts {
+  std::int64_t begun = 0, replayed = 0, alive = 0;
+};
+GraphCounts pretend_graph_counts();
 
 }  // namespace sgmae

@@ -222,7 +222,7 @@ std::string name_of_kind(const testing::TestParamInfo<std::tuple<Precision, bool
 INSTANTIATE_TEST_SUITE_P(All, OnDevice, kinds, name_of_kind);
 INSTANTIATE_TEST_SUITE_P(All, OnPretendDevice, kinds, name_of_kind);
 
-TEST(OpenDevice, KnowsTheCpuAndWhatFillsTheSlot) {
+TEST(OpenDevice, KnowsTheCpuAndThePretendDevice) {
   EXPECT_EQ(open_device("cpu"), at::Device(at::kCPU));
   pretend_device();
   EXPECT_EQ(open_device("pretend"), pretend_device());
