@@ -126,7 +126,7 @@ void maps(at::Device device, const std::string& name, std::int64_t batch, std::i
   const at::Tensor pixels = pixels_for(device, config, batch);
   const auto seconds_per_image = [&](GuideChoice choice) {
     const GuideOptions options = guide_options(choice);
-    const auto work = [&] { make_guide(model, pixels, options).relevance.cpu(); };
+    const auto work = [&] { make_guide(model, pixels, options); };
     work();
     return seconds_each(3, batches, work) / static_cast<double>(batch);
   };
