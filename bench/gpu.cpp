@@ -110,7 +110,7 @@ void step(at::Device device, const std::string& name, std::int64_t batch, std::i
     const at::Tensor loss = graph.forward_backward(pixels, plan).mean;
     at::stack({loss, gradient_norm(model.parameters())}).cpu();
     optimizer.step(1e-4);
-    model.parameters_changed();
+    graph.parameters_changed();
   };
   for (int i = 0; i < 5; ++i) work();
   const double seconds = seconds_each(3, steps, work);

@@ -31,50 +31,78 @@ const GraphApi* open_graphs(at::Device device) {
   return nullptr;
 }
 
+StepGraph::~StepGraph() {
+  forget_step();
+  if (rounding_) api_->destroy(rounding_);
+}
+
 MaeLoss StepGraph::forward_backward(const at::Tensor& pixels, const MaskPlan& plan,
                                     double loss_scale) {
   const Kind kind{pixels.sizes().vec(), plan.order.sizes().vec(), plan.n_visible, loss_scale};
-  if (api_ && kind != kind_) {
-    forget();
+  if (kind != kind_) {
+    forget_step();
     kind_ = kind;
   }
-  if (!api_ || (!graph_ && seen_++ < warm_up) || (!graph_ && !record(kind)))
+  if (!step_ && (!usable_ || seen_++ < warm_up || !record_step(kind)))
     return model_.forward_backward(pixels, plan, loss_scale);
   pixels_.copy_(pixels, /*non_blocking=*/true);
   plan_.order.copy_(send(plan.order, plan_.order.device()));
-  if (const char* error = api_->replay(graph_))
-    throw std::runtime_error(str("a CUDA graph could not be run: ", error));
+  replay(step_);
   return {loss_.mean.clone(), loss_.per_patch.clone()};  // the next step writes over them
 }
 
-// Nothing is computed meanwhile. False where it cannot be recorded.
-bool StepGraph::record(const Kind& kind) {
-  const at::Device device = model_.encoder().device();
-  pixels_ = at::empty(kind.pixels, at::TensorOptions(at::kFloat).device(device));
-  plan_ = {at::empty(kind.order, at::TensorOptions(at::kLong).device(device)), kind.n_visible};
+// Until a step was recorded, and in fp32, where weights are used as they are, there is nothing to
+// gain.
+void StepGraph::parameters_changed() {
+  if (usable_ && step_ && !rounding_ && model_.encoder().precision() == Precision::bf16)
+    rounding_ = record([&] { model_.parameters_changed(); });
+  if (rounding_)
+    replay(rounding_);
+  else
+    model_.parameters_changed();
+}
+
+// Nothing is computed meanwhile. Null where it cannot be recorded.
+template <class Work>
+void* StepGraph::record(const Work& work) {
+  void* graph = nullptr;
   std::string error;
   try {
-    const char* failed = api_->begin(device.index(), &graph_);
+    const char* failed = api_->begin(model_.encoder().device().index(), &graph);
     if (!failed) {
-      loss_ = model_.forward_backward(pixels_, plan_, kind.loss_scale);
-      failed = api_->end(graph_);
+      work();
+      failed = api_->end(graph);
     }
-    if (!failed) return true;
+    if (!failed) return graph;
     error = failed;
   } catch (const c10::Error& refused) {
     error = refused.what_without_backtrace();
   }
-  forget();
-  api_ = nullptr;
+  if (graph) api_->destroy(graph);
+  usable_ = false;
   say_unused(error);
-  return false;
+  return nullptr;
+}
+
+bool StepGraph::record_step(const Kind& kind) {
+  const at::TensorOptions there = at::TensorOptions(model_.encoder().device());
+  pixels_ = at::empty(kind.pixels, there.dtype(at::kFloat));
+  plan_ = {at::empty(kind.order, there.dtype(at::kLong)), kind.n_visible};
+  step_ = record([&] { loss_ = model_.forward_backward(pixels_, plan_, kind.loss_scale); });
+  if (!step_) forget_step();
+  return step_ != nullptr;
+}
+
+void StepGraph::replay(void* graph) const {
+  if (const char* error = api_->replay(graph))
+    throw std::runtime_error(str("a CUDA graph could not be run: ", error));
 }
 
 // Tensors first: their memory is the graph's.
-void StepGraph::forget() {
+void StepGraph::forget_step() {
   loss_ = {};
-  if (graph_) api_->destroy(graph_);
-  graph_ = nullptr;
+  if (step_) api_->destroy(step_);
+  step_ = nullptr;
   pixels_ = at::Tensor();
   plan_ = {};
   seen_ = 0;

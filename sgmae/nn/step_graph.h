@@ -1,6 +1,6 @@
 // Forward and backward of MAE's training step as one recorded piece of work (a CUDA graph), which
 // takes the host one launch in place of hundreds: what a small model's step on a GPU mostly waits
-// for.
+// for. The same of the rounding of weights between steps.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,8 +25,8 @@ class StepGraph {
 
   // `model` must outlive this, and its parameters keep their tensors. Without `api` every step goes
   // as usual.
-  StepGraph(Mae& model, const GraphApi* api) : model_(model), api_(api) {}
-  ~StepGraph() { forget(); }
+  StepGraph(Mae& model, const GraphApi* api) : model_(model), api_(api), usable_(api) {}
+  ~StepGraph();
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
 
@@ -35,7 +35,11 @@ class StepGraph {
   // after it, which is said.
   MaeLoss forward_backward(const at::Tensor& pixels, const MaskPlan& plan, double loss_scale = 1.0);
 
-  bool recorded() const { return graph_ != nullptr; }
+  // Mae::parameters_changed, of which bf16 copies of weights, one launch each, are most of the
+  // work.
+  void parameters_changed();
+
+  bool recorded() const { return step_ != nullptr; }
 
  private:
   // What is recorded for good, beside the addresses of parameters.
@@ -46,15 +50,20 @@ class StepGraph {
     bool operator==(const Kind&) const = default;
   };
 
-  bool record(const Kind& kind);
-  void forget();
+  template <class Work>
+  void* record(const Work& work);
+  bool record_step(const Kind& kind);
+  void replay(void* graph) const;
+  void forget_step();
 
   Mae& model_;
   const GraphApi* api_;
+  bool usable_;  // nothing was refused yet
   Kind kind_;
   int seen_ = 0;  // steps of that kind that went as usual
-  void* graph_ = nullptr;
-  at::Tensor pixels_;  // what the graph reads …
+  void* step_ = nullptr;
+  void* rounding_ = nullptr;
+  at::Tensor pixels_;  // what the step reads …
   MaskPlan plan_;
   MaeLoss loss_;  // … and writes
 };

@@ -49,7 +49,7 @@ class PretrainTask : public TrainTask {
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay});
     learner_.schedule = schedule(options_);
     learner_.clip_grad = options_.clip_grad;
-    learner_.changed = [this] { model_.parameters_changed(); };
+    learner_.changed = [this] { steps_->parameters_changed(); };
     if (options_.probe_images > 0)
       probe_.emplace(model_, *source_, loader_, options_.probe_images, options_.mask.ratio,
                      options_.seed);

@@ -81,8 +81,9 @@ TEST_P(DeviceStepGraph, TrainsAsWithoutIt) {
       for (Parameter& p : model->parameters())
         if (p.trained()) p.value.sub_(p.grad, 0.1);
       flat_gradients(model->parameters()).zero_();
-      model->parameters_changed();
     }
+    plain.parameters_changed();
+    graph.parameters_changed();
   }
 }
 
@@ -98,6 +99,21 @@ class PretendDeviceStepGraph : public DeviceStepGraph {
  protected:
   static Mae model() { return model_on(pretend_device(), GetParam()); }
 };
+
+// In bf16, where weights are rounded in between, that is recorded as well.
+TEST_P(PretendDeviceStepGraph, RecordsTheRoundingOfWeights) {
+  Mae mae = model();
+  StepGraph graph(mae, pretend_graphs());
+  const GraphCounts before = pretend_graph_counts();
+  const auto [pixels, plan] = step();
+  for (int i = 0; i < StepGraph::warm_up + 2; ++i) {
+    graph.forward_backward(pixels, plan);
+    graph.parameters_changed();
+  }
+  const int graphs = GetParam() == Precision::bf16 ? 2 : 1;
+  EXPECT_EQ(pretend_graph_counts().begun - before.begun, graphs);
+  EXPECT_EQ(pretend_graph_counts().replayed - before.replayed, 2 * graphs);
+}
 
 TEST_P(PretendDeviceStepGraph, SendsPixelsAndPlanAndWaitsForNothing) {
   Mae mae = model();
@@ -159,6 +175,7 @@ TEST_P(PretendDeviceStepGraph, GoesOnWithoutWhatCannotBeRecorded) {
       const auto [pixels, plan] = step();
       const MaeLoss expected = plain.forward_backward(pixels, plan);
       EXPECT_TRUE(graph.forward_backward(pixels, plan).mean.equal(expected.mean));
+      graph.parameters_changed();
     }
     EXPECT_TRUE(flat_gradients(recorded.parameters()).equal(flat_gradients(plain.parameters())));
     EXPECT_EQ(pretend_graph_counts().begun - before.begun, api == &spoiled) << "tried once";
