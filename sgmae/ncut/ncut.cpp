@@ -159,12 +159,11 @@ Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options
   for (std::int64_t image = 0; image < batch; ++image)
     if (!solutions[static_cast<std::size_t>(image)].solved) left.push_back(image);
   result.exact_solves = static_cast<std::int64_t>(left.size());
-  at::Tensor hard = m;  // on the CPU
-  if (!m.is_cpu() && !left.empty()) hard = m.index_select(0, at::tensor(left).to(m.device())).cpu();
+  const at::Tensor hard =
+      m.index_select(0, at::tensor(left, at::kLong).to(m.device())).to(at::kCPU);
   at::parallel_for(0, result.exact_solves, 1, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i)
-      solutions[static_cast<std::size_t>(left[i])] =
-          solve_exactly(hard[m.is_cpu() ? left[i] : i], options);
+      solutions[static_cast<std::size_t>(left[i])] = solve_exactly(hard[i], options);
   });
   for (std::int64_t image = 0; image < batch; ++image)
     finish(image, solutions[static_cast<std::size_t>(image)]);
