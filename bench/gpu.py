@@ -230,7 +230,8 @@ def main(options):
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text("\n".join(page))
     print(f"report: {options.report}")
-    return 0 if guided and matrix else 1
+    steps_ran = all(result for _, _, found in bench.rows for result in found.values())
+    return 0 if guided and matrix and maps and steps_ran else 1
 
 
 if __name__ == "__main__":
