@@ -142,7 +142,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";
   }
-  NamedTensors found{{"similarity", similarity(guide.features)},
+  NamedTensors found{{"similarity", similarity(guide.features).cpu()},
                      {"object_side", guide.object_side},
                      {"relevance", guide.relevance},
                      {"order", plan.order}};

@@ -311,7 +311,10 @@ struct Loader::Impl {
       return result;
     };
     std::unique_lock lock(mutex);
-    if (batch.pixels.defined() && batch.pixels.use_count() == 1 && batch.pixels.is_contiguous())
+    // A GPU may still be copying from page-locked memory. LibTorch knows, and keeps that until
+    // then.
+    if (!options.pinned && batch.pixels.defined() && batch.pixels.use_count() == 1 &&
+        batch.pixels.is_contiguous())
       spare.push_back(std::move(batch.pixels));
     batch = {};
     bool left_out = false;  // a whole batch

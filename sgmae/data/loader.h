@@ -83,7 +83,7 @@ class Loader {
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
 
   // The next batch, or false at the epoch's end. If `batch` still holds the only reference to the
-  // pixels of an earlier batch, that memory is used again.
+  // pixels of an earlier batch, that memory is used again, unless it is pinned.
   // batch.index says which images it holds: substitutes among them, or fewer than batch_size, but
   // never none. Throws Error(data) when no image of the data set can be read.
   bool next(Batch& batch);

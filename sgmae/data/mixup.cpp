@@ -140,9 +140,8 @@ at::Tensor soft_targets(const std::vector<std::int64_t>& label, std::int64_t cla
 
 at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
                               at::Tensor* dlogits) {
-  if (!logits.is_cpu())
-    return soft_cross_entropy_on_device(logits, target.to(logits.device(), /*non_blocking=*/true),
-                                        loss_scale, dlogits);
+  SGMAE_ASSERT(target.device() == logits.device());
+  if (!logits.is_cpu()) return soft_cross_entropy_on_device(logits, target, loss_scale, dlogits);
   const std::int64_t batch = logits.size(0), classes = logits.size(1);
   const float* x = logits.const_data_ptr<float>();
   const float* t = target.const_data_ptr<float>();

@@ -45,8 +45,8 @@ at::Tensor soft_targets(const std::vector<std::int64_t>& label, std::int64_t cla
                         double smoothing);
 
 // Cross-entropy -sum target log softmax(logits), mean over the batch: [] fp64. logits, target
-// [B, classes] fp32; the target comes to the device of the logits, where results lie, without
-// waiting for it. With dlogits: dlogits = loss_scale * d loss / d logits.
+// [B, classes] fp32 on one device, where results lie; nobody waits for them. With dlogits:
+// dlogits = loss_scale * d loss / d logits.
 at::Tensor soft_cross_entropy(const at::Tensor& logits, const at::Tensor& target, double loss_scale,
                               at::Tensor* dlogits);
 

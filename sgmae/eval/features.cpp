@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/stack.h>
 
 #include "sgmae/base/error.h"
 #include "sgmae/train/signals.h"
@@ -17,15 +18,16 @@ Features encode_batch(const Encoder& encoder, const Batch& batch) {
       encoder.config().class_token, ExitCode::usage,
       "this model has no class token, and the test needs it beside the mean of the patches; use a "
       "model that has one, or sgmae extract");
-  // Reduced where the encoder computes: [B, 1+N, D] would be much to bring back.
-  const at::Tensor tokens = encoder.encode(batch.pixels.to(encoder.device()));
-  check(at::isfinite(tokens).all().item<bool>(), ExitCode::checkpoint,
+  // Reduced where the encoder computes, since [B, 1+N, D] would be much to bring back, and brought
+  // back together, since the host waits each time.
+  const at::Tensor tokens =
+      encoder.encode(batch.pixels.to(encoder.device(), /*non_blocking=*/true));
+  const at::Tensor patches = tokens.narrow(1, 1, tokens.size(1) - 1);
+  const at::Tensor features = at::stack({tokens.select(1, 0), patches.mean({1})}).cpu();
+  check(at::isfinite(features).all().item<bool>(), ExitCode::checkpoint,
         "the encoder's features are not all finite numbers; use an earlier checkpoint, or "
         "--precision fp32");
-  return {.cls = tokens.select(1, 0).contiguous().cpu(),
-          .mean = tokens.narrow(1, 1, tokens.size(1) - 1).mean({1}).cpu(),
-          .label = batch.label,
-          .unreadable = 0};
+  return {.cls = features[0], .mean = features[1], .label = batch.label, .unreadable = 0};
 }
 
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next) {

@@ -91,7 +91,7 @@ std::string position_mean_tap(const ModelInfo& info, const VitConfig& config) {
 at::Tensor guide_features(const Encoder& encoder, const at::Tensor& pixels,
                           const GuideOptions& options) {
   const std::string tap = guide_tap(encoder.config(), options);
-  Taps taps({tap});
+  Taps taps({tap}, pixels.device());
   encoder.encode(pixels, &taps, /*taps_only=*/true);
   return taps[tap].slice(1, encoder.config().prefix_tokens()).to(at::kFloat);
 }
@@ -100,7 +100,7 @@ at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const Guid
                           const std::vector<std::int64_t>& index) {
   if (options.part == GuidePart::encoder) return guide_features(model.encoder(), pixels, options);
   const std::string tap = guide_tap(model.config(), options);
-  Taps taps({tap});
+  Taps taps({tap}, pixels.device());
   const std::int64_t n = model.config().n_patches();
   model.forward(pixels,
                 random_plan(positions(index, pixels.size(0)), n,
@@ -181,7 +181,7 @@ Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
   const at::Tensor weights = similarity(centered);
   Bipartition cut = bipartition(weights, options.ncut);
   take_object_side(cut, weights, columns, options, evidence);
-  guide.relevance = relevance(centered, cut.object_side);
+  guide.relevance = relevance(centered, cut.object_side).to(at::kCPU);
   guide.eigenvector = cut.eigenvector;
   guide.object_side = cut.object_side;
   guide.degenerate = std::move(cut.degenerate);
@@ -189,15 +189,18 @@ Guide guide_from_features(const at::Tensor& features, std::int64_t columns,
   return guide;
 }
 
-Guide make_guide(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
+// Pixels go to the model first, so that features and predictions, which are large, stay there.
+Guide make_guide(const Mae& model, const at::Tensor& given_pixels, const GuideOptions& options,
                  const at::Tensor& position_mean, const std::vector<std::int64_t>& index) {
+  const at::Tensor pixels = given_pixels.to(model.encoder().device(), /*non_blocking=*/true);
   return guide_from_features(guide_features(model, pixels, options, index),
                              model.config().grid_width(), options, position_mean,
                              object_evidence(model, pixels, options, index));
 }
 
-Guide make_guide(const Encoder& encoder, const at::Tensor& pixels, const GuideOptions& options,
-                 const at::Tensor& position_mean) {
+Guide make_guide(const Encoder& encoder, const at::Tensor& given_pixels,
+                 const GuideOptions& options, const at::Tensor& position_mean) {
+  const at::Tensor pixels = given_pixels.to(encoder.device(), /*non_blocking=*/true);
   return guide_from_features(guide_features(encoder, pixels, options),
                              encoder.config().grid_width(), options, position_mean,
                              object_evidence(encoder, pixels, options));

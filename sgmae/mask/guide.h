@@ -15,8 +15,9 @@
 
 namespace sgmae {
 
-struct Guide {
-  at::Tensor features;     // [B, N, D] fp32, centred; their cosine is the graph
+struct Guide {  // on the CPU
+  // [B, N, D] fp32, centred, where the model computes; their cosine is the graph.
+  at::Tensor features;
   at::Tensor eigenvector;  // [B, N] fp32; undefined for ObjectRule::hardest, which does not cut
   // A side of the cut or, without one, the patches of at least the mean relevance.
   at::Tensor object_side;                // [B, N] uint8
@@ -40,9 +41,9 @@ inline constexpr const char* position_mean_tap_key = "position_mean_tap";
 std::string position_mean_tap(const ModelInfo& info, const MaeConfig& config);
 std::string position_mean_tap(const ModelInfo& info, const VitConfig& config);
 
-// Features [B, N, D] fp32 (CLS dropped, not centred) of pixels [B, C, H, W]. `index` [B], the
-// images' positions in the data set, keys the random masks under which a decoder layer is looked
-// at; it is not read for encoder layers.
+// Features [B, N, D] fp32 (CLS dropped, not centred) of pixels [B, C, H, W], where these lie.
+// `index` [B], the images' positions in the data set, keys the random masks under which a decoder
+// layer is looked at; it is not read for encoder layers.
 at::Tensor guide_features(const Mae& model, const at::Tensor& pixels, const GuideOptions& options,
                           const std::vector<std::int64_t>& index = {});
 

@@ -89,14 +89,15 @@ at::Tensor estimate_position_mean(const Mae& model, const GuideOptions& options,
   std::int64_t images = 0;
   for (Batch batch; next(batch);) {
     if (batch.size() == 0) continue;
+    const at::Tensor pixels = batch.pixels.to(model.encoder().device(), /*non_blocking=*/true);
     const at::Tensor sum =
-        guide_features(model, batch.pixels, options, batch.index).sum(0, false, at::kDouble);
+        guide_features(model, pixels, options, batch.index).sum(0, false, at::kDouble);
     total = total.defined() ? total + sum : sum;
     images += batch.size();
   }
   check(images > 0, ExitCode::data,
         "no image could be read to estimate the position means; check data_path");
-  return (total / static_cast<double>(images)).to(at::kFloat);
+  return (total / static_cast<double>(images)).to(at::kCPU, at::kFloat);
 }
 
 RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,

@@ -4,8 +4,10 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/diag.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/mv.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -14,6 +16,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/ncut/lanczos.h"
+#include "sgmae/ncut/subspace.h"
 
 namespace sgmae {
 namespace {
@@ -28,6 +31,7 @@ struct Solution {
   std::vector<float> y;
   double eigenvalue = 0, gap = 0, residual = 0;
   bool finite = true;
+  bool solved = false;  // false: left to the exact solver
 };
 
 Solution solve_exactly(const at::Tensor& similarity, const NcutOptions& options) {
@@ -54,6 +58,48 @@ Solution solve_exactly(const at::Tensor& similarity, const NcutOptions& options)
   const at::Tensor y = (z * inverse_root).to(at::kFloat).contiguous();
   solution.y.assign(y.data_ptr<float>(), y.data_ptr<float>() + n);
   return solution;
+}
+
+// Near 1 the fast solvers' estimate of lambda_3 is too rough.
+bool is_good(bool converged, double eigenvalue) {
+  return converged && eigenvalue <= kLooseParts;
+}
+
+std::vector<Solution> solve_on_cpu(const at::Tensor& m, const NcutOptions& options) {
+  const std::int64_t n = m.size(1);
+  const float* const graphs = m.const_data_ptr<float>();
+  std::vector<Solution> solutions(static_cast<std::size_t>(m.size(0)));
+  at::parallel_for(0, m.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
+    LanczosWorkspace workspace;
+    for (std::int64_t image = begin; image < end; ++image) {
+      Solution& solution = solutions[static_cast<std::size_t>(image)];
+      solution.y.resize(n);
+      const SecondEigenvector found =
+          second_eigenvector(graphs + image * n * n, n, options, workspace, solution.y.data());
+      solution.eigenvalue = found.eigenvalue;
+      solution.gap = found.gap;
+      solution.residual = found.residual;
+      solution.solved = is_good(found.converged, found.eigenvalue);
+    }
+  });
+  return solutions;
+}
+
+std::vector<Solution> solve_on_device(const at::Tensor& m, const NcutOptions& options) {
+  const std::int64_t n = m.size(1);
+  std::vector<Solution> solutions(static_cast<std::size_t>(m.size(0)));
+  if (solutions.empty()) return solutions;
+  const SecondEigenvectors found = second_eigenvectors(m, options);
+  const float* y = found.y.const_data_ptr<float>();
+  for (std::size_t image = 0; image < solutions.size(); ++image, y += n) {
+    Solution& solution = solutions[image];
+    solution.y.assign(y, y + n);
+    solution.eigenvalue = found.eigenvalue.const_data_ptr<double>()[image];
+    solution.gap = found.gap.const_data_ptr<double>()[image];
+    solution.residual = found.residual.const_data_ptr<double>()[image];
+    solution.solved = is_good(found.converged.const_data_ptr<bool>()[image], solution.eigenvalue);
+  }
+  return solutions;
 }
 
 // Sign and split; see bipartition(). With argmax |y| made positive the object side is {y >= mean}.
@@ -85,7 +131,7 @@ Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options
   SGMAE_ASSERT(similarity.dim() == 3 && similarity.size(1) == similarity.size(2));
   const std::int64_t batch = similarity.size(0), n = similarity.size(1);
   check(n >= 2, ExitCode::usage, "an image of one patch cannot be cut; use a smaller patch_size");
-  const at::Tensor m = similarity.to(at::kCPU, at::kFloat).contiguous();
+  const at::Tensor m = similarity.to(at::kFloat).contiguous();
 
   Bipartition result;
   result.eigenvector = at::zeros({batch, n}, at::kFloat);
@@ -106,30 +152,21 @@ Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options
           result.object_side.data_ptr<std::uint8_t>() + image * n);
   };
 
-  std::vector<std::uint8_t> exactly(batch, 0);
-  const float* const graphs = m.data_ptr<float>();
-  at::parallel_for(0, batch, 1, [&](std::int64_t begin, std::int64_t end) {
-    LanczosWorkspace workspace;
-    for (std::int64_t image = begin; image < end; ++image) {
-      if (solver == NcutSolver::fast && n >= kSmallGraph) {
-        Solution solution;
-        solution.y.resize(n);
-        const SecondEigenvector found =
-            second_eigenvector(graphs + image * n * n, n, options, workspace, solution.y.data());
-        // Near 1 the solver's estimate of lambda_3 is too rough.
-        if (found.converged && found.eigenvalue <= kLooseParts) {
-          solution.eigenvalue = found.eigenvalue;
-          solution.gap = found.gap;
-          solution.residual = found.residual;
-          finish(image, solution);
-          continue;
-        }
-      }
-      finish(image, solve_exactly(m[image], options));
-      exactly[image] = 1;
-    }
+  std::vector<Solution> solutions(static_cast<std::size_t>(batch));
+  if (solver == NcutSolver::fast && n >= kSmallGraph)
+    solutions = m.is_cpu() ? solve_on_cpu(m, options) : solve_on_device(m, options);
+  std::vector<std::int64_t> left;
+  for (std::int64_t image = 0; image < batch; ++image)
+    if (!solutions[static_cast<std::size_t>(image)].solved) left.push_back(image);
+  result.exact_solves = static_cast<std::int64_t>(left.size());
+  const at::Tensor hard =
+      m.index_select(0, at::tensor(left, at::kLong).to(m.device())).to(at::kCPU);
+  at::parallel_for(0, result.exact_solves, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i)
+      solutions[static_cast<std::size_t>(left[i])] = solve_exactly(hard[i], options);
   });
-  result.exact_solves = std::count(exactly.begin(), exactly.end(), 1);
+  for (std::int64_t image = 0; image < batch; ++image)
+    finish(image, solutions[static_cast<std::size_t>(image)]);
   return result;
 }
 

@@ -34,7 +34,8 @@ struct Bipartition {
 // be cut off). lambda_2 alone near 1 is the best of cuts: two parts, each alike and unlike the
 // other.
 //
-// Images are solved in parallel on LibTorch's threads.
+// Images on the CPU are solved in parallel on LibTorch's threads, others together on their device,
+// except those that are left to the exact solver, which come to the CPU.
 Bipartition bipartition(const at::Tensor& similarity, const NcutOptions& options = {},
                         NcutSolver solver = NcutSolver::fast);
 

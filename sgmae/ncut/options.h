@@ -32,7 +32,7 @@ struct NcutOptions {
 };
 
 enum class NcutSolver {
-  fast,  // Lanczos on the second eigenvector, checked; exact where the check fails
+  fast,  // the second eigenvector alone, checked; exact where the check fails
   exact  // full fp64 eigendecomposition: the oracle
 };
 

@@ -55,4 +55,9 @@ std::int64_t peak_device_memory(at::Device device) {
   return allocator->getDeviceStats(device.index()).allocated_bytes[all].peak;
 }
 
+at::Tensor send(const at::Tensor& tensor, at::Device device) {
+  if (device.is_cpu() || !tensor.is_cpu()) return tensor.to(device);
+  return tensor.pin_memory().to(device, /*non_blocking=*/true);
+}
+
 }  // namespace sgmae

@@ -1,7 +1,7 @@
 // Where a model computes.
 #pragma once
 
-#include <c10/core/Device.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <string>
@@ -18,5 +18,9 @@ at::Device open_device(const std::string& name);
 // The most bytes that tensors on `device` held together at any time; 0 where that is not counted
 // (CPU).
 std::int64_t peak_device_memory(at::Device device);
+
+// `tensor` on `device`. Nobody waits for a copy to one that is not the CPU: it goes by way of
+// page-locked memory, from which alone a GPU copies while the host goes on.
+at::Tensor send(const at::Tensor& tensor, at::Device device);
 
 }  // namespace sgmae

@@ -3,6 +3,7 @@
 #include <ATen/ops/ones.h>
 
 #include "sgmae/base/rng.h"
+#include "sgmae/nn/device.h"
 
 namespace sgmae {
 
@@ -22,7 +23,7 @@ std::vector<DropPath> draw_drop_path(std::uint64_t seed, std::uint64_t epoch,
             rng.uniform() < drop ? 0.0f : static_cast<float>(1.0 / (1.0 - drop));
     }
   }
-  const at::Tensor factors = drawn.to(device, /*non_blocking=*/!device.is_cpu());
+  const at::Tensor factors = send(drawn, device);
   std::vector<DropPath> plan(static_cast<std::size_t>(depth));
   for (std::int64_t i = 1; i < depth; ++i)
     plan[static_cast<std::size_t>(i)] = {factors[i][0], factors[i][1]};

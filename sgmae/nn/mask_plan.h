@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "sgmae/nn/device.h"
+
 namespace sgmae {
 
 struct MaskPlan {
@@ -14,7 +16,7 @@ struct MaskPlan {
 
 // The same plan on another device; does not wait for one that is not the CPU.
 inline MaskPlan plan_on(at::Device device, const MaskPlan& plan) {
-  return {plan.order.to(device, /*non_blocking=*/!device.is_cpu()), plan.n_visible};
+  return {send(plan.order, device), plan.n_visible};
 }
 
 // int(N * (1 - mask_ratio)), MAE's count of visible patches.

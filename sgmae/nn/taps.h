@@ -7,7 +7,8 @@
 //   encoder.<i>.key            [B, n, D]         keys, heads concatenated
 // and the same under decoder.; encoder.embed [B, n, D] is the stream before block 0. i counts from
 // 0 and n includes CLS (row 0) where there is one; attention is zero between windows. Nothing is
-// computed that was not asked for. They are handed out on the CPU, wherever the model computes.
+// computed that was not asked for. They are handed out on the CPU, or where the caller wants them,
+// wherever the model computes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -24,7 +25,8 @@ namespace sgmae {
 class Taps {
  public:
   Taps() = default;
-  explicit Taps(const std::vector<std::string>& names) : wanted_(names.begin(), names.end()) {}
+  explicit Taps(const std::vector<std::string>& names, at::Device device = at::kCPU)
+      : wanted_(names.begin(), names.end()), device_(device) {}
 
   // Hands each tensor to `receive` as soon as it is there, in the pass's order, and keeps none.
   using Receive = std::function<void(const std::string& name, const at::Tensor& value)>;
@@ -35,9 +37,9 @@ class Taps {
   const std::set<std::string>& wanted() const { return wanted_; }
   void put(const std::string& name, const at::Tensor& value) {
     if (receive_)
-      receive_(name, value.cpu());
+      receive_(name, value.to(device_));
     else
-      values_[name] = value.cpu();
+      values_[name] = value.to(device_);
   }
   // Throws std::out_of_range for a tensor that was not tapped.
   const at::Tensor& operator[](const std::string& name) const { return values_.at(name); }
@@ -45,6 +47,7 @@ class Taps {
 
  private:
   std::set<std::string> wanted_;
+  at::Device device_ = at::kCPU;
   std::map<std::string, at::Tensor> values_;
   Receive receive_;
 };

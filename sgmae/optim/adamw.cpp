@@ -1,11 +1,9 @@
 #include "sgmae/optim/adamw.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
@@ -29,6 +27,10 @@ AdamW::AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
     moments_.push_back(
         {&parameter, rule, at::zeros_like(parameter.value), at::zeros_like(parameter.value)});
   }
+  if (moments_.empty() || moments_.front().exp_avg.is_cpu()) return;
+  grads_ = flat_gradients(parameters);
+  step_ = at::zeros({}, moments_.front().exp_avg.options());
+  make_groups();
 }
 
 void AdamW::step(double lr, double grad_scale) {
@@ -40,31 +42,31 @@ void AdamW::step(double lr, double grad_scale) {
     step_on_device(lr, grad_scale);
 }
 
-// LibTorch's fused operator takes many tensors with one learning rate and decay.
-void AdamW::step_on_device(double lr, double grad_scale) {
-  struct Group {
-    std::vector<at::Tensor> values, grads, exp_avgs, exp_avg_sqs;
-  };
+// LibTorch's fused operator takes many tensors with one learning rate and decay. Decayed weights
+// and exempt biases alternate in memory, so that few large pieces cannot stand for them.
+void AdamW::make_groups() {
   std::map<std::pair<double, bool>, Group> groups;  // by rule
   for (const Moments& m : moments_) {
     Group& group = groups[{m.rule.lr_scale, m.rule.decayed}];
+    group.rule = m.rule;
     group.values.push_back(m.parameter->value);
     group.grads.push_back(m.parameter->grad);
     group.exp_avgs.push_back(m.exp_avg);
     group.exp_avg_sqs.push_back(m.exp_avg_sq);
+    group.steps.push_back(step_);
   }
-  const at::Tensor step =
-      at::full({}, static_cast<double>(steps_), moments_.front().exp_avg.options());
-  for (auto& [rule, group] : groups) {
-    const auto [lr_scale, decayed] = rule;
-    if (grad_scale != 1) at::_foreach_mul_(group.grads, grad_scale);
+  for (auto& [rule, group] : groups) groups_.push_back(std::move(group));
+}
+
+void AdamW::step_on_device(double lr, double grad_scale) {
+  step_.fill_(static_cast<double>(steps_));
+  if (grad_scale != 1) grads_.mul_(grad_scale);
+  for (Group& group : groups_)
     at::_fused_adamw_(group.values, group.grads, group.exp_avgs, group.exp_avg_sqs,
-                      /*max_exp_avg_sqs=*/{}, std::vector<at::Tensor>(group.values.size(), step),
-                      lr * lr_scale, options_.beta1, options_.beta2,
-                      decayed ? options_.weight_decay : 0, options_.eps, /*amsgrad=*/false,
-                      /*maximize=*/false);
-    at::_foreach_zero_(group.grads);
-  }
+                      /*max_exp_avg_sqs=*/{}, group.steps, lr * group.rule.lr_scale, options_.beta1,
+                      options_.beta2, group.rule.decayed ? options_.weight_decay : 0, options_.eps,
+                      /*amsgrad=*/false, /*maximize=*/false);
+  grads_.zero_();
 }
 
 void AdamW::step_on_cpu(double lr, double grad_scale) {

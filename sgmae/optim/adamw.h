@@ -23,8 +23,9 @@ struct ParameterRule {
 
 class AdamW : public Optimizer {
  public:
-  // Moments lie on the parameters' device. `parameters` must outlive the optimizer and keep its
-  // tensors. `rules` has one entry for each; empty: all learn alike, and weight decay touches those
+  // Moments lie on the parameters' device; gradients on one that is not the CPU are flat, as
+  // move_parameters() makes them. `parameters` must outlive the optimizer and keep its tensors.
+  // `rules` has one entry for each; empty: all learn alike, and weight decay touches those
   // that is_decayed() (optim/groups.h).
   AdamW(std::vector<Parameter>& parameters, AdamWOptions options,
         const std::vector<ParameterRule>& rules = {});
@@ -45,12 +46,22 @@ class AdamW : public Optimizer {
     at::Tensor exp_avg, exp_avg_sq;  // fp32, the parameter's shape
   };
 
+  // On a device that is not the CPU: the parameters of one rule.
+  struct Group {
+    ParameterRule rule;
+    std::vector<at::Tensor> values, grads, exp_avgs, exp_avg_sqs, steps;
+  };
+
+  void make_groups();
   void step_on_cpu(double lr, double grad_scale);
   void step_on_device(double lr, double grad_scale);
 
   AdamWOptions options_;
   std::vector<Moments> moments_;
   std::int64_t steps_ = 0;
+  std::vector<Group> groups_;
+  at::Tensor step_;   // [] fp32: steps_ where the groups are
+  at::Tensor grads_;  // the memory of all gradients
 };
 
 }  // namespace sgmae

@@ -1,9 +1,8 @@
 #include "sgmae/optim/groups.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/stack.h>
 
 #include <cmath>
 
@@ -36,12 +35,8 @@ double sum_of_squares(const at::Tensor& tensor) {
   return sum;
 }
 
-// Nothing is waited for: who needs the value reads it.
-at::Tensor norm_on_device(const std::vector<Parameter>& parameters) {
-  std::vector<at::Tensor> gradients;
-  for (const Parameter& parameter : parameters)
-    if (parameter.trained()) gradients.push_back(parameter.grad);
-  return at::stack(at::_foreach_norm(gradients)).to(at::kDouble).norm();
+bool on_device(const std::vector<Parameter>& parameters) {
+  return !parameters.empty() && !parameters.front().value.is_cpu();
 }
 
 }  // namespace
@@ -51,7 +46,9 @@ bool is_decayed(const Parameter& parameter) {
 }
 
 at::Tensor gradient_norm(const std::vector<Parameter>& parameters) {
-  if (!parameters.empty() && !parameters.front().value.is_cpu()) return norm_on_device(parameters);
+  // Nothing is waited for: who needs the value reads it.
+  if (on_device(parameters))
+    return at::linalg_vector_norm(flat_gradients(parameters), 2).to(at::kDouble);
   double sum = 0;
   for (const Parameter& parameter : parameters)
     if (parameter.trained()) sum += sum_of_squares(parameter.grad);
@@ -59,6 +56,10 @@ at::Tensor gradient_norm(const std::vector<Parameter>& parameters) {
 }
 
 void zero_gradients(std::vector<Parameter>& parameters) {
+  if (on_device(parameters)) {
+    flat_gradients(parameters).zero_();
+    return;
+  }
   for (Parameter& parameter : parameters)
     if (parameter.trained()) parameter.grad.zero_();
 }

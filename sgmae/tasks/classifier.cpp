@@ -129,7 +129,7 @@ LoaderOptions ClassifierTask::plain_loader(const ClassifierOptions& options,
   LoaderOptions loader = model_loader(config, normalisation);
   loader.batch_size = options.batch_size;
   loader.num_workers = options.data.num_workers;
-  loader.pinned = options.pin_mem && device().is_cuda();
+  loader.pinned = options.pin_mem && !device().is_cpu();
   return loader;
 }
 

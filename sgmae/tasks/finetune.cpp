@@ -110,9 +110,9 @@ class FinetuneTask : public ClassifierTask {
                                              options_.drop_path, device());
     const at::Tensor scores = model_.forward(batch.pixels, trace);
     at::Tensor dscores;
-    const at::Tensor loss = soft_cross_entropy(
-        scores, soft_targets(batch.label, config.classes, lambda, mix_.smoothing), place.loss_scale,
-        &dscores);
+    const at::Tensor targets =
+        send(soft_targets(batch.label, config.classes, lambda, mix_.smoothing), device());
+    const at::Tensor loss = soft_cross_entropy(scores, targets, place.loss_scale, &dscores);
     model_.backward(dscores, trace);
     return loss;
   }

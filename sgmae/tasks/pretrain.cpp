@@ -5,6 +5,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/train/flops.h"
 #include "sgmae/train/signals.h"
@@ -23,7 +24,7 @@ LoaderOptions loader_options(const PretrainOptions& o, const Encoder& encoder) {
   loader.batch_size = o.batch_size;
   loader.num_workers = o.num_workers;
   loader.seed = o.seed;
-  loader.pinned = o.pin_mem && encoder.device().is_cuda();
+  loader.pinned = o.pin_mem && !encoder.device().is_cpu();
   return loader;
 }
 
@@ -41,13 +42,14 @@ class PretrainTask : public TrainTask {
         model_(model_config(options_, source_->native_channels()), options_.seed),
         folder_{options_.output_dir} {
     place(model_, options_);
+    steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
     loader_ = loader_options(options_, model_.encoder());
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay});
     learner_.schedule = schedule(options_);
     learner_.clip_grad = options_.clip_grad;
-    learner_.changed = [this] { model_.parameters_changed(); };
+    learner_.changed = [this] { steps_->parameters_changed(); };
     if (options_.probe_images > 0)
       probe_.emplace(model_, *source_, loader_, options_.probe_images, options_.mask.ratio,
                      options_.seed);
@@ -75,8 +77,9 @@ class PretrainTask : public TrainTask {
     const MaskPlan plan = strategy_->plan(batch, place.epoch);
     at::Tensor dpixels;
     const MaeLoss loss =
-        model_.forward_backward(batch.pixels, plan, place.loss_scale,
-                                strategy_->wants_pixel_gradient() ? &dpixels : nullptr);
+        strategy_->wants_pixel_gradient()
+            ? model_.forward_backward(batch.pixels, plan, place.loss_scale, &dpixels)
+            : steps_->forward_backward(batch.pixels, plan, place.loss_scale);
     strategy_->learn({batch, plan, loss.per_patch, dpixels, place.loss_scale});
     return loss.mean;
   }
@@ -186,6 +189,7 @@ class PretrainTask : public TrainTask {
   PretrainOptions options_;
   std::unique_ptr<Source> source_;
   Mae model_;
+  std::optional<StepGraph> steps_;
   RunFolder folder_;
   LoaderOptions loader_;
   Learner learner_;

@@ -38,6 +38,8 @@ void PretrainOptions::declare(Options& o) {
   o.add("probe_images", probe_images,
         "images on which the exploitation rate is measured; 0: never");
   ComputeOptions::declare(o);
+  o.add("cuda_graphs", cuda_graphs, "on a GPU, a step's forward and backward in one launch")
+      .may_change_on_resume();
   launch.declare(o);
 }
 

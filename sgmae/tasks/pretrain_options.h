@@ -31,6 +31,8 @@ struct PretrainOptions : DataOptions, OptimOptions, RunOptions, ComputeOptions {
   std::int64_t start_epoch = 0;
   std::int64_t probe_images = 256;  // for the exploitation rate; 0: not measured
 
+  bool cuda_graphs = true;  // nn/step_graph.h
+
   LaunchOptions launch;
 
   PretrainOptions();

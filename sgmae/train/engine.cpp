@@ -18,6 +18,24 @@ namespace sgmae {
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
+namespace {
+
+// Tensors [] as numbers. Those on a device come together, so that the host waits for it once.
+std::vector<double> numbers(const std::vector<at::Tensor>& values) {
+  std::vector<at::Tensor> far;
+  for (const at::Tensor& value : values)
+    if (!value.is_cpu()) far.push_back(value.to(at::kDouble));
+  const at::Tensor brought = far.empty() ? at::Tensor() : at::stack(far).cpu();
+  std::vector<double> read;
+  std::int64_t next = 0;
+  for (const at::Tensor& value : values)
+    read.push_back(value.is_cpu() ? value.item<double>()
+                                  : brought.const_data_ptr<double>()[next++]);
+  return read;
+}
+
+}  // namespace
+
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
   const std::int64_t steps = images / o.batch_size / o.accum_iter;
   check(steps >= 1, ExitCode::usage, "there are only ", images,
@@ -244,13 +262,9 @@ Engine::Measured Engine::accumulate_gradients() {
   }
   for (const Learner* learner : task_.learners())
     values.push_back(gradient_norm(*learner->parameters));
-  for (at::Tensor& value : values) value = value.to(task_.device(), at::kDouble);
-  const at::Tensor read = at::stack(values).cpu();
-  const double* begin = read.const_data_ptr<double>();
-  Measured measured;
-  measured.losses.assign(begin, begin + optim_.accum_iter);
-  measured.norms.assign(begin + optim_.accum_iter, begin + read.numel());
-  return measured;
+  const std::vector<double> read = numbers(values);
+  const auto norms = read.begin() + optim_.accum_iter;
+  return {{read.begin(), norms}, {norms, read.end()}};
 }
 
 std::optional<EvaluationResult> Engine::evaluate(std::int64_t epochs) {

@@ -18,6 +18,8 @@
 #include "sgmae/ncut/object_side.h"
 #include "sgmae/ncut/relevance.h"
 #include "sgmae/nn/vit.h"
+#include "tests/support/other_device.h"
+#include "tests/support/tensors.h"
 
 namespace sgmae {
 namespace {
@@ -93,6 +95,26 @@ TEST(GuideFeatures, OfADecoderLayerComeFromRandomMasksOfEachImage) {
   model.forward(pixels, random_plan({40, 7}, 48, 12, 9, 0), &taps);
   const at::Tensor features = guide_features(model, pixels, options, {40, 7});
   EXPECT_TRUE(features.equal(taps["decoder.1.attention_out"].slice(1, 1)));
+}
+
+// Everything but features comes back; fp32 sums in another order change those by 1e-6.
+TEST(Guide, OfAnotherDeviceIsThatOfTheCpu) {
+  const at::Device device = other_device();
+  Mae here(tiny(), 1), there(tiny(), 1);
+  there.move_to(device);
+  const at::Tensor pixels = at::randn({4, 3, 24, 32});
+  for (const auto& [name, rule] : object_rules()) {
+    const GuideOptions options{
+        .features = GuideFeatures::block_out, .center = GuideCenter::mean, .object = rule};
+    const Guide expected = make_guide(here, pixels, options, {}, {7, 1, 2, 3});
+    const Guide found = make_guide(there, pixels, options, {}, {7, 1, 2, 3});
+    EXPECT_EQ(found.features.device(), device);
+    ASSERT_TRUE(found.relevance.is_cpu() && found.object_side.is_cpu());
+    EXPECT_LT(relative_error(found.features, expected.features), 1e-5) << name;
+    EXPECT_LT(relative_error(found.relevance, expected.relevance), 1e-3) << name;
+    EXPECT_TRUE(found.object_side.equal(expected.object_side)) << name;
+    EXPECT_EQ(found.degenerate, expected.degenerate);
+  }
 }
 
 TEST(Guide, PutsThePiecesTogether) {

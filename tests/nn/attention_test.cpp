@@ -17,7 +17,7 @@
 #include "sgmae/io/safetensors.h"
 #include "sgmae/nn/vit.h"
 #include "tests/peer_vits.h"
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -321,7 +321,7 @@ TEST_P(PeerAttention, Bf16StaysNear) {
 }
 
 TEST_P(PeerAttention, ComputesOnOtherDevicesToo) {
-  model_.move_to(pretend_device());
+  model_.move_to(other_device());
   expect_theirs(1e-5);
 }
 

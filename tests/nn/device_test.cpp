@@ -101,34 +101,54 @@ TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
 
 TEST(PretendDevice, CountsWhatCrosses) {
   const auto crossed = [](auto what) {
-    const Transfers before = pretend_transfers();
-    what();
-    const Transfers after = pretend_transfers();
-    return std::pair{after.to_device - before.to_device, after.to_host - before.to_host};
+    const Transfers t = transfers_of(what);
+    return std::vector{t.to_device, t.to_host, t.waits};
   };
-  const at::Tensor here = at::randn({3});
+  const at::Device device = pretend_device();
+  const at::Tensor here = at::randn({3}), pinned = here.pin_memory();
   at::Tensor there;
-  using Count = std::pair<std::int64_t, std::int64_t>;
-  EXPECT_EQ(crossed([&] { there = here.to(pretend_device()); }), (Count{1, 0}));
-  EXPECT_EQ(crossed([&] { there.mul_(2).add(there.clone()); }), (Count{0, 0}));
-  EXPECT_EQ(crossed([&] { there.sum().item<double>(); }), (Count{0, 1}));
-  EXPECT_EQ(crossed([&] { there.cpu(); }), (Count{0, 1}));
+  using Count = std::vector<std::int64_t>;
+  EXPECT_EQ(crossed([&] { there = here.to(device); }), (Count{1, 0, 1}));
+  EXPECT_EQ(crossed([&] { here.to(device, /*non_blocking=*/true); }), (Count{1, 0, 1}));
+  EXPECT_EQ(crossed([&] { pinned.to(device); }), (Count{1, 0, 1}));
+  EXPECT_EQ(crossed([&] { pinned.narrow(0, 1, 2).to(device, true); }), (Count{1, 0, 0}));
+  EXPECT_EQ(crossed([&] { there.mul_(2).add(there.clone()); }), (Count{0, 0, 0}));
+  EXPECT_EQ(crossed([&] { there.sum().item<double>(); }), (Count{0, 1, 1}));
+  EXPECT_EQ(crossed([&] { there.cpu(); }), (Count{0, 1, 1}));
+  EXPECT_EQ(crossed([&] { there.equal(there.clone()); }), (Count{0, 1, 1}));
+  EXPECT_EQ(crossed([&] { there.index({there.gt(0)}); }), (Count{0, 1, 1}));
 }
 
+TEST(PretendDevice, IsSentToWithoutWaiting) {
+  const at::Tensor here = at::randn({3, 4});
+  const at::Device device = pretend_device();
+  at::Tensor there;
+  const Transfers sent = transfers_of([&] { there = send(here.t(), device); });
+  EXPECT_EQ(sent.to_device, 1);
+  EXPECT_EQ(sent.waits, 0);
+  EXPECT_EQ(there.device(), device);
+  EXPECT_TRUE(there.cpu().equal(here.t()));
+  EXPECT_EQ(transfers_of([&] { send(there, device), send(here, at::kCPU); }).to_device, 0);
+  EXPECT_TRUE(send(there, at::kCPU).equal(here.t()));
+}
+
+class OnPretendDevice : public OnDevice {};
+
 // A step queues its work and waits for nothing; only what it is given crosses.
-TEST_P(OnDevice, AStepReadsNothingBack) {
+TEST_P(OnPretendDevice, AStepReadsNothingBack) {
   const auto [precision, flag] = GetParam();
+  pretend_device();
   Mae mae(mae_config(flag), 1);
   mae.set_precision(precision);
   mae.move_to(pretend_device());
-  const at::Tensor pixels = at::randn({3, 3, 16, 24}), random = at::rand({3, 24});
+  const at::Tensor pixels = at::randn({3, 3, 16, 24}).pin_memory(), random = at::rand({3, 24});
   const MaskPlan plan{at::argsort(random, /*stable=*/true, 1), 6};
-  Transfers before = pretend_transfers();
   at::Tensor dpixels;
-  const MaeLoss loss = mae.forward_backward(pixels, plan, 0.5, &dpixels);
-  Transfers after = pretend_transfers();
-  EXPECT_EQ(after.to_host - before.to_host, 0);
-  EXPECT_EQ(after.to_device - before.to_device, 2) << "pixels and plan";
+  MaeLoss loss;
+  Transfers step = transfers_of([&] { loss = mae.forward_backward(pixels, plan, 0.5, &dpixels); });
+  EXPECT_EQ(step.to_host, 0);
+  EXPECT_EQ(step.to_device, 2) << "pixels and plan";
+  EXPECT_EQ(step.waits, 0);
   EXPECT_EQ(loss.mean.device(), pretend_device());
 
   VitConfig config = encoder_config(mae_config(false));
@@ -137,15 +157,16 @@ TEST_P(OnDevice, AStepReadsNothingBack) {
   Vit vit(config, 1);
   vit.set_precision(precision);
   vit.move_to(pretend_device());
-  before = pretend_transfers();
-  VitTrace trace;
-  trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2}, 2, 0.4, pretend_device());
-  const at::Tensor scores = vit.forward(pixels, trace);
-  vit.backward(scores, trace, &dpixels);
-  vit.encoder().forward_features(pixels.to(pretend_device()), {0, 1}, nullptr);
-  after = pretend_transfers();
-  EXPECT_EQ(after.to_host - before.to_host, 0);
-  EXPECT_EQ(after.to_device - before.to_device, 3) << "drop path, and pixels twice";
+  step = transfers_of([&] {
+    VitTrace trace;
+    trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2}, 2, 0.4, pretend_device());
+    const at::Tensor scores = vit.forward(pixels, trace);
+    vit.backward(scores, trace, &dpixels);
+    vit.encoder().forward_features(pixels, {0, 1}, nullptr);
+  });
+  EXPECT_EQ(step.to_host, 0);
+  EXPECT_EQ(step.to_device, 3) << "drop path, and pixels twice";
+  EXPECT_EQ(step.waits, 0);
 }
 
 TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
@@ -171,10 +192,10 @@ TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
   const at::Tensor pixels = at::randn({4, 3, 16, 16}), dscores = at::randn({4, 5});
   VitTrace here_trace, there_trace;
   here_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4);
-  there_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4, pretend_device());
+  there_trace.encoder.drop_path = draw_drop_path(1, 0, {0, 1, 2, 3}, 3, 0.4, other_device());
   const at::Tensor scores = here.forward(pixels, here_trace);
   const at::Tensor found = there.forward(pixels, there_trace);
-  EXPECT_EQ(found.device(), pretend_device());
+  EXPECT_EQ(found.device(), other_device());
   EXPECT_LT(relative_error(found, scores), tolerance(precision));
   Listener listener;
   there_trace.encoder.gradients_ready = listener.ready();
@@ -190,16 +211,18 @@ TEST_P(OnDevice, VitTrainsAsOnTheCpu) {
   EXPECT_LT(relative_error(logits, here.logits(pixels)), tolerance(precision));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, OnDevice,
-                         testing::Combine(testing::Values(Precision::fp32, Precision::bf16),
-                                          testing::Bool()),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param) == Precision::fp32 ? "fp32"
-                                                                                         : "bf16") +
-                                  (std::get<1>(info.param) ? "_normed" : "_plain");
-                         });
+const auto kinds =
+    testing::Combine(testing::Values(Precision::fp32, Precision::bf16), testing::Bool());
 
-TEST(OpenDevice, KnowsTheCpuAndWhatFillsTheSlot) {
+std::string name_of_kind(const testing::TestParamInfo<std::tuple<Precision, bool>>& info) {
+  return std::string(std::get<0>(info.param) == Precision::fp32 ? "fp32" : "bf16") +
+         (std::get<1>(info.param) ? "_normed" : "_plain");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, OnDevice, kinds, name_of_kind);
+INSTANTIATE_TEST_SUITE_P(All, OnPretendDevice, kinds, name_of_kind);
+
+TEST(OpenDevice, KnowsTheCpuAndThePretendDevice) {
   EXPECT_EQ(open_device("cpu"), at::Device(at::kCPU));
   pretend_device();
   EXPECT_EQ(open_device("pretend"), pretend_device());

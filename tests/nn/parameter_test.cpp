@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "tests/pretend_device.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -52,11 +52,10 @@ TEST(MoveParameters, KeepsValuesAndLeavesGradientsFlat) {
   std::vector<Parameter> parameters = list();
   flatten_gradients(parameters);
   const at::Tensor before = flat_gradients(parameters).clone();
-  move_parameters(parameters, pretend_device());
-  for (const Parameter& parameter : parameters)
-    EXPECT_EQ(parameter.value.device(), pretend_device());
+  move_parameters(parameters, other_device());
+  for (const Parameter& parameter : parameters) EXPECT_EQ(parameter.value.device(), other_device());
   const at::Tensor flat = flat_gradients(parameters);
-  EXPECT_EQ(flat.device(), pretend_device());
+  EXPECT_EQ(flat.device(), other_device());
   EXPECT_TRUE(flat.cpu().equal(before));
 }
 

@@ -111,6 +111,20 @@ TEST(AdamW, StepsAlikeOnAnotherDevice) {
   }
 }
 
+// Its lists of tensors are made once: the same memory is written in every step.
+TEST(AdamW, AStepSendsNothingToThePretendDevice) {
+  std::vector<Parameter> parameters = some_parameters();
+  move_parameters(parameters, pretend_device());
+  AdamW optimizer(parameters, {});
+  set_gradients(parameters, 1);
+  const Transfers crossed = transfers_of([&] {
+    gradient_norm(parameters);
+    optimizer.step(0.01, 0.5), optimizer.step(0.01);
+    zero_gradients(parameters);
+  });
+  EXPECT_EQ(crossed.to_device + crossed.to_host, 0);
+}
+
 TEST(AdamW, GoesOnOnAnotherDeviceFromItsState) {
   std::vector<Parameter> here = some_parameters();
   AdamW on_cpu(here, {});

@@ -19,6 +19,7 @@
 #include "tests/support/log_lines.h"
 #include "tests/support/other_device.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/tasks/step_transfers.h"
 
 namespace sgmae {
 namespace {
@@ -221,6 +222,20 @@ TEST_F(Finetune, AnotherDeviceTrainsAlike) {
   const auto on_cpu = finetune(test);
   test.device = device;
   EXPECT_NEAR(finetune(test)["test_loss"].get<double>(), on_cpu["test_loss"].get<double>(), 1e-5);
+}
+
+// Each batch brings pixels, soft targets and the factors of drop path.
+TEST_F(Finetune, AStepWaitsForThePretendDeviceOnce) {
+  pretend_device();
+  FinetuneOptions o = options("run");
+  o.device = "pretend";
+  o.accum_iter = 2;
+  StepTransfers steps(o.accum_iter);
+  finetune(o, {[&](std::int64_t epoch, std::int64_t step, const Vit&) {
+             steps.add({.epoch = epoch, .step = step});
+           }});
+  steps.expect_each(/*sent=*/3);
+  EXPECT_EQ(steps.count(), 2 * 2);
 }
 
 TEST_F(Finetune, BeginsFromAnEncoderAndFromAClassifier) {

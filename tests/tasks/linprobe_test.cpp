@@ -16,6 +16,7 @@
 #include "tests/pretend_device.h"
 #include "tests/support/log_lines.h"
 #include "tests/support/other_device.h"
+#include "tests/tasks/step_transfers.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
@@ -136,6 +137,19 @@ TEST_F(Linprobe, AnotherDeviceProbesAlike) {
   }
   EXPECT_EQ(read_safetensors(folder_.path("here-there/checkpoint-last.safetensors")).tensors.size(),
             read_safetensors(folder_.path("here/checkpoint-last.safetensors")).tensors.size());
+}
+
+// The head learns on the host: each batch brings pixels, and its features come back together.
+TEST_F(Linprobe, ABatchWaitsForThePretendDeviceOnce) {
+  pretend_device();
+  LinprobeOptions o = options("run");
+  o.device = "pretend";
+  StepTransfers steps(o.accum_iter);
+  linprobe(o, {[&](std::int64_t epoch, std::int64_t step, const LinearHead&) {
+             steps.add({.epoch = epoch, .step = step});
+           }});
+  steps.expect_each(/*sent=*/1, /*read=*/1, /*reads=*/false);
+  EXPECT_EQ(steps.count(), 3 * 5);
 }
 
 TEST_F(Linprobe, RollsBackFromASpoiledHeadOnce) {

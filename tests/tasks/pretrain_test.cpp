@@ -22,6 +22,7 @@
 #include "tests/support/log_lines.h"
 #include "tests/support/other_device.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/tasks/step_transfers.h"
 #include "tests/tasks/tiny_run.h"
 
 namespace sgmae {
@@ -256,26 +257,25 @@ TEST_F(PretrainTest, AnotherDeviceTrainsAlike) {
   EXPECT_EQ(json::parse(read_text(root_ / "there" / "env.json")).at("device"), device);
 }
 
-// Losses, norms and verdict of a step come to the host together; each batch brings pixels and plan.
-TEST_F(PretrainTest, AStepReadsTheDeviceOnce) {
+// Losses and norms of a step come to the host together, for which alone it waits; each batch brings
+// pixels and plan. With random masks, and with those of stored maps.
+TEST_F(PretrainTest, AStepWaitsForThePretendDeviceOnce) {
   pretend_device();
-  PretrainOptions o = options("run");
-  o.mask.strategy = "random";
-  o.device = "pretend";
-  o.epochs = 1;
-  std::vector<Transfers> after;
-  PretrainHooks hooks;
-  hooks.after_step = [&](const StepDone&) { after.push_back(pretend_transfers()); };
-  pretrain(o, hooks);
-  ASSERT_EQ(after.size(), 6u);
-  for (std::size_t i = 1; i < after.size(); ++i) {
-    EXPECT_EQ(after[i].to_host - after[i - 1].to_host, 1);
-    EXPECT_EQ(after[i].to_device - after[i - 1].to_device, 2 * o.accum_iter);
+  for (const char* strategy : {"random", "self_guided"}) {
+    PretrainOptions o = options(strategy);
+    o.mask.strategy = strategy;
+    o.device = "pretend";
+    StepTransfers steps(o.accum_iter);
+    PretrainHooks hooks;
+    hooks.after_step = [&](const StepDone& step) { steps.add(step); };
+    pretrain(o, hooks);
+    steps.expect_each(/*sent=*/2);
+    EXPECT_EQ(steps.count(), 4 * 5) << "all but the first of each epoch";
   }
 }
 
 // Guidance, maps, guard and checkpoints off the CPU, and a run that changes its device on the way.
-TEST_F(PretrainTest, AGuidedRunGoesOnOnAnotherDevice) {
+TEST_F(PretrainTest, AGuidedRunGoesOnOnThePretendDevice) {
   pretend_device();
   PretrainOptions unbroken = options("unbroken"), moved = options("moved");
   unbroken.device = moved.device = "pretend";

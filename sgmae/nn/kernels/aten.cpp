@@ -107,7 +107,7 @@ at::Tensor gelu(const at::Tensor& h) {
 }
 
 void gelu_backward(const at::Tensor& h, at::Tensor& d, at::Tensor& grad) {
-  d.copy_(at::gelu_backward(d, h));
+  at::gelu_backward_out(d, d, h);
   bias_grad(d, grad);
 }
 
