@@ -5,7 +5,8 @@
 One process per contender; they take turns, a step each, so that a busy machine disturbs all alike. A step is mixup or
 cutmix, forward with drop path 0.1, soft cross-entropy, backward, AdamW with layer decay (fused in PyTorch). Ratios are
 of images per second, ours over the peer's. "CPU s" is processor time of a step, all threads together: with one thread
-it is what to compare on a busy machine. Peak memory is the process's largest resident set.
+it is what to compare on a busy machine. Peak memory is the process's largest resident set. PyTorch gets the allocator
+settings that sgmae gives itself (freed memory is kept), or with --own_allocator those it has by default.
 
 Requirements: torch==2.11.0 timm==1.0.31
 """
@@ -18,6 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from machine import add_options, environment, held, processor
 
 PEERS = ["eager fp32", "eager bf16"]
 OURS = ["ours fp32", "ours bf16"]
@@ -75,7 +78,8 @@ class Contender:
         else:
             command = [sys.executable, __file__, "--serve", name, "--batch", str(options.batch), "--threads", str(options.threads)]
         self.name, self.times, self.cpu = name, [], []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(options, kind != "ours"))
         json.loads(self.process.stdout.readline())  # ready
 
     def round(self):
@@ -99,7 +103,7 @@ def compare(options):
     for contender in contenders:
         contender.close()
     median = {c.name: statistics.median(c.times) for c in contenders}
-    print(f"\nViT-S/16, 224 px, batch {options.batch}, {options.threads} threads, {options.rounds} rounds")
+    print(f"\nViT-S/16, 224 px, batch {options.batch}, {options.threads} threads, {options.rounds} rounds{held(options)}")
     print(f"{'':14}{'images/s':>10} {'(min - max)':>17}{'ours fp32':>11}{'ours bf16':>11}{'CPU s':>8}{'peak MiB':>10}")
     for c in contenders:
         rates = [options.batch / t for t in c.times]
@@ -115,9 +119,11 @@ if __name__ == "__main__":
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    add_options(parser)
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
         serve(options.serve, options.batch, options.threads)
     else:
+        print(processor())
         compare(options)

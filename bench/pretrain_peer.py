@@ -1,11 +1,16 @@
 """Training steps per second: ours beside transformers' ViTMAEForPreTraining under PyTorch.
 
     python bench/pretrain_peer.py --ours build/bench_pretrain [--shapes base small] [--rounds 5] [--threads 2]
+        [--isa avx2] [--own_allocator] [--maps build/bench_gpu]
 
 One process per contender; they take turns, a few steps each, so that a busy machine disturbs all alike. A step is
 forward, backward, AdamW (fused in PyTorch) and whatever the next step needs. Ratios are of images per second, ours
 over the peer's. "matmul share" is the time of the step's linear layers as bare matrix products of the same library,
 over our step's time. Peak memory is the process's largest resident set.
+
+PyTorch gets the allocator settings that sgmae gives itself (freed memory is kept), or with --own_allocator those it
+has by default. --isa holds all to fewer instructions than the processor has. --maps compares the pass that makes
+relevance maps instead, with the paper's cut, to PyTorch's forward pass through the same blocks, without any cut.
 
 Requirements: torch==2.11.0 transformers==5.23.0
 """
@@ -19,6 +24,8 @@ import subprocess
 import sys
 import time
 
+from machine import add_options, environment, held, processor
+
 BATCH = {"base": 16, "small": 256}
 STEPS = {"base": 1, "small": 2}
 PEERS = ["eager fp32", "eager bf16", "compile bf16"]
@@ -29,26 +36,30 @@ def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def model_of(shape, **more):
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining
+
+    common = {"norm_pix_loss": True, "layer_norm_eps": 1e-6} | more
+    if shape == "base":
+        return ViTMAEForPreTraining(ViTMAEConfig(image_size=224, **common))
+    return ViTMAEForPreTraining(ViTMAEConfig(
+        image_size=64, patch_size=8, hidden_size=192, num_hidden_layers=8, num_attention_heads=3,
+        intermediate_size=768, decoder_hidden_size=128, decoder_num_hidden_layers=4,
+        decoder_num_attention_heads=4, decoder_intermediate_size=512, **common))  # fmt: skip
+
+
 def serve(contender, shape, threads):
     """The peer's process: a JSON line when ready, then one per line read (the number of steps to time)."""
     import torch
-    from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    common = {"norm_pix_loss": True, "layer_norm_eps": 1e-6}
-    if shape == "base":
-        config = ViTMAEConfig(image_size=224, **common)
-    else:
-        config = ViTMAEConfig(
-            image_size=64, patch_size=8, hidden_size=192, num_hidden_layers=8, num_attention_heads=3,
-            intermediate_size=768, decoder_hidden_size=128, decoder_num_hidden_layers=4,
-            decoder_num_attention_heads=4, decoder_intermediate_size=512, **common)  # fmt: skip
-    model = ViTMAEForPreTraining(config).train()
+    model = model_of(shape).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
     forward = torch.compile(model) if contender.startswith("compile") else model
     half = contender.endswith("bf16")
-    pixels = torch.randn(BATCH[shape], 3, config.image_size, config.image_size)
+    size = model.config.image_size
+    pixels = torch.randn(BATCH[shape], 3, size, size)
 
     def step():
         with torch.autocast("cpu", dtype=torch.bfloat16) if half else contextlib.nullcontext():
@@ -76,7 +87,8 @@ class Contender:
         else:
             command = [sys.executable, __file__, "--serve", name, "--shapes", shape, "--threads", str(options.threads)]
         self.name, self.times, self.products = name, [], []
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(options, kind != "ours"))
         json.loads(self.process.stdout.readline())  # ready
 
     def round(self, steps):
@@ -92,6 +104,41 @@ class Contender:
         self.process.wait()
 
 
+def serve_forward(shape, threads, rounds):
+    """Seconds of an eager forward pass in bf16 through all blocks of the encoder, of whole images."""
+    import torch
+
+    torch.set_num_threads(threads)
+    encoder = model_of(shape, mask_ratio=0.0).vit.eval()
+    pixels = torch.randn(BATCH[shape], 3, encoder.config.image_size, encoder.config.image_size)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        encoder(pixels)
+        start = time.perf_counter()
+        for _ in range(rounds):
+            encoder(pixels)
+        print(json.dumps({"seconds": (time.perf_counter() - start) / rounds / BATCH[shape]}))
+
+
+def compare_maps(shape, options):
+    """Both take turns, a process each time."""
+    env = environment(options, peer=True)
+    env["OMP_NUM_THREADS"] = str(options.threads)
+    ours = [options.maps, "cpu", "maps", shape, str(BATCH[shape]), "1"]
+    peer = [sys.executable, __file__, "--serve", "forward", "--shapes", shape, "--threads", str(options.threads), "--rounds", "3"]
+    rates = {"ours, paper's cut": [], "ours, by default": [], "eager forward": []}
+    for _ in range(options.rounds):
+        answer = json.loads(subprocess.run(ours, env=env, stdout=subprocess.PIPE, check=True).stdout)
+        rates["ours, paper's cut"].append(1 / answer["paper"])
+        rates["ours, by default"].append(1 / answer["hardest"])
+        answer = json.loads(subprocess.run(peer, env=env, stdout=subprocess.PIPE, check=True).stdout)
+        rates["eager forward"].append(1 / answer["seconds"])
+    print(f"\nrelevance maps, {shape}, batch {BATCH[shape]}, bf16, {options.threads} threads, {options.rounds} rounds{held(options)}")
+    floor = statistics.median(rates["eager forward"])
+    for name, found in rates.items():
+        spread = f"({min(found):.1f} - {max(found):.1f})"
+        print(f"{name:20}{statistics.median(found):10.1f} {spread:>17}{statistics.median(found) / floor:10.2f}x", flush=True)
+
+
 def compare(shape, options):
     contenders = [Contender(name, shape, options) for name in options.contenders]
     for _ in range(options.rounds):
@@ -101,7 +148,7 @@ def compare(shape, options):
         contender.close()
     batch = BATCH[shape]
     median = {c.name: statistics.median(c.times) for c in contenders}
-    print(f"\n{shape}, batch {batch}, {options.threads} threads, {options.rounds} rounds")
+    print(f"\n{shape}, batch {batch}, {options.threads} threads, {options.rounds} rounds{held(options)}")
     print(f"{'':14}{'images/s':>10} {'(min - max)':>17}{'ours fp32':>11}{'ours bf16':>11}{'peak MiB':>10}  matmul share")
     for c in contenders:
         rates = [batch / t for t in c.times]
@@ -118,10 +165,18 @@ if __name__ == "__main__":
     parser.add_argument("--contenders", nargs="+", choices=OURS + PEERS, default=OURS + PEERS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    add_options(parser)
+    parser.add_argument("--maps", metavar="BENCH_GPU")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.serve:
+    if options.serve == "forward":
+        serve_forward(options.shapes[0], options.threads, options.rounds)
+    elif options.serve:
         serve(options.serve, options.shapes[0], options.threads)
     else:
+        print(processor())
         for shape in options.shapes:
-            compare(shape, options)
+            if options.maps:
+                compare_maps(shape, options)
+            else:
+                compare(shape, options)

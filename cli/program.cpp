@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <torch/version.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -85,6 +86,10 @@ int main_of(const std::vector<std::string>& arguments) {
   }
   if (arguments[0] == "--version") {
     std::cout << "sgmae " << version << "\n";
+    if (arguments.size() > 1 && arguments[1] == "--verbose")
+      std::cout << "LibTorch " << TORCH_VERSION << "\ninstructions "
+                << name_of(instruction_set()) << " (the processor has "
+                << name_of(processor_instruction_set()) << "; SGMAE_ISA names fewer)\n";
     return 0;
   }
   std::vector<std::string> names;

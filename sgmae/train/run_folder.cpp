@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/instruction_set.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/version.h"
@@ -106,6 +107,7 @@ void describe_run(const RunFolder& folder, const std::string& config, std::uint6
                            {"compiler", __VERSION__},
                            {"host", host_name()},
                            {"processor", processor_name()},
+                           {"instructions", name_of(instruction_set())},
                            {"processors", std::thread::hardware_concurrency()},
                            {"seed", seed},
                            {"started", utc_now()}};
