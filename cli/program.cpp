@@ -87,9 +87,9 @@ int main_of(const std::vector<std::string>& arguments) {
   if (arguments[0] == "--version") {
     std::cout << "sgmae " << version << "\n";
     if (arguments.size() > 1 && arguments[1] == "--verbose")
-      std::cout << "LibTorch " << TORCH_VERSION << "\ninstructions "
-                << name_of(instruction_set()) << " (the processor has "
-                << name_of(processor_instruction_set()) << "; SGMAE_ISA names fewer)\n";
+      std::cout << "LibTorch " << TORCH_VERSION << "\ninstructions " << name_of(instruction_set())
+                << " (the processor has " << name_of(processor_instruction_set())
+                << "; SGMAE_ISA names fewer)\n";
     return 0;
   }
   std::vector<std::string> names;

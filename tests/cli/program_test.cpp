@@ -129,9 +129,9 @@ TEST_F(Program, SaysWhatItCanDo) {
                               "reconstruct", "analyze", "report", "data", "forward", "recipes"})
     EXPECT_NE(outcome.out.find(command), std::string::npos) << command;
   EXPECT_NE(run("pretrain --help").out.find("--mask_ratio"), std::string::npos);
-  EXPECT_NE(run("--version --verbose")
-                .out.find(str("instructions ", name_of(instruction_set()), " ")),
-            std::string::npos);
+  EXPECT_NE(
+      run("--version --verbose").out.find(str("instructions ", name_of(instruction_set()), " ")),
+      std::string::npos);
 }
 
 TEST_F(Program, UnderstandsMaesFinetuningLine) {

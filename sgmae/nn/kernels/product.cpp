@@ -185,7 +185,8 @@ void transpose(Words (&rows)[kLanes]) {
 // to = the tile, or its transpose.
 void write_tile(const Slots (&tile)[kTile], bool transposed, char* to) {
   if (!transposed) {
-    std::memcpy(to, tile, kTileBytes);
+#pragma GCC unroll 4
+    for (std::int64_t i = 0; i < kTile; ++i) std::memcpy(to + i * 64, tile[i], sizeof(Slots));
     return;
   }
   for (int i = 0; i < kTile; i += kLanes)
@@ -198,21 +199,56 @@ void write_tile(const Slots (&tile)[kTile], bool transposed, char* to) {
     }
 }
 
-// Calls use(values) with `count` values of `from` and zeros up to `whole`.
-template <std::int64_t whole, class T, class Use>
-void filled_up(const T* from, std::int64_t count, Use use) {
-  if (count >= whole) {
-    use(from);
-    return;
-  }
-  T copy[whole] = {};
-  if (count > 0) std::memcpy(copy, from, static_cast<std::size_t>(count) * sizeof(T));
-  use(static_cast<const T*>(copy));
-}
-
 // Into the second cache.
 void prefetch(const void* address) {
   __builtin_prefetch(address, /*write=*/0, /*locality=*/2);
+}
+
+// `count` <= size values of `from`, and zeros up to `size`; those of `from` itself if it has them.
+template <std::int64_t size, class T>
+const T* filled_up(const T* from, std::int64_t count, T (&copy)[size]) {
+  if (count == size) return from;
+  std::fill(copy, copy + size, T{});
+  if (count > 0) std::memcpy(copy, from, static_cast<std::size_t>(count) * sizeof(T));
+  return copy;
+}
+
+// The slots of 16 lines from data[0] on, of `lines` and `depth` that there are: a row per line if
+// they lie in memory by lines, else a row per slot.
+template <class Format, class T>
+[[gnu::always_inline]] inline void load_tile(const ProductOperand<T>& from, const T* data,
+                                             std::int64_t lines, std::int64_t depth,
+                                             Slots (&rows)[Format::pieces][kTile]) {
+  constexpr int values = Format::values;
+  const auto store = [&](std::int64_t i, const Slots(&slots)[Format::pieces]) {
+    for (int p = 0; p < Format::pieces; ++p) std::memcpy(rows[p][i], slots[p], sizeof(Slots));
+  };
+  Slots slots[Format::pieces];
+  if (from.depth_stride == 1) {
+    T copy[depth_of_step<Format>];
+#pragma GCC unroll 1
+    for (std::int64_t i = 0; i < kTile; ++i) {
+      const T* line = data + i * from.line_stride;
+      // The next strip's. Across the depth there is no gain in fetching ahead (measured).
+      prefetch(line + kStrip * from.line_stride);
+      Format::along(filled_up(line, i < lines ? depth : 0, copy), slots);
+      store(i, slots);
+    }
+  } else {
+    T copies[2][kTile];
+#pragma GCC unroll 1
+    for (std::int64_t i = 0; i < kTile; ++i) {
+      const std::int64_t k = values * i;
+      const T* first = data + k * from.depth_stride;
+      const T* a = filled_up(first, k < depth ? lines : 0, copies[0]);
+      if constexpr (values == 1)
+        Format::along(a, slots);
+      else
+        Format::across(
+            a, filled_up(first + from.depth_stride, k + 1 < depth ? lines : 0, copies[1]), slots);
+      store(i, slots);
+    }
+  }
 }
 
 // Packs one step of one strip. A left tile is a row of slots per line, a right one a row of lines
@@ -220,7 +256,6 @@ void prefetch(const void* address) {
 template <class Format, class T>
 void pack_step(Side side, const ProductOperand<T>& from, std::int64_t strip, std::int64_t step,
                char* to) {
-  constexpr int values = Format::values, pieces = Format::pieces;
   const std::int64_t begin = step * depth_of_step<Format>;
   const std::int64_t depth = std::min(depth_of_step<Format>, from.depth - begin);
   const bool by_line = from.depth_stride == 1;
@@ -228,29 +263,12 @@ void pack_step(Side side, const ProductOperand<T>& from, std::int64_t strip, std
     const std::int64_t line = strip * kStrip + tile * kTile;
     const std::int64_t lines = std::clamp<std::int64_t>(from.lines - line, 0, kTile);
     const T* data = from.data + line * from.line_stride + begin * from.depth_stride;
-    Slots rows[pieces][kTile];
-#pragma GCC unroll 1
-    for (std::int64_t i = 0; i < kTile; ++i) {
-      Slots slots[pieces];
-      // The next strip's. Across the depth, fetching ahead only slows the processor (measured).
-      if (by_line) prefetch(data + i * from.line_stride + kStrip * from.line_stride);
-      if (by_line) {
-        filled_up<depth_of_step<Format>>(data + i * from.line_stride, i < lines ? depth : 0,
-                                         [&](const T* line) { Format::along(line, slots); });
-      } else {
-        const T* first = data + values * i * from.depth_stride;
-        const std::int64_t k = values * i;
-        filled_up<kTile>(first, k < depth ? lines : 0, [&](const T* a) {
-          if constexpr (values == 1)
-            Format::along(a, slots);
-          else
-            filled_up<kTile>(first + from.depth_stride, k + 1 < depth ? lines : 0,
-                             [&](const T* b) { Format::across(a, b, slots); });
-        });
-      }
-      for (int p = 0; p < pieces; ++p) std::memcpy(rows[p][i], slots[p], sizeof(Slots));
-    }
-    for (int p = 0; p < pieces; ++p)
+    Slots rows[Format::pieces][kTile];
+    if (lines == kTile && depth == depth_of_step<Format>)
+      load_tile<Format>(from, data, kTile, depth_of_step<Format>, rows);
+    else
+      load_tile<Format>(from, data, lines, depth, rows);
+    for (int p = 0; p < Format::pieces; ++p)
       write_tile(rows[p], by_line != (side == Side::left), to + p * kStepBytes);
   }
 }
