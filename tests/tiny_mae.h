@@ -15,4 +15,16 @@ inline MaeConfig tiny() {
   return config;
 }
 
+// One whose blocks follow each other, of images that are not square.
+inline MaeConfig two_blocks(bool norm_pix) {
+  MaeConfig config;
+  config.height = 16;
+  config.width = 24;
+  config.patch_size = 4;
+  config.encoder = {32, 2, 4};
+  config.decoder = {16, 2, 2};
+  config.norm_pix_loss = norm_pix;
+  return config;
+}
+
 }  // namespace sgmae

@@ -63,26 +63,13 @@ class PartialSums {
   std::vector<float> sums_;
 };
 
-template <class T>
-const TypedProductKernels<T>& typed_products();
-template <>
-const TypedProductKernels<float>& typed_products() {
-  return product_kernels()->fp32;
-}
-template <>
-const TypedProductKernels<Bf16>& typed_products() {
-  return product_kernels()->bf16;
-}
-
 // result [m, n] = the product of a [m, depth] and b [n, depth], by the calling thread alone.
 template <class T, class Result>
 void multiply(const ProductOperand<T>& a, const ProductOperand<T>& b, Result* result,
               std::int64_t stride) {
   const TypedProductKernels<T>& kernels = typed_products<T>();
-  const std::int64_t bytes = kernels.packed_bytes(b.lines, b.depth);
-  thread_local at::Tensor memory;  // kept: what was just used is still in the caches
-  if (!memory.defined() || memory.numel() < bytes) memory = at::empty({bytes}, at::kByte);
-  const PackedOperand packed{data<char>(memory), b.lines, b.depth};
+  const PackedOperand packed{packing_memory(kernels.packed_bytes(b.lines, b.depth)), b.lines,
+                             b.depth};
   kernels.pack(b, packed, 0, 1);
   if constexpr (std::is_same_v<T, Result>)
     kernels.multiply(a, packed, {result, stride}, 0, 1);

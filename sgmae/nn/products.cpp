@@ -30,14 +30,13 @@ ProductOperand<T> operand(const at::Tensor& matrix) {
 
 // result [m, n] (+)= a [m, depth] b [n, depth]^T (+ bias [n] fp32), a of T; b may be fp32.
 template <class T>
-void multiply(const TypedProductKernels<T>& kernels, const at::Tensor& a, const at::Tensor& b,
-              const at::Tensor& bias, bool add, at::Tensor& result) {
+void typed_multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, bool add,
+                    at::Tensor& result) {
+  const TypedProductKernels<T>& kernels = typed_products<T>();
   SGMAE_ASSERT(a.size(1) == b.size(1) && result.size(0) == a.size(0) &&
                result.size(1) == b.size(0));
-  const std::int64_t bytes = kernels.packed_bytes(b.size(0), b.size(1));
-  thread_local at::Tensor memory;  // kept: what was just used is still in the caches
-  if (!memory.defined() || memory.numel() < bytes) memory = at::empty({bytes}, at::kByte);
-  const PackedOperand packed{static_cast<char*>(memory.data_ptr()), b.size(0), b.size(1)};
+  const PackedOperand packed{packing_memory(kernels.packed_bytes(b.size(0), b.size(1))), b.size(0),
+                             b.size(1)};
   for_shares([&](std::int64_t share, std::int64_t shares) {
     if (b.scalar_type() == at::kFloat)
       kernels.pack_float(operand<float>(b), packed, share, shares);
@@ -60,15 +59,21 @@ void multiply(const TypedProductKernels<T>& kernels, const at::Tensor& a, const 
 void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, bool add,
               at::Tensor& result) {
   if (a.scalar_type() == at::kFloat)
-    multiply(product_kernels()->fp32, a, b, bias, add, result);
+    typed_multiply<float>(a, b, bias, add, result);
   else
-    multiply(product_kernels()->bf16, a, b, bias, add, result);
+    typed_multiply<Bf16>(a, b, bias, add, result);
 }
 
 }  // namespace
 
 bool has_products(at::Device device) {
   return device.is_cpu() && product_kernels();
+}
+
+char* packing_memory(std::int64_t bytes) {
+  thread_local at::Tensor memory;
+  if (!memory.defined() || memory.numel() < bytes) memory = at::empty({bytes}, at::kByte);
+  return static_cast<char*>(memory.data_ptr());
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {

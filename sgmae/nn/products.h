@@ -6,12 +6,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 namespace sgmae {
 
 // Whether products on `device` are our own. These take fp32 weights for activations of any type,
 // rounding them on the way, and give the same bits for any number of threads; LibTorch's want a
 // weight in the activations' type.
 bool has_products(at::Device device);
+
+// Memory of the calling thread for a packed operand (kernels/product.h), which begins with a cache
+// line. It is kept for the next one: what was just used is still in the caches.
+char* packing_memory(std::int64_t bytes);
 
 // x [M, K] T, w [N, K] and b [N] T (or fp32, see above) -> [M, N] T
 at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b);

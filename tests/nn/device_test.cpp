@@ -18,6 +18,7 @@
 #include "tests/support/errors.h"
 #include "tests/support/other_device.h"
 #include "tests/support/tensors.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
@@ -28,17 +29,6 @@ TEST(PretendDevice, IsNotTheCpu) {
   EXPECT_TRUE(there.mul(2).cpu().equal(there.cpu().mul(2)));
   EXPECT_THROW(there.add(at::randn({3, 4})), c10::Error);  // as on a GPU
   EXPECT_DEATH(static_cast<void>(there.data_ptr<float>()[0] = 1), "");
-}
-
-MaeConfig mae_config(bool norm_pix) {
-  MaeConfig config;
-  config.height = 16;
-  config.width = 24;
-  config.patch_size = 4;
-  config.encoder = {32, 2, 4};
-  config.decoder = {16, 2, 2};
-  config.norm_pix_loss = norm_pix;
-  return config;
 }
 
 // Gradients of fp32 differ by the order of sums, those of bf16 by what each step rounds (2^-9),
@@ -69,7 +59,7 @@ class OnDevice : public testing::TestWithParam<std::tuple<Precision, bool>> {
 
 TEST_P(OnDevice, MaeTrainsAsOnTheCpu) {
   const auto [precision, norm_pix] = GetParam();
-  Mae here(mae_config(norm_pix), 1), there(mae_config(norm_pix), 1);
+  Mae here(two_blocks(norm_pix), 1), there(two_blocks(norm_pix), 1);
   for (Mae* model : {&here, &there}) model->set_precision(precision);
   there.move_to(other_device());
   const at::Tensor pixels = at::randn({3, 3, 16, 24});
@@ -139,7 +129,7 @@ class OnPretendDevice : public OnDevice {};
 TEST_P(OnPretendDevice, AStepReadsNothingBack) {
   const auto [precision, flag] = GetParam();
   pretend_device();
-  Mae mae(mae_config(flag), 1);
+  Mae mae(two_blocks(flag), 1);
   mae.set_precision(precision);
   mae.move_to(pretend_device());
   const at::Tensor pixels = at::randn({3, 3, 16, 24}).pin_memory(), random = at::rand({3, 24});
@@ -152,7 +142,7 @@ TEST_P(OnPretendDevice, AStepReadsNothingBack) {
   EXPECT_EQ(step.waits, 0);
   EXPECT_EQ(loss.mean.device(), pretend_device());
 
-  VitConfig config = encoder_config(mae_config(false));
+  VitConfig config = encoder_config(two_blocks(false));
   config.pooling = flag ? Pooling::mean : Pooling::cls;
   config.classes = 5;
   Vit vit(config, 1);

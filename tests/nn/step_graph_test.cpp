@@ -14,23 +14,13 @@
 #include "tests/pretend_device.h"
 #include "tests/support/other_device.h"
 #include "tests/support/tensors.h"
+#include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
 
-MaeConfig config() {
-  MaeConfig config;
-  config.height = 16;
-  config.width = 24;
-  config.patch_size = 4;
-  config.encoder = {32, 2, 4};
-  config.decoder = {16, 2, 2};
-  config.norm_pix_loss = true;
-  return config;
-}
-
 Mae model_on(at::Device device, Precision precision) {
-  Mae model(config(), 1);
+  Mae model(two_blocks(/*norm_pix=*/true), 1);
   model.set_precision(precision);
   model.move_to(device);
   return model;

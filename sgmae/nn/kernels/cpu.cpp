@@ -23,15 +23,6 @@ inline float load(Bf16 value) {
 inline void store(float& to, float value) {
   to = value;
 }
-// The bits of `value` as bf16, in the upper half; the lower half is to be dropped. Rounds to
-// nearest even. A NaN that arithmetic made of bf16 or fp32 numbers has no bit set below and stays
-// one.
-inline std::uint32_t rounded_bits(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  return bits + 0x7FFFu + ((bits >> 16) & 1u);
-}
-
 inline void store(Bf16& to, float value) {
   to.bits = static_cast<std::uint16_t>(rounded_bits(value) >> 16);
 }

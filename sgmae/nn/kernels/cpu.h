@@ -4,12 +4,22 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 namespace sgmae {
 
 struct Bf16 {
   std::uint16_t bits;
 };
+
+// The bits of `value` as bf16, in the upper half; the lower half is to be dropped. Rounds to
+// nearest even. A NaN that arithmetic made of bf16 or fp32 numbers has no bit set below and stays
+// one. Static: each instruction set's kernels must have their own.
+static inline std::uint32_t rounded_bits(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  return bits + 0x7FFFu + ((bits >> 16) & 1u);
+}
 
 // Kernels for activations of type T (float or Bf16). Statistics, residual stream and parameter
 // gradients are always float.

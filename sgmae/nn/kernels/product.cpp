@@ -2,9 +2,7 @@
 // under "What the processor multiplies"; all else is plain loops that become vector code.
 #include "sgmae/nn/kernels/product.h"
 
-#ifdef __x86_64__
 #include <immintrin.h>
-#endif
 
 #include <algorithm>
 #include <cstring>
@@ -43,12 +41,10 @@ enum class Side { left, right };  // A or B
 // ---- Slots --------------------------------------------------------------------------------------
 
 // A vector of the processor's own width.
-#if defined(__AVX512F__)
+#ifdef __AVX512F__
 constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
 #else
-constexpr int kLanes = 4;
+constexpr int kLanes = 8;
 #endif
 using Floats = float __attribute__((vector_size(kLanes * 4)));
 using Words = std::uint32_t __attribute__((vector_size(kLanes * 4)));
@@ -61,13 +57,6 @@ std::uint32_t bits_of(float value) {
   return bits;
 }
 
-// As bf16, nearest even, in the upper half; the lower one is to be dropped. A NaN that arithmetic
-// made of bf16 or fp32 numbers has no bit set below and stays one.
-std::uint32_t rounded(float value) {
-  const std::uint32_t bits = bits_of(value);
-  return bits + 0x7fffu + ((bits >> 16) & 1u);
-}
-
 // How a format fills slots: from values that follow each other along the depth, or across it from
 // those of two depths, which lie side by side (with one value per slot there is no difference).
 
@@ -77,7 +66,7 @@ struct Single {
   static constexpr int values = 1, pieces = 1;
   static std::uint32_t slot(Bf16 value) { return static_cast<std::uint32_t>(value.bits) << 16; }
   static std::uint32_t slot(float value) {
-    return round ? rounded(value) & 0xffff0000u : bits_of(value);
+    return round ? rounded_bits(value) & 0xffff0000u : bits_of(value);
   }
   template <class T>
   static void along(const T* from, Slots* to) {
@@ -102,7 +91,7 @@ struct Pair {
     Bf16 halves[2 * kTile];
 #pragma GCC unroll 1
     for (std::int64_t i = 0; i < 2 * kTile; ++i)
-      halves[i].bits = static_cast<std::uint16_t>(rounded(from[i]) >> 16);
+      halves[i].bits = static_cast<std::uint16_t>(rounded_bits(from[i]) >> 16);
     along(halves, to);
   }
   static void across(const Bf16* first, const Bf16* second, Slots* to) {
@@ -114,7 +103,7 @@ struct Pair {
   static void across(const float* first, const float* second, Slots* to) {
 #pragma GCC unroll 1
     for (std::int64_t i = 0; i < kTile; ++i)
-      to[0][i] = rounded(first[i]) >> 16 | (rounded(second[i]) & 0xffff0000u);
+      to[0][i] = rounded_bits(first[i]) >> 16 | (rounded_bits(second[i]) & 0xffff0000u);
   }
 };
 
@@ -126,7 +115,7 @@ struct Pieces {
     for (std::int64_t i = 0; i < kTile; ++i) {
       float a = first[i], b = second[i];
       for (int p = 0; p < pieces; ++p) {
-        const std::uint32_t x = rounded(a) & 0xffff0000u, y = rounded(b) & 0xffff0000u;
+        const std::uint32_t x = rounded_bits(a) & 0xffff0000u, y = rounded_bits(b) & 0xffff0000u;
         to[p][i] = x >> 16 | y;
         a -= float_of(x);
         b -= float_of(y);
@@ -177,7 +166,7 @@ void swap_squares(Words (&rows)[kLanes]) {
 
 void transpose(Words (&rows)[kLanes]) {
   if constexpr (kLanes > 8) swap_squares<8>(rows);
-  if constexpr (kLanes > 4) swap_squares<4>(rows);
+  swap_squares<4>(rows);
   swap_squares<2>(rows);
   swap_squares<1>(rows);
 }
@@ -493,23 +482,14 @@ void multiply_strips(const char* left, const char* right, std::int64_t steps, st
 // Fewer resident strips than this, and a passing one is used too seldom for what it costs to read.
 constexpr std::int64_t kFewestResident = 6;
 
-// 64 bytes past the caches, where the processor can.
+// 64 bytes past the caches.
 void stream(const char* from, char* to) {
-#if defined(__AVX512F__)
+#ifdef __AVX512F__
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), _mm512_loadu_si512(from));
-#elif defined(__x86_64__)
-  for (int i = 0; i < 64; i += 16)
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i),
-                     _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
 #else
-  std::memcpy(to, from, 64);
-#endif
-}
-
-// What was streamed is there for all threads.
-void end_streams() {
-#ifdef __x86_64__
-  _mm_sfence();
+  for (int i = 0; i < 64; i += 32)
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to + i),
+                        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i)));
 #endif
 }
 
@@ -519,7 +499,7 @@ void round_row(const float* from, float* to) {
 
 void round_row(const float* from, Bf16* to) {
   for (std::int64_t i = 0; i < kStrip; ++i)
-    to[i].bits = static_cast<std::uint16_t>(rounded(from[i]) >> 16);
+    to[i].bits = static_cast<std::uint16_t>(rounded_bits(from[i]) >> 16);
 }
 
 // Brings block (i, j) of the product to its place.
@@ -668,7 +648,7 @@ void multiply(const ProductOperand<T>& a, const PackedOperand& b,
     multiply_range<Format, false>(a, b, result, my_left, my_right);
   else
     multiply_range<Format, true>(a, b, result, my_left, my_right);
-  end_streams();
+  _mm_sfence();  // what was streamed is there for all threads
 }
 
 template <class Format, class T>

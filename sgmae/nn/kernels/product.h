@@ -71,4 +71,15 @@ struct ProductKernels {
 // Those for instruction_set(); null for the baseline.
 const ProductKernels* product_kernels();
 
+template <class T>
+const TypedProductKernels<T>& typed_products();
+template <>
+inline const TypedProductKernels<float>& typed_products<float>() {
+  return product_kernels()->fp32;
+}
+template <>
+inline const TypedProductKernels<Bf16>& typed_products<Bf16>() {
+  return product_kernels()->bf16;
+}
+
 }  // namespace sgmae
