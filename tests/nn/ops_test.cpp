@@ -6,6 +6,7 @@
 #include <ATen/ops/erf.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
@@ -16,7 +17,9 @@
 #include <limits>
 #include <numbers>
 #include <utility>
+#include <vector>
 
+#include "sgmae/nn/kernels/cpu.h"
 #include "tests/support/tensors.h"
 
 namespace sgmae {
@@ -127,6 +130,35 @@ TEST(Kernels, NanPassesThrough) {
     qkv[0][3][1][5] = std::nan("");
     EXPECT_TRUE(std::isnan(attention(qkv, 1).out.sum().item<float>()));
   }
+}
+
+// A run repeated has its tensors elsewhere in memory, and must come to the same bits.
+TEST(Kernels, LayerNormsGradientDoesNotDependOnWhereOperandsLie) {
+  constexpr std::int64_t rows = 36, dim = 16, size = rows * dim;
+  const at::Tensor dy = at::randn({size}).to(at::kBFloat16);
+  const std::vector<at::Tensor> given{dy.view(at::kFloat), at::randn({size}), at::randn({rows}),
+                                      at::rand({rows}),    at::randn({dim}),  at::randn({size}),
+                                      at::zeros({dim}),    at::zeros({dim})};
+  at::Tensor first;
+  for (std::size_t turn = 0; turn < given.size(); ++turn)
+    for (std::int64_t between = 0; between < 64; between += 4) {  // values, of 16 bytes
+      const at::Tensor pool = at::zeros({8 * size});
+      std::vector<float*> place(given.size());
+      std::int64_t next = 0;
+      for (std::size_t i = 0; i < given.size(); ++i) {
+        const std::size_t which = (i + turn) % given.size();
+        at::Tensor there = pool.narrow(0, next, given[which].numel());
+        there.copy_(given[which]);
+        place[which] = there.data_ptr<float>();
+        next += there.numel() + between;
+      }
+      row_kernels<Bf16>().layer_norm_backward(rows, dim, reinterpret_cast<Bf16*>(place[0]),
+                                              place[1], place[2], place[3], place[4], place[5],
+                                              place[6], place[7]);
+      const at::Tensor dx = pool.narrow(0, place[5] - pool.data_ptr<float>(), size).clone();
+      if (!first.defined()) first = dx;
+      EXPECT_TRUE(at::equal(dx, first)) << "order " << turn << ", " << between << " apart";
+    }
 }
 
 }  // namespace

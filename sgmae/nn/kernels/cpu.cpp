@@ -1,5 +1,8 @@
 // Plain loops that the compiler turns into vector code; compiled once per instruction set with
 // SGMAE_ISA naming it, under relaxed floating-point rules (reassociation), NaN and infinity kept.
+// Where more than one number is read for each that is written, results are __restrict: else the
+// compiler makes vector code and plain code of a loop, chooses by how far apart the operands lie,
+// and the two differ in their last bits.
 #include "sgmae/nn/kernels/cpu.h"
 
 #include <cmath>
@@ -113,8 +116,9 @@ void add_layer_norm(std::int64_t rows, std::int64_t dim, const float* x, const T
 
 template <class T>
 void layer_norm_backward(std::int64_t rows, std::int64_t dim, const T* dy, const float* x,
-                         const float* mean, const float* rstd, const float* weight, float* dx,
-                         float* weight_grad, float* bias_grad) {
+                         const float* mean, const float* rstd, const float* weight,
+                         float* __restrict dx, float* __restrict weight_grad,
+                         float* __restrict bias_grad) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const T* g = dy + r * dim;
     const float* row = x + r * dim;
@@ -179,7 +183,8 @@ void gelu_slopes(std::int64_t count, const Bf16* h, float* slope) {
 }
 
 template <class T>
-void gelu_backward(std::int64_t rows, std::int64_t dim, const T* h, T* d, float* column_sum) {
+void gelu_backward(std::int64_t rows, std::int64_t dim, const T* h, T* __restrict d,
+                   float* __restrict column_sum) {
   constexpr std::int64_t width = 256;
   float slope[width];
   for (std::int64_t r = 0; r < rows; ++r)
@@ -196,7 +201,7 @@ void gelu_backward(std::int64_t rows, std::int64_t dim, const T* h, T* d, float*
 }
 
 template <class T>
-void column_sum(std::int64_t rows, std::int64_t dim, const T* d, float* sum) {
+void column_sum(std::int64_t rows, std::int64_t dim, const T* d, float* __restrict sum) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < dim; ++i) sum[i] += load(d[r * dim + i]);
 }
@@ -257,8 +262,8 @@ void row_products(std::int64_t rows, std::int64_t dim, const T* a, const T* b, s
   }
 }
 
-void adamw(std::int64_t count, const AdamWStep& step, float* grad, float* value, float* exp_avg,
-           float* exp_avg_sq) {
+void adamw(std::int64_t count, const AdamWStep& step, float* __restrict grad,
+           float* __restrict value, float* __restrict exp_avg, float* __restrict exp_avg_sq) {
   const AdamWStep s = step;
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = grad[i] * s.grad_scale;
