@@ -1,5 +1,9 @@
 #include "sgmae/nn/block.h"
 
+#include <utility>
+
+#include "sgmae/base/error.h"
+
 namespace sgmae {
 
 void Linear::prepare(at::ScalarType type) {
@@ -16,9 +20,16 @@ void Linear::prepare(at::ScalarType type) {
   }
 }
 
-void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
+void Linear::add_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   at::Tensor flat = weight->grad.view({weight->grad.size(0), -1});
-  linear_weight_grad(dy, x, flat);
+  const bool zeros = std::exchange(weight->cleared, false);
+  // What somebody added without saying so would be lost.
+  SGMAE_ASSERT(!zeros || !flat[0].any().item<bool>());
+  linear_weight_grad(dy, x, flat, zeros);
+}
+
+void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
+  add_weight_gradient(dy, x);
   bias_grad(dy, bias->grad);
 }
 
@@ -109,7 +120,7 @@ void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace,
   at::Tensor dh = block.fc2.input_gradient(d);
   gelu_backward(trace.h, dh, block.fc1.bias->grad);
   const Normed norm = block.norm2.forward(trace.input.x, trace.input.delta, shape.eps, shape.type);
-  linear_weight_grad(dh, norm.y, block.fc1.weight->grad);
+  block.fc1.add_weight_gradient(dh, norm.y);
   block.norm2.backward(block.fc1.input_gradient(dh), norm, dx);
 }
 

@@ -90,9 +90,10 @@ at::Tensor linear_input_grad(const at::Tensor& dy, const at::Tensor& w) {
   return dx;
 }
 
-void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
+void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad,
+                        bool zeros) {
   if (has_products(dy.device()))
-    multiply(dy.t(), x.t(), {}, /*add=*/true, weight_grad);
+    multiply(dy.t(), x.t(), {}, /*add=*/!zeros, weight_grad);
   else
     aten::linear_weight_grad(dy, x, weight_grad);
 }

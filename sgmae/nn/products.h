@@ -26,6 +26,8 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b)
 at::Tensor linear_input_grad(const at::Tensor& dy, const at::Tensor& w);
 
 // weight_grad [N, K] fp32 += dy^T x.   dy [M, N] T, x [M, K] T
-void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad);
+// `zeros`: it holds nothing else, so that it need not be read; the result has the same bits.
+void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad,
+                        bool zeros = false);
 
 }  // namespace sgmae

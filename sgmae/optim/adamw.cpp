@@ -88,6 +88,7 @@ void AdamW::step_on_cpu(double lr, double grad_scale) {
       cpu_kernels().adamw(end - begin, step, grad + begin, value + begin, first + begin,
                           second + begin);
     });
+    m.parameter->cleared = true;
   }
 }
 

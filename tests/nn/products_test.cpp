@@ -86,6 +86,16 @@ TEST_P(Products, DoNotDependOnTheNumberOfThreads) {
   });
 }
 
+// To the bit, the sign of zeros too. That they are not read shows in a memory without any.
+TEST_P(Products, WeightGradOverZerosIsWhatIsAddedToThem) {
+  const auto [rows, in, out, type] = GetParam();
+  const double unread = has_products(at::kCPU) ? std::numeric_limits<double>::quiet_NaN() : 0;
+  at::Tensor added = at::zeros({out, in}), written = at::full({out, in}, unread, at::kFloat);
+  linear_weight_grad(dy, x, added);
+  linear_weight_grad(dy, x, written, /*zeros=*/true);
+  EXPECT_TRUE(at::equal(written.view(at::kInt), added.view(at::kInt)));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Products,
     testing::Values(Case{1, 1, 1, at::kFloat}, Case{37, 48, 29, at::kFloat},

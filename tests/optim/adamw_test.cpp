@@ -2,15 +2,20 @@
 #include "sgmae/optim/adamw.h"
 
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <stdexcept>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/nn/block.h"
+#include "sgmae/nn/mae.h"
 #include "sgmae/optim/groups.h"
 #include "tests/support/other_device.h"
 #include "tests/support/tensors.h"
@@ -89,6 +94,55 @@ TEST(AdamW, GoesOnExactlyFromItsState) {
     first.step(0.01), second.step(0.01);
   }
   for (std::size_t k = 0; k < one.size(); ++k) EXPECT_TRUE(at::equal(other[k].value, one[k].value));
+}
+
+Parameter& named(Mae& model, const std::string& name) {
+  for (Parameter& p : model.parameters())
+    if (p.name == name) return p;
+  throw std::logic_error(name);
+}
+
+// Oracle here: the same steps with all gradients added to the zeros that AdamW leaves.
+TEST(AdamW, GradientsAfterAStepEqualThoseAddedToZeros) {
+  MaeConfig config;
+  config.height = config.width = 32;
+  config.patch_size = 8;
+  config.encoder = {32, 2, 4};
+  config.decoder = {16, 2, 2};
+  const MaskPlan plan{at::arange(16).expand({3, 16}).contiguous(), 4};
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    Mae written(config, 1), added(config, 1);
+    for (Mae* model : {&written, &added}) {
+      model->set_precision(precision);
+      AdamW optimizer(model->parameters(), {});
+      for (std::uint64_t step = 0; step < 3; ++step) {
+        for (const double scale : {0.25, 0.75})  // two batches a step
+          model->forward_backward(noise({3, 3, 32, 32}, step), plan, scale);
+        if (step == 2) break;
+        optimizer.step(0.01);
+        model->parameters_changed();
+        EXPECT_TRUE(named(*model, "blocks.0.mlp.fc1.weight").cleared);
+        if (model == &added)
+          for (Parameter& p : model->parameters()) p.cleared = false;
+      }
+      EXPECT_FALSE(named(*model, "blocks.0.mlp.fc1.weight").cleared);
+    }
+    EXPECT_TRUE(at::equal(flat_gradients(written.parameters()).view(at::kInt),
+                          flat_gradients(added.parameters()).view(at::kInt)));
+  }
+}
+
+TEST(AdamW, GradientsAddedAfterAStepAreNotLostUnnoticed) {
+  std::vector<Parameter> parameters{{"fc1.weight", noise({7, 5}, 1), at::zeros({7, 5})},
+                                    {"fc1.bias", noise({7}, 2), at::zeros({7})}};
+  Linear layer{&parameters[0], &parameters[1], {}, {}};
+  AdamW(parameters, {}).step(0.01);
+  const at::Tensor more = noise({7, 5}, 3), dy = noise({4, 7}, 4), x = noise({4, 5}, 5);
+  parameters[0].grad.add_(more);
+  EXPECT_THROW(layer.add_weight_gradient(dy, x), std::logic_error);
+  parameters[0].cleared = false;
+  layer.add_weight_gradient(dy, x);
+  EXPECT_TRUE(at::allclose(parameters[0].grad, more.add(at::mm(dy.t(), x)), 1e-5, 1e-6));
 }
 
 // Oracle here: the optimizer on the CPU, which is held against the formula above.
