@@ -1,6 +1,6 @@
 // Our side of ./dev bench pretrain: whole training steps of a model, on request.
 //
-//     bench_pretrain base|small fp32|bf16 BATCH THREADS
+//     bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS
 //
 // Prints one JSON line when ready, then one per line read from stdin (the number of steps to time).
 // "product_seconds" is what the machine's own matrix product (at::mm) takes for the step's linear
@@ -38,15 +38,15 @@ double seconds(Work work) {
 
 MaeConfig shape(const std::string& name) {
   MaeConfig config;
-  config.norm_pix_loss = true;
   if (name == "small") {
     config.height = config.width = 64;
     config.patch_size = 8;
     config.encoder = {192, 8, 3};
     config.decoder = {128, 4, 4};
   } else {
-    check(name == "base", ExitCode::usage, "unknown shape '", name, "'; give base or small");
+    config = named_config("mae_vit_" + name);
   }
+  config.norm_pix_loss = true;
   return config;
 }
 
@@ -127,7 +127,8 @@ void run(const std::string& name, Precision precision, std::int64_t batch) {
 
 int main(int argc, char** argv) {
   try {
-    check(argc == 5, ExitCode::usage, "usage: bench_pretrain base|small fp32|bf16 BATCH THREADS");
+    check(argc == 5, ExitCode::usage,
+          "usage: bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS");
     const at::NoGradGuard no_grad;
     keep_freed_memory();
     at::set_num_threads(std::stoi(argv[4]));

@@ -1,7 +1,7 @@
 """Training steps per second: ours beside transformers' ViTMAEForPreTraining under PyTorch.
 
     python bench/pretrain_peer.py --ours build/bench_pretrain [--shapes base small] [--rounds 5] [--threads 2]
-        [--isa avx2] [--own_allocator] [--maps build/bench_gpu]
+        [--isa avx2] [--own_allocator] [--memory] [--maps build/bench_gpu]
 
 One process per contender; they take turns, a few steps each, so that a busy machine disturbs all alike. A step is
 forward, backward, AdamW (fused in PyTorch) and whatever the next step needs. Ratios are of images per second, ours
@@ -11,6 +11,8 @@ over our step's time. Peak memory is the process's largest resident set.
 PyTorch gets the allocator settings that sgmae gives itself (freed memory is kept), or with --own_allocator those it
 has by default. --isa holds all to fewer instructions than the processor has. --maps compares the pass that makes
 relevance maps instead, with the paper's cut, to PyTorch's forward pass through the same blocks, without any cut.
+--memory measures peak memory alone, one contender after another, also of models that do not fit beside each other,
+such as ViT-L (large) and ViT-H/14 (huge): after three steps of ours and two of the peer's.
 
 Requirements: torch==2.11.0 transformers==5.23.0
 """
@@ -26,8 +28,15 @@ import time
 
 from machine import add_options, environment, held, processor
 
-BATCH = {"base": 16, "small": 256}
-STEPS = {"base": 1, "small": 2}
+BATCH = {"small": 256, "base": 16, "large": 8, "huge": 8}
+STEPS = {"small": 2, "base": 1, "large": 1, "huge": 1}
+SIZES = {
+    "base": {},
+    "large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+    "huge": {
+        "hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16, "intermediate_size": 5120,
+        "patch_size": 14},
+}  # fmt: skip
 PEERS = ["eager fp32", "eager bf16", "compile bf16"]
 OURS = ["ours fp32", "ours bf16"]
 
@@ -40,8 +49,8 @@ def model_of(shape, **more):
     from transformers import ViTMAEConfig, ViTMAEForPreTraining
 
     common = {"norm_pix_loss": True, "layer_norm_eps": 1e-6} | more
-    if shape == "base":
-        return ViTMAEForPreTraining(ViTMAEConfig(image_size=224, **common))
+    if shape in SIZES:
+        return ViTMAEForPreTraining(ViTMAEConfig(image_size=224, **SIZES[shape], **common))
     return ViTMAEForPreTraining(ViTMAEConfig(
         image_size=64, patch_size=8, hidden_size=192, num_hidden_layers=8, num_attention_heads=3,
         intermediate_size=768, decoder_hidden_size=128, decoder_num_hidden_layers=4,
@@ -89,7 +98,7 @@ class Contender:
         self.name, self.times, self.products = name, [], []
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(options, kind != "ours"))
-        json.loads(self.process.stdout.readline())  # ready
+        self.peak = json.loads(self.process.stdout.readline())["peak_mib"]
 
     def round(self, steps):
         self.process.stdin.write(f"{steps}\n")
@@ -102,6 +111,19 @@ class Contender:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def compare_memory(shape, options):
+    peak = {}
+    for name in options.contenders:
+        contender = Contender(name, shape, options)
+        contender.close()
+        peak[name] = contender.peak
+    print(f"\npeak memory, {shape}, batch {BATCH[shape]}, {options.threads} threads{held(options)}")
+    print(f"{'':14}{'MiB':>8}{'ours fp32':>11}{'ours bf16':>11}")
+    for name, mib in peak.items():
+        ratios = [f"{peak[ours] / mib:.2f}x" if ours in peak else "" for ours in OURS]
+        print(f"{name:14}{mib:8.0f}{ratios[0]:>11}{ratios[1]:>11}", flush=True)
 
 
 def serve_forward(shape, threads, rounds):
@@ -161,11 +183,12 @@ def compare(shape, options):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ours")
-    parser.add_argument("--shapes", nargs="+", choices=BATCH, default=list(BATCH))
+    parser.add_argument("--shapes", nargs="+", choices=BATCH, default=["base", "small"])
     parser.add_argument("--contenders", nargs="+", choices=OURS + PEERS, default=OURS + PEERS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     add_options(parser)
+    parser.add_argument("--memory", action="store_true", help="measure peak memory alone")
     parser.add_argument("--maps", metavar="BENCH_GPU")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -178,5 +201,7 @@ if __name__ == "__main__":
         for shape in options.shapes:
             if options.maps:
                 compare_maps(shape, options)
+            elif options.memory:
+                compare_memory(shape, options)
             else:
                 compare(shape, options)
