@@ -25,6 +25,11 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
 
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
+    if (argument == "--") {
+      check(!command.positional_help.empty(), ExitCode::usage, "unexpected argument '--'");
+      parsed.positional.insert(parsed.positional.end(), arguments.begin() + i + 1, arguments.end());
+      break;
+    }
     if (argument == "-h") {
       parsed.help = true;
       continue;

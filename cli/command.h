@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sgmae/base/options.h"
+#include "sgmae/parallel/launch_options.h"
 
 namespace sgmae {
 
@@ -16,6 +17,8 @@ struct Command {
   Options options;
   std::string positional_help;  // e.g. "IMAGES…"; empty: the command takes none
   bool takes_recipe = false;    // --config and --set are understood
+  // How it shares its work among processes; null: it runs in one.
+  const LaunchOptions* launch = nullptr;
   // Gets the positional arguments; returns what --json prints.
   std::function<nlohmann::ordered_json(const std::vector<std::string>&)> run;
 };
@@ -25,6 +28,11 @@ struct ReportedFailure : Error {
   ReportedFailure(ExitCode code, const std::string& message, nlohmann::ordered_json json)
       : Error(code, message), report(std::move(json)) {}
   nlohmann::ordered_json report;
+};
+
+// A command that fails where others have said why.
+struct SilentFailure {
+  int code;
 };
 
 struct CommandEntry {
@@ -39,6 +47,7 @@ const std::vector<CommandEntry>& commands();
 Command pretrain_command();
 Command knn_command();
 Command linprobe_command();
+Command launch_command();
 Command finetune_command();
 Command study_command();
 Command mask_command();

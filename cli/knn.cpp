@@ -5,6 +5,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/eval/knn_task.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -15,6 +16,7 @@ struct KnnArguments {
   KnnTask task;
   OpenOptions open;
   ComputeOptions compute;
+  LaunchOptions launch;
 
   void declare(Options& o) {
     o.section("model");
@@ -24,6 +26,7 @@ struct KnnArguments {
     o.section("run");
     o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
     compute.declare(o);
+    launch.declare(o);
   }
 };
 
@@ -54,7 +57,8 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   json["knn_acc1_pixels"] = pixels ? nlohmann::ordered_json(*pixels) : nullptr;
-  if (!options.output_dir.empty()) write_result(options.output_dir, json, score.counts());
+  if (!options.output_dir.empty())
+    processes().leader([&] { write_result(options.output_dir, json, score.counts()); });
   return json;
 }
 
@@ -64,6 +68,7 @@ Command knn_command() {
   const auto options = std::make_shared<KnnArguments>();
   Command command;
   options->declare(command.options);
+  command.launch = &options->launch;
   command.run = [options](const std::vector<std::string>&) { return run_knn(*options); };
   return command;
 }

@@ -12,6 +12,7 @@ Command linprobe_command() {
   Command command;
   options->declare(command.options);
   command.takes_recipe = true;
+  command.launch = &options->launch;
   command.run = [options](const std::vector<std::string>&) { return linprobe(*options); };
   return command;
 }

@@ -10,6 +10,7 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/self_guided.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/report/report.h"
 #include "sgmae/report/sheet.h"
 
@@ -81,7 +82,7 @@ nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   info("pictures: ", (result.folder / "figures").string());
-  report_on(result.folder);
+  if (processes().leads()) report_on(result.folder);
   return to_json(result);
 }
 
@@ -92,6 +93,7 @@ Command pretrain_command() {
   Command command;
   options->declare(command.options);
   command.takes_recipe = true;
+  command.launch = &options->launch;
   command.run = [options](const std::vector<std::string>&) { return run_pretrain(*options); };
   return command;
 }

@@ -8,10 +8,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 
@@ -19,6 +23,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/base/version.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 
@@ -28,6 +33,7 @@ const std::vector<CommandEntry>& commands() {
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"finetune", "train a whole vision transformer to classify", finetune_command},
+      {"launch", "start another command in several processes", launch_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},
       {"mask", "draw object, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
@@ -57,6 +63,28 @@ std::string overview() {
   return text + "\nsgmae COMMAND --help lists the options of one command.\n";
 }
 
+// Where the environment says that this is one of several processes, waits for the others.
+void join(const Command& command, std::optional<Joined>& joined) {
+  const LaunchOptions alone;
+  const LaunchOptions& launch = command.launch ? *command.launch : alone;
+  const Membership membership = launch.membership();
+  check(command.launch || membership.size == 1, ExitCode::usage,
+        "this command runs in one process, but this is one of ", membership.size,
+        "; start it once, without torchrun, mpirun or srun");
+  joined.emplace(membership, std::chrono::milliseconds(
+                                 static_cast<std::int64_t>(1000 * launch.process_timeout)));
+}
+
+// torchrun shows what its processes leave in this file.
+void tell_starter(const std::string& what) {
+  const char* file = std::getenv("TORCHELASTIC_ERROR_FILE");
+  if (!file) return;
+  const nlohmann::json error{
+      {"message",
+       {{"message", what}, {"extraInfo", {{"timestamp", std::to_string(std::time(nullptr))}}}}}};
+  std::ofstream(file) << error.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
   instruction_set();  // an SGMAE_ISA that cannot be is said before anything is done
   Command command = entry.make();
@@ -65,15 +93,28 @@ int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
     std::cout << help_text(entry, command);
     return 0;
   }
+  std::optional<Joined> joined;
   const auto print = [&](const nlohmann::ordered_json& result) {
-    if (parsed.json)  // paths need not be UTF-8, JSON must be
+    if (parsed.json && processes().leads())  // paths need not be UTF-8, JSON must be
       std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
                 << std::endl;
   };
   try {
+    join(command, joined);
     print(command.run(parsed.positional));
   } catch (const ReportedFailure& failure) {
     print(failure.report);
+    throw;
+  } catch (const Error& error) {
+    tell_starter(error.what());
+    if (error.code() == ExitCode::process_lost) throw;
+    processes().leave(error.what());
+    if (error.code() == ExitCode::interrupted && !processes().leads())  // all were, together
+      throw SilentFailure{static_cast<int>(error.code())};
+    throw;
+  } catch (const std::exception& error) {
+    tell_starter(error.what());
+    processes().leave(error.what());
     throw;
   }
   return 0;
@@ -139,6 +180,8 @@ int run_program(const std::vector<std::string>& arguments) {
   std::signal(SIGPIPE, SIG_IGN);
   try {
     return finish_standard_output(main_of(arguments));
+  } catch (const SilentFailure& failure) {
+    return failure.code;
   } catch (const Error& error) {
     std::fprintf(stderr, "%s: %s\n", name.c_str(), error.what());
     return static_cast<int>(error.code());

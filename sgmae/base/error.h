@@ -15,6 +15,7 @@ enum class ExitCode {
   checkpoint = 4,    // bad checkpoint or model file
   diverged = 5,      // training diverged and could not be rolled back
   disk_full = 6,     // no room left to write what was asked for
+  process_lost = 7,  // another process of the run ended or does not answer
   interrupted = 130  // stopped by a signal, checkpoint written
 };
 

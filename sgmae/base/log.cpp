@@ -18,6 +18,7 @@ struct LogState {
   std::string path;
   std::ofstream file;
   bool quiet = false;
+  std::string speaker;  // "": the one that gives information too
   bool status_drawn = false;
   std::set<std::string> said;  // by warn_once
 };
@@ -44,8 +45,11 @@ bool stderr_is_terminal() {
 void log_line(LogLevel level, const std::string& text) {
   LogState& log = state();
   std::lock_guard lock(log.mutex);
-  const std::string line = level == LogLevel::warning ? "warning: " + text : text;
-  if (level == LogLevel::warning || !log.quiet) {
+  const bool warning = level == LogLevel::warning;
+  if (!warning && !log.speaker.empty()) return;
+  const std::string said = log.speaker.empty() ? text : log.speaker + ": " + text;
+  const std::string line = warning ? "warning: " + said : said;
+  if (warning || !log.quiet) {
     if (log.status_drawn) std::fputs("\r\033[K", stderr);
     log.status_drawn = false;
     std::fprintf(stderr, "%s\n", line.c_str());
@@ -76,6 +80,11 @@ void warn_once(const std::string& what, const std::string& text) {
   log_line(LogLevel::warning, text);
 }
 
+void set_log_speaker(const std::string& name) {
+  std::lock_guard lock(state().mutex);
+  state().speaker = name;
+}
+
 void set_log_quiet(bool quiet) {
   std::lock_guard lock(state().mutex);
   state().quiet = quiet;
@@ -85,6 +94,7 @@ void draw_status(const std::string& text) {
   if (!stderr_is_terminal()) return;
   LogState& log = state();
   std::lock_guard lock(log.mutex);
+  if (!log.speaker.empty()) return;
   std::fprintf(stderr, "\r\033[K%s", cut_to_terminal(text).c_str());
   std::fflush(stderr);
   log.status_drawn = !text.empty();

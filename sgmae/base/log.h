@@ -24,6 +24,10 @@ struct LogFile {
   LogFile& operator=(const LogFile&) = delete;
 };
 
+// Of several processes that work together the first one speaks. Another gives only warnings, with
+// its `name`; "": the first.
+void set_log_speaker(const std::string& name);
+
 // Discards info lines on stderr; warnings and the log file stay. For tests.
 void set_log_quiet(bool quiet);
 

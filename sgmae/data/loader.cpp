@@ -179,6 +179,7 @@ struct Loader::Impl {
     check(options.num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
           options.num_workers);
     SGMAE_ASSERT(options.prefetch > 0);
+    SGMAE_ASSERT(options.share.process >= 0 && options.share.process < options.share.of);
     for (const std::int64_t index : options.subset)
       SGMAE_ASSERT(index >= 0 && index < source.size());
     images =
@@ -221,8 +222,9 @@ struct Loader::Impl {
       const std::lock_guard lock(mutex);
       epoch = std::move(begun);
       slots.clear();
-      next_batch = first_batch;
-      end_batch = std::max(batches(), first_batch);
+      const std::int64_t of = options.share.of;
+      next_batch = first_batch + ((options.share.process - first_batch) % of + of) % of;
+      end_batch = std::max(batches(), next_batch);
     }
     stats.images = 0;
     stats.waited_seconds = stats.elapsed_seconds = 0;
@@ -234,7 +236,8 @@ struct Loader::Impl {
   std::shared_ptr<Slot> begin_batch() {
     auto slot = std::make_shared<Slot>();
     slot->epoch = epoch;
-    slot->first = next_batch++ * options.batch_size;
+    slot->first = next_batch * options.batch_size;
+    next_batch += options.share.of;
     const std::int64_t count = std::min(options.batch_size, images - slot->first);
     slot->remaining = count;
     const std::vector<std::int64_t> shape{count, options.channels, options.height, options.width};
@@ -331,7 +334,7 @@ struct Loader::Impl {
       lock.lock();
     }
     spare.clear();
-    if (left_out && stats.images == 0) fail_with_nothing();
+    if (left_out && stats.images == 0 && options.share.of == 1) fail_with_nothing();
     return done(false);
   }
 

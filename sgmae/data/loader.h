@@ -38,6 +38,12 @@ enum class Unreadable {
   fail         // Error(data) that names it
 };
 
+// Several processes take the batches of an epoch by turns: this one those whose number is `process`
+// modulo `of`.
+struct LoaderShare {
+  std::int64_t process = 0, of = 1;
+};
+
 struct LoaderOptions {
   std::int64_t batch_size = 64;
   int num_workers = 2;  // threads; 0: the calling thread works inside next()
@@ -55,6 +61,7 @@ struct LoaderOptions {
   bool pinned = false;               // pixels in page-locked memory, for fast copies to a GPU
   std::vector<std::int64_t> subset;  // positions of the source to use; empty: all
   Unreadable unreadable = Unreadable::substitute;
+  LoaderShare share = {};
 };
 
 // The same images whole, squashed to the size, in the source's order, each once; those that cannot
@@ -76,16 +83,18 @@ class Loader {
   Loader(const Source& source, LoaderOptions options);
   ~Loader();
 
-  std::int64_t batches_per_epoch() const;
+  std::int64_t batches_per_epoch() const;  // of all shares
   const LoaderOptions& options() const;
 
-  // Begins an epoch, at batch `first_batch` of it; what is left of the last one is dropped.
+  // Begins an epoch, at the first batch of this share from `first_batch` on; what is left of the
+  // last one is dropped.
   void start_epoch(std::int64_t epoch, std::int64_t first_batch = 0);
 
   // The next batch, or false at the epoch's end. If `batch` still holds the only reference to the
   // pixels of an earlier batch, that memory is used again, unless it is pinned.
   // batch.index says which images it holds: substitutes among them, or fewer than batch_size, but
-  // never none. Throws Error(data) when no image of the data set can be read.
+  // never none. Throws Error(data) when no image of the data set can be read; one share of several
+  // is then empty.
   bool next(Batch& batch);
 
   LoaderStats stats() const;

@@ -1,11 +1,15 @@
 #include "sgmae/eval/features.h"
 
+#include <ATen/ops/argsort.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/stack.h>
 
 #include "sgmae/base/error.h"
-#include "sgmae/train/signals.h"
+#include "sgmae/parallel/process_group.h"
+#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 
@@ -47,13 +51,34 @@ Features extract_features(const Encoder& encoder, const std::function<bool(Batch
 
 Features extract_features(const Encoder& encoder, const Source& source,
                           const LoaderOptions& options) {
-  Loader loader(source, options);
-  loader.start_epoch(0);
-  Features features = extract_features(encoder, [&](Batch& batch) {
-    if (stop_requested()) throw StopRequested();
-    return loader.next(batch);
+  std::vector<at::Tensor> cls, mean;
+  std::vector<std::int64_t> label, place;
+  const SharedPass pass = shared_pass(source, options, [&](const Batch& batch) {
+    const Features part = encode_batch(encoder, batch);
+    cls.push_back(part.cls);
+    mean.push_back(part.mean);
+    label.insert(label.end(), part.label.begin(), part.label.end());
+    place.insert(place.end(), batch.index.begin(), batch.index.end());
   });
-  features.unreadable = loader.stats().unreadable;
+  const std::int64_t dim = encoder.config().size.dim;
+  const auto rows = [&](const std::vector<at::Tensor>& parts) {
+    return at::cat(processes().gather(parts.empty() ? at::empty({0, dim}) : at::cat(parts)));
+  };
+  const auto numbers = [](std::vector<std::int64_t>& own) {
+    return at::cat(processes().gather(
+        at::from_blob(own.data(), {static_cast<std::int64_t>(own.size())}, at::kLong)));
+  };
+  Features features{.cls = rows(cls), .mean = rows(mean), .label = {}, .unreadable = 0};
+  at::Tensor labels = numbers(label);
+  if (processes().size() > 1) {
+    const at::Tensor order = numbers(place).argsort();
+    features.cls = features.cls.index_select(0, order);
+    features.mean = features.mean.index_select(0, order);
+    labels = labels.index_select(0, order);
+  }
+  const auto* first = labels.const_data_ptr<std::int64_t>();
+  features.label.assign(first, first + labels.numel());
+  features.unreadable = pass.unreadable;
   return features;
 }
 

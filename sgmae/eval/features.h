@@ -29,7 +29,8 @@ Features encode_batch(const Encoder& encoder, const Batch& batch);
 // Encodes every batch that `next` yields. Throws Error(data) when there is none.
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next);
 
-// Encodes the images of `source`, read as `options` say. Throws StopRequested.
+// Encodes the images of `source`, read as `options` say and in the source's order, which a subset
+// follows. Processes share the work, and all have all features. Throws what shared_pass() throws.
 Features extract_features(const Encoder& encoder, const Source& source,
                           const LoaderOptions& options);
 

@@ -7,7 +7,8 @@
 #include <sstream>
 #include <utility>
 
-#include "sgmae/train/signals.h"
+#include "sgmae/base/signals.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 namespace {
@@ -114,12 +115,23 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
   score.test_images = static_cast<std::int64_t>(test.label.size());
   score.unreadable_train_images = train.unreadable;
   score.unreadable_test_images = test.unreadable;
+  // Each process looks up the neighbours of its part of the test images.
+  const std::int64_t of = processes().size(), rank = processes().rank(),
+                     begin = rank * score.test_images / of,
+                     end = (rank + 1) * score.test_images / of;
   for (const FeatureKind kind : {FeatureKind::mean, FeatureKind::cls}) {
     if (kind == task.features) score.chosen = score.rows.size();
-    const auto counts = knn_classify(features_of(train, kind), train.label, features_of(test, kind),
-                                     test.label, classes, votes);
-    for (std::size_t i = 0; i < votes.size(); ++i)
+    std::vector<ClassificationCounts> counts(votes.size(), ClassificationCounts(classes));
+    processes().together([&] {
+      if (begin < end)
+        counts = knn_classify(
+            features_of(train, kind), train.label, features_of(test, kind).slice(0, begin, end),
+            {test.label.begin() + begin, test.label.begin() + end}, classes, votes);
+    });
+    for (std::size_t i = 0; i < votes.size(); ++i) {
+      counts[i].sum_over_processes();
       score.rows.push_back({kind, votes[i], counts[i]});
+    }
   }
   return score;
 }
@@ -141,13 +153,17 @@ std::optional<double> pixel_knn_acc1(const VitConfig& config, const Normalisatio
   const KnnImages images = open_images(config, normalisation, task);
   if (images.keys * config.channels * config.height * config.width > most_values)
     return std::nullopt;
-  const auto [train, train_labels] = pixels_of(*images.sources.train, images.train);
-  const auto [test, test_labels] = pixels_of(*images.sources.test, images.test);
-  KnnOptions vote = task.knn;
-  vote.k = std::min(vote.k, train.size(0));
-  return knn_classify(train, train_labels, test, test_labels, images.sources.classes, {vote})
-      .front()
-      .top1();
+  nlohmann::json top1;  // found by process 0
+  processes().leader([&] {
+    const auto [train, train_labels] = pixels_of(*images.sources.train, images.train);
+    const auto [test, test_labels] = pixels_of(*images.sources.test, images.test);
+    KnnOptions vote = task.knn;
+    vote.k = std::min(vote.k, train.size(0));
+    top1 = knn_classify(train, train_labels, test, test_labels, images.sources.classes, {vote})
+               .front()
+               .top1();
+  });
+  return nlohmann::json::parse(processes().of_leader(top1.dump())).get<double>();
 }
 
 nlohmann::ordered_json to_json(const KnnScore& score) {

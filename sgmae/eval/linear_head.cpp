@@ -5,6 +5,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/var_mean.h>
 #include <ATen/ops/zeros.h>
 
@@ -12,6 +13,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 
@@ -41,9 +43,7 @@ double LinearHead::forward_backward(const at::Tensor& features,
         "batch norm needs at least two images in a batch; raise --batch_size");
   const auto [variance, mean] = at::var_mean(features, {0}, /*unbiased=*/false);
   const double unbiased = static_cast<double>(batch) / static_cast<double>(batch - 1);
-  running_mean_.mul_(1 - momentum).add_(mean, momentum);
-  running_var_.mul_(1 - momentum).add_(variance, momentum * unbiased);
-  batches_.add_(1);
+  seen_.push_back(at::stack({mean, variance.mul(unbiased)}));
 
   const at::Tensor normal = features.sub(mean).div(variance.add(eps).sqrt());
   const at::Tensor logits = at::addmm(parameters_[1].value, normal, parameters_[0].value.t());
@@ -59,6 +59,18 @@ double LinearHead::forward_backward(const at::Tensor& features,
   parameters_[0].grad.add_(at::mm(slope.t(), normal));
   parameters_[1].grad.add_(slope.sum({0}));
   return loss / static_cast<double>(batch);
+}
+
+void LinearHead::move_statistics() {
+  if (seen_.empty()) return;
+  const std::vector<at::Tensor> all = processes().gather(at::stack(seen_));
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(seen_.size()); ++i)
+    for (const at::Tensor& of_process : all) {
+      running_mean_.mul_(1 - momentum).add_(of_process[i][0], momentum);
+      running_var_.mul_(1 - momentum).add_(of_process[i][1], momentum);
+      batches_.add_(1);
+    }
+  seen_.clear();
 }
 
 void LinearHead::set_statistics(const at::Tensor& mean, const at::Tensor& variance) {

@@ -24,10 +24,13 @@ class LinearHead {
   // Logits [B, classes] of features [B, D] fp32, normalised by the running statistics.
   at::Tensor scores(const at::Tensor& features) const;
 
-  // Normalises by the batch's own statistics, which move the running ones, and adds loss_scale * d
-  // loss / d parameter to the gradients. Returns the mean cross-entropy. Labels 0 .. classes-1.
+  // Normalises by the batch's own statistics, and adds loss_scale * d loss / d parameter to the
+  // gradients. Returns the mean cross-entropy. Labels 0 .. classes-1.
   double forward_backward(const at::Tensor& features, const std::vector<std::int64_t>& labels,
                           double loss_scale = 1.0);
+  // Moves the running statistics by those of the batches since the last call, in their order; of
+  // several processes, by those of all batches in the order of one process.
+  void move_statistics();
 
   // head.1.weight [classes, D] and head.1.bias [classes].
   std::vector<Parameter>& parameters() { return parameters_; }
@@ -45,6 +48,7 @@ class LinearHead {
  private:
   std::vector<Parameter> parameters_;
   at::Tensor running_mean_, running_var_, batches_;
+  std::vector<at::Tensor> seen_;  // [2, D] mean and unbiased variance of batches
 };
 
 }  // namespace sgmae

@@ -1,5 +1,7 @@
 #include "sgmae/eval/metrics.h"
 
+#include <ATen/ops/from_blob.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +11,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/image/draw.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 namespace {
@@ -60,6 +63,12 @@ ClassificationCounts& ClassificationCounts::operator+=(const ClassificationCount
   for (std::size_t i = 0; i < confusion_.size(); ++i) confusion_[i] += part.confusion_[i];
   for (std::size_t i = 0; i < top5_.size(); ++i) top5_[i] += part.top5_[i];
   return *this;
+}
+
+void ClassificationCounts::sum_over_processes() {
+  for (std::vector<std::int64_t>* counts : {&confusion_, &top5_})
+    processes().sum(
+        at::from_blob(counts->data(), {static_cast<std::int64_t>(counts->size())}, at::kLong));
 }
 
 std::int64_t ClassificationCounts::images() const {

@@ -30,6 +30,9 @@ class ClassificationCounts {
   // Images that another process or part counted, over the same classes.
   ClassificationCounts& operator+=(const ClassificationCounts& part);
 
+  // Those that all processes counted, in every one of them.
+  void sum_over_processes();
+
   std::int64_t classes() const { return classes_; }
   std::int64_t images() const;
   std::int64_t images_of(std::int64_t truth) const;

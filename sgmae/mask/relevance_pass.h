@@ -17,7 +17,7 @@
 namespace sgmae {
 
 // Fills in the next batch of whole images, squashed to the model's input, not flipped; false at the
-// end.
+// end. Of several processes each gets a share, and what is made of all is the same in all of them.
 using NextBatch = std::function<bool(Batch&)>;
 
 // Accumulates where object sides lie.
@@ -36,6 +36,9 @@ class PositionBias {
   double by_chance() const;
   // value() is above chance by more than kPositionBiasWarning.
   bool follows_position() const;
+
+  // What all processes added, in every one of them.
+  void sum_over_processes();
 
   nlohmann::json state() const;
   void restore(const nlohmann::json& state);
@@ -74,10 +77,10 @@ std::vector<std::int64_t> position_sample(std::int64_t images, std::int64_t coun
 at::Tensor estimate_position_mean(const Mae& model, const GuideOptions& options,
                                   const NextBatch& next);
 
-// Makes the maps of all images that `next` yields, each once, and writes them to `path`; where some
-// of info.images are not among them, that is said. `position_mean` from estimate_position_mean for
-// GuideCenter::position, else undefined. Warns when guidance follows position. `progress(images
-// done)` is called after each batch.
+// Makes the maps of all images that `next` yields, each once; process 0 writes them to `path`.
+// Where some of info.images are not among them, that is said. `position_mean` from
+// estimate_position_mean for GuideCenter::position, else undefined. Warns when guidance follows
+// position. `progress(images done)` is called after each batch.
 RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,
                                        const at::Tensor& position_mean, const NextBatch& next,
                                        const std::filesystem::path& path, const MapInfo& info,

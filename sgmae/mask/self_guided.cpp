@@ -9,8 +9,10 @@
 
 #include "sgmae/analysis/guide_start.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/signals.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/checkpoint.h"
-#include "sgmae/train/signals.h"
+#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 namespace {
@@ -114,7 +116,7 @@ bool SelfGuided::is_online() const {
 }
 
 NextBatch SelfGuided::images(std::vector<std::int64_t> subset) const {
-  LoaderOptions options = whole_images(context_.loader);
+  LoaderOptions options = own_share(whole_images(context_.loader));
   options.subset = std::move(subset);
   auto loader = std::make_shared<Loader>(context_.source, options);
   loader->start_epoch(0);
@@ -264,7 +266,8 @@ ordered_json SelfGuided::after_epoch(std::int64_t) {
 
 // A stored pass reports when it is made; this is its counterpart, over the epoch's batches.
 void SelfGuided::report_online() {
-  const PositionBias bias = std::exchange(planner_.online_bias(), {});
+  PositionBias bias = std::exchange(planner_.online_bias(), {});
+  bias.sum_over_processes();
   const bool followed = !pass_.is_null() && pass_.at("follows_position").get<bool>();
   if (bias.follows_position() && !followed) warn_of_position(bias, guide_.object);
   pass_ = {{"position_bias", bias.value()},
@@ -286,7 +289,11 @@ TaskState SelfGuided::state() const {
       {"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}, {"looks_at", looks_at()}};
   if (start_) state["start"] = *start_;
   if (maps_epoch_) state["maps_epoch"] = *maps_epoch_;
-  if (is_online()) state["online_bias"] = planner_.online_bias().state();
+  if (is_online()) {
+    PositionBias bias = planner_.online_bias();
+    bias.sum_over_processes();
+    state["online_bias"] = bias.state();
+  }
   NamedTensors tensors;
   if (position_mean_.defined()) tensors.emplace_back(position_mean_name, position_mean_);
   return {state, tensors};
@@ -313,7 +320,8 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
     pass_ = {};
     return;
   }
-  if (is_online()) planner_.online_bias().restore(state.at("online_bias"));
+  if (is_online() && processes().leads())  // the sum of all processes
+    planner_.online_bias().restore(state.at("online_bias"));
   if (!maps_epoch_) return;
   if (options_.mask_source == MaskSource::online || fs::exists(maps_path())) {
     open_maps();

@@ -21,7 +21,7 @@ std::optional<at::Device> parse(const std::string& name) {
   }
 }
 
-at::Device open_cuda(const std::string& name, int index) {
+at::Device open_cuda(const std::string& name, int index, int turn) {
   // Found beside libtorch_cpu.so by the program's own search path. Its operators register
   // themselves when it is opened; it is never closed.
   if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL))
@@ -30,6 +30,7 @@ at::Device open_cuda(const std::string& name, int index) {
   const int count = at::detail::getCUDAHooks().getNumGPUs();
   check(count > 0, ExitCode::usage, "device: '", name,
         "' needs an NVIDIA GPU and its driver, and none was found; use --device cpu");
+  if (index < 0) index = turn % count;
   check(index < count, ExitCode::usage, "device: '", name,
         "' does not exist; the last GPU is cuda:", count - 1);
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
@@ -37,10 +38,10 @@ at::Device open_cuda(const std::string& name, int index) {
 
 }  // namespace
 
-at::Device open_device(const std::string& name) {
+at::Device open_device(const std::string& name, int turn) {
   const std::optional<at::Device> device = parse(name);
   if (device && device->is_cpu()) return at::kCPU;
-  if (device && device->is_cuda()) return open_cuda(name, std::max<int>(0, device->index()));
+  if (device && device->is_cuda()) return open_cuda(name, device->index(), turn);
   check(device && device->is_privateuseone() && c10::is_privateuse1_backend_registered(),
         ExitCode::usage, "device: '", name,
         "' is unknown; use cpu, cuda, or cuda:N for a GPU other than the first");

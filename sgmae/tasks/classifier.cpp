@@ -3,7 +3,8 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/mixup.h"
-#include "sgmae/train/signals.h"
+#include "sgmae/parallel/process_group.h"
+#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 
@@ -26,7 +27,7 @@ void ClassifierOptions::declare_run(Options& o) {
   o.add("eval", eval, "only test the checkpoint's classifier");
   ComputeOptions::declare(o);
   launch.declare(o);
-  o.add("dist_eval", dist_eval, "share the test images among processes; one process tests all")
+  o.add("dist_eval", dist_eval, "share the test images among processes; without effect: always")
       .may_change_on_resume();
 }
 
@@ -35,7 +36,7 @@ void ClassifierOptions::check() const {
   RunOptions::check();
   ComputeOptions::check();
   data.check();
-  launch.check(accum_iter);
+  launch.check(accum_iter, processes().size());
 }
 
 LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) {
@@ -65,17 +66,15 @@ void check_model_name(const std::string& model, const VitConfig& encoder, const 
 
 TestResult test_classifier(const Source& source, const LoaderOptions& options, std::int64_t classes,
                            const ScoreBatch& scores) {
-  Loader loader(source, options);
-  loader.start_epoch(0);
   TestResult result{ClassificationCounts(classes)};
-  for (Batch batch; loader.next(batch);) {
-    if (stop_requested()) throw StopRequested();
+  const SharedPass pass = shared_pass(source, options, [&](const Batch& batch) {
     const at::Tensor found = scores(batch);
     result.counts.add(found, batch.label);
     result.loss += cross_entropy(found, batch.label);
-  }
-  result.loss /= static_cast<double>(result.counts.images());
-  result.unreadable = loader.stats().unreadable;
+  });
+  result.counts.sum_over_processes();
+  result.loss = processes().sum(result.loss) / static_cast<double>(pass.images);
+  result.unreadable = pass.unreadable;
   return result;
 }
 
@@ -108,7 +107,7 @@ ordered_json test_log_entries(const TestResult& test) {
 ordered_json report_test(const fs::path& folder, ordered_json result, const TestResult& test,
                          const LabelledSources& sources) {
   result["test"] = to_json(test.counts, sources.class_names);
-  write_result(folder, result, test.counts);
+  processes().leader([&] { write_result(folder, result, test.counts); });
   info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
        fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
        fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images",

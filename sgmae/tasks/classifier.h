@@ -16,9 +16,9 @@
 #include "sgmae/checkpoint/model_file.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/metrics.h"
+#include "sgmae/parallel/launch_options.h"
 #include "sgmae/train/compute.h"
 #include "sgmae/train/engine.h"
-#include "sgmae/train/launch_options.h"
 #include "sgmae/train/options.h"
 #include "sgmae/train/task.h"
 

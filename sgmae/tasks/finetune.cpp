@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "sgmae/base/log.h"
+#include "sgmae/base/signals.h"
 #include "sgmae/data/mixup.h"
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/train/flops.h"
-#include "sgmae/train/signals.h"
 
 namespace sgmae {
 namespace {
@@ -106,6 +106,7 @@ class FinetuneTask : public ClassifierTask {
     const double lambda = apply_mix(draw_mix(rng, mix_), batch.pixels);
     const VitConfig& config = model_.config();
     VitTrace trace;
+    trace.encoder.gradients_ready = place.ready;
     trace.encoder.drop_path = draw_drop_path(place.seed, epoch, batch.index, config.size.depth,
                                              options_.drop_path, device());
     const at::Tensor scores = model_.forward(batch.pixels, trace);

@@ -8,11 +8,12 @@
 
 #include "sgmae/base/clock.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/signals.h"
 #include "sgmae/eval/logistic.h"
 #include "sgmae/optim/lars.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
-#include "sgmae/train/signals.h"
 
 namespace sgmae {
 namespace {
@@ -97,6 +98,7 @@ class ProbeTask : public ClassifierTask {
                                                     features.label, place.loss_scale),
                              at::kDouble);
   }
+  void after_step(const StepDone&) override { head_.move_statistics(); }
 
   void save_model(const fs::path& path, const TrainClock&) const override {
     save_classifier(path, encoder_, head_, options_.features(), sources_.class_names);
@@ -140,25 +142,19 @@ class ProbeTask : public ClassifierTask {
   Learner learner_;
 };
 
-// Features once, then the exact solution.
-ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& encoder,
-                          const LabelledSources& sources) {
+// The exact solution on features that took `seconds`, written to `folder`.
+ordered_json solve(const LinprobeOptions& options, const OpenedModel& encoder,
+                   const LabelledSources& sources, const Features& train, const Features& test,
+                   double seconds, const RunFolder& folder, TestResult& result) {
   const double begun = seconds_now();
-  const auto encode = [&](const Source& source) {
-    return extract_features(encoder.encoder(), source, test_loader(options, encoder, source));
-  };
-  const Features train = encode(*sources.train), test = encode(*sources.test);
-  const double encoded = seconds_now();
   const LogisticFit fit = fit_logistic(features_of(train, options.features()), train.label,
                                        sources.classes, {.l2 = options.l2, .seed = options.seed});
-  const double solved = seconds_now();
+  const double solved = seconds_now() - begun;
   const at::Tensor scores = fit.head.scores(features_of(test, options.features()));
-  TestResult result{ClassificationCounts(sources.classes)};
   result.counts.add(scores, test.label);
   result.loss = cross_entropy(scores, test.label) / static_cast<double>(test.label.size());
   result.unreadable = test.unreadable;
 
-  const RunFolder folder = open_run_folder(options, probing);
   const LogFile log(folder.messages());
   describe_run(folder, toml_of(options), options.seed,
                {{"threads", at::get_num_threads()},
@@ -167,8 +163,7 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
   if (!fit.solver.converged)
     warn("the solver stopped at a slope of ", fit.solver.gradient, " after ", fit.solver.iterations,
          " iterations");
-  info("features in ", fixed(encoded - begun, 1), " s, solution in ", fixed(solved - encoded, 1),
-       " s, l2 ", fit.l2);
+  info("features in ", fixed(seconds, 1), " s, solution in ", fixed(solved, 1), " s, l2 ", fit.l2);
   save_classifier(folder.root / best_model, encoder, fit.head, options.features(),
                   sources.class_names);
   ordered_json json = summary(encoder, options);
@@ -183,10 +178,27 @@ ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& enc
   json["solver"] = {{"iterations", fit.solver.iterations},
                     {"gradient", fit.solver.gradient},
                     {"converged", fit.solver.converged}};
-  json["seconds"] = {{"features", encoded - begun}, {"solution", solved - encoded}};
-  return report_test(folder.root, json, result, sources);
+  json["seconds"] = {{"features", seconds}, {"solution", solved}};
+  return json;
 }
 
+// Features once, then the exact solution.
+ordered_json probe_cached(const LinprobeOptions& options, const OpenedModel& encoder,
+                          const LabelledSources& sources) {
+  const double begun = seconds_now();
+  const auto encode = [&](const Source& source) {
+    return extract_features(encoder.encoder(), source, test_loader(options, encoder, source));
+  };
+  const Features train = encode(*sources.train), test = encode(*sources.test);
+  const double encoded = seconds_now();
+  const RunFolder folder = open_run_folder(options, probing);
+  TestResult result{ClassificationCounts(sources.classes)};
+  ordered_json json;
+  processes().leader([&] {
+    json = solve(options, encoder, sources, train, test, encoded - begun, folder, result);
+  });
+  return report_test(folder.root, json, result, sources);
+}
 // The classifier that `checkpoint` holds, tested.
 ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& encoder) {
   const VitConfig& config = encoder.encoder().config();

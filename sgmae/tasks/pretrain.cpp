@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "sgmae/base/log.h"
+#include "sgmae/base/signals.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/train/flops.h"
-#include "sgmae/train/signals.h"
 
 namespace sgmae {
 namespace {
@@ -76,9 +76,10 @@ class PretrainTask : public TrainTask {
   at::Tensor forward_backward(Batch& batch, const StepPlace& place) override {
     const MaskPlan plan = strategy_->plan(batch, place.epoch);
     at::Tensor dpixels;
+    at::Tensor* const wanted = strategy_->wants_pixel_gradient() ? &dpixels : nullptr;
     const MaeLoss loss =
-        strategy_->wants_pixel_gradient()
-            ? model_.forward_backward(batch.pixels, plan, place.loss_scale, &dpixels)
+        wanted || place.ready
+            ? model_.forward_backward(batch.pixels, plan, place.loss_scale, wanted, place.ready)
             : steps_->forward_backward(batch.pixels, plan, place.loss_scale);
     strategy_->learn({batch, plan, loss.per_patch, dpixels, place.loss_scale});
     return loss.mean;

@@ -1,5 +1,7 @@
 #include "sgmae/tasks/pretrain_options.h"
 
+#include "sgmae/parallel/process_group.h"
+
 namespace sgmae {
 
 PretrainOptions::PretrainOptions() {
@@ -53,7 +55,7 @@ void PretrainOptions::check() const {
   mask.check(/*probed=*/probe_images > 0);
   RunOptions::check();
   ComputeOptions::check();
-  launch.check(accum_iter);
+  launch.check(accum_iter, processes().size());
 }
 
 MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels) {

@@ -9,8 +9,8 @@
 #include "sgmae/data/options.h"
 #include "sgmae/mask/registry.h"
 #include "sgmae/nn/config.h"
+#include "sgmae/parallel/launch_options.h"
 #include "sgmae/train/compute.h"
-#include "sgmae/train/launch_options.h"
 #include "sgmae/train/options.h"
 
 namespace sgmae {

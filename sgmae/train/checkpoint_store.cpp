@@ -10,6 +10,7 @@
 #include "sgmae/io/checksum.h"
 #include "sgmae/io/safetensors_header.h"
 #include "sgmae/optim/groups.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
@@ -144,14 +145,22 @@ fs::path CheckpointStore::named(const fs::path& path) const {
 fs::path CheckpointStore::save(TrainTask& task, const TrainClock& clock, const StepGuard& guard,
                                bool last) const {
   const TensorFile state = state_of(task, clock, guard, kind_);
+  const fs::path written = layout_ == CheckpointLayout::numbered
+                               ? folder_.checkpoints() / clock.name().file()
+                               : folder_.root / last_state;
+  processes().leader([&] { write(state, task, clock, last); });
+  return written;
+}
+
+void CheckpointStore::write(const TensorFile& state, TrainTask& task, const TrainClock& clock,
+                            bool last) const {
   if (layout_ == CheckpointLayout::numbered) {
     // The state goes first: a state without a model is never looked at, and a model without a state
     // would be gone on from without it.
-    const fs::path model = folder_.checkpoints() / clock.name().file();
     write_safetensors(folder_.checkpoints() / clock.name().state(), state.tensors, state.metadata);
-    task.save_model(model, clock);
+    task.save_model(folder_.checkpoints() / clock.name().file(), clock);
     prune(task, clock);
-    return model;
+    return;
   }
   const bool between_epochs = clock.step == 0 && clock.epoch > 0;
   if (between_epochs && keep_ != 1) {
@@ -165,13 +174,12 @@ fs::path CheckpointStore::save(TrainTask& task, const TrainClock& clock, const S
   if (before && (is_sound(*before, clock) || !fs::exists(sound))) fs::rename(state_file, sound);
   write_safetensors(state_file, state.tensors, state.metadata);
   if (last) fs::remove(sound);  // the test at the end has found the weights sound
-  return state_file;
 }
 
 void CheckpointStore::save_best(TrainTask& task, const TrainClock& clock) const {
   if (layout_ != CheckpointLayout::best_and_last) return;
   check_weights(task);
-  task.save_model(folder_.root / best_model, clock);
+  processes().leader([&] { task.save_model(folder_.root / best_model, clock); });
 }
 
 // Of the checkpoints before the last sound one, those inside epochs and of the untrained model go,
@@ -221,7 +229,8 @@ void CheckpointStore::restore_weights(const fs::path& model, const CheckpointNam
   // what this run has forgotten.
   if (model.parent_path() != folder_.checkpoints()) return;
   const TensorFile state = state_of(task, clock, guard, kind_);
-  write_safetensors(folder_.checkpoints() / name.state(), state.tensors, state.metadata);
+  if (processes().leads())
+    write_safetensors(folder_.checkpoints() / name.state(), state.tensors, state.metadata);
 }
 
 void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock& clock,

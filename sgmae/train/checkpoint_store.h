@@ -45,6 +45,8 @@ class CheckpointStore {
   // where it is not there.
   std::filesystem::path named(const std::filesystem::path& path) const;
 
+  // Of several processes all call what writes, and process 0 does it.
+
   // Writes the state, the model when it is due, and removes what nothing needs any more. Returns
   // the file to speak of. `last`: training ends here. Throws Error(diverged), and writes nothing,
   // where weights, optimizer or the task's own tensors are not finite.
@@ -68,6 +70,7 @@ class CheckpointStore {
   const RunFolder& folder() const { return folder_; }
 
  private:
+  void write(const TensorFile& state, TrainTask& task, const TrainClock& clock, bool last) const;
   void prune(TrainTask& task, const TrainClock& clock) const;
   void restore_weights(const std::filesystem::path& model, const CheckpointName& name,
                        TrainTask& task, TrainClock& clock, StepGuard& guard) const;

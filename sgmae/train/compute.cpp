@@ -13,18 +13,23 @@
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/base/threads.h"
 #include "sgmae/nn/ops.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 
 void ComputeOptions::declare(Options& o) {
-  o.add("device", device, "cpu; cuda, the first NVIDIA GPU; or cuda:N").may_change_on_resume();
+  o.add("device", device,
+        "cpu; cuda, the first NVIDIA GPU, of several processes one each; or cuda:N")
+      .may_change_on_resume();
   o.add("precision", precision,
         {{"auto", PrecisionChoice::automatic},
          {"fp32", PrecisionChoice::fp32},
          {"bf16", PrecisionChoice::bf16}},
         "of matrix products; auto: bf16 on a GPU and where the processor has instructions for it")
       .may_change_on_resume();
-  o.add("threads", threads, "threads that compute; 0: one per processor").may_change_on_resume();
+  o.add("threads", threads,
+        "threads that compute; 0: one per processor, shared out among the processes of a machine")
+      .may_change_on_resume();
 }
 
 void ComputeOptions::check() const {
@@ -72,8 +77,7 @@ int threads_granted(int wanted) {
 
 void use_threads(int threads) {
   keep_freed_memory();
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  const int wanted = threads > 0 ? useful_threads(threads) : std::max(1, processors);
+  const int wanted = threads > 0 ? useful_threads(threads) : processes().processors();
   // OpenMP ends the program when it cannot start a thread. So it is tried who can be started, and
   // OpenMP's are started now, before anybody else takes their place.
   const int granted = 1 + threads_granted(wanted - 1);

@@ -1,6 +1,8 @@
 #include "sgmae/train/engine.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 
 #include <cmath>
@@ -8,10 +10,15 @@
 
 #include "sgmae/base/clock.h"
 #include "sgmae/base/file.h"
+#include "sgmae/base/host.h"
+#include "sgmae/base/instruction_set.h"
+#include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/signals.h"
 #include "sgmae/nn/device.h"
 #include "sgmae/optim/groups.h"
-#include "sgmae/train/signals.h"
+#include "sgmae/parallel/process_group.h"
+#include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
 
@@ -37,10 +44,12 @@ std::vector<double> numbers(const std::vector<at::Tensor>& values) {
 }  // namespace
 
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
-  const std::int64_t steps = images / o.batch_size / o.accum_iter;
+  const std::int64_t steps = images / o.images_per_step();
+  const int together = processes().size();
   check(steps >= 1, ExitCode::usage, "there are only ", images,
         " training images, fewer than one step needs (batch_size ", o.batch_size, " x accum_iter ",
-        o.accum_iter, "); lower --batch_size or --accum_iter");
+        o.accum_iter, together > 1 ? str(" x ", together, " processes") : "",
+        "); lower --batch_size or --accum_iter");
   return steps;
 }
 
@@ -53,13 +62,18 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
       folder_(std::move(folder)),
       store_(folder_, options_.kind, options_.layout, run_.keep_checkpoints),
       guard_(run_.outlier_z),
-      events_(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)),
       clock_{.steps_per_epoch = whole_steps(task.training_images().size(), optim_),
-             .epoch = options_.start_epoch} {}
+             .epoch = options_.start_epoch} {
+  processes().leader(
+      [&] { events_.emplace(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)); });
+  if (processes().size() == 1) return;
+  for (Learner* learner : task_.learners()) exchanges_.emplace_back(*learner->parameters);
+}
 
 EngineResult Engine::run() {
-  const LogFile log(folder_.messages());
+  const LogFile log(processes().leads() ? folder_.messages() : fs::path());
   try {
+    check_alike();
     begin();
     while (clock_.epoch < optim_.epochs) run_epoch();
     if (task_.ends_with_evaluation() && !result_.last) result_.last = evaluate(clock_.epoch);
@@ -81,30 +95,41 @@ EngineResult Engine::run() {
 
 // A run without a checkpoint begins by writing one, so that there is always one to roll back to.
 void Engine::begin() {
-  const auto own = store_.newest();
-  if (own) {
-    restore(*own);
-    result_.checkpoint = *own;
-  } else if (run_.resume != "auto" && run_.resume != "none") {
-    restore(store_.named(run_.resume));
-  } else if (folder_.existed) {
-    warn(folder_.root.string(), " contains a run without any checkpoint: training starts over");
-  }
+  fs::path own, named;  // as process 0 sees them
+  processes().leader([&] {
+    check_same_steps();
+    if (const auto newest = store_.newest())
+      own = *newest;
+    else if (run_.resume != "auto" && run_.resume != "none")
+      named = store_.named(run_.resume);
+    else if (folder_.existed)
+      warn(folder_.root.string(), " contains a run without any checkpoint: training starts over");
+  });
+  own = processes().of_leader(own.string());
+  named = processes().of_leader(named.string());
+  result_.checkpoint = own;
+  if (const fs::path& from = own.empty() ? named : own; !from.empty()) restore(from);
   const ordered_json facts = this->facts();
-  describe_run(folder_, options_.config, run_.seed,
-               {{"threads", at::get_num_threads()},
-                {"device", task_.device().str()},
-                {"precision", facts.at("precision")}});
-  write_file(folder_.facts(), facts.dump(2) + "\n");
-  trim_log(folder_.log(), clock_.epoch);
-  // The first of a run is passed over by TensorBoard, and older versions wrote none.
-  events_.begin_again(event_x());
-  if (folder_.existed) events_.begin_again(event_x());
+  const ordered_json members = this->members();
+  processes().leader([&] {
+    ordered_json environment{{"threads", at::get_num_threads()},
+                             {"device", task_.device().str()},
+                             {"precision", facts.at("precision")}};
+    if (processes().size() > 1) environment["processes"] = members;
+    describe_run(folder_, options_.config, run_.seed, environment);
+    write_file(folder_.facts(), facts.dump(2) + "\n");
+    trim_log(folder_.log(), clock_.epoch);
+    // The first of a run is passed over by TensorBoard, and older versions wrote none.
+    events_->begin_again(event_x());
+    if (folder_.existed) events_->begin_again(event_x());
+  });
   for (const char* key : {"model", "data", "training"})
     info(key, ": ", facts.at(key).get<std::string>());
   info("run folder: ", folder_.root.string());
-  if (own) {
-    if (hooks_.after_save) hooks_.after_save(*own, clock_);
+  if (!own.empty()) {
+    processes().leader([&] {
+      if (hooks_.after_save) hooks_.after_save(own, clock_);
+    });
     return;
   }
   happened("began");
@@ -113,9 +138,64 @@ void Engine::begin() {
     result_.first = result_.last = evaluate(clock_.epoch);
 }
 
+// A run may go on with other processes, but in the same steps.
+void Engine::check_same_steps() const {
+  if (!folder_.existed || !fs::exists(folder_.facts())) return;
+  const auto facts = nlohmann::json::parse(read_text(folder_.facts()), nullptr, false);
+  const auto images = json_value<std::int64_t>(facts, "images_per_epoch");
+  const auto steps = json_value<std::int64_t>(facts, "steps_per_epoch");
+  if (!images || !steps || *steps < 1 || *images / *steps == optim_.images_per_step()) return;
+  const std::int64_t there = *images / *steps, pass = optim_.batch_size * processes().size();
+  fail(ExitCode::usage, folder_.root.string(), " contains a run whose steps are of ", there,
+       " images, but now they are of ", optim_.images_per_step(), " (batch_size ",
+       optim_.batch_size, " x accum_iter ", optim_.accum_iter, " x ", processes().size(),
+       " processes); ",
+       there % pass == 0 ? str("give --accum_iter ", there / pass)
+                         : std::string("start as many processes as divide them"),
+       ", or choose another --output_dir");
+}
+
+// Host, device and threads of every process.
+ordered_json Engine::members() const {
+  const ordered_json self{
+      {"host", host_name()}, {"device", task_.device().str()}, {"threads", at::get_num_threads()}};
+  ordered_json all = ordered_json::array();
+  for (const std::string& one : processes().gather(self.dump()))
+    all.push_back(ordered_json::parse(one));
+  return all;
+}
+
+// What would make processes drift apart, or wait for each other for ever, is found before it does.
+void Engine::check_alike() const {
+  if (processes().size() == 1) return;
+  const Source& images = task_.training_images();
+  ordered_json self{{"training images", images.size()},
+                    {"digest of names and sizes of the images", data_hash(images)},
+                    {"model", task_.facts().at("model")},
+                    {"precision", task_.facts().at("precision")},
+                    {"batch_size", optim_.batch_size},
+                    {"accum_iter", optim_.accum_iter},
+                    {"epochs", optim_.epochs},
+                    {"seed", run_.seed},
+                    {"instructions", std::string(name_of(instruction_set()))}};
+  const std::vector<std::string> all = processes().gather(self.dump());
+  const ordered_json first = ordered_json::parse(all.front());
+  for (int rank = 1; rank < processes().size(); ++rank) {
+    const ordered_json other = ordered_json::parse(all[static_cast<std::size_t>(rank)]);
+    for (const auto& [key, value] : first.items())
+      check(other.at(key) == value, ExitCode::usage, processes().name(rank), " has ",
+            other.at(key).dump(), " as ", key, ", but ", processes().name(0), " has ", value.dump(),
+            "; all must be alike",
+            key == "instructions" ? str(": set SGMAE_ISA to the lesser of the two everywhere")
+                                  : std::string());
+  }
+}
+
 ordered_json Engine::facts() const {
   ordered_json facts{{"kind", options_.kind}};
   facts.update(task_.facts());
+  if (const int together = processes().size(); together > 1)
+    facts["training"] = str(together, " processes, each ", facts.at("training").get<std::string>());
   facts["data"] = str(facts.at("data").get<std::string>(), "; ", clock_.steps_per_epoch,
                       " steps of ", optim_.images_per_step(), " images per epoch");
   facts["training"] = str(facts.at("training").get<std::string>(), ", lr ", peak_lr(optim_),
@@ -123,6 +203,7 @@ ordered_json Engine::facts() const {
   facts.update({{"training_images", task_.training_images().size()},
                 {"images_per_epoch", clock_.steps_per_epoch * optim_.images_per_step()},
                 {"steps_per_epoch", clock_.steps_per_epoch},
+                {"processes", processes().size()},
                 {"epochs", optim_.epochs},
                 {"n_parameters", parameter_count()}});
   return facts;
@@ -134,6 +215,7 @@ std::int64_t Engine::parameter_count() const {
 
 void Engine::restore(const fs::path& path) {
   store_.restore(path, task_, clock_, guard_);
+  processes().wait_for_all();  // before anybody changes what another one reads
   info("resumed from ", path.string(), ": ", where());
   happened("resumed", {{"from", path.string()}});
 }
@@ -143,7 +225,7 @@ void Engine::run_epoch() {
                        .epochs = optim_.epochs,
                        .batches = clock_.steps_per_epoch * optim_.accum_iter,
                        .log_every = run_.log_every,
-                       .images_per_batch = optim_.batch_size,
+                       .images_per_batch = optim_.batch_size * processes().size(),
                        .flop_per_image = task_.flop_per_image()};
   std::string reason = str(StepGuard::spoiled_after, " bad steps in a row");
   try {
@@ -158,8 +240,14 @@ void Engine::run_epoch() {
   roll_back(reason);
 }
 
+bool Engine::stop_wanted() const {
+  return processes().size() == 1 ? stop_requested() : all_stop_;
+}
+
 bool Engine::train_epoch(EpochConsole& console) {
-  if (stop_requested()) throw StopRequested();
+  processes().together([] {
+    if (stop_requested()) throw StopRequested();
+  });
   const EpochStart start = task_.before_epoch(clock_.epoch);
   for (const std::string& sentence : start.news) {
     info(sentence);
@@ -170,11 +258,12 @@ bool Engine::train_epoch(EpochConsole& console) {
   if (!loader_) {
     LoaderOptions loader = task_.training_loader();
     loader.seed = order_seed(run_.seed, clock_.rollbacks);
+    loader.share = {processes().rank(), processes().size()};
     loader_ = std::make_unique<Loader>(task_.training_images(), loader);
   }
-  loader_->start_epoch(clock_.epoch, clock_.step * optim_.accum_iter);
+  loader_->start_epoch(clock_.epoch, clock_.step * optim_.accum_iter * processes().size());
   while (clock_.step < clock_.steps_per_epoch) {
-    if (stop_requested()) throw StopRequested();
+    if (stop_wanted()) throw StopRequested();
     take_step(console);
     if (guard_.spoiled()) return false;
   }
@@ -206,8 +295,9 @@ void Engine::take_step(EpochConsole& console) {
     ++good_steps_;
   } else {
     for (Learner* learner : task_.learners()) zero_gradients(*learner->parameters);
-    warn(where(), " skipped: loss ", loss, ", gradient norm ", norm,
-         verdict == StepVerdict::outlier ? " far above their recent values" : "");
+    if (events_)
+      warn(where(), " skipped: loss ", loss, ", gradient norm ", norm,
+           verdict == StepVerdict::outlier ? " far above their recent values" : "");
     happened("skipped", {{"loss", loss}, {"grad_norm", norm}});
   }
   const double seconds = seconds_now() - begun;
@@ -219,13 +309,13 @@ void Engine::take_step(EpochConsole& console) {
     console.loss.add(measured.losses[static_cast<std::size_t>(i)]);
     console.data.add((seconds_waited_ - waited_before) / batches);
     console.time.add(seconds / batches);
-    console.show(clock_.step * optim_.accum_iter + i + 1);
+    if (events_) console.show(clock_.step * optim_.accum_iter + i + 1);
   }
   ++clock_.step;
   ++clock_.total_steps;
-  if (const auto x = static_cast<std::int64_t>(1000 * progress); x != last_x_) {
-    events_.scalar("train_loss", loss, x);
-    events_.scalar("lr", console.lr, x);
+  if (const auto x = static_cast<std::int64_t>(1000 * progress); events_ && x != last_x_) {
+    events_->scalar("train_loss", loss, x);
+    events_->scalar("lr", console.lr, x);
     last_x_ = x;
   }
   const StepDone done{clock_.epoch, clock_.step, loss, good};
@@ -244,31 +334,72 @@ void Engine::apply(const Measured& measured, double progress) {
   }
 }
 
-// The gradients of the step's batches are summed, each with weight 1 / accum_iter. The host waits
-// for the device once, for all that has to be known there.
+// The gradients of the step's batches are summed, each with weight 1 / (accum_iter * processes).
+// The host waits for the device once, for all that has to be known there.
 Engine::Measured Engine::accumulate_gradients() {
   std::vector<at::Tensor> values;
-  Batch batch;
-  for (std::int64_t i = 0; i < optim_.accum_iter; ++i) {
-    const double begun = seconds_now();
-    const bool more = loader_->next(batch);
-    SGMAE_ASSERT(more);
-    seconds_waited_ += seconds_now() - begun;
-    values.push_back(task_.forward_backward(
-        batch, {.seed = run_.seed,
-                .epoch = clock_.epoch,
-                .batch = clock_.step * optim_.accum_iter + i,
-                .loss_scale = 1.0 / static_cast<double>(optim_.accum_iter)}));
-  }
+  Told told = own_gradients(values);
+  for (GradientExchange& exchange : exchanges_) exchange.finish();
+  const auto passes = static_cast<std::ptrdiff_t>(values.size());
   for (const Learner* learner : task_.learners())
     values.push_back(gradient_norm(*learner->parameters));
   const std::vector<double> read = numbers(values);
-  const auto norms = read.begin() + optim_.accum_iter;
-  return {{read.begin(), norms}, {norms, read.end()}};
+  told.losses.assign(read.begin(), read.begin() + passes);
+  agree(told);
+  return {told.losses, {read.begin() + passes, read.end()}};
+}
+
+// The batches of this process. Where their images are gone, it takes part in the exchange all the
+// same, so that the others hear of it there.
+Engine::Told Engine::own_gradients(std::vector<at::Tensor>& losses) {
+  Told told{.losses = {}, .stop = stop_requested()};
+  const std::int64_t together = processes().size();
+  try {
+    Batch batch;
+    for (std::int64_t i = 0; i < optim_.accum_iter; ++i) {
+      const double begun = seconds_now();
+      const bool more = loader_->next(batch);
+      SGMAE_ASSERT(more);
+      seconds_waited_ += seconds_now() - begun;
+      StepPlace place{
+          .seed = run_.seed,
+          .epoch = clock_.epoch,
+          .batch = (clock_.step * optim_.accum_iter + i) * together + processes().rank(),
+          .loss_scale = 1.0 / static_cast<double>(optim_.accum_iter * together)};
+      if (i == optim_.accum_iter - 1 && !exchanges_.empty()) {
+        for (GradientExchange& exchange : exchanges_) exchange.begin();
+        place.ready = exchanges_.front().ready();
+      }
+      losses.push_back(task_.forward_backward(batch, place));
+    }
+  } catch (const Error& error) {
+    if (exchanges_.empty() || error.code() == ExitCode::process_lost) throw;
+    told.error = std::current_exception();
+    losses.assign(static_cast<std::size_t>(optim_.accum_iter), at::scalar_tensor(0, at::kDouble));
+  }
+  return told;
+}
+
+// Sums of numbers and of flags, so that all processes go on alike: a loss that is not a number
+// stays one in a sum.
+void Engine::agree(Told& told) {
+  if (exchanges_.empty()) return;
+  std::vector<double> sums = told.losses;
+  sums.insert(sums.end(), {told.stop ? 1.0 : 0.0, told.error ? 1.0 : 0.0});
+  processes().sum(
+      at::from_blob(sums.data(), {static_cast<std::int64_t>(sums.size())}, at::kDouble));
+  const double failed = sums.back();
+  all_stop_ = sums[sums.size() - 2] > 0;
+  for (std::size_t i = 0; i < told.losses.size(); ++i)
+    told.losses[i] = sums[i] / static_cast<double>(processes().size());
+  if (failed > 0)
+    processes().together([&] {
+      if (told.error) std::rethrow_exception(told.error);
+    });
 }
 
 std::optional<EvaluationResult> Engine::evaluate(std::int64_t epochs) {
-  const auto result = task_.evaluate(epochs);
+  const auto result = task_.evaluate(epochs);  // the same in every process
   if (!result) return result;
   info(result->headline, " after ", epochs,
        epochs == 1 ? " epoch: " : " epochs: ", fixed(100 * result->value, 2), " %",
@@ -315,6 +446,7 @@ void Engine::finish_epoch(const EpochConsole& console) {
 }
 
 void Engine::log_epoch(const ordered_json& entries) {
+  if (!events_) return;
   append_log(folder_.log(), entries);
   const std::int64_t x = event_x() - 1;  // of this epoch: a run that goes on after it keeps it
   for (const auto& [key, value] : entries.items()) {
@@ -322,18 +454,20 @@ void Engine::log_epoch(const ordered_json& entries) {
     const bool of_mask = key.starts_with("mask_") || key.starts_with("guide_");
     const std::string tag =
         (of_mask ? "mask/" : "perf/") + (key.starts_with("mask_") ? key.substr(5) : key);
-    if (value.is_number()) events_.scalar(tag, value.get<double>(), x);
+    if (value.is_number()) events_->scalar(tag, value.get<double>(), x);
     if (!value.is_array()) continue;
     for (std::size_t layer = 0; layer < value.size(); ++layer)
-      events_.scalar(str(tag, "/", layer), value[layer].get<double>(), x);
+      events_->scalar(str(tag, "/", layer), value[layer].get<double>(), x);
   }
-  events_.flush();
+  events_->flush();
 }
 
 void Engine::save() {
   result_.checkpoint = store_.save(task_, clock_, guard_, clock_.epoch == optim_.epochs);
   good_steps_ = 0;
-  if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);
+  processes().leader([&] {
+    if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);
+  });
 }
 
 void Engine::roll_back(const std::string& reason) {
@@ -341,16 +475,27 @@ void Engine::roll_back(const std::string& reason) {
   const StepGuard guard = guard_;
   const std::int64_t rollbacks = clock_.rollbacks + 1;
   const auto go_back = [&] {
-    const auto target = store_.newest();
-    check(target.has_value(), ExitCode::checkpoint, folder_.root.string(),
-          ": there is no checkpoint left to roll back to");
-    store_.restore(*target, task_, clock_, guard_);
-    return store_.describe(*target, clock_);
+    fs::path target;
+    processes().leader([&] {
+      const auto newest = store_.newest();
+      check(newest.has_value(), ExitCode::checkpoint, folder_.root.string(),
+            ": there is no checkpoint left to roll back to");
+      target = *newest;
+    });
+    target = processes().of_leader(target.string());
+    store_.restore(target, task_, clock_, guard_);
+    processes().wait_for_all();  // before anybody changes what another one reads
+    return store_.describe(target, clock_);
+  };
+  const auto step_back = [&] {
+    bool done = false;
+    processes().leader([&] { done = store_.step_back(); });
+    return processes().of_leader(done ? "yes" : "") == "yes";
   };
   std::string to = go_back();
   // One from which training twice did not get going is spoiled itself.
-  if (rollback_limit_.reached(to) && good_steps_ < StepGuard::spoiled_after && store_.step_back()) {
-    warn("training makes no progress from ", to, "; it is set aside as *.diverged");
+  if (rollback_limit_.reached(to) && good_steps_ < StepGuard::spoiled_after && step_back()) {
+    if (events_) warn("training makes no progress from ", to, "; it is set aside as *.diverged");
     to = go_back();
   }
   const char* const rate = optim_.lr > 0 ? "--lr" : "--blr";
@@ -360,13 +505,16 @@ void Engine::roll_back(const std::string& reason) {
                             folder_.root.string(), " --output_dir ANOTHER ", rate, " below ",
                             optim_.lr > 0 ? optim_.lr : optim_.blr,
                             "; --clip_grad 1 or --precision fp32 may help too"));
-  warn(reason, " at ", place, ": rolling back to ", to,
-       " and continuing with another order of images");
+  if (events_)
+    warn(reason, " at ", place, ": rolling back to ", to,
+         " and continuing with another order of images");
   guard_ = guard;  // keeps counting
   guard_.forget();
   good_steps_ = 0;
-  trim_log(folder_.log(), clock_.epoch);
-  events_.begin_again(event_x());
+  if (events_) {
+    trim_log(folder_.log(), clock_.epoch);
+    events_->begin_again(event_x());
+  }
   last_x_ = -1;
   clock_.rollbacks = rollbacks;
   happened("rolled back", {{"because", reason}, {"at", place}, {"to", to}});
@@ -399,7 +547,7 @@ void Engine::happened(const char* what, ordered_json details) {
   ordered_json line{
       {"time", utc_now()}, {"event", what}, {"epoch", clock_.epoch}, {"step", clock_.step}};
   line.update(details);
-  append_log(folder_.happenings(), line);
+  if (events_) append_log(folder_.happenings(), line);
 }
 
 // MAE's x axis, which does not depend on the batch size.

@@ -5,6 +5,10 @@
 //   const EngineResult result = Engine(task, {options, folder, …}).run();
 //
 // A run that is stopped, or killed, and started again ends with the same bits as one that was not.
+//
+// Of several processes (parallel/process_group.h) each takes its share of a step's batches; then
+// gradients, losses and wishes to stop are summed, and all do the same. Process 0 writes the folder
+// and speaks.
 #pragma once
 
 #include <filesystem>
@@ -19,6 +23,7 @@
 #include "sgmae/io/tensorboard.h"
 #include "sgmae/train/checkpoint_store.h"
 #include "sgmae/train/console.h"
+#include "sgmae/train/gradient_exchange.h"
 #include "sgmae/train/guard.h"
 #include "sgmae/train/options.h"
 #include "sgmae/train/run_folder.h"
@@ -55,8 +60,8 @@ struct EngineResult {
 };
 
 // Whole steps of an epoch: images that do not fill a batch are left out, as MAE does, and batches
-// that do not fill a step, so that every epoch begins with empty gradients. Throws Error(usage)
-// where there is none.
+// that do not fill a step of all processes, so that every epoch begins with empty gradients. Throws
+// Error(usage) where there is none.
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& options);
 
 class Engine {
@@ -70,11 +75,18 @@ class Engine {
   EngineResult run();
 
  private:
-  // One step's mean loss and each learner's gradient norm, read from the device at once.
+  // One step's losses and each learner's gradient norm, read from the device at once.
   struct Measured {
-    std::vector<double> losses, norms;  // by batch, by learner
-    double loss() const;                // mean over batches
-    double judged_norm() const;         // the model's, or one that is not finite
+    // By forward pass (mean over the processes), by learner.
+    std::vector<double> losses, norms;
+    double loss() const;         // mean over forward passes
+    double judged_norm() const;  // the model's, or one that is not finite
+  };
+  // What one process has to tell the others with a step.
+  struct Told {
+    std::vector<double> losses;
+    bool stop = false;              // it was asked to
+    std::exception_ptr error = {};  // its images are gone
   };
 
   void begin();
@@ -83,10 +95,15 @@ class Engine {
   bool train_epoch(EpochConsole& console);  // false when the weights are spoiled
   void take_step(EpochConsole& console);
   Measured accumulate_gradients();
+  Told own_gradients(std::vector<at::Tensor>& losses);
+  void agree(Told& told);
+  bool stop_wanted() const;
   void apply(const Measured& measured, double progress);
   void finish_epoch(const EpochConsole& console);
   void log_epoch(const nlohmann::ordered_json& entries);
   std::optional<EvaluationResult> evaluate(std::int64_t epochs);
+  void check_alike() const;  // all processes train the same
+  void check_same_steps() const;
   void save();
   void roll_back(const std::string& reason);
   [[noreturn]] void stop();
@@ -97,6 +114,7 @@ class Engine {
   std::int64_t event_x() const;
   std::int64_t parameter_count() const;
   nlohmann::ordered_json facts() const;
+  nlohmann::ordered_json members() const;
 
   TrainTask& task_;
   const EngineOptions options_;
@@ -107,8 +125,10 @@ class Engine {
   CheckpointStore store_;
   StepGuard guard_;
   RollbackLimit rollback_limit_;
-  EventWriter events_;
+  std::optional<EventWriter> events_;  // of process 0
   TrainClock clock_;
+  std::vector<GradientExchange> exchanges_;  // by learner; none in a process of its own
+  bool all_stop_ = false;                    // agreed with the last step
   std::unique_ptr<Loader> loader_;  // made anew after a roll-back, with another order of images
   EngineResult result_;
   std::int64_t last_x_ = -1;     // of TensorBoard

@@ -4,12 +4,22 @@
 #include <limits>
 #include <utility>
 
+#include "sgmae/parallel/process_group.h"
+
 namespace sgmae {
+
+std::int64_t OptimOptions::images_per_step() const {
+  return batch_size * accum_iter * processes().size();
+}
 
 void OptimOptions::declare(Options& o, const char* decayed) {
   o.section("optim");
-  o.add("batch_size", batch_size, "images per forward pass");
-  o.add("accum_iter", accum_iter, "forward passes per step; the effective batch is the product");
+  o.add("batch_size", batch_size, "images per forward pass of one process");
+  // What must not change is the effective batch; the state of a run knows it.
+  o.add("accum_iter", accum_iter,
+        "forward passes per step of one process; the effective batch is their images times the "
+        "processes")
+      .may_change_on_resume();
   o.add("epochs", epochs, "passes over the training images");
   o.add("warmup_epochs", warmup_epochs, "epochs of linearly rising learning rate");
   o.add("blr", blr, "base learning rate: lr = blr * effective batch / 256");

@@ -25,13 +25,14 @@ struct OptimOptions {
   std::int64_t accum_iter = 1;   // forward passes per step
   std::int64_t epochs = 400;
   double warmup_epochs = 40;
-  double blr = 1e-3;  // lr = blr * batch_size * accum_iter / 256
+  double blr = 1e-3;  // lr = blr * images_per_step() / 256
   double lr = 0;      // absolute learning rate; 0: from blr
   double min_lr = 0;
   double weight_decay = 0.05;
   double clip_grad = 0;  // largest gradient norm; 0: no clipping
 
-  std::int64_t images_per_step() const { return batch_size * accum_iter; }
+  // The effective batch, over all processes.
+  std::int64_t images_per_step() const;
 
  protected:
   // `decayed` says what weight decay is of. Throws Error(usage) for values that no training could

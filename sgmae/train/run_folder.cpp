@@ -9,10 +9,12 @@
 #include <thread>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/host.h"
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/version.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 namespace {
@@ -40,12 +42,6 @@ std::string processor_name() {
   return "unknown";
 }
 
-std::string host_name() {
-  char name[256] = "";
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
-
 // The commit checked out where the program was started, "" outside a git repository.
 std::string git_commit() {
   std::string head;
@@ -58,9 +54,10 @@ std::string git_commit() {
 
 }  // namespace
 
-RunFolder open_run_folder(const RunOptions& options, Options& stored, const Options& given,
-                          const RunKind& kind) {
-  RunFolder folder{fs::path(options.output_dir)};
+namespace {
+
+void take(RunFolder& folder, const RunOptions& options, Options& stored, const Options& given,
+          const RunKind& kind) {
   check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
         folder.root.string(), " is a file; name a folder with --output_dir");
   require_writable(folder.root);
@@ -89,6 +86,15 @@ RunFolder open_run_folder(const RunOptions& options, Options& stored, const Opti
     require_writable(folder.root / part);
     remove_unfinished_files(folder.root / part);
   }
+}
+
+}  // namespace
+
+RunFolder open_run_folder(const RunOptions& options, Options& stored, const Options& given,
+                          const RunKind& kind) {
+  RunFolder folder{fs::path(options.output_dir)};
+  processes().leader([&] { take(folder, options, stored, given, kind); });
+  folder.existed = processes().of_leader(folder.existed ? "existed" : "") == "existed";
   return folder;
 }
 

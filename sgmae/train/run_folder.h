@@ -47,7 +47,8 @@ struct RunKind {
 // Creates `options.output_dir` with its parts, or opens it when it holds a run of this kind with
 // the same options (all but those that may change on resume): `given` declares the present ones,
 // `stored` the same at their defaults, which stand for what config.toml lacks. What a killed run
-// was writing there is removed. Throws Error(usage) for a folder of a different run, one that
+// was writing there is removed. Of several processes all call this; process 0 does it, and has the
+// lock. Throws Error(usage) for a folder of a different run, one that
 // cannot be written or in which another process trains, and with resume = none for any folder that
 // holds a run.
 RunFolder open_run_folder(const RunOptions& options, Options& stored, const Options& given,

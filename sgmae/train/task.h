@@ -21,15 +21,18 @@ namespace sgmae {
 struct StepPlace {
   std::uint64_t seed = 0;
   std::int64_t epoch = 0;
-  std::int64_t batch = 0;  // of the epoch
-  double loss_scale = 1;   // what gradients are to be multiplied by: 1 / accum_iter
+  std::int64_t batch = 0;  // of the epoch, over all processes
+  double loss_scale = 1;   // what gradients are to be multiplied by: 1 / (accum_iter * processes)
+  // For the backward pass of the model's own parameters: who waits for gradients that are final.
+  // Empty where nobody does.
+  GradientsReady ready = {};
 };
 
-// A step that is finished, for those who learn from how it went or watch it.
+// A step that is finished, in all processes, for those who learn from how it went or watch it.
 struct StepDone {
   std::int64_t epoch = 0;  // the present one, from 0
   std::int64_t step = 0;   // steps finished of it
-  double loss = 0;         // mean over the step's batches
+  double loss = 0;         // mean over the step's batches, in all processes
   bool applied = true;     // false: skipped by the guard
 };
 
@@ -86,7 +89,7 @@ class TrainTask {
   virtual void save_model(const std::filesystem::path& path, const TrainClock& clock) const = 0;
   // Weights of a model file that save_model wrote, where the state's tensors do not hold them.
   virtual void load_model(const std::filesystem::path&) {}
-  virtual TaskState state() const { return {}; }
+  virtual TaskState state() const { return {}; }  // asked of all processes at once
   // `json` is what state() gave, `tensors` at least its tensors. Throws Error, and
   // nlohmann::json::exception for what is damaged.
   virtual void restore(const nlohmann::json&, const TensorFile&) {}

@@ -142,15 +142,34 @@ TEST_F(Program, UnderstandsMaesFinetuningLine) {
       4, "absent.pth");
 }
 
-TEST_F(Program, TrainsInOneProcessWhateverTheLauncherSays) {
-  const std::string line =
-      " --world_size 1 --local_rank -1 --dist_url env:// --dist_on_itp --nodes 1 --ngpus 1 ";
+TEST_F(Program, TrainsInOneProcessUnlessAStarterSaysOtherwise) {
+  const std::string line = " --world_size 1 --local_rank -1 --dist_url env:// --nodes 1 --ngpus 1 ";
   expect("pretrain --data_path absent" + line, 3, "absent");
   expect("finetune --finetune absent.pth --data_path images" + line, 4, "absent.pth");
   expect("linprobe --job_dir run --finetune absent.pth --data_path images" + line, 4, "absent.pth");
-  expect("pretrain --data_path absent --world_size 8", 2, "one process");
-  expect("finetune --data_path absent --world_size 8", 2, "one process");
-  expect("linprobe --finetune absent.pth --data_path absent --world_size 8", 2, "one process");
+  expect("pretrain --data_path absent --world_size 8", 2, "launch --nproc 8");
+  expect("finetune --data_path absent --world_size 8", 2, "launch --nproc 8");
+  expect("linprobe --finetune absent.pth --data_path absent --world_size 8", 2, "launch --nproc 8");
+  expect("pretrain --data_path absent --dist_on_itp", 2, "OMPI_COMM_WORLD_RANK is missing");
+}
+
+// A suite, so an environment, of its own.
+class OneOfSeveral : public Program {};
+
+TEST_F(OneOfSeveral, IsRefusedWhereACommandRunsInOneProcess) {
+  for (const auto& [name, value] : {std::pair{"RANK", "1"},
+                                    {"WORLD_SIZE", "2"},
+                                    {"MASTER_ADDR", "127.0.0.1"},
+                                    {"MASTER_PORT", "1"}})
+    setenv(name, value, 1);
+  expect("report run", 2, "this command runs in one process, but this is one of 2");
+  setenv("RANK", "x", 1);
+  setenv("TORCHELASTIC_ERROR_FILE", folder_.path("error.json").c_str(), 1);
+  expect("pretrain --data_path absent", 2, "RANK is 'x'");
+  const auto left = nlohmann::json::parse(read_text(folder_.root() / "error.json"));
+  EXPECT_NE(left.at("message").at("message").get<std::string>().find("RANK is 'x'"),
+            std::string::npos)
+      << "for torchrun to show";
 }
 
 TEST_F(Program, FinetuningRecipesFitTheCommand) {

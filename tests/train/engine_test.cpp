@@ -8,9 +8,10 @@
 #include <csignal>
 
 #include "sgmae/base/log.h"
-#include "sgmae/train/signals.h"
+#include "sgmae/base/signals.h"
 #include "tests/data/folder.h"
 #include "tests/support/log_lines.h"
+#include "tests/support/processes.h"
 #include "tests/train/grey_images.h"
 #include "tests/train/toy_task.h"
 
@@ -351,6 +352,52 @@ TEST(WholeSteps, LeaveOutWhatFillsNone) {
   o.batch_size = 30;
   EXPECT_EQ(whole_steps(60, o), 1);
   EXPECT_THROW(whole_steps(59, o), Error);
+}
+
+TEST_F(EngineTest, ALossThatIsNotANumberInOneProcessIsSkippedByAll) {
+  ToyOptions o = options("run");
+  expect_in_processes(2, [&] {
+    ToyTask task(*source_, o);
+    const int rank = processes().rank();
+    task.spoil = [&](const StepPlace& place) {
+      return rank == 1 && place.epoch == 1 && place.batch == 3;
+    };
+    const EngineResult result = train(task, o);
+    EXPECT_EQ(result.skipped_steps, 1);
+    EXPECT_EQ(processes().sum(task.value()), 2 * task.value()) << "the same number in both";
+    EXPECT_EQ(task.places.size(), 9u);
+    for (const StepPlace& place : task.places) EXPECT_EQ(place.batch % 2, rank);
+    EXPECT_EQ(task.places.front().loss_scale, 0.5);
+  });
+  EXPECT_EQ(log_lines(folder_.path("run")).back().at("skipped_steps"), 1);
+}
+
+TEST_F(EngineTest, SpoiledWeightsAreRolledBackByAll) {
+  ToyOptions o = options("run");
+  o.batch_size = 1;
+  expect_in_processes(2, [&] {
+    ToyTask task(*source_, o);
+    task.spoil = [&](const StepPlace&) {  // the last steps of the second epoch, once
+      return processes().rank() == 0 && task.places.size() > 13 + 4 &&
+             task.places.size() <= 13 + 4 + StepGuard::spoiled_after;
+    };
+    const EngineResult result = train(task, o);
+    EXPECT_EQ(result.clock.rollbacks, 1);
+    EXPECT_EQ(processes().sum(task.value()), 2 * task.value());
+  });
+}
+
+TEST_F(EngineTest, ProcessesThatDifferAreRefused) {
+  const std::vector<Ended> all = in_processes(2, [&] {
+    ToyOptions o = options("run");
+    if (processes().rank() == 1) o.seed = 5;
+    ToyTask task(*source_, o);
+    train(task, o);
+  });
+  for (const Ended& one : all) {
+    EXPECT_EQ(one.code, static_cast<int>(ExitCode::usage));
+    EXPECT_NE(one.message.find("has 5 as seed, but process 0"), std::string::npos) << one.message;
+  }
 }
 
 }  // namespace

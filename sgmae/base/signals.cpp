@@ -1,4 +1,4 @@
-#include "sgmae/train/signals.h"
+#include "sgmae/base/signals.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // Oracle: exit codes of child processes, and the handlers of before.
-#include "sgmae/train/signals.h"
+#include "sgmae/base/signals.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,25 +1,10 @@
-// Oracle: the argument lists of MAE's main_*.py and submitit_*.py, and the rule that one process
-// trains.
-#include "sgmae/train/launch_options.h"
+// Oracle: the argument lists of MAE's main_*.py and submitit_*.py.
+#include "sgmae/parallel/launch_options.h"
 
 #include <gtest/gtest.h>
 
-#include <functional>
-
 namespace sgmae {
 namespace {
-
-std::string complaint(const std::function<void(LaunchOptions&)>& change) {
-  LaunchOptions options;
-  change(options);
-  try {
-    options.check(2);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::usage);
-    return error.what();
-  }
-  return "";
-}
 
 TEST(LaunchOptions, TakesWhatMaesScriptsAndLaunchersTake) {
   LaunchOptions options;
@@ -39,20 +24,29 @@ TEST(LaunchOptions, TakesWhatMaesScriptsAndLaunchersTake) {
                                                         {"dist_backend", "gloo"}}) {
     declared.set(key, text, "--" + key);
   }
-  EXPECT_EQ(declared.all().size(), 11u);
-  EXPECT_NO_THROW(options.check(1)) << "nodes and GPUs are warned about, not refused";
+  EXPECT_EQ(declared.all().size(), 12u) << "and process_timeout";
   for (const OptionInfo& option : declared.all())
     EXPECT_TRUE(option.changeable) << option.name << ": results do not depend on it";
 }
 
-TEST(LaunchOptions, RefusesToBeOneOfSeveralProcesses) {
-  EXPECT_EQ(complaint([](LaunchOptions&) {}), "");
-  const std::string several = complaint([](LaunchOptions& o) { o.world_size = 8; });
-  EXPECT_NE(several.find("one process"), std::string::npos) << several;
-  EXPECT_NE(several.find("--accum_iter 16"), std::string::npos) << "8 times as many batches a step";
-  EXPECT_NE(complaint([](LaunchOptions& o) { o.world_size = 0; }).find("not 0"), std::string::npos);
-  EXPECT_NE(complaint([](LaunchOptions& o) { o.local_rank = 3; }).find("local_rank is 3"),
-            std::string::npos);
+TEST(LaunchOptions, SayWhatKeepsTheEffectiveBatch) {
+  LaunchOptions options;
+  options.nodes = 2, options.ngpus = 8;
+  const auto warning = [&](int processes) {
+    testing::internal::CaptureStderr();
+    options.check(3, processes);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(warning(1).find("--accum_iter 48"), std::string::npos) << warning(1);
+  EXPECT_NE(warning(4).find("--accum_iter 12"), std::string::npos) << warning(4);
+  EXPECT_EQ(warning(16), "");
+  EXPECT_NE(warning(3).find("another"), std::string::npos) << warning(3);
+  EXPECT_THROW(
+      {
+        options.process_timeout = 0;
+        options.membership();
+      },
+      Error);
 }
 
 }  // namespace

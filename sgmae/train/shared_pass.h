@@ -1,0 +1,23 @@
+// A pass over images that the processes of a run share, so that each image is met exactly once.
+#pragma once
+
+#include <functional>
+
+#include "sgmae/data/loader.h"
+
+namespace sgmae {
+
+struct SharedPass {
+  std::int64_t images = 0, unreadable = 0;  // over all processes
+};
+
+// `options` with the batches that are this process's.
+LoaderOptions own_share(LoaderOptions options);
+
+// Reads `source` as `options` say; `use` gets the batches that are this process's. Back when all
+// processes have done theirs. Throws Error(data) where no image can be read; StopRequested and what
+// `use` throws, in every process (ProcessGroup::together).
+SharedPass shared_pass(const Source& source, const LoaderOptions& options,
+                       const std::function<void(const Batch&)>& use);
+
+}  // namespace sgmae
