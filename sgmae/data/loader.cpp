@@ -497,6 +497,13 @@ LoaderStats Loader::stats() const {
   return stats;
 }
 
+std::vector<std::int64_t> Loader::unreadable() const {
+  std::vector<std::int64_t> found;
+  for (std::int64_t i = 0; i < impl_->source.size(); ++i)
+    if (impl_->unreadable[static_cast<std::size_t>(i)].load()) found.push_back(i);
+  return found;
+}
+
 LoadedImage load_image(const std::string& path, int height, int width, int channels,
                        const Normalisation& normalisation, Fit fit) {
   SGMAE_ASSERT(fit != Fit::augment);

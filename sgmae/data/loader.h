@@ -98,6 +98,8 @@ class Loader {
   bool next(Batch& batch);
 
   LoaderStats stats() const;
+  // Positions in the source of the images that LoaderStats::unreadable counts.
+  std::vector<std::int64_t> unreadable() const;
 
  private:
   struct Impl;

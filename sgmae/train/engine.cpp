@@ -430,7 +430,7 @@ void Engine::finish_epoch(const EpochConsole& console) {
                   {"tflop_per_s", console.images_per_second() * console.flop_per_image * 1e-12},
                   {"data_wait_frac", console.data_wait()},
                   {"skipped_steps", guard_.skipped()},
-                  {"unreadable_images", loader_->stats().unreadable}});
+                  {"unreadable_images", unreadable_images()}});
   entries.update(own);
 
   const bool best = found && found->value > clock_.best;
@@ -443,6 +443,17 @@ void Engine::finish_epoch(const EpochConsole& console) {
   if (found) result_.last = found;
   if (best) store_.save_best(task_, clock_);
   if (due(run_.save_every) || hooks_.save_after.count(finished) > 0) save();
+}
+
+// Two processes may have met the same one, in different epochs.
+std::int64_t Engine::unreadable_images() const {
+  std::vector<std::int64_t> own = loader_->unreadable();
+  std::set<std::int64_t> all;
+  for (const at::Tensor& part : processes().gather(
+           at::from_blob(own.data(), {static_cast<std::int64_t>(own.size())}, at::kLong)))
+    all.insert(part.const_data_ptr<std::int64_t>(),
+               part.const_data_ptr<std::int64_t>() + part.numel());
+  return static_cast<std::int64_t>(all.size());
 }
 
 void Engine::log_epoch(const ordered_json& entries) {

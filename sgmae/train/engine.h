@@ -100,6 +100,7 @@ class Engine {
   bool stop_wanted() const;
   void apply(const Measured& measured, double progress);
   void finish_epoch(const EpochConsole& console);
+  std::int64_t unreadable_images() const;  // distinct ones, found by any process
   void log_epoch(const nlohmann::ordered_json& entries);
   std::optional<EvaluationResult> evaluate(std::int64_t epochs);
   void check_alike() const;  // all processes train the same

@@ -79,6 +79,28 @@ TEST(Loader, DoesNotDependOnWorkers) {
   }
 }
 
+TEST(Loader, SharesAreTheBatchesByTurns) {
+  Folder folder;
+  fill_folder(folder, 18);
+  const auto source = open_source(folder.path());
+  LoaderOptions options = small_options();
+  options.drop_last = false;
+  Loader whole(*source, options);
+  const auto all = run(whole, 2);
+  ASSERT_EQ(all.size(), 5u);
+  for (const int workers : {0, 2})
+    for (const std::size_t first : {0u, 2u, 4u})
+      for (std::size_t process = 0; process < 4; ++process) {
+        options.num_workers = workers;
+        options.share = {static_cast<std::int64_t>(process), 4};
+        Loader loader(*source, options);
+        std::vector<Record> expected;
+        for (std::size_t b = first; b < all.size(); ++b)
+          if (b % 4 == process) expected.push_back(all[b]);
+        EXPECT_EQ(run(loader, 2, static_cast<std::int64_t>(first)), expected);
+      }
+}
+
 TEST(Loader, EpochsVisitEveryImageOnce) {
   Folder folder;
   fill_folder(folder, 10);
@@ -225,6 +247,7 @@ TEST(Loader, UnreadableImagesAreReplaced) {
     for (const Record& record : both)
       for (const std::int64_t index : record.index) EXPECT_TRUE(index != 0 && index != 9);
     EXPECT_EQ(loader.stats().unreadable, 2);
+    EXPECT_EQ(loader.unreadable(), (std::vector<std::int64_t>{0, 9}));
     EXPECT_EQ(loader.stats().images, 10);
     runs.push_back(std::move(both));
   }

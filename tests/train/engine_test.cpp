@@ -387,6 +387,29 @@ TEST_F(EngineTest, SpoiledWeightsAreRolledBackByAll) {
   });
 }
 
+TEST_F(EngineTest, ImagesThatVanishForOneProcessEndAllWithACheckpoint) {
+  struct Vanishing : ToyTask {
+    using ToyTask::ToyTask;
+    at::Tensor forward_backward(Batch& batch, const StepPlace& place) override {
+      check(processes().rank() != 1 || place.epoch < 1 || place.batch < 5, ExitCode::data,
+            "the disk is gone");
+      return ToyTask::forward_backward(batch, place);
+    }
+  };
+  ToyOptions o = options("run");
+  const std::vector<Ended> all = in_processes(2, [&] {
+    Vanishing task(*source_, o);
+    train(task, o);
+  });
+  for (const Ended& one : all) {
+    EXPECT_EQ(one.code, static_cast<int>(ExitCode::data));
+    EXPECT_NE(one.message.find("the disk is gone; "), std::string::npos) << one.message;
+  }
+  EXPECT_NE(all[0].message.find("process 1 ("), std::string::npos) << all[0].message;
+  // Batches 0 and 1, 2 and 3; then 4 and the lost 5.
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-1-2.safetensors")));
+}
+
 TEST_F(EngineTest, ProcessesThatDifferAreRefused) {
   const std::vector<Ended> all = in_processes(2, [&] {
     ToyOptions o = options("run");
