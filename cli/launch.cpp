@@ -163,7 +163,7 @@ Command launch_command() {
   const auto options = std::make_shared<LaunchArguments>();
   Command command;
   options->declare(command.options);
-  command.positional_help = "-- COMMAND [options]";
+  command.positional_help = "[options] -- COMMAND";
   command.run = [options](const std::vector<std::string>& started) {
     if (const int code = run_launch(*options, started); code != 0) throw SilentFailure{code};
     return nlohmann::ordered_json();
