@@ -61,12 +61,17 @@ Features extract_features(const Encoder& encoder, const Source& source,
     place.insert(place.end(), batch.index.begin(), batch.index.end());
   });
   const std::int64_t dim = encoder.config().size.dim;
-  const auto rows = [&](const std::vector<at::Tensor>& parts) {
-    return at::cat(processes().gather(parts.empty() ? at::empty({0, dim}) : at::cat(parts)));
+  // Those of one process are not copied once more: they may be gigabytes.
+  const auto everybodys = [](const at::Tensor& own) {
+    const std::vector<at::Tensor> parts = processes().gather(own);
+    return parts.size() == 1 ? parts.front() : at::cat(parts);
   };
-  const auto numbers = [](std::vector<std::int64_t>& own) {
-    return at::cat(processes().gather(
-        at::from_blob(own.data(), {static_cast<std::int64_t>(own.size())}, at::kLong)));
+  const auto rows = [&](const std::vector<at::Tensor>& own) {
+    return everybodys(own.empty() ? at::empty({0, dim}) : at::cat(own));
+  };
+  const auto numbers = [&](std::vector<std::int64_t>& own) {
+    return everybodys(
+        at::from_blob(own.data(), {static_cast<std::int64_t>(own.size())}, at::kLong));
   };
   Features features{.cls = rows(cls), .mean = rows(mean), .label = {}, .unreadable = 0};
   at::Tensor labels = numbers(label);
