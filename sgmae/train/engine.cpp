@@ -41,6 +41,14 @@ std::vector<double> numbers(const std::vector<at::Tensor>& values) {
   return read;
 }
 
+// The path that process 0 finds, in every process.
+template <class Find>
+fs::path found_by_leader(const Find& find) {
+  fs::path found;
+  processes().leader([&] { found = find(); });
+  return processes().of_leader(found.string());
+}
+
 }  // namespace
 
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
@@ -95,18 +103,17 @@ EngineResult Engine::run() {
 
 // A run without a checkpoint begins by writing one, so that there is always one to roll back to.
 void Engine::begin() {
-  fs::path own, named;  // as process 0 sees them
-  processes().leader([&] {
+  const fs::path own = found_by_leader([&] {
     check_same_steps();
-    if (const auto newest = store_.newest())
-      own = *newest;
-    else if (run_.resume != "auto" && run_.resume != "none")
-      named = store_.named(run_.resume);
-    else if (folder_.existed)
-      warn(folder_.root.string(), " contains a run without any checkpoint: training starts over");
+    return store_.newest().value_or("");
   });
-  own = processes().of_leader(own.string());
-  named = processes().of_leader(named.string());
+  const fs::path named = found_by_leader([&]() -> fs::path {
+    if (!own.empty()) return "";
+    if (run_.resume != "auto" && run_.resume != "none") return store_.named(run_.resume);
+    if (folder_.existed)
+      warn(folder_.root.string(), " contains a run without any checkpoint: training starts over");
+    return "";
+  });
   result_.checkpoint = own;
   if (const fs::path& from = own.empty() ? named : own; !from.empty()) restore(from);
   const ordered_json facts = this->facts();
@@ -486,14 +493,12 @@ void Engine::roll_back(const std::string& reason) {
   const StepGuard guard = guard_;
   const std::int64_t rollbacks = clock_.rollbacks + 1;
   const auto go_back = [&] {
-    fs::path target;
-    processes().leader([&] {
+    const fs::path target = found_by_leader([&] {
       const auto newest = store_.newest();
       check(newest.has_value(), ExitCode::checkpoint, folder_.root.string(),
             ": there is no checkpoint left to roll back to");
-      target = *newest;
+      return *newest;
     });
-    target = processes().of_leader(target.string());
     store_.restore(target, task_, clock_, guard_);
     processes().wait_for_all();  // before anybody changes what another one reads
     return store_.describe(target, clock_);
