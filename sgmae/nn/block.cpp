@@ -113,6 +113,13 @@ void block_forward(const Block& block, const StreamShape& shape, Stream& stream,
   mlp_forward(block, shape, stream, trace ? &trace->mlp : nullptr, taps, name, drop_path.mlp);
 }
 
+BlockTrace checkpoint(const Stream& input, const DropPath& drop_path) {
+  BlockTrace trace;
+  trace.input = input;
+  trace.drop_path = drop_path;
+  return trace;
+}
+
 void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace, at::Tensor& dx) {
   const at::Tensor d =
       scaled_backward(dx.to(shape.type), block.scale2, trace.drop_path, trace.branch, shape);
@@ -142,6 +149,14 @@ void attention_backward(Block& block, const StreamShape& shape, const AttentionT
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,
                     at::Tensor& dx) {
+  if (trace.input.x.defined()) {
+    Stream stream = trace.input;
+    BlockTrace again;
+    block_forward(block, shape, stream, &again, nullptr, {}, trace.drop_path);
+    stream = {};
+    block_backward(block, shape, again, dx);
+    return;
+  }
   mlp_backward(block, shape, trace.mlp, dx);
   attention_backward(block, shape, trace.attention, dx);
 }

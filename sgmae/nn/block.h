@@ -89,9 +89,13 @@ struct MlpTrace {
   at::Tensor branch, drop_path;
 };
 
+// What the backward pass needs of a block; or what it needs to make that again.
 struct BlockTrace {
   AttentionTrace attention;
   MlpTrace mlp;
+
+  Stream input;  // of a checkpoint, in which the traces above are empty
+  DropPath drop_path;
 };
 
 struct StreamShape {
@@ -103,6 +107,9 @@ struct StreamShape {
 // `trace` and `taps` may be null; `name` is the taps' prefix, e.g. "encoder.3.".
 void block_forward(const Block& block, const StreamShape& shape, Stream& stream, BlockTrace* trace,
                    Taps* taps, const std::string& name, const DropPath& drop_path = {});
+
+// In place of the trace of a block_forward without one (Chen et al. 2016).
+BlockTrace checkpoint(const Stream& input, const DropPath& drop_path);
 
 // dx [B*n, D] fp32: gradient of the block's output on entry, of its input on return.
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
+#include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/patches.h"
@@ -134,10 +135,13 @@ Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, std:
 
 void Encoder::run_blocks(std::size_t first, std::size_t end, const StreamShape& shape,
                          Stream& stream, EncoderTrace* trace, Taps* taps) const {
-  for (std::size_t i = first; i < end; ++i)
-    block_forward(blocks_[i], shape, stream, trace ? &trace->blocks[i] : nullptr, taps,
-                  str("encoder.", i, "."),
-                  trace && !trace->drop_path.empty() ? trace->drop_path[i] : DropPath{});
+  for (std::size_t i = first; i < end; ++i) {
+    const DropPath drop_path =
+        trace && !trace->drop_path.empty() ? trace->drop_path[i] : DropPath{};
+    BlockTrace* kept = trace ? &trace->blocks[i] : nullptr;
+    if (kept && checkpoints_) *std::exchange(kept, nullptr) = checkpoint(stream, drop_path);
+    block_forward(blocks_[i], shape, stream, kept, taps, str("encoder.", i, "."), drop_path);
+  }
 }
 
 at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& given_plan,

@@ -38,6 +38,9 @@ class Encoder {
 
   const VitConfig& config() const { return config_; }
   void set_precision(Precision precision);
+  // Whether a trace keeps only what enters each block, which the backward pass then computes again.
+  void checkpoint_activations(bool yes) { checkpoints_ = yes; }
+  bool checkpoints_activations() const { return checkpoints_; }
   Precision precision() const { return type_ == at::kBFloat16 ? Precision::bf16 : Precision::fp32; }
   void parameters_changed();  // call after writing to parameter values from outside
   at::Device device() const { return patch_embed_.weight->value.device(); }  // where it computes
@@ -87,6 +90,7 @@ class Encoder {
 
   VitConfig config_;
   at::ScalarType type_ = at::kFloat;
+  bool checkpoints_ = false;
   Parameter *cls_token_ = nullptr, *registers_ = nullptr, *pos_embed_ = nullptr;  // null for none
   Linear patch_embed_;
   std::vector<Block> blocks_;

@@ -3,6 +3,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <utility>
+
 #include "sgmae/base/error.h"
 #include "sgmae/nn/block.h"
 #include "sgmae/nn/initialiser.h"
@@ -87,6 +89,10 @@ void Mae::set_precision(Precision precision) {
   state_->prepare_decoder();
 }
 
+void Mae::checkpoint_activations(bool yes) {
+  state_->encoder.checkpoint_activations(yes);
+}
+
 void Mae::parameters_changed() {
   state_->encoder.parameters_changed();
   state_->prepare_decoder();
@@ -148,8 +154,11 @@ MaePrediction Mae::forward(const at::Tensor& pixels, const MaskPlan& given_plan,
   const std::size_t last = s.decoder_blocks.size() - 1;
   trace.decoder_blocks.resize(last + 1);
   Stream stream = s.decoder_input(trace.latent, plan);
-  for (std::size_t i = 0; i < last; ++i)
-    block_forward(s.decoder_blocks[i], shape, stream, &trace.decoder_blocks[i], nullptr, {});
+  for (std::size_t i = 0; i < last; ++i) {
+    BlockTrace* kept = &trace.decoder_blocks[i];
+    if (s.encoder.checkpoints_activations()) *std::exchange(kept, nullptr) = checkpoint(stream, {});
+    block_forward(s.decoder_blocks[i], shape, stream, kept, nullptr, {});
+  }
   BlockTrace& last_trace = trace.decoder_blocks[last];
   attention_forward(s.decoder_blocks[last], shape, stream, &last_trace.attention, nullptr, {});
   const auto masked_of = [&](const at::Tensor& x) {

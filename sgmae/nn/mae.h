@@ -54,7 +54,8 @@ class Mae {
   std::vector<Parameter>& parameters();  // registration order of the published files
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
-  void parameters_changed();  // call after writing to parameter values from outside
+  void checkpoint_activations(bool yes);  // Encoder's, and of the decoder's blocks but the last
+  void parameters_changed();              // call after writing to parameter values from outside
   // Has the model compute on `device` from now on. Its parameters' tensors are then others: move it
   // before an optimizer is made of them.
   void move_to(at::Device device);

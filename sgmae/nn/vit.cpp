@@ -67,6 +67,10 @@ const std::vector<Parameter>& Vit::parameters() const {
   return state_->parameters;
 }
 
+void Vit::checkpoint_activations(bool yes) {
+  state_->encoder.checkpoint_activations(yes);
+}
+
 void Vit::set_precision(Precision precision) {
   state_->encoder.set_precision(precision);
 }

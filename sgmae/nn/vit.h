@@ -39,8 +39,9 @@ class Vit {
   std::vector<Parameter>& parameters();
   const std::vector<Parameter>& parameters() const;
   void set_precision(Precision precision);
-  void parameters_changed();        // call after writing to parameter values from outside
-  void move_to(at::Device device);  // Mae::move_to
+  void checkpoint_activations(bool yes);  // Encoder's
+  void parameters_changed();              // call after writing to parameter values from outside
+  void move_to(at::Device device);        // Mae::move_to
 
   // Encoder::encode.
   at::Tensor encode(const at::Tensor& pixels, Taps* taps = nullptr, bool taps_only = false) const {

@@ -157,6 +157,30 @@ TEST_P(MaeGolden, GradientsOfTokensGoOnAsThoseOfThePrediction) {
   EXPECT_LT(relative_error(flat_gradients(model_->parameters()), within), 1e-5);
 }
 
+TEST_P(MaeGolden, CheckpointedBlocksGiveTheSameGradients) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    model_->set_precision(precision);
+    at::Tensor expected;
+    for (const bool checkpoint : {false, true}) {
+      model_->checkpoint_activations(checkpoint);
+      flat_gradients(model_->parameters()).zero_();
+      MaeTrace trace;
+      const MaePrediction out = model_->forward(golden("pixels"), plan_, trace);
+      for (const BlockTrace& block : trace.encoder.blocks) {
+        EXPECT_EQ(block.input.x.defined(), checkpoint);
+        EXPECT_EQ(block.attention.qkv.defined() || block.mlp.h.defined(), !checkpoint);
+      }
+      model_->backward(golden("pred").narrow(1, 0, out.pred.size(1)), {}, trace);
+      const at::Tensor gradients = flat_gradients(model_->parameters()).clone();
+      if (checkpoint) {
+        EXPECT_TRUE(gradients.equal(expected));
+      }
+      expected = gradients;
+    }
+  }
+  model_->checkpoint_activations(false);
+}
+
 // bf16 keeps 8 bits of mantissa: 0.4 % per rounding, which layers add up; gradients of attention
 // and norms cancel the most.
 TEST_P(MaeGolden, Bf16StaysNear) {

@@ -101,6 +101,22 @@ TEST_P(VitTraining, GradientsAddUp) {
   EXPECT_LE(vit_.parameters().front().grad.sub(once.mul(2)).abs().max().item<double>(), 1e-6);
 }
 
+TEST_P(VitTraining, CheckpointedBlocksGiveTheSameGradients) {
+  at::Tensor expected;
+  for (const bool checkpoint : {false, true}) {
+    vit_.checkpoint_activations(checkpoint);
+    flat_gradients(vit_.parameters()).zero_();
+    VitTrace trace;
+    trace.encoder.drop_path = given_factors();
+    step(trace);
+    const at::Tensor gradients = flat_gradients(vit_.parameters()).clone();
+    if (checkpoint) {
+      EXPECT_TRUE(gradients.equal(expected));
+    }
+    expected = gradients;
+  }
+}
+
 TEST_P(VitTraining, Bf16StaysNear) {
   vit_.set_precision(Precision::bf16);
   VitTrace trace;
