@@ -13,6 +13,21 @@ std::int64_t in_lines(std::int64_t count) {
   return (count + line - 1) / line * line;
 }
 
+// Makes that tensor of each trained parameter a view of `memory`.
+void flatten(std::vector<Parameter>& parameters, at::Tensor Parameter::*which,
+             const at::Tensor& memory) {
+  SGMAE_ASSERT(memory.numel() == flat_size(parameters));
+  std::int64_t begin = 0;
+  for (Parameter& parameter : parameters) {
+    if (!parameter.trained()) continue;
+    at::Tensor& tensor = parameter.*which;
+    const at::Tensor view = memory.narrow(0, begin, tensor.numel()).view(tensor.sizes());
+    if (!tensor.is_meta()) view.copy_(tensor);
+    begin += in_lines(tensor.numel());
+    tensor = view;
+  }
+}
+
 }  // namespace
 
 std::int64_t value_count(const std::vector<Parameter>& parameters) {
@@ -21,20 +36,24 @@ std::int64_t value_count(const std::vector<Parameter>& parameters) {
   return count;
 }
 
-void flatten_gradients(std::vector<Parameter>& parameters, at::Device device) {
-  std::int64_t count = 0;
+std::int64_t flat_size(std::span<const Parameter> parameters) {
+  std::int64_t size = 0;
   for (const Parameter& parameter : parameters)
-    if (parameter.trained()) count += in_lines(parameter.grad.numel());
-  const at::Tensor flat = at::zeros({count}, at::TensorOptions(at::kFloat).device(device));
-  std::int64_t begin = 0;
-  for (Parameter& parameter : parameters) {
-    if (!parameter.trained()) continue;
-    at::Tensor& grad = parameter.grad;
-    const at::Tensor view = flat.narrow(0, begin, grad.numel()).view(grad.sizes());
-    if (!grad.is_meta()) view.copy_(grad);
-    begin += in_lines(grad.numel());
-    grad = view;
-  }
+    if (parameter.trained()) size += in_lines(parameter.value.numel());
+  return size;
+}
+
+void flatten_gradients(std::vector<Parameter>& parameters, const at::Tensor& memory) {
+  flatten(parameters, &Parameter::grad, memory);
+}
+
+void flatten_gradients(std::vector<Parameter>& parameters, at::Device device) {
+  flatten_gradients(
+      parameters, at::zeros({flat_size(parameters)}, at::TensorOptions(at::kFloat).device(device)));
+}
+
+void flatten_values(std::vector<Parameter>& parameters, const at::Tensor& memory) {
+  flatten(parameters, &Parameter::value, memory);
 }
 
 at::Tensor flat_gradients(std::span<const Parameter> parameters) {

@@ -32,6 +32,12 @@ std::int64_t value_count(const std::vector<Parameter>& parameters);
 // line). They keep their values; those that are only shapes so far (meta tensors) become zero.
 void flatten_gradients(std::vector<Parameter>& parameters, at::Device device = at::kCPU);
 
+// The same in `memory`: [flat_size()] fp32 zeros. And the values of those that are trained, laid
+// out like the gradients; what keeps tensors of them must be told.
+void flatten_gradients(std::vector<Parameter>& parameters, const at::Tensor& memory);
+void flatten_values(std::vector<Parameter>& parameters, const at::Tensor& memory);
+std::int64_t flat_size(std::span<const Parameter> parameters);
+
 // The memory under the gradients of parameters that follow one another in a model: all of them, or
 // what a GradientsReady hears of. [values] fp32 with zeros between them; sharing memory. At least
 // one must be trained.

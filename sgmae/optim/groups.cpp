@@ -45,10 +45,14 @@ bool is_decayed(const Parameter& parameter) {
   return parameter.value.dim() > 1 && !parameter.name.ends_with(".bias");
 }
 
-at::Tensor gradient_norm(const std::vector<Parameter>& parameters) {
+at::Tensor gradient_norm(const at::Tensor& gradients) {
   // Nothing is waited for: who needs the value reads it.
-  if (on_device(parameters))
-    return at::linalg_vector_norm(flat_gradients(parameters), 2).to(at::kDouble);
+  if (!gradients.is_cpu()) return at::linalg_vector_norm(gradients, 2).to(at::kDouble);
+  return at::scalar_tensor(std::sqrt(sum_of_squares(gradients)), at::kDouble);
+}
+
+at::Tensor gradient_norm(const std::vector<Parameter>& parameters) {
+  if (on_device(parameters)) return gradient_norm(flat_gradients(parameters));
   double sum = 0;
   for (const Parameter& parameter : parameters)
     if (parameter.trained()) sum += sum_of_squares(parameter.grad);

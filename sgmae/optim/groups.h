@@ -14,6 +14,7 @@ bool is_decayed(const Parameter& parameter);
 // Euclidean norm over all gradients, 0-dim fp64 where they lie; not finite as soon as one entry is
 // not.
 at::Tensor gradient_norm(const std::vector<Parameter>& parameters);
+at::Tensor gradient_norm(const at::Tensor& gradients);  // of a piece of flat ones
 
 void zero_gradients(std::vector<Parameter>& parameters);
 

@@ -35,6 +35,7 @@
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/parallel/shard.h"
 
 namespace sgmae {
 namespace {
@@ -496,11 +497,27 @@ void ProcessGroup::sum(const at::Tensor& tensor) {
   begin_sum(tensor)();
 }
 
-std::function<void()> ProcessGroup::begin_sum(const at::Tensor& tensor) {
+// Starts a collective of Gloo's; the result waits for it.
+template <class Call>
+std::function<void()> ProcessGroup::start(const Call& call) {
   if (!exchange_) return [] {};
-  std::vector<at::Tensor> tensors{tensor};
-  auto work = exchange_->guarded([&] { return exchange_->gloo->allreduce(tensors); });
+  auto work = exchange_->guarded([&] { return call(*exchange_->gloo); });
   return [this, work] { exchange_->guarded([&] { exchange_->finish(*work); }); };
+}
+
+std::function<void()> ProcessGroup::begin_sum(const at::Tensor& tensor) {
+  std::vector<at::Tensor> tensors{tensor};
+  return start([&](auto& gloo) { return gloo.allreduce(tensors); });
+}
+
+std::function<void()> ProcessGroup::begin_sum_in(int owner, const at::Tensor& tensor) {
+  std::vector<at::Tensor> tensors{tensor};
+  return start([&](auto& gloo) { return gloo.reduce(tensors, {.rootRank = owner}); });
+}
+
+std::function<void()> ProcessGroup::begin_copy(int from, const at::Tensor& tensor) {
+  std::vector<at::Tensor> tensors{tensor};
+  return start([&](auto& gloo) { return gloo.broadcast(tensors, {.rootRank = from}); });
 }
 
 double ProcessGroup::sum(double value) {
@@ -531,6 +548,38 @@ std::vector<at::Tensor> ProcessGroup::gather(const at::Tensor& part) {
   for (std::size_t rank = 0; rank < parts.size(); ++rank)
     parts[rank] = parts[rank].narrow(0, 0, counts[rank].item<std::int64_t>());
   return parts;
+}
+
+at::Tensor ProcessGroup::gather_shards(const at::Tensor& own, std::int64_t count) {
+  if (!exchange_) return own;
+  constexpr std::int64_t most_at_once = 4 << 20;  // numbers; all parts of a round have one size
+  at::Tensor whole;
+  if (leads()) whole = at::empty({count}, own.options());
+  std::int64_t longest = 0;
+  for (int rank = 0; rank < size(); ++rank)
+    longest = std::max(longest, shard_of(count, rank, size()).size());
+  const auto piece = [&](std::int64_t begin, const at::Tensor& shard) {
+    const std::int64_t left = std::max<std::int64_t>(0, shard.numel() - begin);
+    return shard.narrow(0, std::min(begin, shard.numel()), std::min(left, most_at_once));
+  };
+  for (std::int64_t begin = 0; begin < longest; begin += most_at_once) {
+    const at::Tensor sent = at::zeros({std::min(most_at_once, longest - begin)}, own.options());
+    const at::Tensor mine = piece(begin, own);
+    sent.narrow(0, 0, mine.numel()).copy_(mine);
+    std::vector<at::Tensor> input{sent};
+    std::vector<std::vector<at::Tensor>> output;
+    if (leads()) {
+      output.emplace_back();
+      for (int rank = 0; rank < size(); ++rank) output[0].push_back(at::empty_like(sent));
+    }
+    start([&](auto& gloo) { return gloo.gather(output, input); })();
+    for (int rank = 0; leads() && rank < size(); ++rank) {
+      const Shard shard = shard_of(count, rank, size());
+      const at::Tensor to = piece(begin, whole.narrow(0, shard.begin, shard.size()));
+      to.copy_(output[0][static_cast<std::size_t>(rank)].narrow(0, 0, to.numel()));
+    }
+  }
+  return whole;
 }
 
 std::vector<std::string> ProcessGroup::gather(const std::string& part) {

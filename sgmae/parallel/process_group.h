@@ -47,10 +47,17 @@ class ProcessGroup {
   // then.
   std::function<void()> begin_sum(const at::Tensor& tensor);
   double sum(double value);
+  // The sum in process `owner` alone, in place; the tensor is spoilt in the others. Likewise begun.
+  std::function<void()> begin_sum_in(int owner, const at::Tensor& tensor);
+  // That of process `from`, over everybody's. Likewise begun.
+  std::function<void()> begin_copy(int from, const at::Tensor& tensor);
 
   // Everybody's, by rank; dimensions but the first are the same everywhere.
   std::vector<at::Tensor> gather(const at::Tensor& part);
   std::vector<std::string> gather(const std::string& part);
+  // Everybody's shard [its size] (shard_of) of `count` numbers in one tensor, in process 0;
+  // undefined in the others.
+  at::Tensor gather_shards(const at::Tensor& own, std::int64_t count);
   // Process 0's.
   std::string of_leader(const std::string& text);
 
@@ -67,6 +74,8 @@ class ProcessGroup {
 
  private:
   struct Exchange;
+  template <class Call>
+  std::function<void()> start(const Call& call);
 
   Membership membership_;
   int processors_ = 1;

@@ -76,10 +76,14 @@ class FinetuneTask : public ClassifierTask {
         normalisation_(start ? start->normalisation
                              : default_normalisation(static_cast<int>(model_.config().channels))) {
     place(model_, options);
+    model_.checkpoint_activations(options.checkpoint_activations);
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(),
-        AdamWOptions{.beta1 = 0.9, .beta2 = 0.999, .weight_decay = options.weight_decay},
+        AdamWOptions{.beta1 = 0.9,
+                     .beta2 = 0.999,
+                     .weight_decay = options.weight_decay,
+                     .sharded = options.shard_optimizer},
         layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay));
     learner_.schedule = schedule(options);
     learner_.clip_grad = options.clip_grad;
@@ -218,6 +222,7 @@ void FinetuneOptions::declare(Options& o) {
   data.declare(o);
   OptimOptions::declare(o, "of AdamW; biases, norms, class token, positions are exempt");
   o.add("layer_decay", layer_decay, "learning rate of a layer over that of the layer above it");
+  MemoryOptions::declare(o);
   o.section("augment");
   o.add("aa", aa, "RandAugment policy in timm's spelling, or none");
   o.add("smoothing", smoothing, "label smoothing: the fraction spread over all classes");

@@ -15,7 +15,7 @@ namespace sgmae {
 enum class MixMode { batch };
 enum class EraseMode { pixel };
 
-struct FinetuneOptions : ClassifierOptions {  // without a checkpoint: from scratch
+struct FinetuneOptions : ClassifierOptions, MemoryOptions {  // without a checkpoint: from scratch
   // [model]
   std::string model;            // "": the checkpoint's, else vit_base_patch16
   std::int64_t input_size = 0;  // 0: the checkpoint's, else 224

@@ -42,11 +42,13 @@ class PretrainTask : public TrainTask {
         model_(model_config(options_, source_->native_channels()), options_.seed),
         folder_{options_.output_dir} {
     place(model_, options_);
+    model_.checkpoint_activations(options_.checkpoint_activations);
     steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
     loader_ = loader_options(options_, model_.encoder());
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
-        model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay});
+        model_.parameters(),
+        AdamWOptions{.weight_decay = options_.weight_decay, .sharded = options_.shard_optimizer});
     learner_.schedule = schedule(options_);
     learner_.clip_grad = options_.clip_grad;
     learner_.changed = [this] { steps_->parameters_changed(); };

@@ -32,6 +32,7 @@ void PretrainOptions::declare(Options& o) {
   DataOptions::declare(
       o, "folder of images, list file, tar archives, packed data set … (docs/data.md)");
   OptimOptions::declare(o, "of AdamW; biases and norms are exempt");
+  MemoryOptions::declare(o);
   mask.declare(o);
   RunOptions::declare(o, "knn_every",
                       "epochs between k-NN tests on the data set's own test part, and one before "

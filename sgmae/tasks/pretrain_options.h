@@ -15,7 +15,7 @@
 
 namespace sgmae {
 
-struct PretrainOptions : DataOptions, OptimOptions, RunOptions, ComputeOptions {
+struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, ComputeOptions {
   // [model]
   std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
   std::int64_t input_size = 224;                   // height and width of the training crops

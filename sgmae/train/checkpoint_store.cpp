@@ -91,7 +91,8 @@ void check_weights(TrainTask& task) {
   }
 }
 
-// What a state file holds. Throws Error(diverged) where any of it, or a weight, is not finite.
+// What a state file holds, whole in process 0. Throws Error(diverged) where any of it, or a weight,
+// is not finite.
 TensorFile state_of(TrainTask& task, const TrainClock& clock, const StepGuard& guard,
                     const std::string& kind) {
   TaskState own = task.state();
@@ -99,8 +100,10 @@ TensorFile state_of(TrainTask& task, const TrainClock& clock, const StepGuard& g
   for (const Learner* learner : task.learners())
     for (auto& [name, tensor] : learner->optimizer->state())
       file.tensors.emplace_back(prefix_of(*learner) + name, tensor);
-  check_weights(task);
-  check_finite(file.tensors);
+  processes().together([&] {
+    check_weights(task);
+    check_finite(file.tensors);
+  });
   const json state{{"kind", kind},
                    {"clock", clock.to_json()},
                    {"guard", guard.state()},

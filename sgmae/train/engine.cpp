@@ -75,7 +75,11 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
   processes().leader(
       [&] { events_.emplace(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)); });
   if (processes().size() == 1) return;
-  for (Learner* learner : task_.learners()) exchanges_.emplace_back(*learner->parameters);
+  for (Learner* learner : task_.learners()) {
+    exchanges_.emplace_back(*learner->parameters,
+                            ExchangeOptions{.sharded = learner->optimizer->sharded()});
+    if (learner->changed) learner->changed();
+  }
 }
 
 EngineResult Engine::run() {
@@ -331,13 +335,15 @@ void Engine::take_step(EpochConsole& console) {
 }
 
 void Engine::apply(const Measured& measured, double progress) {
-  auto norm = measured.norms.begin();
-  for (Learner* learner : task_.learners()) {
-    const bool clipped = learner->clip_grad > 0 && *norm > learner->clip_grad;
-    learner->optimizer->step(learning_rate(learner->schedule, progress),
-                             clipped ? learner->clip_grad / *norm : 1.0);
-    if (learner->changed) learner->changed();
-    ++norm;
+  const std::vector<Learner*> learners = task_.learners();
+  for (std::size_t i = 0; i < learners.size(); ++i) {
+    Learner& learner = *learners[i];
+    const double norm = measured.norms[i];
+    const bool clipped = learner.clip_grad > 0 && norm > learner.clip_grad;
+    learner.optimizer->step(learning_rate(learner.schedule, progress),
+                            clipped ? learner.clip_grad / norm : 1.0);
+    if (!exchanges_.empty()) exchanges_[i].spread_values();
+    if (learner.changed) learner.changed();
   }
 }
 
@@ -348,18 +354,23 @@ Engine::Measured Engine::accumulate_gradients() {
   Told told = own_gradients(values);
   for (GradientExchange& exchange : exchanges_) exchange.finish();
   const auto passes = static_cast<std::ptrdiff_t>(values.size());
-  for (const Learner* learner : task_.learners())
-    values.push_back(gradient_norm(*learner->parameters));
+  const std::vector<Learner*> learners = task_.learners();
+  for (std::size_t i = 0; i < learners.size(); ++i)
+    values.push_back(!exchanges_.empty() && exchanges_[i].sharded()
+                         ? gradient_norm(exchanges_[i].own_gradients())
+                         : gradient_norm(*learners[i]->parameters));
   const std::vector<double> read = numbers(values);
   told.losses.assign(read.begin(), read.begin() + passes);
+  told.norms.assign(read.begin() + passes, read.end());
   agree(told);
-  return {told.losses, {read.begin() + passes, read.end()}};
+  return {told.losses, told.norms};
 }
 
 // The batches of this process. Where their images are gone, it takes part in the exchange all the
 // same, so that the others hear of it there.
 Engine::Told Engine::own_gradients(std::vector<at::Tensor>& losses) {
-  Told told{.losses = {}, .stop = stop_requested()};
+  Told told;
+  told.stop = stop_requested();
   const std::int64_t together = processes().size();
   try {
     Batch batch;
@@ -388,10 +399,12 @@ Engine::Told Engine::own_gradients(std::vector<at::Tensor>& losses) {
 }
 
 // Sums of numbers and of flags, so that all processes go on alike: a loss that is not a number
-// stays one in a sum.
+// stays one in a sum. Of sharded gradients each process knows the norm of its shard.
 void Engine::agree(Told& told) {
   if (exchanges_.empty()) return;
   std::vector<double> sums = told.losses;
+  for (std::size_t i = 0; i < exchanges_.size(); ++i)
+    sums.push_back(exchanges_[i].sharded() ? told.norms[i] * told.norms[i] : 0.0);
   sums.insert(sums.end(), {told.stop ? 1.0 : 0.0, told.error ? 1.0 : 0.0});
   processes().sum(
       at::from_blob(sums.data(), {static_cast<std::int64_t>(sums.size())}, at::kDouble));
@@ -399,6 +412,8 @@ void Engine::agree(Told& told) {
   all_stop_ = sums[sums.size() - 2] > 0;
   for (std::size_t i = 0; i < told.losses.size(); ++i)
     told.losses[i] = sums[i] / static_cast<double>(processes().size());
+  for (std::size_t i = 0; i < exchanges_.size(); ++i)
+    if (exchanges_[i].sharded()) told.norms[i] = std::sqrt(sums[told.losses.size() + i]);
   if (failed > 0)
     processes().together([&] {
       if (told.error) std::rethrow_exception(told.error);

@@ -84,7 +84,7 @@ class Engine {
   };
   // What one process has to tell the others with a step.
   struct Told {
-    std::vector<double> losses;
+    std::vector<double> losses, norms;
     bool stop = false;              // it was asked to
     std::exception_ptr error = {};  // its images are gone
   };

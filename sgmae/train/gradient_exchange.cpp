@@ -1,67 +1,168 @@
 #include "sgmae/train/gradient_exchange.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "sgmae/parallel/common_memory.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 
-GradientExchange::GradientExchange(std::vector<Parameter>& parameters, std::int64_t bucket_size)
-    : parameters_(parameters), bucket_of_(parameters.size()) {
-  std::size_t end = parameters.size();
-  while (end > 0) {
-    std::size_t begin = end;
-    std::int64_t bytes = 0, trained = 0;
-    while (begin > 0 && bytes < bucket_size) {
-      const Parameter& parameter = parameters[--begin];
-      if (!parameter.trained()) continue;
-      bytes += static_cast<std::int64_t>(parameter.grad.nbytes());
-      ++trained;
+GradientExchange::GradientExchange(std::vector<Parameter>& parameters, ExchangeOptions options)
+    : parameters_(parameters), options_(options) {
+  if (options.sharded) move_values_and_gradients();
+  gradients_ = flat_gradients(parameters);
+  own_ = options.sharded ? shard_of(gradients_.numel(), processes().rank(), processes().size())
+                         : Shard{0, gradients_.numel()};
+  make_buckets();
+}
+
+void GradientExchange::move_values_and_gradients() {
+  const std::int64_t size = flat_size(parameters_);
+  const at::Device device = parameters_.front().value.device();
+  at::Tensor gradients;
+  if (device.is_cpu() && options_.common_memory) {
+    common_ = common_memory(size);
+    // One copy of the values, whose memory is taken by who writes it first.
+    if (const auto values = common_memory(size); !values.empty()) values_ = values.front();
+    if (!values_.defined()) common_.clear();
+  }
+  if (common_.empty()) {
+    gradients = at::zeros({size}, at::TensorOptions(at::kFloat).device(device));
+    values_ = at::zeros_like(gradients);
+  } else {
+    gradients = common_[static_cast<std::size_t>(processes().rank())];
+  }
+  flatten_gradients(parameters_, gradients);
+  flatten_values(parameters_, values_);
+  processes().wait_for_all();
+}
+
+void GradientExchange::make_buckets() {
+  // Cut backwards from the end, and at the borders of shards.
+  const std::int64_t values =
+      std::max<std::int64_t>(1, options_.bucket_bytes / std::int64_t{sizeof(float)});
+  const int ranks = options_.sharded ? processes().size() : 1;
+  for (int rank = ranks; rank-- > 0;) {
+    const Shard shard = options_.sharded ? shard_of(gradients_.numel(), rank, ranks) : own_;
+    for (std::int64_t end = shard.end; end > shard.begin;) {
+      const std::int64_t begin = std::max(shard.begin, end - values);
+      buckets_.push_back({{begin, end}, rank});
+      end = begin;
     }
-    for (std::size_t i = begin; i < end; ++i) bucket_of_[i] = buckets_.size();
-    if (trained > 0)
-      buckets_.push_back(
-          {flat_gradients({parameters.data() + begin, end - begin}), trained, trained});
-    end = begin;
+  }
+  for (const Parameter& parameter : parameters_) {
+    if (!parameter.trained()) {
+      buckets_of_.push_back({});
+      continue;
+    }
+    const std::int64_t begin = parameter.grad.storage_offset() - gradients_.storage_offset();
+    const std::int64_t end = begin + parameter.grad.numel();
+    const auto behind = std::find_if(buckets_.begin(), buckets_.end(), [&](const Bucket& bucket) {
+      return bucket.place.begin < end;
+    });
+    const auto before = std::find_if(
+        behind, buckets_.end(), [&](const Bucket& bucket) { return bucket.place.end <= begin; });
+    buckets_of_.push_back({behind - buckets_.begin(), before - buckets_.begin()});
   }
 }
 
 void GradientExchange::begin() {
-  for (Bucket& bucket : buckets_) bucket.missing = bucket.parameters;
+  for (Bucket& bucket : buckets_) bucket.missing = 0;
+  for (const Shard& buckets : buckets_of_)
+    for (std::int64_t i = buckets.begin; i < buckets.end; ++i)
+      ++buckets_[static_cast<std::size_t>(i)].missing;
   sent_ = 0;
   open_ = true;
 }
 
 GradientsReady GradientExchange::ready() {
   return [this](std::span<Parameter> final) {
-    if (!open_) return;
-    for (Parameter& parameter : final)
-      if (parameter.trained())
-        --buckets_[bucket_of_[static_cast<std::size_t>(&parameter - parameters_.data())]].missing;
+    if (!open_ || !common_.empty()) return;
+    for (const Parameter& parameter : final) {
+      const Shard& buckets = buckets_of_[static_cast<std::size_t>(&parameter - parameters_.data())];
+      for (std::int64_t i = buckets.begin; i < buckets.end; ++i)
+        --buckets_[static_cast<std::size_t>(i)].missing;
+    }
     send_final();
   };
 }
 
 void GradientExchange::send_final() {
-  for (; sent_ < buckets_.size() && buckets_[sent_].missing == 0; ++sent_) {
-    const at::Tensor gradients = buckets_[sent_].gradients;
-    if (gradients.is_cpu()) {
-      waits_.push_back(processes().begin_sum(gradients));
-      continue;
-    }
-    const at::Tensor here = gradients.cpu();
-    waits_.push_back([here, gradients, wait = processes().begin_sum(here)] {
-      wait();
-      gradients.copy_(here);
-    });
-  }
+  for (; sent_ < buckets_.size() && buckets_[sent_].missing == 0; ++sent_) send(buckets_[sent_]);
+}
+
+void GradientExchange::send(const Bucket& bucket) {
+  const auto& [place, owner, missing] = bucket;
+  const at::Tensor gradients = gradients_.narrow(0, place.begin, place.size());
+  const at::Tensor here = gradients.cpu();  // the same memory on the CPU
+  const bool sharded = options_.sharded, own = owner == processes().rank();
+  waits_.push_back(
+      [=, wait = sharded ? processes().begin_sum_in(owner, here) : processes().begin_sum(here)] {
+        wait();
+        if (sharded && !own)
+          gradients.zero_();
+        else if (!gradients.is_cpu())
+          gradients.copy_(here);
+      });
 }
 
 void GradientExchange::finish() {
+  if (!common_.empty()) {
+    processes().wait_for_all();  // for gradients that are final
+    add_up_own();
+    return;
+  }
   if (!open_) begin();
   for (Bucket& bucket : buckets_) bucket.missing = 0;
   send_final();
   for (const auto& wait : waits_) wait();
   waits_.clear();
   open_ = false;
+}
+
+// The others' gradients are used up where they lie, while they are at hand.
+void GradientExchange::add_up_own() {
+  constexpr std::int64_t chunk = 1 << 12;  // stays in the cache until all are added
+  at::parallel_for(0, (own_.size() + chunk - 1) / chunk, 4,
+                   [&](std::int64_t first, std::int64_t last) {
+                     for (std::int64_t i = first; i < last; ++i) {
+                       const std::int64_t begin = own_.begin + i * chunk,
+                                          count = std::min(chunk, own_.end - begin);
+                       float* const sum = gradients_.data_ptr<float>() + begin;
+                       for (const at::Tensor& others : common_) {
+                         float* const __restrict__ other = others.data_ptr<float>() + begin;
+                         if (other == sum) continue;
+                         for (std::int64_t k = 0; k < count; ++k) sum[k] += other[k];
+                         std::fill_n(other, count, 0.0f);
+                       }
+                     }
+                   });
+}
+
+void GradientExchange::spread_values() {
+  if (!options_.sharded) return;
+  if (!common_.empty()) {
+    processes().wait_for_all();
+    return;
+  }
+  std::vector<std::function<void()>> waits;
+  for (const auto& [place, owner, missing] : buckets_) {
+    const at::Tensor values = values_.narrow(0, place.begin, place.size());
+    const at::Tensor here = values.cpu();  // the same memory on the CPU
+    waits.push_back([=, wait = processes().begin_copy(owner, here)] {
+      wait();
+      if (!values.is_cpu()) values.copy_(here);
+    });
+  }
+  for (const auto& wait : waits) wait();
+}
+
+at::Tensor GradientExchange::own_gradients() const {
+  return gradients_.narrow(0, own_.begin, own_.size());
 }
 
 }  // namespace sgmae

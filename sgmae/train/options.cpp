@@ -61,6 +61,17 @@ Schedule schedule(const OptimOptions& o) {
           .epochs = static_cast<double>(o.epochs)};
 }
 
+void MemoryOptions::declare(Options& o) {
+  o.section("memory");
+  o.add("shard_optimizer", shard_optimizer,
+        "each of several processes keeps the optimizer's state of its part of the weights alone")
+      .may_change_on_resume();
+  o.add("checkpoint_activations", checkpoint_activations,
+        "keep only what enters each block, and compute the block again in the backward pass")
+      .alias("grad_checkpointing")
+      .may_change_on_resume();
+}
+
 void RunOptions::declare(Options& o, const char* evaluation, const char* meaning) {
   o.section("run");
   o.add("output_dir", output_dir, "run folder: configuration, logs, checkpoints, figures, results")

@@ -41,6 +41,16 @@ struct OptimOptions {
   void check() const;
 };
 
+// Section [memory]: what a training step does without, at a price in time. Results stay the same,
+// but for the last digits of gradient norms.
+struct MemoryOptions {
+  bool shard_optimizer = false;
+  bool checkpoint_activations = false;
+
+ protected:
+  void declare(Options& options);
+};
+
 // lr, or blr * effective batch / 256; and the schedule with that peak.
 double peak_lr(const OptimOptions& options);
 Schedule schedule(const OptimOptions& options);

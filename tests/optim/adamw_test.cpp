@@ -17,7 +17,9 @@
 #include "sgmae/nn/block.h"
 #include "sgmae/nn/mae.h"
 #include "sgmae/optim/groups.h"
+#include "sgmae/parallel/shard.h"
 #include "tests/support/other_device.h"
+#include "tests/support/processes.h"
 #include "tests/support/tensors.h"
 
 namespace sgmae {
@@ -193,6 +195,48 @@ TEST(AdamW, GoesOnOnAnotherDeviceFromItsState) {
   for (std::size_t k = 0; k < here.size(); ++k)
     EXPECT_TRUE(at::allclose(there[k].value.cpu(), here[k].value, 0, 1e-6)) << here[k].name;
   EXPECT_EQ(on_device.steps(), 2);
+}
+
+// Oracle here: the optimizer of one process.
+void expect_sharded_steps(at::Device device) {
+  expect_in_processes(3, [&] {
+    const bool leads = processes().leads();
+    std::vector<Parameter> one = some_parameters(), shared = some_parameters();
+    flatten_gradients(shared);
+    move_parameters(one, device), move_parameters(shared, device);
+    flatten_values(shared, at::zeros({flat_size(shared)}, one.front().value.options()));
+    const std::vector<ParameterRule> rules{{1, true}, {1, true}, {0.5, false}, {0.5, true}};
+    AdamW alone(one, {}, rules);
+    auto sharded = std::make_unique<AdamW>(shared, AdamWOptions{.sharded = true}, rules);
+    const at::Tensor first = shared.front().value;
+    const at::Tensor values = first.as_strided({flat_size(shared)}, {1}, first.storage_offset());
+    for (std::uint64_t t = 0; t < 4; ++t) {
+      set_gradients(one, t), set_gradients(shared, t);
+      alone.step(0.01, t == 2 ? 0.25 : 1), sharded->step(0.01, t == 2 ? 0.25 : 1);
+      for (int rank = 0; rank < 3; ++rank) {
+        const Shard shard = shard_of(values.numel(), rank, 3);
+        const at::Tensor piece = values.narrow(0, shard.begin, shard.size()), here = piece.cpu();
+        processes().begin_copy(rank, here)();
+        piece.copy_(here);
+      }
+      for (std::size_t k = 0; k < one.size(); ++k)
+        EXPECT_TRUE(at::equal(shared[k].value.cpu(), one[k].value.cpu())) << one[k].name << t;
+      const TensorFile whole{alone.state(), {}}, gathered{sharded->state(), {}};
+      EXPECT_EQ(gathered.tensors.size(), leads ? whole.tensors.size() : 1);
+      for (const auto& [name, tensor] : gathered.tensors)
+        EXPECT_TRUE(at::equal(tensor.cpu(), whole.find(name)->cpu())) << name;
+      if (t != 1) continue;
+      sharded = std::make_unique<AdamW>(shared, AdamWOptions{.sharded = true}, rules);
+      sharded->load(whole);  // what one process left, several go on from
+    }
+  });
+}
+
+TEST(AdamWShards, StepAsTheWhole) {
+  expect_sharded_steps(at::kCPU);
+}
+TEST(AdamWShards, StepAsTheWholeOffTheCpu) {
+  expect_sharded_steps(pretend_device());
 }
 
 TEST(AdamW, RefusesTheStateOfAnotherModel) {

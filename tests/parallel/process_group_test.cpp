@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "sgmae/base/signals.h"
+#include "sgmae/parallel/shard.h"
 #include "tests/support/processes.h"
 
 namespace sgmae {
@@ -47,6 +48,41 @@ TEST(ProcessGroup, SumsAndGathers) {
     EXPECT_EQ(all.gather(std::string(rank, 'x')), (std::vector<std::string>{"", "x", "xx"}));
     EXPECT_EQ(all.gather(""), (std::vector<std::string>{"", "", ""}));
     EXPECT_EQ(all.of_leader(str("from ", rank)), "from 0");
+  });
+}
+
+TEST(ProcessGroup, SumsInOneAndCopiesFromOne) {
+  expect_in_processes(3, [] {
+    const int rank = processes().rank();
+    const at::Tensor to_two = at::full({1000}, rank + 1), to_none = at::full({7}, rank + 1);
+    const auto first = processes().begin_sum_in(2, to_two),
+               second = processes().begin_sum_in(0, to_none);
+    second();
+    first();
+    if (rank == 2) {
+      EXPECT_TRUE(at::equal(to_two, at::full({1000}, 6)));
+    }
+    if (rank == 0) {
+      EXPECT_TRUE(at::equal(to_none, at::full({7}, 6)));
+    }
+    const at::Tensor copied = at::full({100}, rank);
+    processes().begin_copy(1, copied)();
+    EXPECT_TRUE(at::equal(copied, at::full({100}, 1)));
+  });
+}
+
+TEST(ProcessGroup, GathersShards) {
+  expect_in_processes(3, [] {
+    for (const std::int64_t count : {std::int64_t{5}, std::int64_t{100}, std::int64_t{13} << 20}) {
+      const at::Tensor all = at::arange(count, at::kFloat);
+      const Shard own = shard_of(count, processes().rank(), 3);
+      const at::Tensor whole =
+          processes().gather_shards(all.narrow(0, own.begin, own.size()), count);
+      EXPECT_EQ(whole.defined(), processes().leads());
+      if (whole.defined()) {
+        EXPECT_TRUE(at::equal(whole, all)) << count;
+      }
+    }
   });
 }
 

@@ -110,6 +110,37 @@ TEST_F(ProcessesTest, FromTheFirstStepOn) {
   expect_same_losses(run("one"), run("three"), 1e-6);
 }
 
+// Clipping needs the norm of all shards; another number of processes goes on with a whole
+// optimizer, and back again.
+TEST_F(ProcessesTest, ShardedOptimizersTrainTheSame) {
+  const auto sharded = [&](const std::string& name, int size, bool shard, std::int64_t epochs) {
+    PretrainOptions o = options(name, size);
+    o.mask.strategy = "random";
+    o.epochs = 6;
+    o.clip_grad = 0.5;
+    o.shard_optimizer = shard;
+    o.checkpoint_activations = shard;
+    expect_in_processes(size, [&] {
+      PretrainHooks hooks;
+      hooks.after_step = [&](const StepDone& step) {
+        if (step.epoch == epochs) raise(SIGTERM);
+      };
+      try {
+        pretrain(o, hooks);
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::interrupted) throw;
+      }
+    });
+  };
+  sharded("one", 1, false, 6);
+  sharded("several", 3, true, 1);
+  sharded("several", 2, false, 3);
+  sharded("several", 4, true, 6);
+  expect_same_losses(run("one"), run("several"), 2e-6);
+  const fs::path state = "checkpoints/checkpoint-5.state.safetensors";
+  EXPECT_LT(distance(run("one") / state, run("several") / state), 24 * 1e-6);
+}
+
 TEST_F(ProcessesTest, TheSameNumberGivesTheSameBits) {
   for (const char* name : {"a", "b"}) expect_in_processes(3, [&] { pretrain(options(name, 3)); });
   EXPECT_EQ(read_text(last("a")), read_text(last("b")));

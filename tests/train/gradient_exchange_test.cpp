@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/other_device.h"
 #include "tests/support/processes.h"
 
 namespace sgmae {
@@ -36,7 +37,7 @@ void expect_all(const std::vector<Parameter>& all, double value) {
 TEST(GradientExchange, SumsWhateverWasSaid) {
   expect_in_processes(2, [] {
     std::vector<Parameter> all = parameters();
-    GradientExchange exchange(all, /*bucket_size=*/2 * 16 * 4);
+    GradientExchange exchange(all, {.bucket_bytes = 2 * 16 * 4});
     EXPECT_EQ(exchange.buckets(), 2);
     const GradientsReady ready = exchange.ready();
     fill(all, 1);
@@ -55,7 +56,7 @@ TEST(GradientExchange, SumsWhateverWasSaid) {
 TEST(GradientExchange, SendsABucketOnceItIsFinal) {
   expect_in_processes(2, [] {
     std::vector<Parameter> all = parameters();
-    GradientExchange exchange(all, /*bucket_size=*/16 * 4);
+    GradientExchange exchange(all, {.bucket_bytes = 16 * 4});
     EXPECT_EQ(exchange.buckets(), 4);
     const GradientsReady ready = exchange.ready();
     fill(all, 1);
@@ -70,6 +71,66 @@ TEST(GradientExchange, SendsABucketOnceItIsFinal) {
     exchange.finish();
     expect_all(all, 2);
   });
+}
+
+// Six cache lines among three processes: "a" and half of "b" are process 0's, and so on.
+std::vector<Parameter> for_three(at::Device device) {
+  std::vector<Parameter> all;
+  for (const char* name : {"a", "b", "c", "d"})
+    all.push_back({name, at::full({24}, all.size(), at::kFloat), at::zeros({24})});
+  move_parameters(all, device);
+  return all;
+}
+
+void expect_sharded(at::Device device, bool common) {
+  expect_in_processes(3, [&] {
+    const int rank = processes().rank();
+    std::vector<Parameter> all = for_three(device);
+    GradientExchange exchange(all, {.sharded = true, .common_memory = common, .bucket_bytes = 64});
+    for (const Parameter& one : all)
+      EXPECT_TRUE(at::equal(one.value.cpu(), at::full({24}, &one - all.data(), at::kFloat)));
+    const std::int64_t values = 8 * 16 - 8;  // without the gap at the end
+    const Shard own = shard_of(values, rank, 3);
+    for (int step = 1; step <= 2; ++step) {
+      fill(all, step * (1 + rank));
+      exchange.begin();
+      if (rank > 0) exchange.ready()({&all[2], 2});
+      exchange.finish();
+      const at::Tensor gradients = exchange.own_gradients().cpu();
+      EXPECT_EQ(gradients.numel(), own.size());
+      at::Tensor expected = at::zeros({8, 16});
+      for (const int line : {0, 2, 4, 6}) {
+        expected[line].fill_(6 * step);
+        expected[line + 1].narrow(0, 0, 8).fill_(6 * step);
+      }
+      EXPECT_TRUE(at::equal(gradients, expected.view({-1}).narrow(0, own.begin, own.size())));
+      const at::Tensor flat = flat_gradients(all).cpu();
+      EXPECT_EQ(flat.sum().item<float>(), gradients.sum().item<float>()) << "others' are used up";
+
+      exchange.own_gradients().zero_();  // as an optimizer would
+      const Parameter& first = all.front();
+      at::Tensor flat_values = first.value.as_strided({values}, {1}, first.value.storage_offset());
+      flat_values.narrow(0, own.begin, own.size()).fill_(100 * step + rank);
+      exchange.spread_values();
+      flat_values = flat_values.cpu();
+      for (int other = 0; other < 3; ++other) {
+        const Shard shard = shard_of(values, other, 3);
+        EXPECT_TRUE(at::equal(flat_values.narrow(0, shard.begin, shard.size()),
+                              at::full({shard.size()}, 100 * step + other, at::kFloat)));
+      }
+      processes().wait_for_all();
+    }
+  });
+}
+
+TEST(GradientExchange, ShardsInCommonMemory) {
+  expect_sharded(at::kCPU, true);
+}
+TEST(GradientExchange, ShardsThatAreSent) {
+  expect_sharded(at::kCPU, false);
+}
+TEST(GradientExchange, ShardsOnAnotherDevice) {
+  expect_sharded(pretend_device(), true);
 }
 
 }  // namespace
