@@ -35,7 +35,7 @@ struct OptionInfo {
   bool changeable = false;    // it says where a run lives or how fast it goes, not what comes out
   std::string type;           // "text", "integer", "number", "flag", or "a|b|c"
   std::string default_value;  // as TOML
-  bool is_flag = false;       // bool: --name alone means true, --no_name false
+  bool is_flag = false;       // --name alone means true, --no_name false
   std::function<void(const std::string&)> assign;  // from text; throws Error(usage)
   std::function<std::string()> print;              // as TOML
 

@@ -228,6 +228,11 @@ struct Board {
     return str("process ", rank, " (", member.at("id").get<int>(), " on ",
                member.at("host").get<std::string>(), ")");
   }
+  bool on_one_machine() const {
+    return std::all_of(members.begin(), members.end(), [&](const auto& other) {
+      return other.at("host") == members.front().at("host");
+    });
+  }
   std::string names(const std::vector<int>& ranks) const {
     std::string text;
     for (const int rank : ranks) text += (text.empty() ? "" : ", ") + name(rank);
@@ -401,12 +406,8 @@ struct ProcessGroup::Exchange {
   }
 
   void connect() {
-    const auto& all = board->members;
-    const bool one_host = std::all_of(all.begin(), all.end(), [&](const auto& other) {
-      return other.at("host") == all.front().at("host");
-    });
     auto options = c10d::ProcessGroupGloo::Options::create(board->timeout);
-    options->devices.push_back(open_device(board->membership, one_host));
+    options->devices.push_back(open_device(board->membership, board->on_one_machine()));
     other_sockets = open_sockets();
     gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(board->store, board->membership.rank,
                                                        board->membership.size, options);
@@ -488,6 +489,10 @@ ProcessGroup::ProcessGroup(const Membership& membership, milliseconds timeout) :
 ProcessGroup::~ProcessGroup() = default;
 ProcessGroup::ProcessGroup(ProcessGroup&&) noexcept = default;
 ProcessGroup& ProcessGroup::operator=(ProcessGroup&&) noexcept = default;
+
+bool ProcessGroup::on_one_machine() const {
+  return !exchange_ || exchange_->board->on_one_machine();
+}
 
 std::string ProcessGroup::name(int rank) const {
   return exchange_ ? exchange_->board->name(rank) : "process 0";

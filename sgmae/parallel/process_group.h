@@ -38,6 +38,7 @@ class ProcessGroup {
   int local_rank() const { return std::max(0, membership_.local_rank); }
   // Processors for this one, beside others of the group that run on the same.
   int processors() const { return processors_; }
+  bool on_one_machine() const;
   std::string name(int rank) const;  // "process 3 (4711 on node7)"
 
   // The sum over all, in place of a contiguous CPU tensor: float, double or int64, of the same

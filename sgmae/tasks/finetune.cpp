@@ -83,7 +83,7 @@ class FinetuneTask : public ClassifierTask {
         AdamWOptions{.beta1 = 0.9,
                      .beta2 = 0.999,
                      .weight_decay = options.weight_decay,
-                     .sharded = options.shard_optimizer},
+                     .sharded = options.shards_optimizer(device())},
         layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay));
     learner_.schedule = schedule(options);
     learner_.clip_grad = options.clip_grad;

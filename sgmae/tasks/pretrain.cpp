@@ -47,8 +47,8 @@ class PretrainTask : public TrainTask {
     loader_ = loader_options(options_, model_.encoder());
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
-        model_.parameters(),
-        AdamWOptions{.weight_decay = options_.weight_decay, .sharded = options_.shard_optimizer});
+        model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay,
+                                          .sharded = options_.shards_optimizer(device())});
     learner_.schedule = schedule(options_);
     learner_.clip_grad = options_.clip_grad;
     learner_.changed = [this] { steps_->parameters_changed(); };

@@ -64,12 +64,23 @@ Schedule schedule(const OptimOptions& o) {
 void MemoryOptions::declare(Options& o) {
   o.section("memory");
   o.add("shard_optimizer", shard_optimizer,
-        "each of several processes keeps the optimizer's state of its part of the weights alone")
-      .may_change_on_resume();
+        {{"auto", ShardOptimizer::automatic},
+         {"true", ShardOptimizer::yes},
+         {"false", ShardOptimizer::no}},
+        "each of several processes keeps the optimizer's state of its part of the weights alone; "
+        "auto: where they share the processors of one machine")
+      .may_change_on_resume()
+      .is_flag = true;
   o.add("checkpoint_activations", checkpoint_activations,
         "keep only what enters each block, and compute the block again in the backward pass")
       .alias("grad_checkpointing")
       .may_change_on_resume();
+}
+
+bool MemoryOptions::shards_optimizer(at::Device device) const {
+  if (shard_optimizer == ShardOptimizer::automatic)
+    return processes().size() > 1 && processes().on_one_machine() && device.is_cpu();
+  return shard_optimizer == ShardOptimizer::yes;
 }
 
 void RunOptions::declare(Options& o, const char* evaluation, const char* meaning) {

@@ -2,6 +2,8 @@
 // a struct that inherits the groups it uses and sets its defaults.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -41,11 +43,17 @@ struct OptimOptions {
   void check() const;
 };
 
-// Section [memory]: what a training step does without, at a price in time. Results stay the same,
-// but for the last digits of gradient norms.
+enum class ShardOptimizer { automatic, yes, no };
+
+// Section [memory]: what a process does without in training. Results stay the same, but for the
+// last digits of gradient norms.
 struct MemoryOptions {
-  bool shard_optimizer = false;
+  ShardOptimizer shard_optimizer = ShardOptimizer::automatic;
   bool checkpoint_activations = false;
+
+  // Automatically where it costs nothing: among processes of one machine that train on its
+  // processors, and so have values and gradients in common memory (GradientExchange).
+  bool shards_optimizer(at::Device device) const;
 
  protected:
   void declare(Options& options);

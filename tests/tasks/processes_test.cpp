@@ -118,7 +118,7 @@ TEST_F(ProcessesTest, ShardedOptimizersTrainTheSame) {
     o.mask.strategy = "random";
     o.epochs = 6;
     o.clip_grad = 0.5;
-    o.shard_optimizer = shard;
+    o.shard_optimizer = shard ? ShardOptimizer::yes : ShardOptimizer::no;
     o.checkpoint_activations = shard;
     expect_in_processes(size, [&] {
       PretrainHooks hooks;
