@@ -1,4 +1,6 @@
 // sgmae extract: features of whole images, never masked.
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
@@ -14,7 +16,9 @@
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/io/npy.h"
 #include "sgmae/io/safetensors.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 namespace {
@@ -30,6 +34,7 @@ struct ExtractOptions {
   std::int64_t batch_size = 64, input_size = 0;
   OpenOptions open;
   ComputeOptions compute;
+  LaunchOptions launch;
 
   void declare(Options& o) {
     o.section("model");
@@ -61,6 +66,7 @@ struct ExtractOptions {
           "mean of the patch tokens [M, D], class token [M, D], or patch tokens [M, N, D]");
     o.section("run");
     compute.declare(o);
+    launch.declare(o);
   }
 };
 
@@ -114,45 +120,53 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
   LoaderOptions loading =
       evaluation_loader(options.data, *source, config, normalisation, options.batch_size);
   if (options.unreadable == OnUnreadable::fail) loading.unreadable = Unreadable::fail;
-  Loader loader(*source, loading);
-  loader.start_epoch(0);
 
   // A row an image, in the source's order; those of images that are not read stay as they are here.
+  // Process 0 has them, and gets the others' after each batch.
   const std::int64_t images = source->size();
-  at::Tensor features, readable = at::zeros({images}, at::kByte);
-  for (Batch batch; loader.next(batch);) {
-    const at::Tensor part = features_of(model, batch.pixels, options.features).cpu();
-    check(at::isfinite(part).all().item<bool>(), ExitCode::checkpoint, model.path.string(),
-          ": its features are not all finite numbers; use an earlier checkpoint, or "
-          "--precision fp32");
-    if (!features.defined()) {
-      std::vector<std::int64_t> shape = part.sizes().vec();
-      shape.front() = images;
-      features = at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
-    }
-    const at::Tensor rows = at::tensor(batch.index, at::kLong);
-    features.index_copy_(0, rows, part);
+  std::vector<std::int64_t> shape{images, config.size.dim};
+  if (options.features == Kind::patches) shape.insert(shape.begin() + 1, config.n_patches());
+  at::Tensor features, readable;
+  processes().leader([&] {
+    features = at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
+    readable = at::zeros({images}, at::kByte);
+  });
+  const SharedPass pass = shared_rounds(*source, loading, [&](const Batch& batch) {
+    at::Tensor own;
+    processes().together([&] {
+      std::vector<std::int64_t> none = shape;
+      none.front() = 0;
+      own = batch.size() > 0 ? features_of(model, batch.pixels, options.features).cpu()
+                             : at::empty(none);
+      check(at::isfinite(own).all().item<bool>(), ExitCode::checkpoint, model.path.string(),
+            ": its features are not all finite numbers; use an earlier checkpoint, or "
+            "--precision fp32");
+    });
+    const at::Tensor rows = at::cat(processes().gather(at::tensor(batch.index, at::kLong)));
+    const std::vector<at::Tensor> parts = processes().gather(own);
+    if (!processes().leads()) return;
+    features.index_copy_(0, rows, at::cat(parts));
     readable.index_fill_(0, rows, 1);
-  }
-  if (npy) {
-    write_npy(options.output, features);
-  } else {
-    std::vector<std::string> names;
-    for (std::int64_t i = 0; i < images; ++i) names.push_back(source->name(i));
-    NamedTensors tensors{{"features", features}, {"readable", readable}};
-    if (!named) tensors.emplace_back("label", at::tensor(source->labels(), at::kLong));
-    write_safetensors(options.output, tensors,
-                      {{"names", nlohmann::json(names).dump(
-                                     -1, ' ', false, nlohmann::json::error_handler_t::replace)}});
-  }
-  const std::int64_t unreadable = images - readable.sum().item<std::int64_t>();
-  info("wrote ", shape_text(features), " to ", options.output,
-       unreadable == 0   ? ""
-       : unreadable == 1 ? "; 1 unreadable image has a row of NaN"
-                         : str("; ", unreadable, " unreadable images have rows of NaN"));
-  return {{"output", options.output},
-          {"shape", features.sizes().vec()},
-          {"unreadable_images", unreadable}};
+  });
+  const std::int64_t unreadable = images - pass.images;
+  processes().leader([&] {
+    if (npy) {
+      write_npy(options.output, features);
+    } else {
+      std::vector<std::string> names;
+      for (std::int64_t i = 0; i < images; ++i) names.push_back(source->name(i));
+      NamedTensors tensors{{"features", features}, {"readable", readable}};
+      if (!named) tensors.emplace_back("label", at::tensor(source->labels(), at::kLong));
+      write_safetensors(options.output, tensors,
+                        {{"names", nlohmann::json(names).dump(
+                                       -1, ' ', false, nlohmann::json::error_handler_t::replace)}});
+    }
+    info("wrote ", shape_text(features), " to ", options.output,
+         unreadable == 0   ? ""
+         : unreadable == 1 ? "; 1 unreadable image has a row of NaN"
+                           : str("; ", unreadable, " unreadable images have rows of NaN"));
+  });
+  return {{"output", options.output}, {"shape", shape}, {"unreadable_images", unreadable}};
 }
 
 }  // namespace
@@ -161,6 +175,7 @@ Command extract_command() {
   const auto options = std::make_shared<ExtractOptions>();
   Command command;
   options->declare(command.options);
+  command.launch = &options->launch;
   command.positional_help = "IMAGES…";
   command.run = [options](const std::vector<std::string>& files) {
     return run_extract(*options, files);

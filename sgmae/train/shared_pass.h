@@ -20,4 +20,10 @@ LoaderOptions own_share(LoaderOptions options);
 SharedPass shared_pass(const Source& source, const LoaderOptions& options,
                        const std::function<void(const Batch&)>& use);
 
+// The same in rounds, for what is put together in the order of the images, as one process meets
+// them: in round r, batch r * processes + rank is this process's, or an empty one where there is
+// none or none of its images can be read. `round` is collective. `options` do not shuffle.
+SharedPass shared_rounds(const Source& source, const LoaderOptions& options,
+                         const std::function<void(const Batch&)>& round);
+
 }  // namespace sgmae
