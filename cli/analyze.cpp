@@ -9,6 +9,7 @@
 #include "sgmae/eval/analysis_task.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/report/analysis_figures.h"
 #include "sgmae/train/compute.h"
 
@@ -22,6 +23,7 @@ struct AnalyzeOptions {
   FigureOptions figures;
   std::string output_dir = "analysis";
   ComputeOptions compute{.precision = PrecisionChoice::fp32};
+  LaunchOptions launch;
 
   void declare(Options& o) {
     task.declare(o);
@@ -32,8 +34,42 @@ struct AnalyzeOptions {
     o.section("run");
     o.add("output_dir", output_dir, "folder for metrics.json and pictures");
     compute.declare(o);
+    launch.declare(o);
   }
 };
+
+fs::path metrics_file(const AnalyzeOptions& options) {
+  return fs::path(options.output_dir) / "metrics.json";
+}
+
+// Pictures and metrics.json, which is written last.
+void write_results(const AnalyzeOptions& options, Analysis& analysis, std::size_t models) {
+  std::vector<Figure> figures;
+  if (analysis.examples.defined())
+    figures =
+        analysis_figures(analysis.subjects, analysis.examples, analysis.options, options.figures);
+
+  // All is computed: what follows only writes.
+  const fs::path folder = options.output_dir;
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ", error.message(),
+        "; choose another --output_dir");
+  analysis.json["figures"] = nlohmann::ordered_json::array();
+  for (const Figure& figure : figures) {
+    write_png(folder / figure.file, figure.image);
+    analysis.json["figures"].push_back({{"file", figure.file},
+                                        {"title", figure.title},
+                                        {"paper", figure.paper},
+                                        {"caption", figure.caption}});
+  }
+  const fs::path metrics = metrics_file(options);
+  write_file(metrics,
+             analysis.json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  info("wrote ", metrics.string(), " (", analysis.json["metrics"].size(), " metrics of ", models,
+       " checkpoints on ", analysis.json["images"].get<std::int64_t>(), " images",
+       left_out_note(analysis.json["unreadable_images"]), ") and ", figures.size(), " pictures");
+}
 
 nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
   check(!options.task.checkpoints.empty(), ExitCode::usage,
@@ -48,32 +84,8 @@ nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
       open_models(options.task.checkpoints, Precision::fp32, options.task.open);
   for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
-  std::vector<Figure> figures;
-  if (analysis.examples.defined())
-    figures =
-        analysis_figures(analysis.subjects, analysis.examples, analysis.options, options.figures);
-
-  // All is computed: what follows only writes, metrics.json last.
-  const fs::path folder = options.output_dir;
-  std::error_code error;
-  fs::create_directories(folder, error);
-  check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ", error.message(),
-        "; choose another --output_dir");
-  analysis.json["figures"] = nlohmann::ordered_json::array();
-  for (const Figure& figure : figures) {
-    write_png(folder / figure.file, figure.image);
-    analysis.json["figures"].push_back({{"file", figure.file},
-                                        {"title", figure.title},
-                                        {"paper", figure.paper},
-                                        {"caption", figure.caption}});
-  }
-  const fs::path metrics = folder / "metrics.json";
-  write_file(metrics,
-             analysis.json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  info("wrote ", metrics.string(), " (", analysis.json["metrics"].size(), " metrics of ",
-       models.size(), " checkpoints on ", analysis.json["images"].get<std::int64_t>(), " images",
-       left_out_note(analysis.json["unreadable_images"]), ") and ", figures.size(), " pictures");
-  return {{"metrics", metrics.string()},
+  processes().leader([&] { write_results(options, analysis, models.size()); });
+  return {{"metrics", metrics_file(options).string()},
           {"images", analysis.json["images"]},
           {"unreadable_images", analysis.json["unreadable_images"]},
           {"checkpoints", models.size()},
@@ -86,6 +98,7 @@ Command analyze_command() {
   const auto options = std::make_shared<AnalyzeOptions>();
   Command command;
   options->declare(command.options);
+  command.launch = &options->launch;
   command.run = [options](const std::vector<std::string>&) { return run_analyze(*options); };
   return command;
 }

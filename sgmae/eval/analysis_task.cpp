@@ -1,6 +1,7 @@
 #include "sgmae/eval/analysis_task.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <optional>
@@ -10,15 +11,16 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/checkpoint_name.h"
-#include "sgmae/data/loader.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/objects.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/relevance_map.h"
 #include "sgmae/nn/mask_plan.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/run_folder.h"
+#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 namespace {
@@ -272,42 +274,43 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   if (options.center == GuideCenter::position && first_that(&Measure::cuts, options.measures)) {
     LoaderOptions some = load;
     some.subset = draw(source->size(), kPositionImages, task.survey.seed);
-    Loader loader(*source, some);
-    loader.start_epoch(0);
-    Batch batch;
-    std::int64_t learned = 0;
-    learn_position_means(subjects, options.features, [&](at::Tensor& pixels) {
-      const bool more = loader.next(batch);
-      pixels = batch.pixels;
-      learned += batch.size();
-      return more;
-    });
-    check_spread(learned, loader.stats().unreadable, task);
+    PositionMeans means(subjects, options.features);
+    const SharedPass learned =
+        shared_rounds(*source, some, [&](const Batch& batch) { means.add(batch.pixels); });
+    check_spread(learned.images, learned.unreadable, task);
+    means.hand_to(subjects);
   }
   const Measure* const of_objects = first_that(&Measure::needs_objects, options.measures);
   std::optional<ObjectMarks> marks;
   if (of_objects) marks.emplace(*source, task.objects);
   Survey survey(subjects, options);
   const StoredMaps stored = of_objects ? StoredMaps(models, *source) : StoredMaps();
-  Loader loader(*source, load);
-  loader.start_epoch(0);
 
   Analysis analysis;
   std::vector<at::Tensor> kept;
   std::int64_t kept_images = 0;
-  for (Batch batch; loader.next(batch);) {
+  const SharedPass pass = shared_rounds(*source, load, [&](const Batch& batch) {
     std::vector<std::optional<MarkedObjects>> objects;
-    if (marks)
-      for (std::int64_t i = 0; i < batch.size(); ++i)
-        objects.push_back(marks->of(batch.index[i], batch.source_size[i], batch.crop[i]));
-    survey.add(batch.pixels, batch.index, objects, stored.of(batch));
-    const std::int64_t more = std::min(batch.size(), examples - kept_images);
-    if (more > 0) kept.push_back(batch.pixels.slice(0, 0, more).clone());
-    kept_images += more > 0 ? more : 0;
+    std::vector<StoredRelevance> maps;
+    processes().together([&] {
+      if (batch.size() == 0) return;
+      if (marks)
+        for (std::int64_t i = 0; i < batch.size(); ++i)
+          objects.push_back(marks->of(batch.index[i], batch.source_size[i], batch.crop[i]));
+      maps = stored.of(batch);
+    });
+    survey.add(batch.pixels, batch.index, objects, maps);
     draw_status(str(survey.images(), " images analysed"));
-  }
-  const std::int64_t unreadable = loader.stats().unreadable;
-  check_spread(survey.images(), unreadable, task);
+    if (kept_images >= examples) return;
+    const at::Tensor none = at::empty({0, config.channels, config.height, config.width});
+    for (const at::Tensor& part : processes().gather(
+             batch.size() > 0 ? batch.pixels.slice(0, 0, examples - kept_images) : none)) {
+      const std::int64_t more = std::min(part.size(0), examples - kept_images);
+      if (more > 0) kept.push_back(part.slice(0, 0, more).clone());
+      kept_images += more;
+    }
+  });
+  check_spread(pass.images, pass.unreadable, task);
   if (of_objects && survey.images_with_objects() == 0) {
     check(task.objects.empty(), ExitCode::data, "objects: ", task.objects,
           " marks nothing in the images of ", task.data_path, " that were measured");
@@ -334,7 +337,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
                   {"guide_object", to_string(task.survey.object)},
                   {"images_with_objects", survey.images_with_objects()}};
   json["images"] = survey.images();
-  json["unreadable_images"] = unreadable;
+  json["unreadable_images"] = pass.unreadable;
   json["models"] = nlohmann::ordered_json::array();
   for (const AnalysedModel& model : models)
     json["models"].push_back(

@@ -121,4 +121,9 @@ void BlockView::add(const std::string& metric, const std::string& label,
   scene.table.add(series(metric, label), static_cast<double>(layer), values);
 }
 
+void BlockView::add_pairs(const std::string& metric, const std::string& label,
+                          const at::Tensor& rows, MetricTable::OfImagesBefore values) const {
+  scene.table.add_pairs(series(metric, label), static_cast<double>(layer), rows, std::move(values));
+}
+
 }  // namespace sgmae

@@ -123,6 +123,9 @@ struct BlockView {
   SeriesId series(const std::string& metric, const std::string& label = "") const;
   // Values [B] of a curve over layers.
   void add(const std::string& metric, const std::string& label, const at::Tensor& values) const;
+  // The same of images and those before them (MetricTable::add_pairs).
+  void add_pairs(const std::string& metric, const std::string& label, const at::Tensor& rows,
+                 MetricTable::OfImagesBefore values) const;
 };
 
 // The tap that options.features names: attention_out, block_out or key.
@@ -155,7 +158,8 @@ struct Measure {
   // there is also "embed".
   std::set<std::string> taps = {};
   // Each block when all patches are seen; each decoder block, and the output, when a part of them
-  // is masked at random. Every survey has copies of its own, which may keep what they like.
+  // is masked at random. Every survey has copies of its own, which may keep what they like of the
+  // images at hand; those before and after them may be another process's.
   std::function<void(const BlockView&)> see = {}, see_masked = {};
   std::function<void(const Scene&, const MaeOutput&, const at::Tensor& mask)> see_output = {};
   std::function<void(const Scene&)> see_scene = {};  // without a pass of the model

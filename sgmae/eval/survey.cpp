@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <map>
@@ -9,6 +10,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/mask/strategy.h"
+#include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
 namespace {
@@ -18,13 +20,16 @@ constexpr std::int64_t kBytes = std::int64_t{96} << 20;  // of internals held at
 // One part of a model: which blocks it has and what stands before the patches.
 struct Part {
   std::string name;
-  std::int64_t depth = 0, prefix = 1;
+  std::int64_t depth = 0, prefix = 1, dim = 0;
 };
 
 std::vector<Part> parts_of(const Subject& subject) {
   const VitConfig& config = subject.encoder->config();
-  std::vector<Part> parts{{"encoder", config.size.depth, config.prefix_tokens()}};
-  if (subject.mae) parts.push_back({"decoder", subject.mae->config().decoder.depth, 1});
+  std::vector<Part> parts{{"encoder", config.size.depth, config.prefix_tokens(), config.size.dim}};
+  if (subject.mae) {
+    const VitSize& decoder = subject.mae->config().decoder;
+    parts.push_back({"decoder", decoder.depth, 1, decoder.dim});
+  }
   return parts;
 }
 
@@ -124,32 +129,49 @@ at::Tensor renormalised(const at::Tensor& pixels, const Normalisation& from,
   return (pixels * channels(from.std) + channels(from.mean) - channels(to.mean)) / channels(to.std);
 }
 
-void learn_position_means(std::vector<Subject>& subjects, GuideFeatures features,
-                          const std::function<bool(at::Tensor& pixels)>& next) {
-  SurveyOptions options;
-  options.features = features;
-  MetricTable unused;
-  std::int64_t images = 0;
-  for (at::Tensor pixels; next(pixels);) {
-    images += pixels.size(0);
-    for (Subject& subject : subjects) {
+PositionMeans::PositionMeans(const std::vector<Subject>& subjects, GuideFeatures features)
+    : subjects_(subjects), sums_(subjects.size()) {
+  options_.features = features;
+  for (std::size_t i = 0; i < subjects.size(); ++i)
+    for (const Part& part : parts_of(subjects[i]))
+      for (std::int64_t layer = 0; layer < part.depth; ++layer)
+        sums_[i][str(part.name, ".", layer)] =
+            at::zeros({subjects[i].encoder->config().n_patches(), part.dim});
+}
+
+void PositionMeans::add(const at::Tensor& pixels) {
+  for (std::size_t i = 0; i < subjects_.size(); ++i) {
+    const Subject& subject = subjects_[i];
+    std::map<std::string, at::Tensor> own;  // of this batch
+    processes().together([&] {
+      if (!pixels.defined()) return;
+      MetricTable unused;
       const Scene scene{
-          .options = options,
+          .options = options_,
           .subject = subject,
-          .pixels = renormalised(pixels, subjects.front().normalisation, subject.normalisation),
+          .pixels = renormalised(pixels, subjects_.front().normalisation, subject.normalisation),
           .table = unused};
       see_blocks(
           scene, parts_of(subject), {"features"}, {},
           [&](Taps& taps) { run_whole(subject, scene.pixels, taps); },
-          [&](const BlockView& block) {
-            const at::Tensor sum = block.features().sum(0);
-            at::Tensor& total = subject.position_mean[block.name()];
-            total = total.defined() ? total + sum : sum;
-          });
-    }
+          [&](const BlockView& block) { own[block.name()] = block.features().sum(0); });
+    });
+    // Batch after batch, as one process meets them.
+    for (auto& [block, sum] : sums_[i])
+      for (const at::Tensor& part :
+           processes().gather(pixels.defined() ? own.at(block).to(at::kCPU, at::kFloat).unsqueeze(0)
+                                               : sum.unsqueeze(0).slice(0, 0, 0)))
+        if (part.size(0) > 0) sum = sum + part[0];
   }
-  for (Subject& subject : subjects)
-    for (auto& [block, total] : subject.position_mean) total = total / static_cast<double>(images);
+  images_ += static_cast<std::int64_t>(
+      processes().sum(pixels.defined() ? static_cast<double>(pixels.size(0)) : 0.0));
+}
+
+void PositionMeans::hand_to(std::vector<Subject>& subjects) const {
+  for (std::size_t i = 0; i < subjects.size(); ++i)
+    for (const auto& [block, sum] : sums_[i])
+      subjects[i].position_mean[block] =
+          (sum / static_cast<double>(images_)).to(subjects[i].encoder->device());
 }
 
 Survey::Survey(std::vector<Subject> subjects, SurveyOptions options,
@@ -194,23 +216,30 @@ void Survey::add(const at::Tensor& pixels, const std::vector<std::int64_t>& inde
                  std::span<const std::optional<MarkedObjects>> objects,
                  const std::vector<StoredRelevance>& stored) {
   const auto images = static_cast<std::int64_t>(index.size());
-  SGMAE_ASSERT(pixels.size(0) == images);
+  SGMAE_ASSERT(images == 0 || pixels.size(0) == images);
   SGMAE_ASSERT(objects.empty() || objects.size() == index.size());
-  for (std::int64_t begin = 0; begin < images; begin += at_once_) {
-    const std::int64_t end = std::min(begin + at_once_, images);
-    std::vector<StoredRelevance> stored_here = stored;
-    for (StoredRelevance& maps : stored_here) maps.relevance = maps.relevance.slice(0, begin, end);
-    add_chunk(pixels.slice(0, begin, end), std::span(index).subspan(begin, end - begin),
-              objects.empty() ? objects : objects.subspan(begin, end - begin), stored_here);
-  }
+  processes().together([&] {
+    for (std::int64_t begin = 0; begin < images; begin += at_once_) {
+      const std::int64_t end = std::min(begin + at_once_, images);
+      std::vector<StoredRelevance> stored_here = stored;
+      for (StoredRelevance& maps : stored_here)
+        maps.relevance = maps.relevance.slice(0, begin, end);
+      add_chunk(pixels.slice(0, begin, end), std::span(index).subspan(begin, end - begin),
+                objects.empty() ? objects : objects.subspan(begin, end - begin), stored_here);
+    }
+  });
+  table_.gather();
+  const auto marked =
+      std::count_if(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
+  const at::Tensor counts = at::tensor({images, static_cast<std::int64_t>(marked)}, at::kLong);
+  processes().sum(counts);
+  images_ += counts[0].item<std::int64_t>();
+  images_with_objects_ += counts[1].item<std::int64_t>();
 }
 
 void Survey::add_chunk(const at::Tensor& pixels, std::span<const std::int64_t> index,
                        std::span<const std::optional<MarkedObjects>> objects,
                        std::span<const StoredRelevance> stored) {
-  images_ += static_cast<std::int64_t>(index.size());
-  images_with_objects_ +=
-      std::count_if(objects.begin(), objects.end(), [](const auto& o) { return o.has_value(); });
   // Of each run its last checkpoint, then the others.
   for (std::size_t last = 0; last < subjects_.size(); ++last) {
     std::vector<std::size_t> run;

@@ -17,7 +17,9 @@ TEST(MetricTable, IsTheMeanAndDeviationOfAllImages) {
   MetricTable table;
   const SeriesId id{.metric = "nmi", .part = "encoder"};
   table.add(id, 3, values.slice(0, 0, 7));
+  table.gather();
   table.add(id, 3, values.slice(0, 7));
+  table.gather();
   const Moments& m = table.curves().at(id).at(3);
   EXPECT_EQ(m.count, 50);
   EXPECT_NEAR(m.mean, values.mean().item<double>(), 1e-9);
@@ -30,6 +32,7 @@ TEST(MetricTable, LeavesOutWhatDoesNotExistAndKeepsCurvesApart) {
   values[1] = std::numeric_limits<double>::quiet_NaN();
   table.add({.metric = "a", .head = 0}, 0, values);
   table.add({.metric = "a", .head = 1}, 0, values + 1);
+  table.gather();
   ASSERT_EQ(table.curves().size(), 2u);
   const Moments& m = table.curves().at({.metric = "a", .head = 0}).at(0);
   EXPECT_EQ(m.count, 2);

@@ -75,6 +75,7 @@ TEST(BlockView, GivesPatchesAndWhatIsMadeOfThem) {
   EXPECT_TRUE(block.centred().equal(x));
   EXPECT_TRUE(block.cut().object_side.equal(bipartition(similarity(x)).object_side));
   block.add("m", "label", x.sum({1, 2}));
+  table.gather();
   EXPECT_EQ(table.curves().count({.metric = "m", .model = 3, .part = "encoder", .label = "label"}),
             1u);
 }

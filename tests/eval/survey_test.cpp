@@ -135,15 +135,14 @@ TEST(Survey, RefusesAttentionThatIsNotFinite) {
             std::string::npos);
 }
 
-TEST(LearnPositionMeans, AreMeansOverAllImagesAndWhatCutsTakeOff) {
+TEST(PositionMeans, AreMeansOverAllImagesAndWhatCutsTakeOff) {
   const Mae model(small(), 1);
   const at::Tensor pixels = at::randn({5, 1, 24, 24});
   std::vector<Subject> subjects{subject(model)};
-  std::int64_t at = 0;
-  learn_position_means(subjects, GuideFeatures::attention_out, [&](at::Tensor& some) {
-    some = pixels.slice(0, at, at + 3);  // three images, then two
-    return std::exchange(at, at + 3) < 5;
-  });
+  PositionMeans means(subjects, GuideFeatures::attention_out);
+  means.add(pixels.slice(0, 0, 3));
+  means.add(pixels.slice(0, 3));
+  means.hand_to(subjects);
   ASSERT_EQ(subjects[0].position_mean.size(), 3u);
   Taps taps({"encoder.1.attention_out", "decoder.0.attention_out"});
   model.forward(pixels, whole_image(5, 36), &taps);

@@ -1,17 +1,13 @@
 // Guidance held against objects that are known: relevance, the side called object by every rule,
 // and masks, of every encoder block and of the maps that training stored (Figs. II, VIII).
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/full_like.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "sgmae/analysis/coverage.h"
@@ -131,66 +127,44 @@ void report_masks(const BlockView& block, const Found& found, const Covers& cove
             }));
 }
 
-class Rules {
- public:
-  void operator()(const BlockView& block) {
-    if (block.part != "encoder") return;
-    const Scene& scene = block.scene;
-    const Covers& covers = scene.covers();
-    for (const auto& [name, rule] : object_rules()) {
-      if (asks_for_error(rule) && !scene.subject.mae) continue;
-      const Found found = find(block, rule);
-      const at::Tensor other_side = 1 - found.side;
-      const at::Tensor iou = iou_of(covers, found.side), other_iou = iou_of(covers, other_side);
-      const at::Tensor auc = auc_of(covers, found.relevance);
-      const bool chosen = rule == object_rule_for(scene.subject, scene.options);
-      const auto add = [&](const std::string& metric, const at::Tensor& values) {
-        block.add(metric + "_by_rule", name, values);
-        if (chosen) block.add(metric, name, values);
-      };
-      Last& last = last_[{scene.model, block.layer, name}];
-      add("relevance_auc", auc);
-      add("object_iou", iou);
-      add("wrong_side", (other_iou > iou).to(at::kDouble).masked_fill(iou.isnan(), kNone));
-      add("position_bias", bias(found.side, last));
-      if (chosen) {
-        block.add("relevance_auc", "map of another image",
-                  auc_of(covers, shifted(found.relevance, last.relevance)));
-        report_masks(block, found, covers);
-      }
-      if (rule == ObjectRule::eigenvector) {  // if one knew
-        block.add("relevance_auc", "better side of the cut",
-                  at::where(iou >= other_iou, auc,
-                            auc_of(covers, relevance(block.centred(), other_side))));
-        block.add("object_iou", "better side of the cut", at::maximum(iou, other_iou));
-      }
+void see(const BlockView& block) {
+  if (block.part != "encoder") return;
+  const Scene& scene = block.scene;
+  const Covers& covers = scene.covers();
+  for (const auto& [name, rule] : object_rules()) {
+    if (asks_for_error(rule) && !scene.subject.mae) continue;
+    const Found found = find(block, rule);
+    const at::Tensor other_side = 1 - found.side;
+    const at::Tensor iou = iou_of(covers, found.side), other_iou = iou_of(covers, other_side);
+    const at::Tensor auc = auc_of(covers, found.relevance);
+    const bool chosen = rule == object_rule_for(scene.subject, scene.options);
+    std::vector<std::string> suffixes{"_by_rule"};
+    if (chosen) suffixes.push_back("");
+    for (const std::string& suffix : suffixes) {
+      block.add("relevance_auc" + suffix, name, auc);
+      block.add("object_iou" + suffix, name, iou);
+      block.add("wrong_side" + suffix, name,
+                (other_iou > iou).to(at::kDouble).masked_fill(iou.isnan(), kNone));
+      // How much more often than by chance an image and the one before it have their object at the
+      // same places. The mean over images is that of PositionBias::value().
+      at::Tensor places = found.side.to(at::kDouble);
+      places = places - places.mean(1, /*keepdim=*/true);
+      block.add_pairs("position_bias" + suffix, name, places,
+                      [places](const at::Tensor& before) { return (places * before).mean(1); });
+    }
+    if (chosen) {
+      block.add_pairs("relevance_auc", "map of another image", found.relevance,
+                      [covers](const at::Tensor& before) { return auc_of(covers, before); });
+      report_masks(block, found, covers);
+    }
+    if (rule == ObjectRule::eigenvector) {  // if one knew
+      block.add(
+          "relevance_auc", "better side of the cut",
+          at::where(iou >= other_iou, auc, auc_of(covers, relevance(block.centred(), other_side))));
+      block.add("object_iou", "better side of the cut", at::maximum(iou, other_iou));
     }
   }
-
- private:
-  // Of the image seen last by a block and a rule, [1, N].
-  struct Last {
-    at::Tensor places, relevance;
-  };
-
-  // Rows [B, N] one image on: the first is `last`, or NaN where nothing came before.
-  static at::Tensor shifted(const at::Tensor& rows, at::Tensor& last) {
-    if (!last.defined()) last = at::full_like(rows.slice(0, 0, 1), kNone);
-    const at::Tensor before = at::cat({last, rows.slice(0, 0, rows.size(0) - 1)});
-    last = rows.slice(0, rows.size(0) - 1).clone();
-    return before;
-  }
-
-  // Of every image with the one before it: how much more often than by chance both have their
-  // object at the same places. The mean over images is that of PositionBias::value().
-  static at::Tensor bias(const at::Tensor& side, Last& last) {
-    at::Tensor places = side.to(at::kDouble);
-    places = places - places.mean(1, /*keepdim=*/true);
-    return (places * shifted(places, last.places)).mean(1);
-  }
-
-  std::map<std::tuple<std::size_t, std::int64_t, std::string>, Last> last_;
-};
+}
 
 // Without features, and of the maps that training stored.
 void see_scene(const Scene& scene) {
@@ -251,7 +225,7 @@ Measure objects() {
            {"stored_hidden_share", "Share of the objects' area that masks of the stored maps hide",
             "Fig. VIII", "share", by_label, "epoch"}},
       .taps = {"features"},
-      .see = Rules(),
+      .see = see,
       .see_scene = see_scene};
 }
 
