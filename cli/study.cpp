@@ -14,12 +14,14 @@ struct StudyArguments {
   std::string output_dir;
   LabelledData data;
   int threads = -1;
+  LaunchOptions launch;
 
   void declare(Options& o) {
     data.declare(o);
     o.section("run");
     o.add("output_dir", output_dir, "folder of the study; empty: as the study file says");
     o.add("threads", threads, "threads of every training and test; negative: as the study says");
+    launch.declare(o);
   }
 };
 
@@ -49,6 +51,7 @@ Command study_command() {
   const auto arguments = std::make_shared<StudyArguments>();
   Command command;
   arguments->declare(command.options);
+  command.launch = &arguments->launch;
   command.positional_help = "STUDY.toml";
   command.run = [arguments](const std::vector<std::string>& files) {
     return run_study(*arguments, files);

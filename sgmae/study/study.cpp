@@ -14,6 +14,7 @@
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/logistic.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/study/table.h"
 #include "sgmae/tasks/finetune.h"
 #include "sgmae/train/checkpoint.h"
@@ -52,6 +53,13 @@ fs::path model_file(const StudyCell& cell, std::int64_t epoch) {
 
 fs::path finetune_file(const StudyCell& cell, std::int64_t epoch) {
   return fs::path(cell.options.output_dir) / "evaluation" / str("finetune-", epoch, ".json");
+}
+
+// What process 0 finds in the folder of the study, which it alone writes.
+bool found_by_leader(const std::function<bool()>& find) {
+  bool found = false;
+  processes().leader([&] { found = find(); });
+  return processes().of_leader(found ? "yes" : "") == "yes";
 }
 
 // Adds the metrics of a test to the others; nothing where it has not been done yet.
@@ -130,10 +138,10 @@ class StudyRun {
         cells_(plan_study(study, recipe_text)),
         sources_(open_labelled(data)) {
     finetune_options(study_);  // refused before the work, not after
-    for (const StudyCell& cell : cells_) {
-      cell.options.check();
-      check_folder(cell);
-    }
+    for (const StudyCell& cell : cells_) cell.options.check();
+    processes().leader([&] {
+      for (const StudyCell& cell : cells_) check_folder(cell);
+    });
   }
 
   ordered_json run() {
@@ -143,7 +151,8 @@ class StudyRun {
       for (const std::int64_t epoch : epochs_of(cell)) test(cell, epoch);
       if (study_.finetune) finetune_last(cell);
     }
-    const ordered_json table = write_table();
+    ordered_json table;
+    processes().leader([&] { table = write_table(); });
     info("table: ", (fs::path(study_.output_dir) / "table.md").string());
     return table;
   }
@@ -163,17 +172,22 @@ class StudyRun {
   }
 
   void train(const StudyCell& cell) const {
-    if (is_trained(cell)) return;
+    if (found_by_leader([&] { return is_trained(cell); })) return;
     PretrainOptions options = cell.options;
     options.keep_checkpoints = 0;
     const fs::path checkpoints = RunFolder{options.output_dir}.checkpoints();
-    const bool begun = !list_checkpoints(checkpoints, /*resumable=*/true).empty();
+    const bool begun =
+        found_by_leader([&] { return !list_checkpoints(checkpoints, /*resumable=*/true).empty(); });
     if (!begun && cell.trunk) {
       const StudyCell& trunk = cells_[*cell.trunk];
-      if (has_prefix(trunk, cell.branch_epoch)) {
+      const bool branches_off = found_by_leader([&] {
+        if (!has_prefix(trunk, cell.branch_epoch)) return false;
         check_prefix(trunk, cell);
+        return true;
+      });
+      if (branches_off) {
         options.resume = prefix_checkpoint(trunk, cell.branch_epoch).string();
-      } else {
+      } else if (processes().leads()) {
         warn(prefix_folder(trunk, cell.branch_epoch).string(),
              " does not exist; this variant is trained from the start");
       }
@@ -196,12 +210,14 @@ class StudyRun {
 
   void test(const StudyCell& cell, std::int64_t epoch) {
     const fs::path file = evaluation_file(cell, epoch);
-    if (fs::exists(file)) return;
+    if (found_by_leader([&] { return fs::exists(file); })) return;
     const auto begun = std::chrono::steady_clock::now();
     const fs::path checkpoint = model_file(cell, epoch);
-    check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
-          " does not exist and cannot be tested; remove epoch ", epoch,
-          " from evaluate_epochs, or move the run folder away to train it again");
+    processes().leader([&] {
+      check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
+            " does not exist and cannot be tested; remove epoch ", epoch,
+            " from evaluate_epochs, or move the run folder away to train it again");
+    });
     LoadedMae loaded = load_mae(checkpoint);
     place(loaded.model, cell.options);
     const auto encode = [&](const Source& source) {
@@ -228,22 +244,24 @@ class StudyRun {
       metrics[name + "_class_mean"] = counts.class_mean();
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begun;
-    fs::create_directories(file.parent_path());
-    write_file(file, ordered_json{{"epoch", epoch},
-                                  {"model", model_hash(loaded.model)},
-                                  {"train_images", train.label.size()},
-                                  {"unreadable_train_images", train.unreadable},
-                                  {"test_images", test.label.size()},
-                                  {"unreadable_test_images", test.unreadable},
-                                  {"metrics", metrics},
-                                  {"seconds", seconds.count()}}
-                             .dump(1) +
-                         "\n");
+    processes().leader([&] {
+      fs::create_directories(file.parent_path());
+      write_file(file, ordered_json{{"epoch", epoch},
+                                    {"model", model_hash(loaded.model)},
+                                    {"train_images", train.label.size()},
+                                    {"unreadable_train_images", train.unreadable},
+                                    {"test_images", test.label.size()},
+                                    {"unreadable_test_images", test.unreadable},
+                                    {"metrics", metrics},
+                                    {"seconds", seconds.count()}}
+                               .dump(1) +
+                           "\n");
+      write_table();
+    });
     info("study: ", cell.variant, ", seed ", cell.seed, ", epoch ", epoch, ": probe ",
          fixed(100 * metrics["probe_mean"].get<double>(), 2), " %, 20-NN ",
          fixed(100 * metrics["knn_mean"].get<double>(), 2), " % of ", test.label.size(),
          " test images", left_out_note(test.unreadable));
-    write_table();
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
 
@@ -251,7 +269,7 @@ class StudyRun {
   void finetune_last(const StudyCell& cell) {
     const std::int64_t epoch = epochs_of(cell).back();
     const fs::path file = finetune_file(cell, epoch);
-    if (fs::exists(file)) return;
+    if (found_by_leader([&] { return fs::exists(file); })) return;
     info("study: fine-tuning ", cell.variant, ", seed ", cell.seed);
     FinetuneOptions options = finetune_options(study_);
     options.checkpoint = model_file(cell, epoch).string();
@@ -260,18 +278,20 @@ class StudyRun {
     options.seed = cell.seed;
     options.threads = cell.options.threads;
     const ordered_json result = finetune(options);
-    write_file(file, ordered_json{{"epoch", epoch},
-                                  {"metrics",
-                                   {{"finetune", result.at("acc1")},
-                                    {"finetune_class_mean", result.at("class_mean")}}}}
-                             .dump(1) +
-                         "\n");
-    write_table();
+    processes().leader([&] {
+      write_file(file, ordered_json{{"epoch", epoch},
+                                    {"metrics",
+                                     {{"finetune", result.at("acc1")},
+                                      {"finetune_class_mean", result.at("class_mean")}}}}
+                               .dump(1) +
+                           "\n");
+      write_table();
+    });
   }
 
   // Seconds of training steps by log.txt, the shared epochs counted in; 0 where there is no log.
   double training_seconds(const StudyCell& cell) const {
-    const std::int64_t step = cell.options.batch_size * cell.options.accum_iter;
+    const std::int64_t step = cell.options.images_per_step();
     const double images = static_cast<double>(sources_.train->size() / step * step);
     double seconds = 0;
     std::int64_t first = cell.options.epochs;

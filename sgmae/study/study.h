@@ -12,7 +12,8 @@
 //
 // A study that is called again goes on where it stopped: trained runs are not trained again, tested
 // checkpoints not tested again. A finished run folder of the same options may be put in place of a
-// cell, and a checkpoint with its state into its prefixT.
+// cell, and a checkpoint with its state into its prefixT. Several processes share every training
+// and test, one after the other.
 #pragma once
 
 #include <cstdint>

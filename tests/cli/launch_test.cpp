@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "sgmae/base/file.h"
-#include "tests/support/temporary_folder.h"
+#include "sgmae/checkpoint/write_model.h"
+#include "sgmae/nn/mae.h"
+#include "tests/data/folder.h"
 #include "tests/tasks/tiny_run.h"
 
 namespace sgmae {
@@ -57,7 +59,7 @@ class Launch : public ::testing::Test {
     return found;
   }
 
-  TemporaryFolder folder_;
+  const Folder folder_;
 };
 
 TEST_F(Launch, TrainsInSeveralProcesses) {
@@ -67,6 +69,58 @@ TEST_F(Launch, TrainsInSeveralProcesses) {
   EXPECT_EQ(facts.at("steps_per_epoch"), 6);
   const std::string text = said();
   EXPECT_EQ(text.find("run folder: "), text.rfind("run folder: ")) << "one speaks:\n" << text;
+}
+
+// Byte for byte. One of seven images, in batches of two, cannot be read.
+TEST_F(Launch, ExtractsAndAnalysesAsOneProcess) {
+  const MaeConfig config{.height = 16,
+                         .width = 16,
+                         .channels = 3,
+                         .patch_size = 4,
+                         .encoder = {16, 2, 2},
+                         .decoder = {16, 1, 2}};
+  ModelInfo info;
+  info.mean = info.std = {0.5f, 0.5f, 0.5f};
+  save_mae(folder_.path("m.safetensors"), Mae(config, 1), info);
+  for (int i = 0; i < 7; ++i) folder_.image(str("images/", i, ".png"), 30 * i, 16, 16);
+  folder_.write("images/3.png", "no image");
+  const std::string all =
+      str(" --checkpoint ", folder_.path("m.safetensors"), " --data_path ", folder_.path("images"),
+          " --batch_size 2 --threads 1 --num_workers 1 --precision fp32 ");
+  const auto in = [&](int processes, const std::string& line) {
+    const int code = end(start(str("--nproc ", processes, " -- ", line, all)));
+    const std::string text = said();
+    EXPECT_EQ(text.find("3.png"), text.rfind("3.png")) << "named once:\n" << text;
+    return code;
+  };
+  for (const char* features : {"mean", "patches"}) {
+    for (const int processes : {1, 2, 3})
+      EXPECT_EQ(in(processes, str("extract --features ", features, " --output ",
+                                  folder_.path(str(processes, ".safetensors")))),
+                0)
+          << said();
+    EXPECT_NE(said().find("1 unreadable image has a row of NaN"), std::string::npos) << said();
+    for (const char* several : {"2.safetensors", "3.safetensors"})
+      EXPECT_TRUE(read_text(folder_.path(several)) == read_text(folder_.path("1.safetensors")))
+          << features;
+  }
+  EXPECT_EQ(end(start(str("--nproc 2 -- extract --unreadable fail --output ",
+                          folder_.path("none.npy"), all))),
+            3);
+  EXPECT_FALSE(fs::exists(folder_.path("none.npy")));
+  for (const int processes : {1, 2})
+    EXPECT_EQ(in(processes, str("analyze --figure_images 3 --output_dir ",
+                                folder_.path(str("analysis", processes)))),
+              0)
+        << said();
+  int files = 0;
+  for (const auto& file : fs::directory_iterator(folder_.path("analysis1"))) {
+    ++files;
+    EXPECT_TRUE(read_text(file.path()) ==
+                read_text(fs::path(folder_.path("analysis2")) / file.path().filename()))
+        << file.path();
+  }
+  EXPECT_GT(files, 5);
 }
 
 TEST_F(Launch, EndsAsTheFirstThatFailed) {

@@ -2,10 +2,12 @@
 // users must see.
 #include "sgmae/eval/analysis_task.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "sgmae/checkpoint/write_model.h"
 #include "tests/data/folder.h"
+#include "tests/support/processes.h"
 
 namespace sgmae {
 namespace {
@@ -157,6 +159,36 @@ TEST(RunAnalysis, ErrorsTeach) {
   folder.image("one/1.png");
   EXPECT_NE(message(ExitCode::data, "all", folder.path("one")).find("at least two"),
             std::string::npos);
+}
+
+// Bit for bit, in every process. One image cannot be read, and one is not marked.
+TEST(RunAnalysis, IsTheSameInSeveralProcesses) {
+  at::set_num_threads(1);  // in_processes
+  const Folder folder;
+  make(folder);
+  for (int i = 6; i < 11; ++i) folder.image(str("data/images/", i, ".png"), 20 * i, 20, 16);
+  folder.write("data/images/5.png", "no image");
+  for (int i = 0; i < 10; ++i)
+    folder.write(str("data/labels/", i, ".txt"), str("0 0.", 3 + i % 4, " 0.5 0.5 0.4\n"));
+  const auto models =
+      open_models({folder.path("run"), folder.path("other/model.safetensors")}, Precision::fp32);
+  AnalysisTask task = task_for(folder);
+  task.images = 0;
+  task.batch_size = 2;
+  task.survey.center = GuideCenter::position;
+  const Analysis one = run_analysis(models, task, 3);
+  EXPECT_EQ(one.json["images"], 10);
+  EXPECT_EQ(one.json["unreadable_images"], 1);
+  EXPECT_TRUE(one.json["metrics"].contains("position_bias"));
+  for (const int size : {2, 3})
+    expect_in_processes(size, [&] {
+      const Analysis several = run_analysis(models, task, 3);
+      EXPECT_EQ(several.json, one.json);
+      EXPECT_TRUE(several.examples.equal(one.examples));
+      for (std::size_t i = 0; i < models.size(); ++i)
+        for (const auto& [block, mean] : one.subjects[i].position_mean)
+          EXPECT_TRUE(several.subjects[i].position_mean.at(block).equal(mean)) << block;
+    });
 }
 
 }  // namespace

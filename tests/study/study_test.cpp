@@ -10,6 +10,7 @@
 #include "sgmae/train/checkpoint.h"
 #include "tests/data/folder.h"
 #include "tests/eval/striped_data.h"
+#include "tests/support/processes.h"
 
 namespace sgmae {
 namespace {
@@ -245,6 +246,50 @@ TEST_F(Study, RefusesFoldersOfOtherRunsAndMissingCheckpoints) {
   file.evaluate_epochs = {5};
   EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("trains for 4"),
             std::string::npos);
+}
+
+// Runs as pretrain() in as many processes makes them, tests as one process makes them.
+TEST_F(Study, SharesTrainingsAndTestsAmongProcesses) {
+  StudyFile file = study("s", variants + "[finetune]\nepochs = 1\nbatch_size = 10\n");
+  file.seeds = {1};
+  file.options.emplace_back("batch_size", "5");
+  expect_in_processes(2, [&] {
+    std::map<std::string, int> done;
+    run(file, done);
+    EXPECT_EQ(done, (std::map<std::string, int>{{"mae-s1", 24},
+                                                {"late-s1", 6},
+                                                {"early-s1", 12},
+                                                {"mae-s1 tests", 2},
+                                                {"late-s1 tests", 2},
+                                                {"early-s1 tests", 2}}));
+    done.clear();
+    run(file, done);
+    EXPECT_TRUE(done.empty());
+  });
+  StudyFile alone = file;
+  alone.output_dir = folder_.path("alone");
+  const auto cells = plan_study(alone, recipe);
+  expect_in_processes(2, [&] {
+    for (const StudyCell& cell : cells) pretrain(cell.options);
+  });
+  for (const StudyCell& cell : cells) {
+    const std::string run = "/cells/" + cell.variant + "-s1";
+    EXPECT_TRUE(model("s" + run, 3) == model("alone" + run, 3)) << cell.variant;
+  }
+  const auto rows = [&] {
+    return nlohmann::json::parse(read_text(folder_.path("s/table.json"))).at("rows");
+  };
+  const nlohmann::json shared = rows();
+  EXPECT_EQ(shared.size(), 42u);  // 3 variants x 2 epochs x 6 metrics, and 2 of fine-tuning
+  for (const StudyCell& cell : cells)
+    for (const int epoch : {3, 4})
+      fs::remove(
+          folder_.path(str("s/cells/", cell.variant, "-s1/evaluation/epoch-", epoch, ".json")));
+  expect_in_processes(1, [&] {
+    std::map<std::string, int> done;
+    run(file, done);
+  });
+  EXPECT_EQ(rows(), shared);
 }
 
 }  // namespace
