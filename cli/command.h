@@ -48,6 +48,7 @@ Command pretrain_command();
 Command knn_command();
 Command linprobe_command();
 Command launch_command();
+Command estimate_command();
 Command finetune_command();
 Command study_command();
 Command mask_command();

@@ -34,6 +34,7 @@ const std::vector<CommandEntry>& commands() {
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"finetune", "train a whole vision transformer to classify", finetune_command},
       {"launch", "start another command in several processes", launch_command},
+      {"estimate", "say what a pre-training run will take, before it is started", estimate_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},
       {"mask", "draw object, relevance and informed masks of given images", mask_command},
       {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},

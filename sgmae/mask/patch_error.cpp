@@ -28,6 +28,10 @@ Turns turns_of(std::int64_t n, std::int64_t n_visible) {
 
 }  // namespace
 
+std::int64_t error_masks(std::int64_t n_patches, std::int64_t n_visible) {
+  return turns_of(n_patches, n_visible).masks;
+}
+
 at::Tensor patch_errors(const Mae& model, const at::Tensor& pixels,
                         const std::vector<std::int64_t>& index, double mask_ratio,
                         std::uint64_t seed) {

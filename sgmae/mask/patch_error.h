@@ -20,6 +20,9 @@ at::Tensor patch_errors(const Mae& model, const at::Tensor& pixels,
                         const std::vector<std::int64_t>& index, double mask_ratio,
                         std::uint64_t seed);
 
+// How many masks those are: forward passes of the model over each image.
+std::int64_t error_masks(std::int64_t n_patches, std::int64_t n_visible);
+
 // [B, N] uint8: 1 for the N / 4 patches (at least one) of the highest error, of equal ones the
 // first. No patch where errors are not finite or do not differ.
 at::Tensor hardest_quarter(const at::Tensor& errors);

@@ -1,0 +1,413 @@
+// sgmae estimate: what a pre-training run will take, from the very options that would start it.
+#include "sgmae/train/estimate.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/randn.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+
+#include "cli/command.h"
+#include "sgmae/base/clock.h"
+#include "sgmae/base/host.h"
+#include "sgmae/base/log.h"
+#include "sgmae/mask/patch_error.h"
+#include "sgmae/mask/self_guided.h"
+#include "sgmae/nn/products.h"
+#include "sgmae/optim/adamw.h"
+#include "sgmae/tasks/pretrain_options.h"
+
+namespace sgmae {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct EstimateOptions : PretrainOptions {
+  std::int64_t processes = 1, processes_per_host = 8, images = 0;
+  bool measure = true;
+  double images_per_second = 0;
+
+  void declare(Options& o) {
+    PretrainOptions::declare(o);
+    o.section("estimate");
+    o.add("processes", processes, "processes that train together; on GPUs one each");
+    o.add("processes_per_host", processes_per_host, "how many of them run on one machine");
+    o.add("images", images, "training images; 0: those at data_path are counted");
+    o.add("measure", measure,
+          "take some steps of the model here, on noise, and expect the run to be as fast");
+    o.add("images_per_second", images_per_second,
+          "of one process, measured elsewhere, to expect instead");
+  }
+
+  void check() const {
+    need(images >= 0, str("images must not be negative, but is ", images));
+    need(images > 0 || !data_path.empty(),
+         "images is missing; say how many there are, --images N, or where: --data_path FOLDER");
+    need(images_per_second >= 0,
+         str("images_per_second must not be negative, but is ", images_per_second));
+    PretrainOptions run = *this;
+    if (run.data_path.empty()) run.data_path = ".";  // it is not looked at
+    run.PretrainOptions::check();
+  }
+};
+
+// What the strategy asks of the model beside its training. An automatic start is taken to be where
+// the default is.
+void add_guidance(const EstimateOptions& o, EstimateInput& in) {
+  if (o.mask.strategy != "self_guided") return;
+  const auto& guided = o.mask.of<SelfGuidedOptions>();
+  const GuideStart start = guided.start(o.epochs);
+  const std::int64_t first = start.automatic ? o.epochs / 8 : start.epoch;
+  if (first >= o.epochs) return;
+  const std::int64_t epochs = o.epochs - first, refresh = guided.mask_refresh_epochs;
+  in.guide_passes = guided.mask_source == MaskSource::online ? epochs
+                    : refresh > 0                            ? 1 + (epochs - 1) / refresh
+                                                             : 1;
+  const GuideOptions& guide = guided.guide;
+  guide_tap(in.model, guide);  // refuses a layer that does not exist
+  const std::int64_t depth = in.model.encoder.depth;
+  const std::int64_t blocks = 1 + (guide.layer < 0 ? guide.layer + depth : guide.layer);
+  const bool of_decoder = guide.part == GuidePart::decoder;
+  in.whole_forwards = of_decoder ? 0 : static_cast<double>(blocks) / static_cast<double>(depth);
+  in.masked_forwards = of_decoder ? 1 : 0;
+  if (asks_for_error(guide.object))
+    in.masked_forwards += static_cast<double>(error_masks(in.model.n_patches(), in.n_visible));
+}
+
+ImageStore store_of(const DataFormat& format) {
+  if (format.kind == DataFormat::tar) return ImageStore::shards;
+  return format.kind == DataFormat::pack ? ImageStore::pack : ImageStore::files;
+}
+
+EstimateInput input_of(const EstimateOptions& o) {
+  EstimateInput in;
+  std::int64_t channels = 3;
+  in.images = o.images;
+  if (!o.data_path.empty() && std::filesystem::exists(o.data_path)) {
+    const auto source = open_source(o.data_path, "train", o.data_root, o.data_format);
+    channels = source->native_channels();
+    if (in.images == 0) in.images = source->size();
+  }
+  need(in.images > 0, str(o.data_path, " does not exist; give --images N in its place"));
+  in.model = model_config(o, channels);
+  const at::Device device = open_device(o.device);
+  in.precision = choose_precision(o.precision, device);
+  in.n_visible = visible_count(in.model.n_patches(), o.mask.ratio);
+  in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
+  in.processes = o.processes, in.processes_per_host = o.processes_per_host;
+  in.on_cpu = device.is_cpu();
+  in.own_products = has_products(device);
+  in.probe_images = std::min(o.probe_images, in.images);
+  in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;
+  in.num_workers = o.num_workers;
+  in.store = store_of(o.data_format);
+  check_estimate(in);
+  add_guidance(o, in);
+  return in;
+}
+
+// ---- Measuring ----------------------------------------------------------------------------------
+
+struct Measured {
+  std::optional<MeasuredSpeed> speed;
+  std::string how;  // a clause: what was measured, or why nothing was
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Seconds that `work` takes, to the end of what it started on `result`'s device.
+template <class Work>
+double seconds_of(const Work& work) {
+  const double begun = seconds_now();
+  work().item();
+  return seconds_now() - begun;
+}
+
+// Steps as the run takes them, of no more images than take some seconds on a processor.
+MeasuredSpeed measure_steps(const EstimateOptions& o, const EstimateInput& in, std::int64_t batch) {
+  const at::NoGradGuard no_grad;
+  Mae model(in.model, o.seed);
+  place(model, o);
+  AdamW optimizer(model.parameters(), AdamWOptions{.weight_decay = o.weight_decay});
+  const at::Device device = model.encoder().device();
+  const at::Tensor pixels =
+      at::randn({batch, in.model.channels, in.model.height, in.model.width}).to(device);
+  std::vector<std::int64_t> index(static_cast<std::size_t>(batch));
+  std::iota(index.begin(), index.end(), std::int64_t{0});
+  const MaskPlan plan = random_plan(index, in.model.n_patches(), in.n_visible, o.seed, 0);
+  std::vector<double> passes, steps;
+  const auto once = [&] {
+    passes.push_back(seconds_of([&] { return model.forward_backward(pixels, plan).mean; }));
+    steps.push_back(seconds_of([&] {
+      optimizer.step(1e-6);
+      model.parameters_changed();
+      return model.parameters().front().value.view(-1)[0];
+    }));
+  };
+  for (int warm_up = 0; warm_up < 2; ++warm_up) once();
+  passes.clear(), steps.clear();
+  constexpr double enough = 5;  // seconds
+  constexpr std::size_t fewest = 3, most = 100;
+  for (double begun = seconds_now();
+       passes.size() < fewest || (passes.size() < most && seconds_now() - begun < enough);)
+    once();
+  return {median(passes) / static_cast<double>(batch), median(steps)};
+}
+
+Measured measure(const EstimateOptions& o, const EstimateInput& in) {
+  if (o.images_per_second > 0) return {MeasuredSpeed{1 / o.images_per_second, 0}, "as given"};
+  if (!o.measure) return {{}, "not measured"};
+  constexpr double flop_at_once = 4e12;
+  EstimateInput sample = in;
+  sample.batch_size = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(flop_at_once / estimate_arithmetic(in).flop_per_image), 1,
+      in.batch_size);
+  sample.images = sample.batch_size, sample.guide_passes = sample.probe_images = 0;
+  const double needed = estimate_memory(sample).sum(),
+               free = static_cast<double>(host_memory().available);
+  if (in.on_cpu && needed > free)
+    return {{},
+            str("not measured: a step takes ", fixed(needed / (1 << 30), 1),
+                " GiB, and this machine has ", fixed(free / (1 << 30), 1),
+                " GiB free; --images_per_second tells of another one")};
+  use_threads(o.threads);
+  info("measuring: some steps of ", sample.batch_size, " images of noise");
+  const MeasuredSpeed speed = measure_steps(o, in, sample.batch_size);
+  return {speed, str("measured here in steps of ", sample.batch_size, " images of noise, ",
+                     in.on_cpu ? str(at::get_num_threads(), " threads") : o.device, ", ",
+                     name_of(in.precision))};
+}
+
+// ---- Telling ------------------------------------------------------------------------------------
+
+std::string padded(std::string text, std::size_t width) {
+  return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
+}
+
+// "  LABEL …………  VALUE UNIT"
+std::string line(const std::string& label, const std::string& value, const std::string& unit) {
+  std::string text = "  " + label;
+  text.resize(std::max<std::size_t>(text.size() + 1, 44), ' ');
+  return text + padded(value, 12) + " " + unit + "\n";
+}
+
+std::string mib(double bytes) {
+  return fixed(bytes / (1 << 20), 0);
+}
+
+std::string size_text(double bytes) {
+  const char* unit = "bytes";
+  for (const char* larger : {"kB", "MB", "GB", "TB", "PB"}) {
+    if (bytes < 1000) break;
+    bytes /= 1000;
+    unit = larger;
+  }
+  return str(fixed(bytes, bytes < 10 ? 2 : bytes < 100 ? 1 : 0), " ", unit);
+}
+
+using MemoryKinds = std::vector<std::tuple<const char*, const char*, double>>;  // key, words, bytes
+
+MemoryKinds kinds(const MemoryEstimate& m) {
+  return {{"weights", "weights, fp32", m.weights},
+          {"gradients", "gradients, fp32", m.gradients},
+          {"moments", "AdamW's moments, fp32", m.moments},
+          {"weight_copies", "weights in bf16", m.weight_copies},
+          {"activations", "activations at their peak", m.activations},
+          {"packing", "packed operand of a product", m.packing},
+          {"gaps", "gaps of the heap (an eighth of those)", m.gaps},
+          {"batches", "batches of the loaders", m.batches},
+          {"data_set", "names and order of the images", m.data_set},
+          {"program", "program and libraries", m.program}};
+}
+
+constexpr double network_rates[] = {25, 100, 400};  // Gbit/s
+
+std::string memory_text(const EstimateInput& in) {
+  const MemoryEstimate m = estimate_memory(in);
+  const std::int64_t together = std::min(in.processes, in.processes_per_host);
+  std::string text = "memory of one process\n";
+  for (const auto& [key, words, bytes] : kinds(m))
+    if (bytes > 0) text += line(words, mib(bytes), "MiB");
+  text += line("sum", mib(m.sum()), "MiB");
+  if (!in.on_cpu) text += line("of it on the GPU", mib(m.of_model()), "MiB, beside CUDA's own");
+  const double on_host = (in.on_cpu ? m.sum() : m.of_host()) * static_cast<double>(together);
+  const double here = static_cast<double>(host_memory().total);
+  if (together > 1) text += line(str("on a host, ", together, " processes"), mib(on_host), "MiB");
+  if (on_host > here)
+    text += str("  This machine has ", mib(here), " MiB: the run does not fit it",
+                together > 1 && m.sum() <= here ? " with so many processes" : "", ".\n");
+  return text;
+}
+
+std::string exchange_text(const EstimateInput& in) {
+  if (in.processes == 1) return "";
+  const ExchangeEstimate exchange = estimate_exchange(in);
+  std::string text = "exchange of one step\n" +
+                     line("summed over the processes", mib(exchange.bytes), "MiB") +
+                     line("over a host's link, each way", mib(exchange.link_bytes), "MiB");
+  if (hosts(in) == 1) return text + "  All processes run on one host: nothing crosses a network.\n";
+  EstimateInput any = in;
+  any.speed.emplace();
+  for (const double rate : network_rates)
+    text += line(str("time at ", rate, " Gbit/s"),
+                 fixed(1000 * estimate_time(any, rate).exchange, 0), "ms");
+  return text;
+}
+
+std::vector<double> rates_of(const EstimateInput& in) {
+  return hosts(in) == 1 ? std::vector<double>{0}
+                        : std::vector<double>(std::begin(network_rates), std::end(network_rates));
+}
+
+std::string speed_text(const EstimateInput& in, const std::string& how) {
+  if (!in.speed) return "time\n  " + how + ".\n";
+  const double pass = in.speed->seconds_per_image * static_cast<double>(in.batch_size);
+  std::string text =
+      "time (" + how + ")\n" +
+      line("one pass of a batch, forward and backward", fixed(1000 * pass, 1), "ms") +
+      line("AdamW's step", fixed(1000 * in.speed->seconds_per_step, 1), "ms");
+  for (const double rate : rates_of(in)) {
+    const TimeEstimate t = estimate_time(in, rate);
+    const std::string at = rate > 0 ? str(" at ", rate, " Gbit/s") : std::string();
+    text += line(
+        "step" + at, fixed(1000 * t.step, 1),
+        rate > 0 ? str("ms, ", fixed(1000 * t.step_unhidden, 1), " if nothing is hidden") : "ms");
+    text += line("  images/s of all processes", fixed(t.images_per_second, 1), "");
+    text += line("  the run", fixed(t.hours, 1),
+                 str("hours", t.guidance_hours > 0
+                                  ? str(", ", fixed(t.guidance_hours, 2), " of them guidance")
+                                  : std::string()));
+    text += line(in.on_cpu ? "  process-hours" : "  GPU-hours", fixed(t.process_hours, 0), "");
+  }
+  if (hosts(in) > 1)
+    text +=
+        "  Sums are taken to be hidden behind backward, two thirds of a pass, but for the last "
+        "bucket.\n";
+  return text + "  Waiting for images, tests and checkpoints are not in it.\n";
+}
+
+std::string files_text(const EstimateInput& in) {
+  const FilesEstimate f = estimate_files(in);
+  std::string text = "files\n";
+  const char* store = in.store == ImageStore::files    ? "of image files"
+                      : in.store == ImageStore::shards ? "of tar shards"
+                                                       : "of a packed data set";
+  text += line(str("index ", store), size_text(f.index),
+               str("(names of ", in.name_length, " characters)"));
+  if (in.guide_passes > 0)
+    text += line("relevance maps", size_text(f.maps), str("each of ", in.guide_passes, " times"));
+  text += line("a checkpoint's model", size_text(f.model), "");
+  text += line("  and its state", size_text(f.state), "");
+  text += line("kept when the run ends", size_text(f.run), "");
+  text += line("image files open at once", std::to_string(f.open_files), "in each process");
+  if (f.sockets > 0) text += line("sockets", std::to_string(f.sockets), "in each process");
+  return text;
+}
+
+std::string to_text(const EstimateInput& in, const std::string& how) {
+  const ParameterCount count = count_parameters(in.model);
+  const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
+  const MaeConfig& c = in.model;
+  const std::int64_t step = images_per_step(in);
+  const auto millions = [](std::int64_t n) { return fixed(static_cast<double>(n) * 1e-6, 2); };
+  std::string text =
+      str("model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
+          ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ", c.decoder.dim, " x ",
+          c.decoder.depth, ", ", name_of(in.precision), "\nrun: ", in.processes, " process",
+          in.processes > 1 ? "es" : "", " on ", hosts(in), " host", hosts(in) > 1 ? "s" : "", ", ",
+          in.images, " images, ", in.epochs, " epochs of ", in.images / step, " steps of ", step,
+          " images (batch_size ", in.batch_size, " x accum_iter ", in.accum_iter, " x ",
+          in.processes, " processes)\nparameters\n");
+  text += line("of the model", millions(count.all), "M") +
+          line("that are trained", millions(count.trained), "M") + memory_text(in) +
+          "arithmetic\n" +
+          line("of one image", fixed(arithmetic.flop_per_image * 1e-9, 1), "GFLOP") +
+          line("of one step of a process", fixed(arithmetic.flop_per_step * 1e-12, 2), "TFLOP");
+  if (in.guide_passes > 0)
+    text += line("of guidance for one image", fixed(arithmetic.guide_flop_per_image * 1e-9, 1),
+                 "GFLOP");
+  return text + exchange_text(in) + speed_text(in, how) + files_text(in);
+}
+
+ordered_json to_json(const EstimateInput& in, const std::string& how) {
+  const ParameterCount count = count_parameters(in.model);
+  const MemoryEstimate m = estimate_memory(in);
+  const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
+  const ExchangeEstimate exchange = estimate_exchange(in);
+  const FilesEstimate f = estimate_files(in);
+  ordered_json memory;
+  for (const auto& [key, words, bytes] : kinds(m)) memory[key] = bytes;
+  memory["sum"] = m.sum();
+  memory["on_device"] = in.on_cpu ? 0 : m.of_model();
+  ordered_json json{{"processes", in.processes},
+                    {"hosts", hosts(in)},
+                    {"images", in.images},
+                    {"images_per_step", images_per_step(in)},
+                    {"steps_per_epoch", in.images / images_per_step(in)},
+                    {"epochs", in.epochs},
+                    {"precision", name_of(in.precision)},
+                    {"parameters", count.all},
+                    {"trained_parameters", count.trained},
+                    {"memory", memory},
+                    {"flop_per_image", arithmetic.flop_per_image},
+                    {"flop_per_step", arithmetic.flop_per_step},
+                    {"guide_passes", in.guide_passes},
+                    {"guide_flop_per_image", arithmetic.guide_flop_per_image},
+                    {"exchange_bytes", exchange.bytes},
+                    {"link_bytes", exchange.link_bytes},
+                    {"files",
+                     {{"index", f.index},
+                      {"maps", f.maps},
+                      {"model", f.model},
+                      {"state", f.state},
+                      {"run", f.run},
+                      {"open", f.open_files},
+                      {"sockets", f.sockets}}},
+                    {"speed", how}};
+  json["times"] = ordered_json::array();
+  if (!in.speed) return json;
+  json["seconds_per_image"] = in.speed->seconds_per_image;
+  json["seconds_per_optimizer_step"] = in.speed->seconds_per_step;
+  for (const double rate : rates_of(in)) {
+    const TimeEstimate t = estimate_time(in, rate);
+    ordered_json time{{"gbit_per_s", rate > 0 ? ordered_json(rate) : ordered_json(nullptr)},
+                      {"exchange_seconds", t.exchange},
+                      {"step_seconds", t.step},
+                      {"step_seconds_unhidden", t.step_unhidden},
+                      {"img_per_s", t.images_per_second},
+                      {"guidance_hours", t.guidance_hours},
+                      {"hours", t.hours},
+                      {"process_hours", t.process_hours}};
+    json["times"].push_back(time);
+  }
+  return json;
+}
+
+ordered_json run_estimate(const EstimateOptions& options) {
+  options.check();
+  EstimateInput in = input_of(options);
+  const Measured measured = measure(options, in);
+  in.speed = measured.speed;
+  std::fputs(to_text(in, measured.how).c_str(), stderr);
+  return to_json(in, measured.how);
+}
+
+}  // namespace
+
+Command estimate_command() {
+  const auto options = std::make_shared<EstimateOptions>();
+  Command command;
+  options->declare(command.options);
+  command.takes_recipe = true;
+  command.run = [options](const std::vector<std::string>&) { return run_estimate(*options); };
+  return command;
+}
+
+}  // namespace sgmae

@@ -1,0 +1,129 @@
+// What a pre-training run will take: memory, arithmetic, exchange, time, files. Formulas alone,
+// each derived from what the code keeps and sends; nothing here runs a model. docs/scaling.md holds
+// them against real runs.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "sgmae/nn/config.h"
+
+namespace sgmae {
+
+// What one process was seen to do, here or elsewhere.
+struct MeasuredSpeed {
+  double seconds_per_image = 0;  // forward and backward
+  double seconds_per_step = 0;   // the optimizer's step, and what follows from it
+};
+
+// How images reach the program, by what it keeps of each in memory and in its index on disk.
+enum class ImageStore { files, shards, pack };
+
+struct EstimateInput {
+  MaeConfig model;
+  Precision precision = Precision::bf16;
+  std::int64_t n_visible = 49;  // patches
+  std::int64_t batch_size = 64, accum_iter = 1, epochs = 400;
+  std::int64_t images = 0;
+  std::int64_t processes = 1, processes_per_host = 8;
+
+  bool on_cpu = true;                   // else weights to activations lie on a GPU
+  bool own_products = true;             // has_products(): weights are rounded as they are packed
+  bool shard_optimizer = false;         // moments in shards, fp32 weights once on each host
+  bool checkpoint_activations = false;  // a block keeps its input alone
+
+  std::int64_t probe_images = 256;
+  // Guidance looks at every image `guide_passes` times, each time with so many forward passes of
+  // the encoder over the whole image, and of the autoencoder over a masked one.
+  std::int64_t guide_passes = 0;
+  double whole_forwards = 1, masked_forwards = 0;
+
+  std::int64_t save_every = 20, keep_checkpoints = 0;  // 0: all
+  std::int64_t num_workers = 10;
+  ImageStore store = ImageStore::files;
+  std::int64_t name_length = 28;  // of an image, as n01440764/n01440764_10026.JPEG
+
+  std::optional<MeasuredSpeed> speed;
+};
+
+// Numbers of the model, among them those that are trained, and what the latter take up in the flat
+// gradients, where each tensor begins a cache line of 16 numbers (nn/parameter.h).
+struct ParameterCount {
+  std::int64_t all = 0, trained = 0, flat = 0;
+};
+ParameterCount count_parameters(const MaeConfig& config);
+
+// Bytes that the traces of a forward pass hold when it ends (MaeTrace), its plan left out.
+std::int64_t trace_bytes(const EstimateInput& input);
+
+// Bytes of one process.
+struct MemoryEstimate {
+  double weights = 0, gradients = 0, moments = 0;
+  double weight_copies = 0;  // bf16, where products are LibTorch's
+  double activations = 0;    // at the step's peak: traces, and what is made beside them
+  double packing = 0;        // the largest operand of a product, packed
+  double gaps = 0;           // between pieces of the heap; an eighth of activations, as measured
+  double batches = 0;        // of the loaders, in host memory
+  double data_set = 0;       // names, labels and order of the images, in host memory
+  double program = 0;        // code of the program and of LibTorch, threads; as measured
+
+  double of_model() const {
+    return weights + gradients + moments + weight_copies + activations + packing + gaps;
+  }
+  double of_host() const { return batches + data_set + program; }
+  double sum() const { return of_model() + of_host(); }
+};
+MemoryEstimate estimate_memory(const EstimateInput& input);
+
+struct ArithmeticEstimate {
+  double flop_per_image = 0;        // training_flop_per_image()
+  double flop_per_step = 0;         // of one process
+  double guide_flop_per_image = 0;  // of one guidance pass
+};
+ArithmeticEstimate estimate_arithmetic(const EstimateInput& input);
+
+// What is summed in a step, and what of it crosses the link between two hosts in each direction. In
+// a ring a process sends (P - 1) / P of the whole twice; neighbours in rank are neighbours in it,
+// so that one of a host's processes sends to the next host.
+struct ExchangeEstimate {
+  double bytes = 0;       // gradients, fp32; with shard_optimizer also the weights that come back
+  double link_bytes = 0;  // 0 where all processes run on one host
+};
+ExchangeEstimate estimate_exchange(const EstimateInput& input);
+
+// Time of a run over a network of `gbit_per_second` (0: nothing need cross one).
+struct TimeEstimate {
+  double gbit_per_second = 0;
+  double exchange = 0;           // seconds a step, on the link alone
+  double step = 0;               // seconds, the exchange hidden behind backward as far as it can be
+  double step_unhidden = 0;      // seconds, none of it hidden
+  double images_per_second = 0;  // of all processes, by `step`
+  double guidance_hours = 0;     // of these passes, in `hours`
+  double hours = 0;
+  double process_hours = 0;  // GPU-hours, where each process has one
+};
+// Needs input.speed.
+TimeEstimate estimate_time(const EstimateInput& input, double gbit_per_second);
+
+struct FilesEstimate {
+  double index = 0;             // bytes on disk, kept from the first look at the data set
+  double maps = 0;              // bytes of one file of relevance maps
+  double model = 0, state = 0;  // bytes of the two files of a checkpoint
+  double run = 0;               // bytes of all that is kept when the run ends
+  std::int64_t open_files = 0;  // of one process at once, in the step
+  std::int64_t sockets = 0;     // of one process
+};
+FilesEstimate estimate_files(const EstimateInput& input);
+
+inline std::int64_t hosts(const EstimateInput& input) {
+  return (input.processes + input.processes_per_host - 1) / input.processes_per_host;
+}
+inline std::int64_t images_per_step(const EstimateInput& input) {
+  return input.batch_size * input.accum_iter * input.processes;
+}
+
+// Throws Error(usage) for counts that no run could have, fewer images than a step takes among them.
+void check_estimate(const EstimateInput& input);
+
+}  // namespace sgmae
