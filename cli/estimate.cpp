@@ -119,7 +119,7 @@ struct Measured {
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 // Seconds that `work` takes, to the end of what it started on `result`'s device.
@@ -151,10 +151,10 @@ MeasuredSpeed measure_steps(const EstimateOptions& o, const EstimateInput& in, s
       return model.parameters().front().value.view(-1)[0];
     }));
   };
-  for (int warm_up = 0; warm_up < 2; ++warm_up) once();
+  once();  // to warm up
   passes.clear(), steps.clear();
   constexpr double enough = 5;  // seconds
-  constexpr std::size_t fewest = 3, most = 100;
+  constexpr std::size_t fewest = 2, most = 100;
   for (double begun = seconds_now();
        passes.size() < fewest || (passes.size() < most && seconds_now() - begun < enough);)
     once();
@@ -306,9 +306,8 @@ std::string files_text(const EstimateInput& in) {
   text += line("a checkpoint's model", size_text(f.model), "");
   text += line("  and its state", size_text(f.state), "");
   text += line("kept when the run ends", size_text(f.run), "");
-  text += line("image files open at once", std::to_string(f.open_files), "in each process");
-  if (f.sockets > 0) text += line("sockets", std::to_string(f.sockets), "in each process");
-  return text;
+  text += line("image files open at once", std::to_string(f.open_images), "in each process");
+  return text + line("file descriptors", std::to_string(f.descriptors), "in process 0");
 }
 
 std::string to_text(const EstimateInput& in, const std::string& how) {
@@ -368,8 +367,8 @@ ordered_json to_json(const EstimateInput& in, const std::string& how) {
                       {"model", f.model},
                       {"state", f.state},
                       {"run", f.run},
-                      {"open", f.open_files},
-                      {"sockets", f.sockets}}},
+                      {"open_images", f.open_images},
+                      {"descriptors", f.descriptors}}},
                     {"speed", how}};
   json["times"] = ordered_json::array();
   if (!in.speed) return json;

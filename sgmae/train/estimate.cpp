@@ -176,13 +176,18 @@ double pixel_bytes(const EstimateInput& in) {
   return real(in.model.channels * in.model.height * in.model.width) * fp32;
 }
 
-// A loader has up to three batches ready or begun while another is used.
+// A loader has up to three batches ready or begun while another is used; that of a pass over whole
+// images comes beside the one of training.
 double batch_bytes(const EstimateInput& in) {
   const std::int64_t buffers = in.num_workers > 0 ? 4 : 1;
-  const std::int64_t probe =
-      in.probe_images > 0 ? std::clamp<std::int64_t>(in.probe_images / in.processes, 1, 64) : 0;
-  const std::int64_t passing = std::max(in.guide_passes > 0 ? in.batch_size : 0, probe);
-  return real(buffers * (in.batch_size + passing)) * pixel_bytes(in);
+  const auto held = [&](std::int64_t images, std::int64_t batch) {
+    return std::min(buffers * batch, images / in.processes);
+  };
+  const std::int64_t probe_batch = std::clamp<std::int64_t>(in.probe_images / in.processes, 1, 64);
+  const std::int64_t passing =
+      std::max(in.guide_passes > 0 ? held(in.images, in.batch_size) : 0,
+               in.probe_images > 0 ? held(in.probe_images, probe_batch) : 0);
+  return real(held(in.images, in.batch_size) + passing) * pixel_bytes(in);
 }
 
 // A string of the C++ library: 32 bytes, and a piece of the heap for more than 15 characters.
@@ -326,10 +331,11 @@ FilesEstimate estimate_files(const EstimateInput& in) {
           real(std::min<std::int64_t>(2, saved)) * f.state + (in.guide_passes > 0 ? f.maps : 0);
   // Shards stay open, up to 128 of them; files are open while one of the workers reads them.
   constexpr std::int64_t shards_held = 128;
-  f.open_files = in.store == ImageStore::files    ? std::max<std::int64_t>(1, in.num_workers)
-                 : in.store == ImageStore::shards ? shards_held
-                                                  : 1;
-  f.sockets = in.processes - 1;
+  f.open_images = in.store == ImageStore::files    ? std::max<std::int64_t>(1, in.num_workers)
+                  : in.store == ImageStore::shards ? shards_held
+                                                   : 1;
+  const std::int64_t sockets = in.processes > 1 ? 2 * in.processes + 2 : 0;
+  f.descriptors = f.open_images + sockets + 17;
   return f;
 }
 

@@ -1,0 +1,87 @@
+// sgmae estimate as a user runs it. Oracle: the run that the same options start, and closed forms;
+// the formulas are tests/train/estimate_test.cpp's.
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "tests/eval/striped_data.h"
+#include "tests/support/program.h"
+#include "tests/support/temporary_folder.h"
+
+namespace sgmae {
+namespace {
+
+const std::string small =
+    "--model vit_tiny --input_size 28 --patch_size 7 --dim 16 --depth 2 --heads 2 "
+    "--decoder_dim 8 --decoder_depth 1 --decoder_heads 2 --batch_size 4 --threads 1 ";
+
+class Estimate : public testing::Test {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }  // run_program_in
+  Outcome run(const std::string& arguments) const {
+    return run_program_in(folder_.root(), "estimate " + arguments);
+  }
+  nlohmann::json json(const std::string& arguments) const {
+    const Outcome outcome = run(arguments + " --json");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  }
+  void refused(const std::string& said, const std::string& arguments) const {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, 2) << outcome.err;
+    EXPECT_NE(outcome.err.find(said), std::string::npos) << outcome.err;
+  }
+  const TemporaryFolder folder_;
+};
+
+TEST_F(Estimate, TakesARecipeAndFlags) {
+  const auto found = json(
+      "--config sgmae_vit_base_in1k --accum_iter 1 --processes 64 --images 1281167 "
+      "--images_per_second 500 --precision bf16");
+  EXPECT_EQ(found["parameters"], 111907840);
+  EXPECT_EQ(found["hosts"], 8);
+  EXPECT_EQ(found["images_per_step"], 4096);
+  EXPECT_EQ(found["guide_passes"], 1);
+  EXPECT_EQ(found["times"].size(), 3);
+  EXPECT_EQ(found["times"][0]["gbit_per_s"], 25);
+  // 400 epochs of 312 steps, each of 64 images at 500 a second, are the least it takes.
+  const double hours = found["times"][2]["hours"];
+  EXPECT_GT(hours, 400 * 312 * 0.128 / 3600);
+  EXPECT_LT(hours, 400 * 312 * 0.128 / 3600 * 1.15);
+}
+
+TEST_F(Estimate, MeasuresStepsHereAndCountsImagesAtAPath) {
+  std::filesystem::create_directories(folder_.root() / "data");
+  striped::write_part(folder_.root() / "data", "train", 12, true);
+  const auto found = json(small + "--data_path data --epochs 2 --warmup_epochs 0");
+  const std::int64_t images = found["images"];
+  EXPECT_EQ(found["steps_per_epoch"], images / 4);
+  EXPECT_GT(found["seconds_per_image"], 0);
+  EXPECT_GT(found["times"][0]["hours"], 0);
+}
+
+TEST_F(Estimate, SaysWhatIsNotMeasuredAndWhatDoesNotFit) {
+  const Outcome alone = run(small + "--images 100 --no_measure");
+  EXPECT_EQ(alone.code, 0);
+  EXPECT_NE(alone.err.find("not measured"), std::string::npos) << alone.err;
+  const Outcome large =
+      run("--model mae_vit_huge_patch14 --batch_size 100000 --images 1000000 --no_measure");
+  EXPECT_EQ(large.code, 0);
+  EXPECT_NE(large.err.find("the run does not fit it"), std::string::npos) << large.err;
+}
+
+TEST_F(Estimate, RefusesWhatNoRunCouldBe) {
+  refused("images is missing", small);
+  refused("images must not be negative", small + "--images -1");
+  refused("does not exist; give --images", small + "--data_path nowhere");
+  refused("processes must be in 1 ..", small + "--images 100 --processes 0");
+  refused("fewer than one step needs", small + "--images 100 --processes 26");
+  refused("images_per_second must not be", small + "--images 100 --images_per_second -1");
+  refused("change mask_ratio", small + "--images 100 --mask_ratio 0.99");
+  refused("guide_layer", small + "--images 100 --mask_strategy self_guided --guide_layer 2");
+}
+
+}  // namespace
+}  // namespace sgmae
