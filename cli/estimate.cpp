@@ -94,7 +94,9 @@ EstimateInput input_of(const EstimateOptions& o) {
   }
   need(in.images > 0, str(o.data_path, " does not exist; give --images N in its place"));
   in.model = model_config(o, channels);
-  const at::Device device = open_device(o.device);
+  // A GPU is planned with where there is none.
+  const bool cuda = o.device == "cuda" || o.device.starts_with("cuda:");
+  const at::Device device = cuda ? at::Device(at::kCUDA) : open_device(o.device);
   in.precision = choose_precision(o.precision, device);
   in.n_visible = visible_count(in.model.n_patches(), o.mask.ratio);
   in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
@@ -177,6 +179,11 @@ Measured measure(const EstimateOptions& o, const EstimateInput& in) {
             str("not measured: a step takes ", fixed(needed / (1 << 30), 1),
                 " GiB, and this machine has ", fixed(free / (1 << 30), 1),
                 " GiB free; --images_per_second tells of another one")};
+  try {
+    open_device(o.device);
+  } catch (const Error& error) {
+    return {{}, str("not measured: ", error.what())};
+  }
   use_threads(o.threads);
   info("measuring: some steps of ", sample.batch_size, " images of noise");
   const MeasuredSpeed speed = measure_steps(o, in, sample.batch_size);

@@ -42,7 +42,7 @@ struct EstimateInput {
   std::int64_t save_every = 20, keep_checkpoints = 0;  // 0: all
   std::int64_t num_workers = 10;
   ImageStore store = ImageStore::files;
-  std::int64_t name_length = 28;  // of an image, as n01440764/n01440764_10026.JPEG
+  std::int64_t name_length = 30;  // of an image, as n01440764/n01440764_10026.JPEG
 
   std::optional<MeasuredSpeed> speed;
 };

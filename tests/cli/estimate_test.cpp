@@ -62,6 +62,14 @@ TEST_F(Estimate, MeasuresStepsHereAndCountsImagesAtAPath) {
   EXPECT_GT(found["times"][0]["hours"], 0);
 }
 
+TEST_F(Estimate, PlansForAGpuThatIsNotHere) {
+  const auto found = json(small + "--device cuda --images 100 --images_per_second 500");
+  EXPECT_EQ(found["precision"], "bf16");
+  EXPECT_EQ(found["memory"]["weight_copies"], 2.0 * found["trained_parameters"].get<double>());
+  EXPECT_EQ(found["memory"]["packing"], 0);
+  refused("device", small + "--device tpu --images 100");
+}
+
 TEST_F(Estimate, SaysWhatIsNotMeasuredAndWhatDoesNotFit) {
   const Outcome alone = run(small + "--images 100 --no_measure");
   EXPECT_EQ(alone.code, 0);

@@ -263,7 +263,7 @@ TEST(Estimate, FilesOfARun) {
   const FilesEstimate f = estimate_files(in);
   EXPECT_EQ(f.maps, 1e9 * 196 * 2);
   EXPECT_EQ(f.model, 4.0 * 111907840);
-  EXPECT_EQ(f.index, 1e9 * (4 + 28));
+  EXPECT_EQ(f.index, 1e9 * (4 + 30));
   EXPECT_EQ(f.run, 20 * f.model + 2 * f.state + f.maps);
   EXPECT_EQ(f.open_images, 10);  // one for each thread that decodes
   EXPECT_EQ(f.descriptors, 10 + 17);
