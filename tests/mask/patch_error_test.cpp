@@ -79,6 +79,14 @@ TEST(PatchErrors, DependOnTheImageAndNotOnItsBatch) {
   EXPECT_FALSE(all.equal(patch_errors(model, pixels, {4, 8, 2}, 0.75, 2)));
 }
 
+// Each patch is visible at most once, and four masks are enough.
+TEST(PatchErrors, SayHowManyMasks) {
+  EXPECT_EQ(error_masks(196, 49), 4);
+  EXPECT_EQ(error_masks(196, 19), 4);
+  EXPECT_EQ(error_masks(196, 70), 2);
+  EXPECT_EQ(error_masks(196, 147), 4);  // hidden at least once
+}
+
 TEST(PatchErrors, NeedMasks) {
   const Mae model(tiny(true), 3);
   EXPECT_THROW(patch_errors(model, at::randn({1, 1, 24, 24}), {0}, 0.999, 0), Error);
