@@ -64,9 +64,8 @@ void add_guidance(const EstimateOptions& o, EstimateInput& in) {
   const std::int64_t first = start.automatic ? o.epochs / 8 : start.epoch;
   if (first >= o.epochs) return;
   const std::int64_t epochs = o.epochs - first, refresh = guided.mask_refresh_epochs;
-  in.guide_passes = guided.mask_source == MaskSource::online ? epochs
-                    : refresh > 0                            ? 1 + (epochs - 1) / refresh
-                                                             : 1;
+  in.maps_stored = guided.mask_source == MaskSource::stored;
+  in.guide_passes = !in.maps_stored ? epochs : refresh > 0 ? 1 + (epochs - 1) / refresh : 1;
   const GuideOptions& guide = guided.guide;
   guide_tap(in.model, guide);  // refuses a layer that does not exist
   const std::int64_t depth = in.model.encoder.depth;
@@ -287,11 +286,12 @@ std::string speed_text(const EstimateInput& in, const std::string& how) {
         "step" + at, fixed(1000 * t.step, 1),
         rate > 0 ? str("ms, ", fixed(1000 * t.step_unhidden, 1), " if nothing is hidden") : "ms");
     text += line("  images/s of all processes", fixed(t.images_per_second, 1), "");
-    text += line("  the run", fixed(t.hours, 1),
+    text += line("  the run", fixed(t.hours, t.hours < 10 ? 2 : 1),
                  str("hours", t.guidance_hours > 0
                                   ? str(", ", fixed(t.guidance_hours, 2), " of them guidance")
                                   : std::string()));
-    text += line(in.on_cpu ? "  process-hours" : "  GPU-hours", fixed(t.process_hours, 0), "");
+    text += line(in.on_cpu ? "  process-hours" : "  GPU-hours",
+                 fixed(t.process_hours, t.process_hours < 10 ? 2 : 0), "");
   }
   if (hosts(in) > 1)
     text +=
@@ -308,8 +308,9 @@ std::string files_text(const EstimateInput& in) {
                                                        : "of a packed data set";
   text += line(str("index ", store), size_text(f.index),
                str("(names of ", in.name_length, " characters)"));
-  if (in.guide_passes > 0)
-    text += line("relevance maps", size_text(f.maps), str("each of ", in.guide_passes, " times"));
+  if (f.maps > 0)
+    text += line("relevance maps", size_text(f.maps),
+                 in.guide_passes > 1 ? str("made ", in.guide_passes, " times") : "");
   text += line("a checkpoint's model", size_text(f.model), "");
   text += line("  and its state", size_text(f.state), "");
   text += line("kept when the run ends", size_text(f.run), "");

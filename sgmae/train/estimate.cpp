@@ -172,6 +172,10 @@ double largest_operand(const EstimateInput& in) {
 
 // ---- Images -------------------------------------------------------------------------------------
 
+bool makes_maps(const EstimateInput& in) {
+  return in.guide_passes > 0 && in.maps_stored;
+}
+
 double pixel_bytes(const EstimateInput& in) {
   return real(in.model.channels * in.model.height * in.model.width) * fp32;
 }
@@ -185,7 +189,7 @@ double batch_bytes(const EstimateInput& in) {
   };
   const std::int64_t probe_batch = std::clamp<std::int64_t>(in.probe_images / in.processes, 1, 64);
   const std::int64_t passing =
-      std::max(in.guide_passes > 0 ? held(in.images, in.batch_size) : 0,
+      std::max(makes_maps(in) ? held(in.images, in.batch_size) : 0,
                in.probe_images > 0 ? held(in.probe_images, probe_batch) : 0);
   return real(held(in.images, in.batch_size) + passing) * pixel_bytes(in);
 }
@@ -322,13 +326,13 @@ FilesEstimate estimate_files(const EstimateInput& in) {
   const ParameterCount count = count_parameters(in.model);
   FilesEstimate f;
   f.index = index_bytes(in);
-  f.maps = 2 * real(in.images) * real(in.model.n_patches());
+  if (makes_maps(in)) f.maps = 2 * real(in.images) * real(in.model.n_patches());
   f.model = fp32 * real(count.all);
   f.state = 2 * fp32 * real(count.trained);
   const std::int64_t saved = (in.epochs + in.save_every - 1) / in.save_every;
   // Models, the newest two with their states, and the maps by which the last was guided.
   f.run = real(in.keep_checkpoints > 0 ? std::min(in.keep_checkpoints, saved) : saved) * f.model +
-          real(std::min<std::int64_t>(2, saved)) * f.state + (in.guide_passes > 0 ? f.maps : 0);
+          real(std::min<std::int64_t>(2, saved)) * f.state + f.maps;
   // Shards stay open, up to 128 of them; files are open while one of the workers reads them.
   constexpr std::int64_t shards_held = 128;
   f.open_images = in.store == ImageStore::files    ? std::max<std::int64_t>(1, in.num_workers)

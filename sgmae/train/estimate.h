@@ -37,6 +37,7 @@ struct EstimateInput {
   // Guidance looks at every image `guide_passes` times, each time with so many forward passes of
   // the encoder over the whole image, and of the autoencoder over a masked one.
   std::int64_t guide_passes = 0;
+  bool maps_stored = true;  // else each of these passes is an epoch of training, and leaves no maps
   double whole_forwards = 1, masked_forwards = 0;
 
   std::int64_t save_every = 20, keep_checkpoints = 0;  // 0: all

@@ -265,6 +265,8 @@ TEST(Estimate, FilesOfARun) {
   EXPECT_EQ(f.model, 4.0 * 111907840);
   EXPECT_EQ(f.index, 1e9 * (4 + 30));
   EXPECT_EQ(f.run, 20 * f.model + 2 * f.state + f.maps);
+  in.maps_stored = false;
+  EXPECT_EQ(estimate_files(in).maps, 0);
   EXPECT_EQ(f.open_images, 10);  // one for each thread that decodes
   EXPECT_EQ(f.descriptors, 10 + 17);
   // Listed in /proc for runs of 2 and 4 processes with image files: 6 and 10 sockets of process 0.
