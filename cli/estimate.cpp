@@ -275,10 +275,10 @@ std::vector<double> rates_of(const EstimateInput& in) {
 std::string speed_text(const EstimateInput& in, const std::string& how) {
   if (!in.speed) return "time\n  " + how + ".\n";
   const double pass = in.speed->seconds_per_image * static_cast<double>(in.batch_size);
-  std::string text =
-      "time (" + how + ")\n" +
-      line("one pass of a batch, forward and backward", fixed(1000 * pass, 1), "ms") +
-      line("AdamW's step", fixed(1000 * in.speed->seconds_per_step, 1), "ms");
+  std::string text = "time (" + how + ")\n" +
+                     line("one pass of a batch, forward and backward", fixed(1000 * pass, 1), "ms");
+  if (in.speed->seconds_per_step > 0)  // of a given speed it is a part
+    text += line("AdamW's step", fixed(1000 * in.speed->seconds_per_step, 1), "ms");
   for (const double rate : rates_of(in)) {
     const TimeEstimate t = estimate_time(in, rate);
     const std::string at = rate > 0 ? str(" at ", rate, " Gbit/s") : std::string();
