@@ -1,8 +1,11 @@
-// Our side of ./dev bench pretrain: whole training steps of a model, on request.
+// Our side of ./dev bench pretrain and processes: whole training steps of a model, on request.
 //
-//     bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS
+//     bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS [sharded|summed|alone]
 //
 // Prints one JSON line when ready, then one per line read from stdin (the number of steps to time).
+// Of several processes, started as sgmae's are, process 0 reads and prints; "sharded" and "summed"
+// say how gradients are exchanged, "alone" that they are not. "exchange_seconds" is what that takes
+// when there is no backward pass to hide behind.
 // "product_seconds" is what the machine's own matrix product (at::mm) takes for the step's linear
 // layers alone, forward and backward: the floor that the step's time is held against.
 #include <ATen/Parallel.h>
@@ -17,6 +20,7 @@
 #include <chrono>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +28,9 @@
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/ops.h"
 #include "sgmae/optim/adamw.h"
+#include "sgmae/parallel/launch_options.h"
+#include "sgmae/parallel/process_group.h"
+#include "sgmae/train/gradient_exchange.h"
 
 namespace {
 
@@ -78,16 +85,54 @@ double peak_mib() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-void run(const std::string& name, Precision precision, std::int64_t batch) {
+// What comes with several processes.
+class Exchange {
+ public:
+  Exchange(Mae& model, const std::string& how) {
+    check(how == "sharded" || how == "summed" || how == "alone", ExitCode::usage, how);
+    if (how != "alone")
+      exchange_.emplace(model.parameters(), ExchangeOptions{.sharded = how == "sharded"});
+    model.parameters_changed();
+  }
+  GradientsReady begin() {
+    if (!exchange_) return {};
+    exchange_->begin();
+    return exchange_->ready();
+  }
+  void finish() {
+    if (exchange_) exchange_->finish();
+  }
+  void spread_values() {
+    if (exchange_) exchange_->spread_values();
+  }
+  double seconds_alone() {
+    processes().wait_for_all();
+    return seconds([&] {
+      begin();
+      finish();
+      spread_values();
+    });
+  }
+
+ private:
+  std::optional<GradientExchange> exchange_;
+};
+
+void run(const std::string& name, Precision precision, std::int64_t batch, const std::string& how) {
   const MaeConfig config = shape(name);
   const std::int64_t n = config.n_patches(), visible = visible_count(n, 0.75);
   Mae model(config, 0);
   model.set_precision(precision);
-  AdamW optimizer(model.parameters(), {});
+  AdamW optimizer(model.parameters(), {.sharded = how == "sharded"});
+  Exchange exchange(model, how);
+  const bool leads = processes().leads();
   const at::Tensor pixels = at::randn({batch, config.channels, config.height, config.width});
   const auto step = [&] {
-    model.forward_backward(pixels, {at::argsort(at::rand({batch, n}), true, 1), visible});
+    model.forward_backward(pixels, {at::argsort(at::rand({batch, n}), true, 1), visible},
+                           1.0 / processes().size(), nullptr, exchange.begin());
+    exchange.finish();
     optimizer.step(1e-4);
+    exchange.spread_values();
     model.parameters_changed();
   };
   for (int i = 0; i < 3; ++i) step();
@@ -108,17 +153,25 @@ void run(const std::string& name, Precision precision, std::int64_t batch) {
            linear_seconds(seen, dim, decoder_dim, type) +
            linear_seconds(masked, decoder_dim, config.patch_values(), type);
   };
-  std::printf("{\"peak_mib\": %.0f}\n", peak_mib());
+  if (leads) std::printf("{\"peak_mib\": %.0f}\n", peak_mib());
   std::fflush(stdout);
-  int steps = 0;
-  while (std::cin >> steps) {
+  while (true) {
+    std::string line;
+    if (leads) std::getline(std::cin, line);
+    line = processes().of_leader(line);
+    if (line.empty()) return;
+    const int steps = std::stoi(line);
     const double time = seconds([&] {
       for (int i = 0; i < steps; ++i) step();
     });
+    const double exchanged = exchange.seconds_alone();
     // The floor beside every timing, so that a busy machine disturbs both alike.
     const double floor = product_seconds();
-    std::printf("{\"seconds\": %.5f, \"product_seconds\": %.5f, \"peak_mib\": %.0f}\n",
-                time / steps, floor, peak_mib());
+    if (!leads) continue;
+    std::printf(
+        "{\"seconds\": %.5f, \"product_seconds\": %.5f, \"exchange_seconds\": %.5f, "
+        "\"peak_mib\": %.0f}\n",
+        time / steps, floor, exchanged, peak_mib());
     std::fflush(stdout);
   }
 }
@@ -127,13 +180,15 @@ void run(const std::string& name, Precision precision, std::int64_t batch) {
 
 int main(int argc, char** argv) {
   try {
-    check(argc == 5, ExitCode::usage,
-          "usage: bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS");
+    check(argc == 5 || argc == 6, ExitCode::usage,
+          "usage: bench_pretrain small|base|large|huge fp32|bf16 BATCH THREADS "
+          "[sharded|summed|alone]");
+    const Joined joined(LaunchOptions().membership(), std::chrono::minutes(10));
     const at::NoGradGuard no_grad;
     keep_freed_memory();
     at::set_num_threads(std::stoi(argv[4]));
     run(argv[1], std::string(argv[2]) == "bf16" ? Precision::bf16 : Precision::fp32,
-        std::stoll(argv[3]));
+        std::stoll(argv[3]), argc == 6 ? argv[5] : "alone");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_pretrain: %s\n", error.what());
     return 2;

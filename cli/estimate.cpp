@@ -102,6 +102,10 @@ EstimateInput input_of(const EstimateOptions& o) {
   in.processes = o.processes, in.processes_per_host = o.processes_per_host;
   in.on_cpu = device.is_cpu();
   in.own_products = has_products(device);
+  in.shard_optimizer = o.shard_optimizer == ShardOptimizer::automatic
+                           ? in.on_cpu && in.processes > 1 && hosts(in) == 1
+                           : o.shard_optimizer == ShardOptimizer::yes;
+  in.checkpoint_activations = o.checkpoint_activations;
   in.probe_images = std::min(o.probe_images, in.images);
   in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;
   in.num_workers = o.num_workers;
@@ -136,6 +140,7 @@ MeasuredSpeed measure_steps(const EstimateOptions& o, const EstimateInput& in, s
   const at::NoGradGuard no_grad;
   Mae model(in.model, o.seed);
   place(model, o);
+  model.checkpoint_activations(o.checkpoint_activations);
   AdamW optimizer(model.parameters(), AdamWOptions{.weight_decay = o.weight_decay});
   const at::Device device = model.encoder().device();
   const at::Tensor pixels =

@@ -80,12 +80,11 @@ double block_trace(const Width& w, double rows, double type) {
 }
 
 // What mlp_backward and attention_backward make beside the traces: the branch's gradient (of fp32
-// the stream's own), then gelu(h) and dh, then dh, the norm made again and its gradient; the
-// gradients of attention's output and of qkv, the norm and its gradient.
+// the stream's own), then dh, the norm made again and its gradient; the gradients of attention's
+// output and of qkv, the norm and its gradient.
 double mlp_work(const Width& w, double rows, double type) {
   const double d = type < fp32 ? type * w.dim : 0;
-  return rows *
-         (d + std::max(2 * type * w.hidden, type * w.hidden + fp32 * w.dim + 2 * type * w.dim));
+  return rows * (d + type * w.hidden + fp32 * w.dim + 2 * type * w.dim);
 }
 double attention_work(const Width& w, double rows, double type) {
   const double d = type < fp32 ? type * w.dim : 0;
@@ -110,17 +109,17 @@ Traces traces(const EstimateInput& in) {
   const auto [seen, all, masked, type] = rows_of(in);
   const Width e = encoder_width(c), d = decoder_width(c);
   const double statistics = 2 * fp32;
-  const auto kept = [&](const Width& w, double rows) {
-    return in.checkpoint_activations ? rows * (fp32 + type) * w.dim : block_trace(w, rows, type);
+  // A checkpoint is a block's input, x and delta; the first block has no delta.
+  const auto kept = [&](const Width& w, double rows, std::int64_t blocks) {
+    if (!in.checkpoint_activations) return real(blocks) * block_trace(w, rows, type);
+    return rows * w.dim * (real(blocks) * (fp32 + type) - (blocks > 0 ? type : 0));
   };
   Traces t;
-  t.encoder = real(c.encoder.depth) * kept(e, seen) +
+  t.encoder = kept(e, seen, c.encoder.depth) +
               real(in.batch_size * in.n_visible) * real(c.patch_values()) * type +
               seen * (fp32 * e.dim + type * e.dim + statistics);
-  t.decoder_blocks = real(c.decoder.depth - 1) * kept(d, all);
-  t.last_block = in.checkpoint_activations ? kept(d, all)
-                                           : attention_trace(d, all, type) + masked * fp32 * d.dim +
-                                                 mlp_trace(d, masked, type);
+  t.decoder_blocks = kept(d, all, c.decoder.depth - 1);
+  t.last_block = attention_trace(d, all, type) + masked * fp32 * d.dim + mlp_trace(d, masked, type);
   t.norm = masked * (fp32 * d.dim + type * d.dim + statistics);
   if (in.checkpoint_activations) {
     t.encoder_block = block_trace(e, seen, type);
@@ -141,8 +140,7 @@ double step_peak(const EstimateInput& in) {
   // pred and dpred, and what decoder_norm's backward made, live to the end.
   const double held = masked * (2 * type * values + (type + fp32) * d.dim);
   const double dx = all * fp32 * d.dim;
-  const double last = held + t.decoder_block +
-                      std::max(mlp_work(d, masked, type), dx + attention_work(d, all, type));
+  const double last = held + std::max(mlp_work(d, masked, type), dx + attention_work(d, all, type));
   const double before_last = held + dx + t.decoder_block + block_work(d, all, type) - t.last_block;
   const double encoder = held + dx + seen * fp32 * e.dim + seen * type * e.dim + t.encoder_block +
                          block_work(e, seen, type) - t.decoder_blocks - t.last_block;
@@ -247,10 +245,8 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
   m.weights = fp32 * real(count.all);
   m.gradients = fp32 * real(count.flat);
   m.moments = 2 * fp32 * real(count.trained);
-  if (in.shard_optimizer) {
-    m.weights /= real(std::min(in.processes, in.processes_per_host));
-    m.moments /= real(in.processes);
-  }
+  if (in.shard_optimizer) m.moments /= real(in.processes);
+  if (has_common_weights(in)) m.weights /= real(in.processes);
   if (rounds) m.weight_copies = 2 * real(count.trained);
   m.activations = step_peak(in);
   if (in.guide_passes > 0) m.activations = std::max(m.activations, whole_image_peak(in));
@@ -341,6 +337,10 @@ FilesEstimate estimate_files(const EstimateInput& in) {
   const std::int64_t sockets = in.processes > 1 ? 2 * in.processes + 2 : 0;
   f.descriptors = f.open_images + sockets + 17;
   return f;
+}
+
+bool has_common_weights(const EstimateInput& in) {
+  return in.shard_optimizer && in.on_cpu && hosts(in) == 1;
 }
 
 void check_estimate(const EstimateInput& in) {

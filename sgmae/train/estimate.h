@@ -30,7 +30,7 @@ struct EstimateInput {
 
   bool on_cpu = true;                   // else weights to activations lie on a GPU
   bool own_products = true;             // has_products(): weights are rounded as they are packed
-  bool shard_optimizer = false;         // moments in shards, fp32 weights once on each host
+  bool shard_optimizer = false;         // moments in shards
   bool checkpoint_activations = false;  // a block keeps its input alone
 
   std::int64_t probe_images = 256;
@@ -118,6 +118,9 @@ struct FilesEstimate {
   std::int64_t descriptors = 0;
 };
 FilesEstimate estimate_files(const EstimateInput& input);
+
+// Whether the processes have the fp32 weights once, in common memory (GradientExchange).
+bool has_common_weights(const EstimateInput& input);
 
 inline std::int64_t hosts(const EstimateInput& input) {
   return (input.processes + input.processes_per_host - 1) / input.processes_per_host;

@@ -60,13 +60,21 @@ TEST(Estimate, CountsTheModelsParameters) {
   EXPECT_NEAR(static_cast<double>(count_parameters(named_config("vit_large")).all), 330e6, 1e6);
 }
 
+const std::pair<Precision, bool> ways[] = {  // and whether activations are checkpointed
+    {Precision::fp32, false},
+    {Precision::fp32, true},
+    {Precision::bf16, false},
+    {Precision::bf16, true}};
+
 TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
   for (const MaeConfig& config : {tiny(), two_blocks(true), odd()})
-    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    for (const auto& [precision, checkpoint] : ways) {
       EstimateInput in = input(config);
       in.precision = precision;
+      in.checkpoint_activations = checkpoint;
       Mae model(config, 1);
       model.set_precision(precision);
+      model.checkpoint_activations(checkpoint);
       const at::Tensor pixels =
           at::randn({in.batch_size, config.channels, config.height, config.width});
       const at::Tensor order =
@@ -84,7 +92,8 @@ TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
         for (const at::Tensor& t :
              {b.attention.x, b.attention.qkv, b.attention.attended.out,
               b.attention.attended.log_sum_exp, b.attention.branch, b.attention.drop_path,
-              b.mlp.input.x, b.mlp.input.delta, b.mlp.h, b.mlp.branch, b.mlp.drop_path})
+              b.mlp.input.x, b.mlp.input.delta, b.mlp.h, b.mlp.branch, b.mlp.drop_path, b.input.x,
+              b.input.delta})
           keep(t);
       for (const Normed* norm : {&trace.encoder.norm, &trace.decoder_norm})
         for (const at::Tensor& t : {norm->sum, norm->y, norm->mean, norm->rstd}) keep(t);
@@ -111,6 +120,7 @@ double bytes_of_a_step(const EstimateInput& in) {
   at::set_num_threads(1);
   Mae model(in.model, 1);
   model.set_precision(in.precision);
+  model.checkpoint_activations(in.checkpoint_activations);
   const at::Tensor pixels =
       at::randn({in.batch_size, in.model.channels, in.model.height, in.model.width});
   const MaskPlan plan{
@@ -141,9 +151,10 @@ TEST(Estimate, StepHoldsWhatLibTorchHandsOut) {
   alike.encoder = alike.decoder = {96, 4, 3};
   alike.mlp_ratio = 2;
   for (const MaeConfig& config : {decoder, encoder, alike})
-    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    for (const auto& [precision, checkpoint] : ways) {
       EstimateInput in = input(config, 32);
       in.precision = precision;
+      in.checkpoint_activations = checkpoint;
       const double held = bytes_of_a_step(in);
       EXPECT_NEAR(estimate_memory(in).activations / held, 1, 0.01)
           << config.encoder.dim << " and " << config.decoder.dim << ", " << name_of(precision)
@@ -173,7 +184,7 @@ TEST(Estimate, BfloatCopiesAreOnlyWhereProductsAreLibTorchs) {
   EXPECT_EQ(estimate_memory(in).weight_copies, 0);
 }
 
-TEST(Estimate, ShardedOptimizerSharesMomentsAmongAllAndWeightsWithinAHost) {
+TEST(Estimate, ShardedOptimizerSharesMomentsAndOnOneHostWeights) {
   EstimateInput in = input(named_config("vit_base"));
   in.processes = 16;
   const MemoryEstimate whole = estimate_memory(in);
@@ -181,11 +192,15 @@ TEST(Estimate, ShardedOptimizerSharesMomentsAmongAllAndWeightsWithinAHost) {
   in.shard_optimizer = true;
   const MemoryEstimate shard = estimate_memory(in);
   EXPECT_EQ(shard.moments, whole.moments / 16);
-  EXPECT_EQ(shard.weights, whole.weights / 8);
+  EXPECT_EQ(shard.weights, whole.weights);
   EXPECT_EQ(shard.gradients, whole.gradients);
   EXPECT_EQ(shard.activations, whole.activations);
   // Sum and gathering are the halves of a sum for all; weights have no room between them.
   EXPECT_NEAR(estimate_exchange(in).link_bytes / sums.link_bytes, 1, 1e-3);
+  in.processes = 4;
+  EXPECT_EQ(estimate_memory(in).weights, whole.weights / 4);
+  in.on_cpu = false;
+  EXPECT_EQ(estimate_memory(in).weights, whole.weights);
 }
 
 TEST(Estimate, CheckpointedBlocksKeepTheirInputs) {
@@ -193,9 +208,10 @@ TEST(Estimate, CheckpointedBlocksKeepTheirInputs) {
   in.precision = Precision::bf16;
   in.checkpoint_activations = true;
   const double seen = 64 * 50, all = 64 * 197, masked = 64 * 147;
-  EXPECT_EQ(static_cast<double>(trace_bytes(in)), 12 * seen * 6 * 768 + 8 * all * 6 * 512 +
-                                                      64 * 49 * 768 * 2 + seen * (6 * 768 + 8) +
-                                                      masked * (6 * 512 + 8));
+  const double last = all * (12 * 512 + 4 * 16) + masked * (4 * 512 + 2 * 512 + 2 * 2048);
+  EXPECT_EQ(static_cast<double>(trace_bytes(in)),
+            seen * 768 * (12 * 6 - 2) + all * 512 * (7 * 6 - 2) + last + 64 * 49 * 768 * 2 +
+                seen * (6 * 768 + 8) + masked * (6 * 512 + 8));
   EstimateInput kept = in;
   kept.checkpoint_activations = false;
   EXPECT_LT(estimate_memory(in).activations, 0.6 * estimate_memory(kept).activations);
