@@ -2,8 +2,8 @@
 
     python bench/processes_peer.py --ours build/bench_pretrain [--shapes base small] [--rounds 5] [--processes 2]
 
-The same effective batch, in bf16, in one process of N threads and in N processes of one thread. All contenders run at
-once but take turns, a few steps each. "summed" has gradients summed for all and AdamW stepped by all; "sharded", the
+The same effective batch, in bf16, in one process of N threads and in N processes of one thread. Contenders take turns:
+each is started anew in every round, and times a few steps after some to warm up. "summed" has gradients summed for all and AdamW stepped by all; "sharded", the
 default of sgmae on one machine, has them summed where they are stepped. "alone" does without exchange, so that what a
 step costs more with it is what backward does not hide; "exchange" is what it takes with nothing to hide behind. Both
 DistributedDataParallel and one process of PyTorch train transformers' ViTMAEForPreTraining with a fused AdamW.
@@ -21,8 +21,9 @@ import sys
 import time
 
 from machine import add_options, environment, held, processor
-from pretrain_peer import BATCH, STEPS, model_of
+from pretrain_peer import BATCH, model_of
 
+STEPS = {"small": 8, "base": 3}
 OURS = ["summed", "sharded", "alone"]
 
 
@@ -74,51 +75,46 @@ def serve(shape, threads):
 
 
 class Contender:
-    def __init__(self, name, shape, options):
+    def __init__(self, name):
         self.name, self.times, self.exchanges = name, [], []
+
+    def round(self, shape, options):
+        name = self.name
         together = 1 if name.endswith("one process") else options.processes
         threads = options.processes // together
         if name.startswith("ours"):
-            how = name.split(", ")[1]
-            command = [options.ours, shape, "bf16", str(BATCH[shape] // together), str(threads)]
-            command += [how] if how in OURS else []
+            how = "alone" if together == 1 else name.split(", ")[1]
+            command = [options.ours, shape, "bf16", str(BATCH[shape] // together), str(threads), how]
         else:
             command = [sys.executable, __file__, "--serve", shape, "--processes", str(threads)]
         env = environment(options, not name.startswith("ours"))
         if together > 1:
             env = env | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(together)}
-        self.processes = []
+        processes = []
         for rank in range(together):
             own = env if together == 1 else env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
             own = own | {"OMP_NUM_THREADS": str(threads)}
-            self.processes.append(subprocess.Popen(
+            processes.append(subprocess.Popen(
                 command, env=own, stdin=subprocess.PIPE if rank == 0 else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if rank == 0 else subprocess.DEVNULL, text=True))  # fmt: skip
-        self.leader = self.processes[0]
-        self.leader.stdout.readline()
-
-    def round(self, steps):
-        # The others wait in a collective, which takes no processor time.
-        self.leader.stdin.write(f"{steps}\n")
-        self.leader.stdin.flush()
-        answer = json.loads(self.leader.stdout.readline())
+        leader = processes[0]
+        leader.stdout.readline()
+        leader.stdin.write(f"{STEPS[shape]}\n")
+        leader.stdin.flush()
+        answer = json.loads(leader.stdout.readline())
+        leader.stdin.close()
+        for process in processes:
+            process.wait()
         self.times.append(answer["seconds"])
         self.exchanges.append(answer.get("exchange_seconds", 0))
-
-    def close(self):
-        self.leader.stdin.close()
-        for process in self.processes:
-            process.wait()
 
 
 def compare(shape, options):
     names = ["ours, one process"] + [f"ours, {how}" for how in OURS] + ["DDP", "PyTorch, one process"]
-    contenders = [Contender(name, shape, options) for name in names]
+    contenders = [Contender(name) for name in names]
     for _ in range(options.rounds):
         for contender in contenders:
-            contender.round(STEPS[shape])
-    for contender in contenders:
-        contender.close()
+            contender.round(shape, options)
     by_name = {c.name: c for c in contenders}
     print(f"\n{shape}, bf16, effective batch {BATCH[shape]}, {options.processes} processes of 1 thread or 1 of {options.processes}, "
           f"{options.rounds} rounds{held(options)}")  # fmt: skip

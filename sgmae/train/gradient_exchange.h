@@ -43,7 +43,8 @@ class GradientExchange {
   // To be told to a backward pass; calls are ignored except between begin() and finish().
   GradientsReady ready();
   // Sends what nobody said was final, and waits. To be called by every process, whether or not it
-  // had a backward pass. Sharded, gradients that are not this process's are then zero.
+  // had a backward pass. Sharded, gradients that are not this process's are zero once all have
+  // finished.
   void finish();
   // Sharded, brings everybody the values that each process has stepped.
   void spread_values();

@@ -104,6 +104,7 @@ void expect_sharded(at::Device device, bool common) {
         expected[line + 1].narrow(0, 0, 8).fill_(6 * step);
       }
       EXPECT_TRUE(at::equal(gradients, expected.view({-1}).narrow(0, own.begin, own.size())));
+      processes().wait_for_all();
       const at::Tensor flat = flat_gradients(all).cpu();
       EXPECT_EQ(flat.sum().item<float>(), gradients.sum().item<float>()) << "others' are used up";
 
