@@ -5,6 +5,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/var_mean.h>
 #include <ATen/ops/zeros.h>
@@ -41,8 +42,18 @@ double LinearHead::forward_backward(const at::Tensor& features,
   SGMAE_ASSERT(batch == static_cast<std::int64_t>(labels.size()));
   check(batch >= 2, ExitCode::usage,
         "batch norm needs at least two images in a batch; raise --batch_size");
-  const auto [variance, mean] = at::var_mean(features, {0}, /*unbiased=*/false);
-  const double unbiased = static_cast<double>(batch) / static_cast<double>(batch - 1);
+  auto [variance, mean] = at::var_mean(features, {0}, /*unbiased=*/false);
+  auto count = static_cast<double>(batch);
+  if (synchronised_ && processes().size() > 1) {
+    const at::Tensor sums = at::stack({at::ones_like(mean), mean, variance.add(mean.square())})
+                                .to(at::kDouble)
+                                .mul(count);
+    processes().sum(sums);
+    count = sums[0][0].item<double>();
+    mean = sums[1].div(count).to(at::kFloat);
+    variance = sums[2].div(count).sub(sums[1].div(count).square()).to(at::kFloat);
+  }
+  const double unbiased = count / (count - 1);
   seen_.push_back(at::stack({mean, variance.mul(unbiased)}));
 
   const at::Tensor normal = features.sub(mean).div(variance.add(eps).sqrt());
@@ -63,7 +74,9 @@ double LinearHead::forward_backward(const at::Tensor& features,
 
 void LinearHead::move_statistics() {
   if (seen_.empty()) return;
-  const std::vector<at::Tensor> all = processes().gather(at::stack(seen_));
+  const at::Tensor own = at::stack(seen_);
+  const std::vector<at::Tensor> all =
+      synchronised_ ? std::vector<at::Tensor>{own} : processes().gather(own);
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(seen_.size()); ++i)
     for (const at::Tensor& of_process : all) {
       running_mean_.mul_(1 - momentum).add_(of_process[i][0], momentum);

@@ -24,6 +24,10 @@ class LinearHead {
   // Logits [B, classes] of features [B, D] fp32, normalised by the running statistics.
   at::Tensor scores(const at::Tensor& features) const;
 
+  // Has forward_backward normalise by the statistics of all processes' batches together. It is then
+  // a collective.
+  void synchronise_statistics() { synchronised_ = true; }
+
   // Normalises by the batch's own statistics, and adds loss_scale * d loss / d parameter to the
   // gradients. Returns the mean cross-entropy. Labels 0 .. classes-1.
   double forward_backward(const at::Tensor& features, const std::vector<std::int64_t>& labels,
@@ -48,6 +52,7 @@ class LinearHead {
  private:
   std::vector<Parameter> parameters_;
   at::Tensor running_mean_, running_var_, batches_;
+  bool synchronised_ = false;
   std::vector<at::Tensor> seen_;  // [2, D] mean and unbiased variance of batches
 };
 

@@ -78,6 +78,7 @@ class ProbeTask : public ClassifierTask {
                                                 LarsOptions{.weight_decay = options.weight_decay});
     learner_.schedule = schedule(options);
     learner_.clip_grad = options.clip_grad;
+    if (options.sync_bn) head_.synchronise_statistics();
   }
 
   std::vector<Learner*> learners() override { return {&learner_}; }
@@ -98,6 +99,7 @@ class ProbeTask : public ClassifierTask {
                                                     features.label, place.loss_scale),
                              at::kDouble);
   }
+  bool passes_are_collective() const override { return options_.sync_bn; }
   void after_step(const StepDone&) override { head_.move_statistics(); }
 
   void save_model(const fs::path& path, const TrainClock&) const override {
@@ -242,6 +244,8 @@ void LinprobeOptions::declare(Options& o) {
   o.section("probe");
   o.add("global_pool", global_pool, "probe the mean of the patch tokens, not the class token");
   o.add("cls_token", cls_token, "probe the class token: the default, by MAE's flag");
+  o.add("sync_bn", sync_bn,
+        "of several processes, normalise by the statistics of all their batches together");
   o.add("cached_features", cached_features,
         "features of whole images, computed once, and the exact solution by L-BFGS, in place of "
         "training on augmented images");

@@ -20,6 +20,7 @@ struct LinprobeOptions : ClassifierOptions {
 
   // [probe]
   bool global_pool = false;  // mean of the patch tokens in place of the class token, the default
+  bool sync_bn = false;      // batch norm by the statistics of all processes' batches
   bool cached_features = false;
   double l2 = -1;  // of cached_features; negative: chosen on a held-out tenth
 

@@ -77,7 +77,8 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
   if (processes().size() == 1) return;
   for (Learner* learner : task_.learners()) {
     exchanges_.emplace_back(*learner->parameters,
-                            ExchangeOptions{.sharded = learner->optimizer->sharded()});
+                            ExchangeOptions{.sharded = learner->optimizer->sharded(),
+                                            .precision = optim_.exchange_precision});
     if (learner->changed) learner->changed();
   }
 }
@@ -391,7 +392,9 @@ Engine::Told Engine::own_gradients(std::vector<at::Tensor>& losses) {
       losses.push_back(task_.forward_backward(batch, place));
     }
   } catch (const Error& error) {
-    if (exchanges_.empty() || error.code() == ExitCode::process_lost) throw;
+    if (exchanges_.empty() || error.code() == ExitCode::process_lost ||
+        task_.passes_are_collective())
+      throw;
     told.error = std::current_exception();
     losses.assign(static_cast<std::size_t>(optim_.accum_iter), at::scalar_tensor(0, at::kDouble));
   }

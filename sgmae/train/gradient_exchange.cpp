@@ -96,18 +96,20 @@ void GradientExchange::send_final() {
 }
 
 void GradientExchange::send(const Bucket& bucket) {
-  const auto& [place, owner, missing] = bucket;
-  const at::Tensor gradients = gradients_.narrow(0, place.begin, place.size());
-  const at::Tensor here = gradients.cpu();  // the same memory on the CPU
-  const bool sharded = options_.sharded, own = owner == processes().rank();
-  waits_.push_back(
-      [=, wait = sharded ? processes().begin_sum_in(owner, here) : processes().begin_sum(here)] {
-        wait();
-        if (sharded && !own)
-          gradients.zero_();
-        else if (!gradients.is_cpu())
-          gradients.copy_(here);
-      });
+  const at::Tensor gradients = gradients_.narrow(0, bucket.place.begin, bucket.place.size());
+  // In fp32 on the CPU the same memory.
+  const at::Tensor sent =
+      gradients.to(at::kCPU, options_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+  const auto wait =
+      options_.sharded ? processes().begin_sum_in(bucket.owner, sent) : processes().begin_sum(sent);
+  const bool spoilt = options_.sharded && bucket.owner != processes().rank();
+  waits_.push_back([gradients, sent, wait, spoilt] {
+    wait();
+    if (spoilt)
+      gradients.zero_();
+    else if (!sent.is_same(gradients))
+      gradients.copy_(sent);
+  });
 }
 
 void GradientExchange::finish() {

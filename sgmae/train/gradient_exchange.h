@@ -20,6 +20,7 @@
 #include <functional>
 #include <vector>
 
+#include "sgmae/nn/config.h"
 #include "sgmae/nn/parameter.h"
 #include "sgmae/parallel/shard.h"
 
@@ -27,7 +28,8 @@ namespace sgmae {
 
 struct ExchangeOptions {
   bool sharded = false;
-  bool common_memory = true;  // where there is any; false: send as between machines
+  bool common_memory = true;              // where there is any; false: send as between machines
+  Precision precision = Precision::fp32;  // of what is sent and summed; values go in fp32
   std::int64_t bucket_bytes = 25 << 20;
 };
 

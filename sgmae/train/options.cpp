@@ -27,6 +27,10 @@ void OptimOptions::declare(Options& o, const char* decayed) {
   o.add("min_lr", min_lr, "learning rate at the end");
   o.add("weight_decay", weight_decay, decayed);
   o.add("clip_grad", clip_grad, "largest gradient norm; 0: gradients are not clipped");
+  o.add("exchange_precision", exchange_precision,
+        {{"fp32", Precision::fp32}, {"bf16", Precision::bf16}},
+        "in which several processes send each other gradients and sum them; bf16 halves what is "
+        "sent, and rounds");
 }
 
 void OptimOptions::check() const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sgmae/base/options.h"
+#include "sgmae/nn/config.h"
 #include "sgmae/optim/schedule.h"
 
 namespace sgmae {
@@ -31,7 +32,8 @@ struct OptimOptions {
   double lr = 0;      // absolute learning rate; 0: from blr
   double min_lr = 0;
   double weight_decay = 0.05;
-  double clip_grad = 0;  // largest gradient norm; 0: no clipping
+  double clip_grad = 0;                            // largest gradient norm; 0: no clipping
+  Precision exchange_precision = Precision::fp32;  // of gradients on their way between processes
 
   // The effective batch, over all processes.
   std::int64_t images_per_step() const;

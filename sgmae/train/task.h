@@ -69,6 +69,8 @@ class TrainTask {
   // Adds place.loss_scale times the gradients of the batch's mean loss, and returns that loss,
   // 0-dim on the model's device. The batch may be changed.
   virtual at::Tensor forward_backward(Batch& batch, const StepPlace& place) = 0;
+  // Whether that is a collective of all processes: one that cannot read its images must then leave.
+  virtual bool passes_are_collective() const { return false; }
   virtual void after_step(const StepDone&) {}
 
   // Before the first step of an epoch, also of one that begins a second time after a resume. May

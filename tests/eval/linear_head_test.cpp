@@ -1,6 +1,8 @@
 // Oracle: the head's formulas written out in double; gradients by central differences.
 #include "sgmae/eval/linear_head.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
@@ -9,6 +11,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
+#include "tests/support/processes.h"
 
 namespace sgmae {
 namespace {
@@ -141,6 +144,28 @@ TEST(LinearHead, LoadsWhatItGives) {
 TEST(LinearHead, NeedsTwoImages) {
   LinearHead head(dim, classes, 1);
   EXPECT_THROW(head.forward_backward(features(1).narrow(0, 0, 1), {0}), Error);
+}
+
+// Oracle here: one process with the batches of both as one.
+TEST(LinearHeadOfProcesses, SynchronisedStatisticsAreThoseOfAllBatches) {
+  at::set_num_threads(1);
+  expect_in_processes(2, [] {
+    const at::Tensor x = features(1);
+    LinearHead whole(dim, classes, 3), half(dim, classes, 3);
+    const std::int64_t own = batch / 2, first = processes().rank() * own;
+    whole.forward_backward(x, labels);
+    half.synchronise_statistics();
+    half.forward_backward(x.narrow(0, first, own),
+                          {labels.begin() + first, labels.begin() + first + own}, 0.5);
+    for (const Parameter& p : half.parameters()) processes().sum(p.grad);
+    half.move_statistics();
+    for (std::size_t k = 0; k < 2; ++k)
+      EXPECT_TRUE(at::allclose(half.parameters()[k].grad, whole.parameters()[k].grad, 1e-5, 1e-6));
+    const auto tensors = half.tensors();
+    EXPECT_TRUE(at::allclose(tensors[0].second, x.mean({0}).mul(0.1), 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(tensors[1].second, x.var({0}).mul(0.1).add(0.9), 1e-5, 1e-6));
+    EXPECT_EQ(tensors[2].second.item<std::int64_t>(), 1);
+  });
 }
 
 }  // namespace

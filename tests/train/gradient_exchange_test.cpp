@@ -1,6 +1,7 @@
 // Oracle: which buckets may have been sent, by the order in which gradients become final.
 #include "sgmae/train/gradient_exchange.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -71,6 +72,29 @@ TEST(GradientExchange, SendsABucketOnceItIsFinal) {
     exchange.finish();
     expect_all(all, 2);
   });
+}
+
+// Three roundings at most of a sum of three, each to 8 bits of mantissa.
+TEST(GradientExchange, RoundsWhatIsSentToBf16) {
+  for (const bool sharded : {false, true})
+    expect_in_processes(3, [&] {
+      std::vector<Parameter> all = parameters();
+      GradientExchange exchange(
+          all, {.sharded = sharded, .common_memory = false, .precision = Precision::bf16});
+      at::Tensor expected = at::zeros({16});
+      for (int rank = 0; rank < 3; ++rank) {
+        const at::Tensor gradient = at::arange(16).add(1.0 + rank).div(7);
+        expected.add_(gradient);
+        if (rank == processes().rank())
+          for (Parameter& one : all)
+            if (one.trained()) one.grad.copy_(gradient);
+      }
+      exchange.finish();
+      const at::Tensor own = exchange.own_gradients(), error = own.view({-1, 16}).sub(expected);
+      const double largest = error.abs().div(expected).max().item<double>();
+      EXPECT_LT(largest, 3.0 / 256);
+      EXPECT_GT(largest, 1e-4) << "nothing was rounded";
+    });
 }
 
 // Six cache lines among three processes: "a" and half of "b" are process 0's, and so on.
