@@ -55,5 +55,8 @@ at::Tensor attention_weights(const at::Tensor& qkv, std::int64_t heads);
 // large blocks back to the system at once, and mapping them anew is a fifth of a small model's
 // step.
 void keep_freed_memory();
+// Gives what is free back to the system all the same: after something large that will not come
+// again.
+void release_freed_memory();
 
 }  // namespace sgmae

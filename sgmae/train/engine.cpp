@@ -16,6 +16,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/nn/device.h"
+#include "sgmae/nn/ops.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/train/checkpoint.h"
@@ -500,6 +501,8 @@ void Engine::log_epoch(const ordered_json& entries) {
 
 void Engine::save() {
   result_.checkpoint = store_.save(task_, clock_, guard_, clock_.epoch == optim_.epochs);
+  for (const GradientExchange& exchange : exchanges_)
+    if (exchange.sharded()) release_freed_memory();  // that of the gathered shards
   good_steps_ = 0;
   processes().leader([&] {
     if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);

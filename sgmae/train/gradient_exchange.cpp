@@ -1,11 +1,13 @@
 #include "sgmae/train/gradient_exchange.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
+#include "sgmae/nn/ops.h"
 #include "sgmae/parallel/common_memory.h"
 #include "sgmae/parallel/process_group.h"
 
@@ -23,6 +25,12 @@ GradientExchange::GradientExchange(std::vector<Parameter>& parameters, ExchangeO
 void GradientExchange::move_values_and_gradients() {
   const std::int64_t size = flat_size(parameters_);
   const at::Device device = parameters_.front().value.device();
+  // Gradients are zero before training, as their new memory is: the old one goes first.
+  for (Parameter& parameter : parameters_)
+    if (parameter.trained())
+      parameter.grad =
+          at::empty(parameter.grad.sizes(), parameter.grad.options().device(at::kMeta));
+  release_freed_memory();
   at::Tensor gradients;
   if (device.is_cpu() && options_.common_memory) {
     common_ = common_memory(size);
@@ -38,6 +46,7 @@ void GradientExchange::move_values_and_gradients() {
   }
   flatten_gradients(parameters_, gradients);
   flatten_values(parameters_, values_);
+  release_freed_memory();
   processes().wait_for_all();
 }
 

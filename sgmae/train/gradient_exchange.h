@@ -38,7 +38,8 @@ class GradientExchange {
   static constexpr std::int64_t bucket_bytes = ExchangeOptions{}.bucket_bytes;
 
   // `parameters` have flat gradients, keep their place and outlive this. Sharded they get other
-  // tensors for values and gradients, which their model must then be told (Learner::changed).
+  // tensors for values and gradients, these zero, which their model must then be told
+  // (Learner::changed).
   explicit GradientExchange(std::vector<Parameter>& parameters, ExchangeOptions options = {});
 
   void begin();
