@@ -35,8 +35,8 @@ TEST(CommonMemory, OfAProcessAlone) {
 
 TEST(CommonMemory, WhereOneIsRefusedNobodyHasIt) {
   expect_in_processes(2, [] {
-    // More than a file may be, in one of them alone.
-    const std::int64_t values = processes().rank() == 1 ? std::int64_t{1} << 62 : 16;
+    // More than can be mapped, in one of them alone.
+    const std::int64_t values = processes().rank() == 1 ? std::int64_t{1} << 58 : 16;
     EXPECT_TRUE(common_memory(values).empty());
   });
 }
