@@ -57,18 +57,11 @@ def model_of(shape, **more):
         decoder_num_attention_heads=4, decoder_intermediate_size=512, **common))  # fmt: skip
 
 
-def serve(contender, shape, threads):
-    """The peer's process: a JSON line when ready, then one per line read (the number of steps to time)."""
+def training_step(model, forward, pixels, half):
+    """A function that takes one step of the peer: forward pass, backward pass, AdamW."""
     import torch
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    model = model_of(shape).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-    forward = torch.compile(model) if contender.startswith("compile") else model
-    half = contender.endswith("bf16")
-    size = model.config.image_size
-    pixels = torch.randn(BATCH[shape], 3, size, size)
 
     def step():
         with torch.autocast("cpu", dtype=torch.bfloat16) if half else contextlib.nullcontext():
@@ -78,6 +71,20 @@ def serve(contender, shape, threads):
         optimizer.zero_grad(set_to_none=True)
         return loss.item()
 
+    return step
+
+
+def serve(contender, shape, threads):
+    """The peer's process: a JSON line when ready, then one per line read (the number of steps to time)."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    model = model_of(shape).train()
+    forward = torch.compile(model) if contender.startswith("compile") else model
+    size = model.config.image_size
+    pixels = torch.randn(BATCH[shape], 3, size, size)
+    step = training_step(model, forward, pixels, contender.endswith("bf16"))
     step()
     step()
     print(json.dumps({"peak_mib": peak_mib()}), flush=True)

@@ -21,7 +21,7 @@ import sys
 import time
 
 from machine import add_options, environment, held, processor
-from pretrain_peer import BATCH, model_of
+from pretrain_peer import BATCH, model_of, training_step
 
 STEPS = {"small": 8, "base": 3}
 OURS = ["summed", "sharded", "alone"]
@@ -47,16 +47,7 @@ def serve(shape, threads):
     if size > 1:
         dist.init_process_group("gloo")
         model = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-
-    def step():
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = model(pixels).loss
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        return loss.item()
-
+    step = training_step(model, model, pixels, half=True)
     step()
     step()
     if leads:

@@ -102,9 +102,7 @@ EstimateInput input_of(const EstimateOptions& o) {
   in.processes = o.processes, in.processes_per_host = o.processes_per_host;
   in.on_cpu = device.is_cpu();
   in.own_products = has_products(device);
-  in.shard_optimizer = o.shard_optimizer == ShardOptimizer::automatic
-                           ? in.on_cpu && in.processes > 1 && hosts(in) == 1
-                           : o.shard_optimizer == ShardOptimizer::yes;
+  in.shard_optimizer = o.shards_optimizer(in.on_cpu, in.processes, hosts(in) == 1);
   in.checkpoint_activations = o.checkpoint_activations;
   in.probe_images = std::min(o.probe_images, in.images);
   in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "sgmae/base/error.h"
-#include "sgmae/base/host.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -67,14 +66,12 @@ std::vector<at::Tensor> common_memory(std::int64_t values) {
   bool possible =
       own.descriptor >= 0 &&
       ::ftruncate(own.descriptor, values * static_cast<std::int64_t>(sizeof(float))) == 0;
-  const nlohmann::json self{{"host", host_name()},
-                            {"process", ::getpid()},
-                            {"descriptor", own.descriptor},
-                            {"name", name}};
+  possible &= processes().on_one_machine();
+  const nlohmann::json self{
+      {"process", ::getpid()}, {"descriptor", own.descriptor}, {"name", name}};
   std::vector<at::Tensor> all;
   for (const std::string& text : processes().gather(self.dump())) {
     const nlohmann::json member = nlohmann::json::parse(text);
-    possible &= member.at("host") == self.at("host");
     all.push_back(possible ? MemoryFile(open_of(member)).map(values) : at::Tensor());
     possible &= all.back().defined();
   }

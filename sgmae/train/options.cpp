@@ -82,8 +82,13 @@ void MemoryOptions::declare(Options& o) {
 }
 
 bool MemoryOptions::shards_optimizer(at::Device device) const {
+  return shards_optimizer(device.is_cpu(), processes().size(), processes().on_one_machine());
+}
+
+bool MemoryOptions::shards_optimizer(bool on_cpu, std::int64_t processes,
+                                     bool on_one_machine) const {
   if (shard_optimizer == ShardOptimizer::automatic)
-    return processes().size() > 1 && processes().on_one_machine() && device.is_cpu();
+    return on_cpu && processes > 1 && on_one_machine;
   return shard_optimizer == ShardOptimizer::yes;
 }
 

@@ -56,6 +56,8 @@ struct MemoryOptions {
   // Automatically where it costs nothing: among processes of one machine that train on its
   // processors, and so have values and gradients in common memory (GradientExchange).
   bool shards_optimizer(at::Device device) const;
+  // The same of processes that are not there yet.
+  bool shards_optimizer(bool on_cpu, std::int64_t processes, bool on_one_machine) const;
 
  protected:
   void declare(Options& options);
