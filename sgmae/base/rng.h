@@ -19,6 +19,7 @@ enum class Purpose : std::uint32_t {
   probe = 6,       // probe-set choice and its masks
   substitute = 7,  // which image stands in for an unreadable one
   drop_path = 8,
+  candidates = 9,  // which anchors and proposals a loss of detection is taken of
   rand_augment = 20,
   random_erase = 21,
   mix = 22  // mixup and cutmix

@@ -25,10 +25,10 @@ std::int64_t whole_windows(std::int64_t side, std::int64_t window) {
   return (side + window - 1) / window;
 }
 
-// [n, n]: how far row i lies behind column j, from 0 for the farthest ahead.
-at::Tensor offsets(std::int64_t n, const at::TensorOptions& options) {
+// [n, n]: how far row i lies behind column j, from 0 for the farthest ahead that a side has.
+at::Tensor offsets(std::int64_t n, std::int64_t side, const at::TensorOptions& options) {
   const at::Tensor place = at::arange(n, options.dtype(at::kLong));
-  return place.unsqueeze(1).sub(place).add_(n - 1);
+  return place.unsqueeze(1).sub(place).add_(side - 1);
 }
 
 // What relative positions add to the logits, and its gradients. One object serves one pass.
@@ -38,10 +38,12 @@ class RelativeLogits {
       : shape_(shape), rows_(shape.side_rows()), columns_(shape.side_columns()) {
     const at::TensorOptions options =
         (shape.bias_table ? shape.bias_table : shape.rel_pos_h)->value.options();
-    row_index_ = offsets(rows_, options);
-    column_index_ = offsets(columns_, options);
+    const GridSize side = shape.table_side();
+    SGMAE_ASSERT(rows_ <= side.rows && columns_ <= side.cols);
+    row_index_ = offsets(rows_, side.rows, options);
+    column_index_ = offsets(columns_, side.cols, options);
     if (shape.bias_table) {
-      bias_index_ = row_index_.mul(2 * columns_ - 1)
+      bias_index_ = row_index_.mul(2 * side.cols - 1)
                         .view({rows_, 1, rows_, 1})
                         .add(column_index_.view({1, columns_, 1, columns_}))
                         .view({rows_ * columns_, rows_ * columns_});

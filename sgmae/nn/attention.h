@@ -10,6 +10,7 @@
 
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/parameter.h"
+#include "sgmae/nn/position_embedding.h"
 
 namespace sgmae {
 
@@ -18,13 +19,16 @@ namespace sgmae {
 // row (check_config); otherwise they may be any, and only `heads` is looked at.
 struct AttentionShape {
   std::int64_t heads = 1;
-  std::int64_t rows = 0, columns = 0;  // of the grid
+  std::int64_t rows = 0, columns = 0;  // of the grid of the images at hand
   std::int64_t class_tokens = 0;       // 0 or 1
   std::int64_t window = 0;             // side S in patches (BlockAttention::window); 0: none
 
-  // Tables of relative positions (RelativePosition), null where there are none.
-  Parameter* rel_pos_h = nullptr;   // [2*side_rows - 1, D/heads], from far above to far below
-  Parameter* rel_pos_w = nullptr;   // [2*side_columns - 1, D/heads]
+  // Tables of relative positions (RelativePosition), null where there are none. Without windows
+  // they may be of a larger grid: `tables`, {0, 0} for one of the same size.
+  GridSize tables = {};
+  Parameter* rel_pos_h =
+      nullptr;  // [2*rows of the tables - 1, D/heads], from far above to far below
+  Parameter* rel_pos_w = nullptr;   // [2*columns of the tables - 1, D/heads]
   Parameter* bias_table = nullptr;  // [rows apart * columns apart, heads]; with a class token three
                                     // more: from it to patches, from patches to it, to itself
 
@@ -33,6 +37,17 @@ struct AttentionShape {
   std::int64_t side_columns() const { return window > 0 ? window : columns; }
   std::int64_t windows() const;  // of an image; 1 without windows
   bool has_relative_positions() const { return rel_pos_h || bias_table; }
+  // The part of a grid that the tables are of.
+  GridSize table_side() const {
+    return window > 0 || tables == GridSize{} ? GridSize{side_rows(), side_columns()} : tables;
+  }
+  // The same attention for images of another grid, no larger than that of the tables.
+  AttentionShape on(GridSize grid) const {
+    AttentionShape shape = *this;
+    shape.tables = table_side();
+    shape.rows = grid.rows, shape.columns = grid.cols;
+    return shape;
+  }
 };
 
 // x [B*rows*columns, D] -> [B*windows*S*S, D], zeros where windows reach beyond the grid. Without

@@ -64,11 +64,11 @@ at::Tensor scaled_backward(at::Tensor d, Parameter* scale, const at::Tensor& per
 void attention_forward(const Block& block, const StreamShape& shape, Stream& stream,
                        AttentionTrace* trace, Taps* taps, const std::string& name,
                        const at::Tensor& drop_path) {
-  const auto [batch, tokens, dim, eps, type] = shape;
+  const auto [batch, tokens, dim, eps, type, grid] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
   const Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
-  const AttentionShape& around = block.attention;
+  const AttentionShape around = block.attention.on(grid);
   const at::Tensor together = into_windows(norm.y, around);
   const at::Tensor qkv = block.qkv.forward(together).view(
       {batch * around.windows(), together.size(0) / (batch * around.windows()), 3, dim});
@@ -90,7 +90,7 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
 
 void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, MlpTrace* trace,
                  Taps* taps, const std::string& name, const at::Tensor& drop_path) {
-  const auto [batch, tokens, dim, eps, type] = shape;
+  const auto [batch, tokens, dim, eps, type, grid] = shape;
   const auto wants = [&](const char* what) { return taps && taps->wants(name + what); };
 
   const Stream input = stream;
@@ -133,10 +133,10 @@ void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace,
 
 void attention_backward(Block& block, const StreamShape& shape, const AttentionTrace& trace,
                         at::Tensor& dx) {
-  const auto [batch, tokens, dim, eps, type] = shape;
+  const auto [batch, tokens, dim, eps, type, grid] = shape;
   const at::Tensor d =
       scaled_backward(dx.to(type), block.scale1, trace.drop_path, trace.branch, shape);
-  const AttentionShape& around = block.attention;
+  const AttentionShape around = block.attention.on(grid);
   block.proj.add_gradients(d, from_windows(trace.attended.out.view({-1, dim}), around));
   const at::Tensor dattended =
       into_windows(block.proj.input_gradient(d), around).view(trace.attended.out.sizes());

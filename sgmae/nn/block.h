@@ -102,6 +102,7 @@ struct StreamShape {
   std::int64_t batch, tokens, dim;
   double eps;
   at::ScalarType type;
+  GridSize grid = {};  // of the images; only windows and relative positions look at it
 };
 
 // `trace` and `taps` may be null; `name` is the taps' prefix, e.g. "encoder.3.".

@@ -24,6 +24,44 @@ void check_pixels(const VitConfig& config, const at::Tensor& pixels) {
                           : str(pixels.dim(), "-dimensional pixels"));
 }
 
+// Of images that are the model's or the upper left corner of such.
+GridSize grid_of(const VitConfig& config, const at::Tensor& pixels) {
+  const bool fits = pixels.dim() == 4 && pixels.size(1) == config.channels &&
+                    pixels.size(2) <= config.height && pixels.size(3) <= config.width &&
+                    pixels.numel() > 0 && pixels.size(2) % config.patch_size == 0 &&
+                    pixels.size(3) % config.patch_size == 0;
+  if (!fits) check_pixels(config, pixels);
+  return {pixels.size(2) / config.patch_size, pixels.size(3) / config.patch_size};
+}
+
+// Of a table [1, cls + rows*cols, D] of positions in `whole`, those of its upper left corner, as a
+// table of the same kind; the row of a class token stays.
+at::Tensor corner(const at::Tensor& table, GridSize whole, GridSize part) {
+  if (part == whole) return table;
+  const std::int64_t n = whole.rows * whole.cols, cls = table.size(1) - n, dim = table.size(2);
+  const at::Tensor places = table.narrow(1, cls, n)
+                                .view({1, whole.rows, whole.cols, dim})
+                                .narrow(1, 0, part.rows)
+                                .narrow(2, 0, part.cols)
+                                .reshape({1, -1, dim});
+  return cls == 0 ? places : at::cat({table.narrow(1, 0, cls), places}, 1);
+}
+
+// The inverse for gradients: d [1, cls + n, D] is added to the table's corner.
+void add_to_corner(const at::Tensor& table, GridSize whole, GridSize part, const at::Tensor& d) {
+  if (part == whole) {
+    table.add_(d);
+    return;
+  }
+  const std::int64_t n = whole.rows * whole.cols, cls = table.size(1) - n, dim = table.size(2);
+  table.narrow(1, 0, cls).add_(d.narrow(1, 0, cls));
+  table.narrow(1, cls, n)
+      .view({1, whole.rows, whole.cols, dim})
+      .narrow(1, 0, part.rows)
+      .narrow(2, 0, part.cols)
+      .add_(d.narrow(1, cls, d.size(1) - cls).view({1, part.rows, part.cols, dim}));
+}
+
 // How many encoder blocks must run for the taps.
 std::size_t depth_of(const Taps& taps, std::size_t depth) {
   while (depth > 0) {
@@ -92,33 +130,39 @@ void Encoder::parameters_changed() {
   for (Block& block : blocks_) block.prepare(type_);
 }
 
-StreamShape Encoder::shape(const MaskPlan& plan) const {
-  return {plan.order.size(0), config_.prefix_tokens() + plan.n_visible, config_.size.dim,
-          config_.layer_norm_eps, type_};
+StreamShape Encoder::shape(const MaskPlan& plan, GridSize grid) const {
+  return {plan.order.size(0),
+          config_.prefix_tokens() + plan.n_visible,
+          config_.size.dim,
+          config_.layer_norm_eps,
+          type_,
+          grid};
 }
 
 // embedded [B*n_visible, D] activations -> [B*(cls+n_visible), D] fp32, each with its position.
-at::Tensor Encoder::placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const {
+at::Tensor Encoder::placed_tokens(const at::Tensor& embedded, const MaskPlan& plan,
+                                  GridSize grid) const {
+  const at::Tensor positions =
+      pos_embed_ ? corner(pos_embed_->value, this->grid(), grid) : at::Tensor();
   if (cls_token_ && pos_embed_)
-    return embed_tokens(embedded, plan.order, plan.n_visible, cls_token_->value, pos_embed_->value);
+    return embed_tokens(embedded, plan.order, plan.n_visible, cls_token_->value, positions);
   const std::int64_t batch = plan.order.size(0), dim = config_.size.dim;
   at::Tensor tokens = embedded.to(at::kFloat).view({batch, plan.n_visible, dim});
   if (pos_embed_) {
     const at::Tensor visible = plan.order.narrow(1, 0, plan.n_visible).reshape({-1});
-    tokens = tokens.add(pos_embed_->value[0].index_select(0, visible).view(tokens.sizes()));
+    tokens = tokens.add(positions[0].index_select(0, visible).view(tokens.sizes()));
   }
   if (cls_token_) tokens = at::cat({cls_token_->value.expand({batch, 1, dim}), tokens}, 1);
   return tokens.view({-1, dim});
 }
 
-Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, std::size_t depth,
-                      EncoderTrace* trace, Taps* taps) const {
-  check_pixels(config_, given_pixels);
+Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, GridSize grid,
+                      std::size_t depth, EncoderTrace* trace, Taps* taps) const {
   const at::Tensor pixels = given_pixels.to(device(), /*non_blocking=*/true);
-  SGMAE_ASSERT(config_.attention.empty() || plan.n_visible == config_.n_patches());
+  SGMAE_ASSERT(config_.attention.empty() || plan.n_visible == grid.rows * grid.cols);
   const at::Tensor patches =
       gather_patches(pixels, plan.order, plan.n_visible, config_.patch_size, type_);
-  Stream stream{placed_tokens(patch_embed_.forward(patches), plan), {}};
+  Stream stream{placed_tokens(patch_embed_.forward(patches), plan, grid), {}};
   if (registers_)
     stream.x =
         insert_registers(stream.x, pixels.size(0), config_.class_tokens(), registers_->value);
@@ -127,6 +171,7 @@ Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, std:
   if (trace) {
     SGMAE_ASSERT(trace->drop_path.empty() || trace->drop_path.size() == blocks_.size());
     trace->plan = plan;
+    trace->grid = grid;
     trace->patches = patches;
     trace->blocks.resize(depth);
   }
@@ -146,9 +191,10 @@ void Encoder::run_blocks(std::size_t first, std::size_t end, const StreamShape& 
 
 at::Tensor Encoder::forward(const at::Tensor& pixels, const MaskPlan& given_plan,
                             EncoderTrace* trace, Taps* taps) const {
+  check_pixels(config_, pixels);
   const MaskPlan plan = plan_on(device(), given_plan);
-  Stream stream = embed(pixels, plan, blocks_.size(), trace, taps);
-  run_blocks(0, blocks_.size(), shape(plan), stream, trace, taps);
+  Stream stream = embed(pixels, plan, grid(), blocks_.size(), trace, taps);
+  run_blocks(0, blocks_.size(), shape(plan, grid()), stream, trace, taps);
   if (!norm_.weight) return stream.value();
   Normed normed = norm_.forward(stream.x, stream.delta, config_.layer_norm_eps, type_);
   const at::Tensor latent = std::move(normed.y);
@@ -161,16 +207,17 @@ std::vector<at::Tensor> Encoder::forward_features(const at::Tensor& pixels,
                                                   EncoderTrace* trace) const {
   const at::NoGradGuard no_grad;
   SGMAE_ASSERT(!blocks.empty() && blocks.front() >= 0 && blocks.back() < config_.size.depth);
-  check_pixels(config_, pixels);
-  const MaskPlan plan = whole_image(pixels.size(0), config_.n_patches(), device());
-  Stream stream = embed(pixels, plan, static_cast<std::size_t>(blocks.back() + 1), trace, nullptr);
+  const GridSize grid = grid_of(config_, pixels);
+  const MaskPlan plan = whole_image(pixels.size(0), grid.rows * grid.cols, device());
+  Stream stream =
+      embed(pixels, plan, grid, static_cast<std::size_t>(blocks.back() + 1), trace, nullptr);
   if (trace) trace->features = blocks;
   std::vector<at::Tensor> features;
   std::size_t done = 0;
   for (const std::int64_t block : blocks) {
     const auto end = static_cast<std::size_t>(block + 1);
     SGMAE_ASSERT(end > done);
-    run_blocks(done, end, shape(plan), stream, trace, nullptr);
+    run_blocks(done, end, shape(plan, grid), stream, trace, nullptr);
     stream = {stream.value(), {}};  // as the next norm would
     features.push_back(stream.x.view({pixels.size(0), -1, config_.size.dim}));
     done = end;
@@ -185,8 +232,8 @@ at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only)
   const MaskPlan plan = whole_image(batch, config_.n_patches(), device());
   if (taps_only) {
     SGMAE_ASSERT(taps);
-    Stream stream = embed(pixels, plan, 0, nullptr, taps);
-    run_blocks(0, depth_of(*taps, blocks_.size()), shape(plan), stream, nullptr, taps);
+    Stream stream = embed(pixels, plan, grid(), 0, nullptr, taps);
+    run_blocks(0, depth_of(*taps, blocks_.size()), shape(plan, grid()), stream, nullptr, taps);
     return {};
   }
   const at::Tensor tokens = forward(pixels, plan, nullptr, taps)
@@ -201,7 +248,8 @@ at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only)
 void Encoder::run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx,
                                   EncoderTrace& trace) {
   for (std::size_t i = end; i-- > first;) {
-    if (dx.defined()) block_backward(blocks_[i], shape(trace.plan), trace.blocks[i], dx);
+    if (dx.defined())
+      block_backward(blocks_[i], shape(trace.plan, trace.grid), trace.blocks[i], dx);
     if (i < trace.blocks.size()) trace.blocks[i] = {};  // its memory serves the next block
     if (trace.gradients_ready) trace.gradients_ready(blocks_[i].parameters);
   }
@@ -211,8 +259,10 @@ void Encoder::embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpi
   const std::int64_t batch = trace.plan.order.size(0);
   if (registers_) dx = take_registers(dx, batch, config_.class_tokens(), registers_->grad);
   if (pos_embed_ && pos_embed_->trained()) {
-    SGMAE_ASSERT(trace.plan.n_visible == config_.n_patches());  // whole images, patches in place
-    pos_embed_->grad.add_(dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
+    // Whole images, patches in place.
+    SGMAE_ASSERT(trace.plan.n_visible == trace.grid.rows * trace.grid.cols);
+    add_to_corner(pos_embed_->grad, grid(), trace.grid,
+                  dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
   }
   const at::Tensor dembedded =
       (cls_token_ ? embed_tokens_backward(dx, batch, cls_token_->grad) : dx).to(type_);
@@ -221,8 +271,9 @@ void Encoder::embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpi
            {cls_token_, registers_, pos_embed_, patch_embed_.weight, patch_embed_.bias});
   if (dpixels)
     *dpixels = gather_patches_backward(patch_embed_.input_gradient(dembedded), trace.plan.order,
-                                       trace.plan.n_visible, config_.channels, config_.height,
-                                       config_.width);
+                                       trace.plan.n_visible, config_.channels,
+                                       trace.grid.rows * config_.patch_size,
+                                       trace.grid.cols * config_.patch_size);
 }
 
 void Encoder::backward(const at::Tensor& dlatent, EncoderTrace& trace, at::Tensor* dpixels) {

@@ -21,6 +21,7 @@ struct EncoderTrace {
   std::vector<DropPath> drop_path;  // set by the caller before forward; empty: none
   GradientsReady gradients_ready;   // set by the caller before backward; empty: nobody listens
   MaskPlan plan;
+  GridSize grid;                   // of the pixels
   at::Tensor patches;              // [B*n_visible, C*p*p] activations
   std::vector<BlockTrace> blocks;  // those that ran
   Normed norm;
@@ -67,7 +68,8 @@ class Encoder {
   // For heads that read the encoder at several depths: of all patches, the output of each of
   // `blocks` (from 0, ascending), [B, prefix_tokens+N, D] fp32 before the final norm, on the
   // encoder's device. They share memory with the trace: read only. Nothing runs after the last of
-  // them. `trace` may be null.
+  // them. `trace` may be null. Images may be smaller than the model's, by whole patches: they have
+  // the positions of its upper left corner. Throws Error(usage) for larger ones.
   std::vector<at::Tensor> forward_features(const at::Tensor& pixels,
                                            const std::vector<std::int64_t>& blocks,
                                            EncoderTrace* trace) const;
@@ -78,15 +80,16 @@ class Encoder {
  private:
   // Both directions in parts: pixels to the stream before block 0, with room in the trace for
   // `depth` blocks; blocks first .. end-1.
-  Stream embed(const at::Tensor& given_pixels, const MaskPlan& plan, std::size_t depth,
-               EncoderTrace* trace, Taps* taps) const;
+  Stream embed(const at::Tensor& given_pixels, const MaskPlan& plan, GridSize grid,
+               std::size_t depth, EncoderTrace* trace, Taps* taps) const;
   void run_blocks(std::size_t first, std::size_t end, const StreamShape& shape, Stream& stream,
                   EncoderTrace* trace, Taps* taps) const;
   // An undefined dx is one of no gradient.
   void run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx, EncoderTrace& trace);
   void embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels);
-  at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan) const;
-  StreamShape shape(const MaskPlan& plan) const;
+  at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan, GridSize grid) const;
+  StreamShape shape(const MaskPlan& plan, GridSize grid) const;
+  GridSize grid() const { return {config_.grid_height(), config_.grid_width()}; }
 
   VitConfig config_;
   at::ScalarType type_ = at::kFloat;

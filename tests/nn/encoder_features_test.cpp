@@ -128,5 +128,60 @@ TEST(EncoderFeaturesAlone, OfTheLastBlockAreTheForwardPass) {
   }
 }
 
+// A smaller image has the upper left corner of the model's positions, absolute and relative: a
+// model of its size with these tables cut out by hand gives the same, also the gradients.
+TEST(EncoderOfSmallerImages, SeesTheUpperLeftCornerOfItsCanvas) {
+  VitConfig whole = config();
+  whole.class_token = whole.final_norm = false;
+  whole.size.depth = 3;
+  whole.attention = {{2, RelativePosition::decomposed},
+                     {0, RelativePosition::decomposed},
+                     {0, RelativePosition::bias}};
+  VitConfig part = whole;
+  part.height = 8, part.width = 12;  // 2 x 3 of 3 x 5 patches
+  Vit large(whole, 1), small(part, 2);
+  for (Parameter& p : large.parameters()) p.value.add_(at::randn_like(p.value), 0.3);
+  const auto cut = [&](const std::string& name, const at::Tensor& table) {
+    if (name == "pos_embed")
+      return table.view({3, 5, -1}).narrow(0, 0, 2).narrow(1, 0, 3).reshape({1, 6, -1});
+    if (name.find("bias_table") != std::string::npos)
+      return table.view({5, 9, -1}).narrow(0, 1, 3).narrow(1, 2, 5).reshape({15, -1});
+    if (name == "blocks.1.attn.rel_pos_h") return table.narrow(0, 1, 3);
+    if (name == "blocks.1.attn.rel_pos_w") return table.narrow(0, 2, 5);
+    return table;
+  };
+  for (std::size_t i = 0; i < large.parameters().size(); ++i)
+    small.parameters()[i].value.copy_(cut(large.parameters()[i].name, large.parameters()[i].value));
+  large.parameters_changed();
+  small.parameters_changed();
+  const at::Tensor pixels = at::randn({2, 3, 8, 12});
+  EncoderTrace of_large, of_small;
+  const at::Tensor there = large.encoder().forward_features(pixels, {2}, &of_large)[0];
+  const at::Tensor expected = small.encoder().forward_features(pixels, {2}, &of_small)[0];
+  EXPECT_LT(relative_error(there, expected), 1e-6);
+  const at::Tensor gradient = at::randn_like(expected);
+  at::Tensor dlarge, dsmall;
+  large.encoder().backward_features({gradient}, of_large, &dlarge);
+  small.encoder().backward_features({gradient}, of_small, &dsmall);
+  EXPECT_LT(relative_error(dlarge, dsmall), 1e-5);
+  for (std::size_t i = 0; i < large.parameters().size(); ++i) {
+    const Parameter& p = large.parameters()[i];
+    EXPECT_LT(relative_error(cut(p.name, p.grad), small.parameters()[i].grad), 1e-5) << p.name;
+    // Nothing beside the corner.
+    EXPECT_NEAR(p.grad.sum().item<double>(), small.parameters()[i].grad.sum().item<double>(),
+                1e-3 * p.grad.norm().item<double>())
+        << p.name;
+  }
+}
+
+TEST(EncoderOfSmallerImages, LargerOnesAndBrokenPatchesAreRefused) {
+  const Vit model(config(), 1);
+  for (const auto& [height, width] : {std::pair{16, 20}, {12, 24}, {10, 20}, {12, 18}, {0, 20}})
+    EXPECT_THROW(model.encoder().forward_features(at::randn({1, 3, height, width}), {0}, nullptr),
+                 Error)
+        << height << "x" << width;
+  EXPECT_THROW(model.encode(at::randn({1, 3, 8, 12})), Error) << "only for features";
+}
+
 }  // namespace
 }  // namespace sgmae
