@@ -68,8 +68,48 @@ Geometry centre_crop(ImageSize size, ImageSize target) {
   return geometry;
 }
 
-Geometry plan(Fit fit, ImageSize size, ImageSize target, const AugmentOptions& augment, Rng& rng) {
+bool on_canvas(Fit fit) {
+  return fit == Fit::jitter || fit == Fit::inside;
+}
+
+Geometry geometry_of(const Placement& placed, ImageSize size, bool flip) {
+  Geometry geometry;
+  geometry.box = whole(size);
+  geometry.scaled = placed.scaled;
+  geometry.window = {placed.x, placed.y, placed.content.width, placed.content.height};
+  geometry.flip = flip;
+  const double x_scale = static_cast<double>(size.width) / placed.scaled.width;
+  const double y_scale = static_cast<double>(size.height) / placed.scaled.height;
+  CropBox& seen = geometry.seen;
+  seen.x = static_cast<int>(placed.x * x_scale);
+  seen.y = static_cast<int>(placed.y * y_scale);
+  const auto end = [](double edge, int side) {
+    return std::min(static_cast<int>(std::ceil(edge)), side);
+  };
+  seen.width = end((placed.x + placed.content.width) * x_scale, size.width) - seen.x;
+  seen.height = end((placed.y + placed.content.height) * y_scale, size.height) - seen.y;
+  return geometry;
+}
+
+Placement placement_of(const Geometry& geometry) {
+  const CropBox& window = geometry.window;
+  return {geometry.scaled, window.x, window.y, {window.width, window.height}};
+}
+
+Geometry plan(const LoaderOptions& options, ImageSize size, Rng& rng) {
+  const ImageSize target{options.width, options.height};
+  const Fit fit = options.fit;
+  const AugmentOptions& augment = options.augment;
   if (fit == Fit::centre_crop) return centre_crop(size, target);
+  if (fit == Fit::inside) {
+    const ImageSize scaled = fitted(size, target);
+    return geometry_of({scaled, 0, 0, scaled}, size, false);
+  }
+  if (fit == Fit::jitter) {
+    const Placement placed =
+        large_scale_jitter(rng, size, target, options.jitter_min, options.jitter_max);
+    return geometry_of(placed, size, random_flip(rng, augment));
+  }
   Geometry geometry{whole(size), target, whole(target), whole(size), false};
   if (fit == Fit::augment) {
     geometry.box = geometry.seen = random_resized_crop(rng, size, augment);
@@ -77,6 +117,8 @@ Geometry plan(Fit fit, ImageSize size, ImageSize target, const AugmentOptions& a
   }
   return geometry;
 }
+
+constexpr double max_jitter = 16;  // keeps scaled sizes far from what an int holds
 
 // Scratch memory of one thread.
 struct Worker {
@@ -119,6 +161,7 @@ void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
       batch.source_size[kept] = batch.source_size[i];
       batch.flipped[kept] = batch.flipped[i];
       batch.label[kept] = batch.label[i];
+      if (!batch.placed.empty()) batch.placed[kept] = batch.placed[i];
     }
     ++kept;
   }
@@ -129,6 +172,7 @@ void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
   batch.source_size.resize(kept);
   batch.flipped.resize(kept);
   batch.label.resize(kept);
+  if (!batch.placed.empty()) batch.placed.resize(kept);
 }
 
 }  // namespace
@@ -176,6 +220,14 @@ struct Loader::Impl {
           static_cast<std::uint8_t>(std::lround(255 * std::clamp(mean, 0.f, 1.f))));
     check(options.batch_size > 0 && options.height > 0 && options.width > 0, ExitCode::usage,
           "batch size and image size must be positive");
+    check(0 < options.jitter_min && options.jitter_min <= options.jitter_max &&
+              options.jitter_max <= max_jitter,
+          ExitCode::usage, "jitter_min and jitter_max must be above 0, at most ", max_jitter,
+          ", and not the wrong way round, but are ", options.jitter_min, " and ",
+          options.jitter_max);
+    // Both would move or remove what is placed there.
+    SGMAE_ASSERT(!on_canvas(options.fit) ||
+                 (options.rand_augment.count == 0 && options.random_erase.probability == 0));
     check(options.num_workers >= 0, ExitCode::usage, "num_workers must not be negative, but is ",
           options.num_workers);
     SGMAE_ASSERT(options.prefetch > 0);
@@ -254,6 +306,7 @@ struct Loader::Impl {
     batch.source_size.resize(n);
     batch.flipped.resize(n);
     batch.label.resize(n);
+    if (on_canvas(options.fit)) batch.placed.resize(n);
     if (options.unreadable == Unreadable::leave_out) slot->missing.resize(n);
     return slot;
   }
@@ -406,21 +459,31 @@ struct Loader::Impl {
     std::atomic<bool>& bad = unreadable[static_cast<std::size_t>(actual)];
     if (bad.load(std::memory_order_relaxed)) return false;
     Geometry geometry;
+    CropBox part;  // decoded
     ImageView pixels;
     const ImageSize target{options.width, options.height};
     try {
       source.open(actual, worker.opened);
       Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
               static_cast<std::uint64_t>(planned), Purpose::augment);
-      geometry = plan(options.fit, worker.opened.size, target, options.augment, rng);
-      pixels = decode(worker.opened, geometry.box, options.channels, worker.decoded);
+      geometry = plan(options, worker.opened.size, rng);
+      // Of a crop out of a larger scaled image only what it needs is decoded.
+      if (options.fit == Fit::jitter)
+        part = worker.resizer.part_read(worker.opened.size, geometry.scaled, geometry.window);
+      else
+        part = geometry.box;
+      pixels = decode(worker.opened, part, options.channels, worker.decoded);
     } catch (const Error& error) {
       if (options.unreadable == Unreadable::fail)
         fail(ExitCode::data, "cannot read ", reason(actual, error));
       if (!bad.exchange(true)) report(actual, error);
       return false;
     }
-    worker.resizer.resize(pixels, geometry.scaled, geometry.window, geometry.flip, worker.scaled);
+    if (options.fit == Fit::jitter)
+      worker.resizer.resize(pixels, part, worker.opened.size, geometry.scaled, geometry.window,
+                            geometry.flip, worker.scaled);
+    else
+      worker.resizer.resize(pixels, geometry.scaled, geometry.window, geometry.flip, worker.scaled);
     const auto draws = [&](Purpose purpose) {
       return Rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
                  static_cast<std::uint64_t>(planned), purpose);
@@ -433,7 +496,10 @@ struct Loader::Impl {
     const std::int64_t values =
         static_cast<std::int64_t>(options.channels) * options.height * options.width;
     float* out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
-    normalise(worker.scaled, options.normalisation, out);
+    if (on_canvas(options.fit))
+      normalise(worker.scaled, options.normalisation, target, out);
+    else
+      normalise(worker.scaled, options.normalisation, out);
     if (options.random_erase.probability > 0) {
       Rng rng = draws(Purpose::random_erase);
       random_erase(rng, options.random_erase, options.channels, target, out);
@@ -444,6 +510,7 @@ struct Loader::Impl {
     slot.batch.source_size[at] = worker.opened.size;
     slot.batch.flipped[at] = geometry.flip;
     slot.batch.label[at] = source.label(actual);
+    if (on_canvas(options.fit)) slot.batch.placed[at] = placement_of(geometry);
     return true;
   }
 
@@ -506,7 +573,7 @@ std::vector<std::int64_t> Loader::unreadable() const {
 
 LoadedImage load_image(const std::string& path, int height, int width, int channels,
                        const Normalisation& normalisation, Fit fit) {
-  SGMAE_ASSERT(fit != Fit::augment);
+  SGMAE_ASSERT(fit != Fit::augment && fit != Fit::jitter);
   LoadedImage loaded;
   try {
     loaded.image = decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
@@ -516,11 +583,21 @@ LoadedImage load_image(const std::string& path, int height, int width, int chann
     fail(error.code(), "cannot read ", path, ": ", why);
   }
   Rng unused(0, 0, 0, Purpose::augment);
-  const Geometry geometry = plan(fit, loaded.image.size(), {width, height}, {}, unused);
+  LoaderOptions options;
+  options.fit = fit;
+  options.width = width;
+  options.height = height;
+  const Geometry geometry = plan(options, loaded.image.size(), unused);
   Image scaled;
   Resizer().resize(view(loaded.image), geometry.scaled, geometry.window, false, scaled);
   loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);
-  normalise(scaled, normalisation, loaded.pixels.mutable_data_ptr<float>());
+  float* const out = loaded.pixels.mutable_data_ptr<float>();
+  if (on_canvas(fit)) {
+    normalise(scaled, normalisation, {width, height}, out);
+    loaded.placed = placement_of(geometry);
+  } else {
+    normalise(scaled, normalisation, out);
+  }
   return loaded;
 }
 

@@ -25,10 +25,14 @@
 
 namespace sgmae {
 
+// The last two lay the image in the upper left corner of the height x width canvas; the rest is 0
+// after normalisation, and Batch::placed says where the image is.
 enum class Fit {
-  augment,     // MAE's training transform: random resized crop and flip
-  squash,      // the whole image, whatever its shape, to height x width
-  centre_crop  // shorter side to 8/7 of the target's (256 for 224), then its middle
+  augment,      // MAE's training transform: random resized crop and flip
+  squash,       // the whole image, whatever its shape, to height x width
+  centre_crop,  // shorter side to 8/7 of the target's (256 for 224), then its middle
+  jitter,       // large-scale jitter and flip: detection's training transform (image/augment.h)
+  inside        // the whole image, its shape kept, as large as fits
 };
 
 // What becomes of an image that cannot be read. Either way it is named in the log, once in a run.
@@ -52,10 +56,11 @@ struct LoaderOptions {
   int channels = 3;             // 1 or 3
   Normalisation normalisation;  // empty: default_normalisation(channels)
   Fit fit = Fit::augment;
-  AugmentOptions augment;
-  RandAugmentOptions rand_augment;   // after crop and flip
-  RandomEraseOptions random_erase;   // of the normalised pixels
-  bool shuffle = true;               // a new order each epoch; else the source's own
+  AugmentOptions augment;                   // jitter takes its `flip`
+  double jitter_min = 0.1, jitter_max = 2;  // scale, in terms of what fits the canvas
+  RandAugmentOptions rand_augment;          // after crop and flip; not on a canvas
+  RandomEraseOptions random_erase;          // of the normalised pixels; not on a canvas
+  bool shuffle = true;                      // a new order each epoch; else the source's own
   bool drop_last = true;             // leave out the last batch of an epoch when it is not full
   int prefetch = 3;                  // batches prepared ahead, at most
   bool pinned = false;               // pixels in page-locked memory, for fast copies to a GPU
@@ -110,6 +115,7 @@ class Loader {
 struct LoadedImage {
   Image image;        // the whole, as decoded
   at::Tensor pixels;  // [1, C, H, W] fp32, normalised
+  Placement placed;   // of Fit::inside
 };
 
 // Throws Error(data), naming the file, when it cannot be read.

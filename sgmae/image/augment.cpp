@@ -44,6 +44,26 @@ CropBox random_resized_crop(Rng& rng, ImageSize size, const AugmentOptions& opti
   return box;
 }
 
+ImageSize fitted(ImageSize size, ImageSize canvas, double scale) {
+  const double factor = scale * std::min(static_cast<double>(canvas.width) / size.width,
+                                         static_cast<double>(canvas.height) / size.height);
+  const auto side = [&](int length) {
+    return std::max(1, static_cast<int>(std::lround(length * factor)));
+  };
+  return {side(size.width), side(size.height)};
+}
+
+Placement large_scale_jitter(Rng& rng, ImageSize size, ImageSize canvas, double min_scale,
+                             double max_scale) {
+  Placement placed;
+  placed.scaled = fitted(size, canvas, rng.uniform(min_scale, max_scale));
+  placed.content = {std::min(placed.scaled.width, canvas.width),
+                    std::min(placed.scaled.height, canvas.height)};
+  placed.x = static_cast<int>(rng.below(placed.scaled.width - placed.content.width + 1));
+  placed.y = static_cast<int>(rng.below(placed.scaled.height - placed.content.height + 1));
+  return placed;
+}
+
 bool random_flip(Rng& rng, const AugmentOptions& options) {
   return rng.uniform() < options.flip;
 }

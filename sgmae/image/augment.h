@@ -19,6 +19,16 @@ struct AugmentOptions {
 // image's: what MAE's linear probe takes over from TensorFlow (method.md 2.4).
 CropBox random_resized_crop(Rng& rng, ImageSize size, const AugmentOptions& options = {});
 
+// An image of `size` enlarged or reduced, its shape kept, to fill `canvas` in one direction and not
+// exceed it in the other, times `scale`. No side is below 1.
+ImageSize fitted(ImageSize size, ImageSize canvas, double scale = 1);
+
+// Large-scale jitter (Ghiasi et al. 2021), as ViTDet trains with: the image fitted to the canvas
+// times a scale uniform in [min_scale, max_scale), and a part of that at a random place, as large
+// as the canvas or the image, whichever is smaller.
+Placement large_scale_jitter(Rng& rng, ImageSize size, ImageSize canvas, double min_scale,
+                             double max_scale);
+
 bool random_flip(Rng& rng, const AugmentOptions& options = {});
 
 }  // namespace sgmae

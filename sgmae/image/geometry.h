@@ -24,6 +24,17 @@ struct PixelBox {
   bool operator==(const PixelBox&) const = default;
 };
 
+// Where an image came to lie on a canvas: resized to `scaled`, of which `content` pixels from
+// (x, y) on fill the canvas's upper left corner, perhaps mirrored there afterwards. So what is at
+// X of the source is at X * scaled.width / source.width - x of the canvas, and mirrored at
+// content.width minus that.
+struct Placement {
+  ImageSize scaled;
+  int x = 0, y = 0;
+  ImageSize content;
+  bool operator==(const Placement&) const = default;
+};
+
 inline CropBox whole(ImageSize size) {
   return {0, 0, size.width, size.height};
 }

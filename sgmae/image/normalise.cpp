@@ -26,15 +26,22 @@ Line line_of(const Normalisation& normalisation, std::size_t channel) {
 void normalise_plain(const std::uint8_t* pixel, std::size_t count, int channels, Line line,
                      float* out) {
   std::array<float, 256> table;
+  if (count < table.size()) {
+    for (std::size_t i = 0; i < count; ++i, pixel += channels)
+      out[i] = std::fma(static_cast<float>(*pixel), line.scale, line.shift);
+    return;
+  }
   for (std::size_t v = 0; v < table.size(); ++v)
     table[v] = std::fma(static_cast<float>(v), line.scale, line.shift);
   for (std::size_t i = 0; i < count; ++i, pixel += channels) out[i] = table[*pixel];
 }
 
-// Eight pixels at a time; returns how many were done. Reads 4 bytes past the eighth.
+// Eight pixels at a time; returns how many were done. Reads 4 bytes past the eighth. The channels
+// lie `plane` values apart.
 __attribute__((target("avx2,fma"))) std::size_t normalise_rgb_avx2(const std::uint8_t* pixels,
                                                                    std::size_t count,
-                                                                   const Line* lines, float* out) {
+                                                                   const Line* lines, float* out,
+                                                                   std::size_t plane) {
   __m256i pick[3];
   __m256 scale[3], shift[3];
   for (int c = 0; c < 3; ++c) {
@@ -52,7 +59,7 @@ __attribute__((target("avx2,fma"))) std::size_t normalise_rgb_avx2(const std::ui
         _mm_loadu_si128(reinterpret_cast<const __m128i*>(eight + 12)), 1);
     for (int c = 0; c < 3; ++c) {
       const __m256 value = _mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes, pick[c]));
-      _mm256_storeu_ps(out + static_cast<std::size_t>(c) * count + i,
+      _mm256_storeu_ps(out + static_cast<std::size_t>(c) * plane + i,
                        _mm256_fmadd_ps(value, scale[c], shift[c]));
     }
   }
@@ -72,6 +79,29 @@ __attribute__((target("avx2,fma"))) std::size_t normalise_grey_avx2(const std::u
   return i;
 }
 
+// `count` pixels in a row, one line for each of their channels.
+void normalise_run(const std::uint8_t* pixels, std::size_t count, const std::vector<Line>& lines,
+                   float* out, std::size_t plane, bool simd) {
+  const std::size_t channels = lines.size();
+  std::size_t done = 0;
+  if (simd && channels == 3)
+    done = normalise_rgb_avx2(pixels, count, lines.data(), out, plane);
+  else if (simd && channels == 1)
+    done = normalise_grey_avx2(pixels, count, lines[0], out);
+  if (done == count) return;
+  for (std::size_t c = 0; c < channels; ++c)
+    normalise_plain(pixels + done * channels + c, count - done, static_cast<int>(channels),
+                    lines[c], out + c * plane + done);
+}
+
+std::vector<Line> lines_of(const Image& image, const Normalisation& normalisation) {
+  const auto channels = static_cast<std::size_t>(image.channels);
+  SGMAE_ASSERT(normalisation.mean.size() == channels && normalisation.std.size() == channels);
+  std::vector<Line> lines;
+  for (std::size_t c = 0; c < channels; ++c) lines.push_back(line_of(normalisation, c));
+  return lines;
+}
+
 }  // namespace
 
 Normalisation default_normalisation(int channels) {
@@ -81,22 +111,27 @@ Normalisation default_normalisation(int channels) {
 }
 
 void normalise(const Image& image, const Normalisation& normalisation, float* out, Simd simd) {
-  const auto channels = static_cast<std::size_t>(image.channels);
-  SGMAE_ASSERT(normalisation.mean.size() == channels && normalisation.std.size() == channels);
-  const std::size_t count = image.pixels.size() / channels;
-  const std::uint8_t* pixels = image.pixels.data();
-  std::size_t done = 0;
-  if (use_simd(simd) && channels == 3) {
-    const Line lines[3] = {line_of(normalisation, 0), line_of(normalisation, 1),
-                           line_of(normalisation, 2)};
-    done = normalise_rgb_avx2(pixels, count, lines, out);
-  } else if (use_simd(simd) && channels == 1) {
-    done = normalise_grey_avx2(pixels, count, line_of(normalisation, 0), out);
+  const std::size_t count = image.pixels.size() / static_cast<std::size_t>(image.channels);
+  normalise_run(image.pixels.data(), count, lines_of(image, normalisation), out, count,
+                use_simd(simd));
+}
+
+void normalise(const Image& image, const Normalisation& normalisation, ImageSize canvas, float* out,
+               Simd simd) {
+  SGMAE_ASSERT(image.width <= canvas.width && image.height <= canvas.height);
+  const std::vector<Line> lines = lines_of(image, normalisation);
+  const auto width = static_cast<std::size_t>(image.width);
+  const auto row = static_cast<std::size_t>(canvas.width);
+  const auto content = row * static_cast<std::size_t>(image.height);
+  const auto plane = row * static_cast<std::size_t>(canvas.height);
+  for (int y = 0; y < image.height; ++y)
+    normalise_run(view(image).row(y), width, lines, out + static_cast<std::size_t>(y) * row, plane,
+                  use_simd(simd));
+  for (std::size_t c = 0; c < lines.size(); ++c, out += plane) {
+    for (std::size_t begin = 0; begin < content; begin += row)
+      std::fill(out + begin + width, out + begin + row, 0.f);
+    std::fill(out + content, out + plane, 0.f);
   }
-  if (done == count) return;
-  for (std::size_t c = 0; c < channels; ++c)
-    normalise_plain(pixels + done * channels + c, count - done, image.channels,
-                    line_of(normalisation, c), out + c * count + done);
 }
 
 Image denormalise(const float* values, int channels, ImageSize size,

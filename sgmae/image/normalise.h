@@ -21,6 +21,10 @@ Normalisation default_normalisation(int channels);
 void normalise(const Image& image, const Normalisation& normalisation, float* out,
                Simd simd = Simd::automatic);
 
+// The same in the upper left corner of `out` [C, H, W], a canvas at least as large; the rest is 0.
+void normalise(const Image& image, const Normalisation& normalisation, ImageSize canvas, float* out,
+               Simd simd = Simd::automatic);
+
 // `values` [C, H, W] back to pixels, rounded and clamped to 0 … 255.
 Image denormalise(const float* values, int channels, ImageSize size,
                   const Normalisation& normalisation);

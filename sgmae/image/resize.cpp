@@ -89,14 +89,14 @@ Resizer::Weights make_weights(int in, int out, int begin_out, int length) {
   return weights;
 }
 
-// One row of `count` outputs.
+// One row of `count` outputs; `in` begins at column `first` of what `weights` count.
 template <int channels>
-void horizontal(const std::uint8_t* in, const Resizer::Weights& weights, int count, bool flip,
-                std::uint8_t* out) {
+void horizontal(const std::uint8_t* in, int first, const Resizer::Weights& weights, int count,
+                bool flip, std::uint8_t* out) {
   for (int x = 0; x < count; ++x, out += channels) {
     const auto i = static_cast<std::size_t>(flip ? count - 1 - x : x);
     const std::int32_t* weight = &weights.weight[i * static_cast<std::size_t>(weights.taps)];
-    const std::uint8_t* pixel = in + weights.first[i] * channels;
+    const std::uint8_t* pixel = in + (weights.first[i] - first) * channels;
     std::int32_t sum[channels];
     std::fill_n(sum, channels, half);
     for (int k = 0; k < weights.taps; ++k)
@@ -135,7 +135,7 @@ __attribute__((target("avx2"))) inline __m256i joined(__m256i high, __m256i low)
 
 // Two rows of three channels, one in each half of a register. Reads 4 bytes past the last tap.
 __attribute__((target("avx2"))) void horizontal_rgb_avx2(const std::uint8_t* in0,
-                                                         const std::uint8_t* in1,
+                                                         const std::uint8_t* in1, int first,
                                                          const Resizer::Weights& weights, int count,
                                                          bool flip, std::uint8_t* out0,
                                                          std::uint8_t* out1) {
@@ -148,7 +148,7 @@ __attribute__((target("avx2"))) void horizontal_rgb_avx2(const std::uint8_t* in0
   for (int x = 0; x < count; ++x, out0 += 3, out1 += 3) {
     const auto i = static_cast<std::size_t>(flip ? count - 1 - x : x);
     const std::int16_t* w = &weights.halves[i * taps * 2];
-    const std::ptrdiff_t at = weights.first[i] * 3;
+    const std::ptrdiff_t at = (weights.first[i] - first) * 3;
     __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(half);
     for (std::size_t k = 0; k < taps; k += 4, w += 8) {
       const auto offset = at + static_cast<std::ptrdiff_t>(k) * 3;
@@ -177,7 +177,7 @@ __attribute__((target("avx2"))) void horizontal_rgb_avx2(const std::uint8_t* in0
 }
 
 // Four rows of one channel.
-__attribute__((target("avx2"))) void horizontal_grey_avx2(const std::uint8_t* const* in,
+__attribute__((target("avx2"))) void horizontal_grey_avx2(const std::uint8_t* const* in, int first,
                                                           const Resizer::Weights& weights,
                                                           int count, bool flip,
                                                           std::uint8_t* const* out) {
@@ -185,7 +185,7 @@ __attribute__((target("avx2"))) void horizontal_grey_avx2(const std::uint8_t* co
   for (int x = 0; x < count; ++x) {
     const auto i = static_cast<std::size_t>(flip ? count - 1 - x : x);
     const std::int16_t* w = &weights.halves[i * taps * 2];
-    const std::ptrdiff_t at = weights.first[i];
+    const std::ptrdiff_t at = weights.first[i] - first;
     __m256i high = _mm256_setzero_si256(), low = _mm256_setzero_si256();
     for (std::size_t k = 0; k < taps; k += 4, w += 8) {
       std::int32_t four[4];
@@ -257,17 +257,38 @@ void Resizer::resize(const ImageView& source, ImageSize target, bool flip, Image
 
 void Resizer::resize(const ImageView& source, ImageSize target, const CropBox& window, bool flip,
                      Image& result) {
-  SGMAE_ASSERT(source.width > 0 && source.height > 0 && target.width > 0 && target.height > 0);
-  SGMAE_ASSERT(source.channels == 1 || source.channels == 3);
-  SGMAE_ASSERT(window.x >= 0 && window.y >= 0 && window.width > 0 && window.height > 0 &&
-               window.x + window.width <= target.width &&
-               window.y + window.height <= target.height);
+  const ImageSize size{source.width, source.height};
+  resize(source, whole(size), size, target, window, flip, result);
+}
+
+void Resizer::forget_some() {
   // Enough for every crop size of a data set of small images.
   constexpr std::size_t cached_axes = 64;
   if (cache_.size() + 2 > cached_axes) cache_.clear();
-  const Weights& across = weights(source.width, target.width, window.x, window.width);
-  const Weights& down = weights(source.height, target.height, window.y, window.height);
-  const int channels = source.channels;
+}
+
+CropBox Resizer::part_read(ImageSize size, ImageSize target, const CropBox& window) {
+  forget_some();
+  const Weights& across = weights(size.width, target.width, window.x, window.width);
+  const Weights& down = weights(size.height, target.height, window.y, window.height);
+  CropBox part{across.first.front(), down.first.front(), 0, 0};
+  part.width = std::min(across.first.back() + across.taps, size.width) - part.x;
+  part.height = std::min(down.first.back() + down.taps, size.height) - part.y;
+  return part;
+}
+
+void Resizer::resize(const ImageView& pixels, const CropBox& part, ImageSize size, ImageSize target,
+                     const CropBox& window, bool flip, Image& result) {
+  SGMAE_ASSERT(pixels.width > 0 && pixels.height > 0 && target.width > 0 && target.height > 0);
+  SGMAE_ASSERT(pixels.width == part.width && pixels.height == part.height);
+  SGMAE_ASSERT(pixels.channels == 1 || pixels.channels == 3);
+  SGMAE_ASSERT(window.x >= 0 && window.y >= 0 && window.width > 0 && window.height > 0 &&
+               window.x + window.width <= target.width &&
+               window.y + window.height <= target.height);
+  forget_some();
+  const Weights& across = weights(size.width, target.width, window.x, window.width);
+  const Weights& down = weights(size.height, target.height, window.y, window.height);
+  const int channels = pixels.channels;
   reshape(result, {window.width, window.height}, channels);
   const ImageView out = view(result);
 
@@ -278,27 +299,27 @@ void Resizer::resize(const ImageView& source, ImageSize target, const CropBox& w
   // was found by trying sizes: the vertical one where the height shrinks by more than twice what
   // the width does.
   const bool vertical_first =
-      target.height < source.height &&
-      source.height - target.height > 2 * (static_cast<std::int64_t>(source.width) - target.width);
+      target.height < size.height &&
+      size.height - target.height > 2 * (static_cast<std::int64_t>(size.width) - target.width);
   if (vertical_first) {
-    between_.resize(row_bytes(source.width) * static_cast<std::size_t>(window.height));
-    const ImageView between{between_.data(), source.width, window.height, channels,
-                            static_cast<std::ptrdiff_t>(row_bytes(source.width))};
-    scale_down(source, 0, down, between_.data(), window.height);
-    scale_across(between, across, flip, result.pixels.data(), window.width);
+    between_.resize(row_bytes(part.width) * static_cast<std::size_t>(window.height));
+    const ImageView between{between_.data(), part.width, window.height, channels,
+                            static_cast<std::ptrdiff_t>(row_bytes(part.width))};
+    scale_down(pixels, part.y, down, between_.data(), window.height);
+    scale_across(between, part.x, across, flip, result.pixels.data(), window.width);
   } else {
     // Only the rows that the second pass will read.
     const int begin = down.first.front();
-    const int end = std::min(down.first.back() + down.taps, source.height);
-    const ImageView part = crop(source, {0, begin, source.width, end - begin});
-    between_.resize(row_bytes(window.width) * static_cast<std::size_t>(part.height));
-    const ImageView between{between_.data(), window.width, part.height, channels, out.stride};
-    scale_across(part, across, flip, between_.data(), window.width);
+    const int end = std::min(down.first.back() + down.taps, size.height);
+    const ImageView rows = crop(pixels, {0, begin - part.y, part.width, end - begin});
+    between_.resize(row_bytes(window.width) * static_cast<std::size_t>(rows.height));
+    const ImageView between{between_.data(), window.width, rows.height, channels, out.stride};
+    scale_across(rows, part.x, across, flip, between_.data(), window.width);
     scale_down(between, begin, down, result.pixels.data(), window.height);
   }
 }
 
-void Resizer::scale_across(const ImageView& in, const Weights& weights, bool flip,
+void Resizer::scale_across(const ImageView& in, int first_column, const Weights& weights, bool flip,
                            std::uint8_t* out, int width) {
   const std::size_t in_bytes =
       static_cast<std::size_t>(in.width) * static_cast<std::size_t>(in.channels);
@@ -325,13 +346,13 @@ void Resizer::scale_across(const ImageView& in, const Weights& weights, bool fli
       to[r] = y + r < in.height ? out + out_bytes * static_cast<std::size_t>(row) : unused_.data();
     }
     if (simd_ && in.channels == 3)
-      horizontal_rgb_avx2(from[0], from[1], weights, width, flip, to[0], to[1]);
+      horizontal_rgb_avx2(from[0], from[1], first_column, weights, width, flip, to[0], to[1]);
     else if (simd_)
-      horizontal_grey_avx2(from, weights, width, flip, to);
+      horizontal_grey_avx2(from, first_column, weights, width, flip, to);
     else if (in.channels == 3)
-      horizontal<3>(from[0], weights, width, flip, to[0]);
+      horizontal<3>(from[0], first_column, weights, width, flip, to[0]);
     else
-      horizontal<1>(from[0], weights, width, flip, to[0]);
+      horizontal<1>(from[0], first_column, weights, width, flip, to[0]);
   }
 }
 

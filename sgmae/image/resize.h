@@ -24,6 +24,13 @@ class Resizer {
   void resize(const ImageView& source, ImageSize target, const CropBox& window, bool flip,
               Image& result);
 
+  // What of a source of `size` that second form reads.
+  CropBox part_read(ImageSize size, ImageSize target, const CropBox& window);
+  // The same result where only that part is decoded: `pixels` are those of `part`, which holds
+  // part_read() of the whole source.
+  void resize(const ImageView& pixels, const CropBox& part, ImageSize size, ImageSize target,
+              const CropBox& window, bool flip, Image& result);
+
   // One axis: output i is the sum over k < taps of weight[i * taps + k] times input first[i] + k,
   // in units of 2^-22. `taps` is a multiple of 4; the surplus has weight 0.
   struct Weights {
@@ -37,11 +44,12 @@ class Resizer {
 
  private:
   const Weights& weights(int in, int out, int begin, int length);
+  void forget_some();
 
-  // One pass each: `width` columns out of all of `in`; `height` rows out of `in`, which begins at
-  // row `first_row` of what `weights` count.
-  void scale_across(const ImageView& in, const Weights& weights, bool flip, std::uint8_t* out,
-                    int width);
+  // One pass each: `width` columns, or `height` rows, out of `in`, which begins at column
+  // `first_column`, or row `first_row`, of what `weights` count.
+  void scale_across(const ImageView& in, int first_column, const Weights& weights, bool flip,
+                    std::uint8_t* out, int width);
   void scale_down(const ImageView& in, int first_row, const Weights& weights, std::uint8_t* out,
                   int height);
 

@@ -213,6 +213,138 @@ TEST(Loader, SquashTakesTheWholeImage) {
   EXPECT_TRUE(std::equal(first.begin(), first.end(), records[0].pixels.begin() + 3 * 8 * 6));
 }
 
+// The same done the long way: the whole image decoded, all of it resized, and then cut, mirrored,
+// normalised and laid on zeros. Bit for bit: it is the same arithmetic.
+class OnACanvas : public testing::Test {
+ protected:
+  void SetUp() override {
+    fill_folder(folder_, 6);
+    // Large enough for a part of a JPEG to be decoded; a strip; a single pixel.
+    Image photo{90, 70, 3, {}};
+    for (int i = 0; i < 90 * 70 * 3; ++i)
+      photo.pixels.push_back(static_cast<std::uint8_t>(i * i / 97 + i / 270 * 3));
+    const auto bytes = encode_jpeg(view(photo), 90);
+    folder_.write("b/Y.jpg", std::string(bytes.begin(), bytes.end()));
+    folder_.image("b/X.png", 7, 200, 2);
+    folder_.image("b/Z.png", 9, 1, 1);
+    source_ = open_source(folder_.path());
+    options_ = small_options();
+    options_.height = 24;
+    options_.width = 33;
+    options_.batch_size = 3;
+  }
+
+  static std::vector<float> expected(const Image& image, const Placement& placed, bool flip,
+                                     const LoaderOptions& options) {
+    const Image scaled = resize(view(image), placed.scaled);
+    const CropBox window{placed.x, placed.y, placed.content.width, placed.content.height};
+    const ImageView cut = crop(view(scaled), window);
+    Image content{window.width, window.height, 3, {}};
+    for (int y = 0; y < window.height; ++y)
+      for (int x = 0; x < window.width; ++x) {
+        const std::uint8_t* pixel = cut.row(y) + 3 * (flip ? window.width - 1 - x : x);
+        content.pixels.insert(content.pixels.end(), pixel, pixel + 3);
+      }
+    std::vector<float> values(content.pixels.size());
+    normalise(content, default_normalisation(3), values.data());
+    std::vector<float> canvas;
+    for (int c = 0; c < 3; ++c)
+      for (int y = 0; y < options.height; ++y)
+        for (int x = 0; x < options.width; ++x)
+          canvas.push_back(
+              x < window.width && y < window.height
+                  ? values[static_cast<std::size_t>((c * window.height + y) * window.width + x)]
+                  : 0.f);
+    return canvas;
+  }
+
+  const Folder folder_;
+  std::unique_ptr<Source> source_;
+  LoaderOptions options_;
+};
+
+TEST_F(OnACanvas, Jitter) {
+  options_.fit = Fit::jitter;
+  Loader loader(*source_, options_);
+  int flips = 0, cut = 0, small = 0;
+  for (std::int64_t epoch = 0; epoch < 12; ++epoch) {
+    loader.start_epoch(epoch);
+    for (Batch batch; loader.next(batch);) {
+      ASSERT_EQ(batch.placed.size(), batch.index.size());
+      for (std::size_t i = 0; i < batch.index.size(); ++i) {
+        const std::int64_t index = batch.index[i];
+        const Image image = decode_image(read_file(source_->name(index)), 3);
+        Rng rng(options_.seed, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(index),
+                Purpose::augment);
+        const Placement placed = large_scale_jitter(rng, image.size(), {33, 24}, 0.1, 2);
+        const bool flip = random_flip(rng);
+        EXPECT_EQ(batch.placed[i], placed);
+        EXPECT_EQ(batch.flipped[i], flip);
+        EXPECT_EQ(batch.source_size[i], image.size());
+        EXPECT_EQ(values(batch.pixels[static_cast<std::int64_t>(i)]),
+                  expected(image, placed, flip, options_));
+        const CropBox& seen = batch.crop[i];
+        EXPECT_TRUE(seen.x >= 0 && seen.y >= 0 && seen.width > 0 && seen.height > 0);
+        EXPECT_TRUE(seen.x + seen.width <= image.width && seen.y + seen.height <= image.height);
+        flips += flip;
+        cut += placed.content != placed.scaled;
+        small += placed.content == placed.scaled;
+      }
+    }
+  }
+  EXPECT_GT(flips, 20);
+  EXPECT_GT(cut, 20);
+  EXPECT_GT(small, 20);
+}
+
+TEST_F(OnACanvas, Inside) {
+  options_ = whole_images(options_);
+  options_.fit = Fit::inside;
+  options_.batch_size = 20;
+  Loader loader(*source_, options_);
+  loader.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  for (std::size_t i = 0; i < batch.index.size(); ++i) {
+    const std::string name = source_->name(batch.index[i]);
+    const Image image = decode_image(read_file(name), 3);
+    const ImageSize scaled = fitted(image.size(), {33, 24});
+    EXPECT_EQ(batch.placed[i], (Placement{scaled, 0, 0, scaled}));
+    EXPECT_EQ(batch.crop[i], whole(image.size()));
+    EXPECT_FALSE(batch.flipped[i]);
+    const auto pixels = values(batch.pixels[static_cast<std::int64_t>(i)]);
+    EXPECT_EQ(pixels, expected(image, batch.placed[i], false, options_));
+    const LoadedImage one = load_image(name, 24, 33, 3, default_normalisation(3), Fit::inside);
+    EXPECT_EQ(values(one.pixels), pixels);
+    EXPECT_EQ(one.placed, batch.placed[i]);
+  }
+}
+
+// The places stay with their images when others are left out.
+TEST_F(OnACanvas, UnreadableImagesAreLeftOut) {
+  set_log_quiet(true);
+  folder_.write("a/0.png", "a text file");
+  const auto source = open_source(folder_.path());
+  options_ = whole_images(options_);
+  options_.fit = Fit::inside;
+  Loader loader(*source, options_);
+  loader.start_epoch(0);
+  for (Batch batch; loader.next(batch);) {
+    ASSERT_EQ(batch.placed.size(), batch.index.size());
+    for (std::size_t i = 0; i < batch.index.size(); ++i)
+      EXPECT_EQ(batch.placed[i].scaled, fitted(batch.source_size[i], {33, 24}));
+  }
+  EXPECT_EQ(loader.stats().unreadable, 1);
+}
+
+TEST_F(OnACanvas, OtherFitsHaveNoPlaces) {
+  Loader loader(*source_, options_);
+  loader.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  EXPECT_TRUE(batch.placed.empty());
+}
+
 TEST(Loader, Subset) {
   Folder folder;
   fill_folder(folder, 8);
@@ -471,6 +603,13 @@ TEST(Loader, RefusesOptionsThatDoNotFit) {
     options = small_options();
     options.num_workers = workers;
     EXPECT_NE(error_of(ExitCode::usage, [&] { Loader(*source, options); }).find("num_workers"),
+              std::string::npos);
+  }
+  for (const auto& [low, high] : {std::pair{0., 1.}, {-1., 1.}, {1., 0.5}, {0.1, 1e9}}) {
+    options = small_options();
+    options.jitter_min = low;
+    options.jitter_max = high;
+    EXPECT_NE(error_of(ExitCode::usage, [&] { Loader(*source, options); }).find("jitter_min"),
               std::string::npos);
   }
   options = small_options();

@@ -145,6 +145,47 @@ TEST(RandomResizedCrop, OnePixel) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(random_resized_crop(rng, {1, 1}), (CropBox{0, 0, 1, 1}));
 }
 
+TEST(Fitted, TouchesTheCanvasInOneDirection) {
+  EXPECT_EQ(fitted({640, 480}, {1024, 1024}), (ImageSize{1024, 768}));
+  EXPECT_EQ(fitted({640, 480}, {1024, 512}), (ImageSize{683, 512}));
+  EXPECT_EQ(fitted({480, 640}, {64, 48}), (ImageSize{36, 48}));
+  EXPECT_EQ(fitted({640, 480}, {1024, 1024}, 0.1), (ImageSize{102, 77}));
+  EXPECT_EQ(fitted({10'000, 3}, {100, 100}), (ImageSize{100, 1}));
+  for (int side = 1; side < 3000; side += 7) {
+    const ImageSize size = fitted({side, 1 + side / 3}, {224, 160});
+    EXPECT_LE(size.width, 224);
+    EXPECT_LE(size.height, 160);
+    EXPECT_TRUE(size.width == 224 || size.height == 160);
+  }
+}
+
+// 20,000 draws of a scale uniform in [0.1, 2): mean 1.05, deviation 1.9/sqrt(12) = 0.548; the
+// standard error is 0.004, the tolerance four of them. Where the image is larger than the canvas
+// the crop's place is uniform: its mean is half of what is left, with a standard error below 0.003.
+TEST(LargeScaleJitter, IsUniform) {
+  const ImageSize size{640, 480}, canvas{200, 100};
+  Moments scale, across, down;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    Rng rng(0, 0, i, Purpose::augment);
+    const Placement placed = large_scale_jitter(rng, size, canvas, 0.1, 2);
+    ASSERT_EQ(placed.content.width, std::min(placed.scaled.width, canvas.width));
+    ASSERT_EQ(placed.content.height, std::min(placed.scaled.height, canvas.height));
+    const int right = placed.scaled.width - placed.content.width - placed.x;
+    const int below = placed.scaled.height - placed.content.height - placed.y;
+    ASSERT_TRUE(placed.x >= 0 && placed.y >= 0 && right >= 0 && below >= 0);
+    scale.add(placed.scaled.height / 100.0);
+    // Both edges of the crop's range are reached.
+    if (placed.x + right > 0) across.add(static_cast<double>(placed.x) / (placed.x + right));
+    if (placed.y + below > 0) down.add(static_cast<double>(placed.y) / (placed.y + below));
+  }
+  EXPECT_NEAR(scale.mean(), 1.05, 0.016);
+  EXPECT_NEAR(scale.deviation(), 1.9 / std::sqrt(12), 0.016);
+  EXPECT_NEAR(across.mean(), 0.5, 0.02);
+  EXPECT_NEAR(down.mean(), 0.5, 0.02);
+  EXPECT_GT(across.count, 5'000);
+  EXPECT_GT(down.count, 9'000);
+}
+
 // 10,000 draws: a standard error of 0.005, so 0.02 is four of them.
 TEST(RandomFlip, HalfOfTheTime) {
   int flips = 0;

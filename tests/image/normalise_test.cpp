@@ -40,6 +40,31 @@ TEST(Normalise, FollowsTheFormula) {
   }
 }
 
+TEST(Normalise, OnACanvas) {
+  for (const Simd simd : {Simd::automatic, Simd::none})
+    for (const int channels : {1, 3})
+      for (const int width : {1, 9, 10, 23, 300}) {
+        const Image image = noise(width, 3, channels);
+        const Normalisation n = default_normalisation(channels);
+        std::vector<float> alone(image.pixels.size());
+        normalise(image, n, alone.data(), simd);
+        for (const ImageSize canvas : {ImageSize{width, 3}, ImageSize{width + 4, 5}}) {
+          const auto values = [&](int w, int h) { return static_cast<std::size_t>(w * h); };
+          const std::size_t plane = values(canvas.width, canvas.height);
+          std::vector<float> want(plane * static_cast<std::size_t>(channels), 0.f);
+          for (int c = 0; c < channels; ++c)
+            for (int y = 0; y < 3; ++y)
+              for (int x = 0; x < width; ++x)
+                want[static_cast<std::size_t>(c) * plane + values(canvas.width, y) +
+                     static_cast<std::size_t>(x)] =
+                    alone[values(width, 3 * c + y) + static_cast<std::size_t>(x)];
+          std::vector<float> got(want.size(), 7.f);
+          normalise(image, n, canvas, got.data(), simd);
+          EXPECT_EQ(got, want) << width << " on " << canvas.width;
+        }
+      }
+}
+
 // Back to the same 8-bit values.
 TEST(Denormalise, UndoesNormalise) {
   for (const int channels : {1, 3}) {

@@ -95,6 +95,37 @@ TEST(Resize, FlipAndWindowArePartsOfThePlainResult) {
   }
 }
 
+// Of a part of the source that is as small as possible, the same as of the whole.
+TEST(Resize, PartReadIsEnough) {
+  Rng rng(3, 0, 0, Purpose::augment);
+  int smaller = 0;
+  for (int i = 0; i < 400; ++i) {
+    const auto side = [&] { return 1 + static_cast<int>(rng.below(i % 5 == 0 ? 300 : 60)); };
+    const Image image = noise(rng, side(), side(), i % 2 == 0 ? 3 : 1);
+    const ImageSize target{side(), side()};
+    CropBox window{static_cast<int>(rng.below(target.width)),
+                   static_cast<int>(rng.below(target.height)), 0, 0};
+    window.width = 1 + static_cast<int>(rng.below(target.width - window.x));
+    window.height = 1 + static_cast<int>(rng.below(target.height - window.y));
+    Resizer resizer(i % 3 == 0 ? Simd::none : Simd::automatic);
+    const CropBox part = resizer.part_read(image.size(), target, window);
+    smaller += part != whole(image.size());
+    // Memory of its own, so that a sanitizer sees whatever is read beside it.
+    const ImageView cut = crop(view(image), part);
+    Image pixels{part.width, part.height, image.channels, {}};
+    for (int y = 0; y < part.height; ++y)
+      pixels.pixels.insert(pixels.pixels.end(), cut.row(y),
+                           cut.row(y) + part.width * image.channels);
+    Image want, got;
+    resizer.resize(view(image), target, window, i % 2 == 1, want);
+    resizer.resize(view(pixels), part, image.size(), target, window, i % 2 == 1, got);
+    ASSERT_EQ(got.pixels, want.pixels)
+        << image.width << "x" << image.height << " to " << target.width << "x" << target.height
+        << " at " << window.x << "," << window.y << " " << window.width << "x" << window.height;
+  }
+  EXPECT_GT(smaller, 200);
+}
+
 // A constant image stays that constant: the weights of every output sum to one within rounding.
 TEST(Resize, KeepsAConstant) {
   for (const int value : {0, 1, 127, 255}) {
