@@ -86,6 +86,9 @@ Resizer::Weights make_weights(int in, int out, int begin_out, int length) {
       group[4] = static_cast<std::int16_t>(weight[k] - (high << low_bits));
     }
   }
+  const auto [lowest, highest] = std::minmax_element(weights.first.begin(), weights.first.end());
+  weights.begin = *lowest;
+  weights.end = std::min(*highest + weights.taps, in);
   return weights;
 }
 
@@ -271,10 +274,7 @@ CropBox Resizer::part_read(ImageSize size, ImageSize target, const CropBox& wind
   forget_some();
   const Weights& across = weights(size.width, target.width, window.x, window.width);
   const Weights& down = weights(size.height, target.height, window.y, window.height);
-  CropBox part{across.first.front(), down.first.front(), 0, 0};
-  part.width = std::min(across.first.back() + across.taps, size.width) - part.x;
-  part.height = std::min(down.first.back() + down.taps, size.height) - part.y;
-  return part;
+  return {across.begin, down.begin, across.end - across.begin, down.end - down.begin};
 }
 
 void Resizer::resize(const ImageView& pixels, const CropBox& part, ImageSize size, ImageSize target,
@@ -309,13 +309,12 @@ void Resizer::resize(const ImageView& pixels, const CropBox& part, ImageSize siz
     scale_across(between, part.x, across, flip, result.pixels.data(), window.width);
   } else {
     // Only the rows that the second pass will read.
-    const int begin = down.first.front();
-    const int end = std::min(down.first.back() + down.taps, size.height);
-    const ImageView rows = crop(pixels, {0, begin - part.y, part.width, end - begin});
+    const ImageView rows =
+        crop(pixels, {0, down.begin - part.y, part.width, down.end - down.begin});
     between_.resize(row_bytes(window.width) * static_cast<std::size_t>(rows.height));
     const ImageView between{between_.data(), window.width, rows.height, channels, out.stride};
     scale_across(rows, part.x, across, flip, between_.data(), window.width);
-    scale_down(between, begin, down, result.pixels.data(), window.height);
+    scale_down(between, down.begin, down, result.pixels.data(), window.height);
   }
 }
 

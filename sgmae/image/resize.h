@@ -36,6 +36,7 @@ class Resizer {
   struct Weights {
     int taps = 0;
     std::vector<int> first;
+    int begin = 0, end = 0;  // all inputs that count; `first` need not ascend
     std::vector<std::int32_t> weight;
     // The same for 16-bit multiplication, weight = high * 2^11 + low. Per four taps: four high
     // halves, then four low ones.

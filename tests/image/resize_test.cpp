@@ -95,8 +95,9 @@ TEST(Resize, FlipAndWindowArePartsOfThePlainResult) {
   }
 }
 
-// Of a part of the source that is as small as possible, the same as of the whole.
-TEST(Resize, PartReadIsEnough) {
+// A window is a part of the whole result, and a part of the source that is as small as possible is
+// enough for it.
+TEST(Resize, WindowsOfAnySize) {
   Rng rng(3, 0, 0, Purpose::augment);
   int smaller = 0;
   for (int i = 0; i < 400; ++i) {
@@ -116,10 +117,16 @@ TEST(Resize, PartReadIsEnough) {
     for (int y = 0; y < part.height; ++y)
       pixels.pixels.insert(pixels.pixels.end(), cut.row(y),
                            cut.row(y) + part.width * image.channels);
-    Image want, got;
-    resizer.resize(view(image), target, window, i % 2 == 1, want);
-    resizer.resize(view(pixels), part, image.size(), target, window, i % 2 == 1, got);
-    ASSERT_EQ(got.pixels, want.pixels)
+    Image all, got, from_part;
+    resizer.resize(view(image), target, false, all);
+    Image want{window.width, window.height, image.channels, {}};
+    const ImageView seen = crop(view(all), window);
+    for (int y = 0; y < seen.height; ++y)
+      want.pixels.insert(want.pixels.end(), seen.row(y), seen.row(y) + seen.width * image.channels);
+    if (i % 2 == 1) want = mirrored(want);
+    resizer.resize(view(image), target, window, i % 2 == 1, got);
+    resizer.resize(view(pixels), part, image.size(), target, window, i % 2 == 1, from_part);
+    ASSERT_TRUE(got.pixels == want.pixels && from_part.pixels == want.pixels)
         << image.width << "x" << image.height << " to " << target.width << "x" << target.height
         << " at " << window.x << "," << window.y << " " << window.width << "x" << window.height;
   }
