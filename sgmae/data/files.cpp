@@ -23,6 +23,17 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
+fs::path in_sister_folder(const fs::path& image, const char* own, const char* sister,
+                          const char* extension) {
+  std::vector<fs::path> parts(image.begin(), image.end());
+  const auto found = std::find(parts.rbegin(), parts.rend(), fs::path(own));
+  if (found == parts.rend()) return {};
+  *found = sister;
+  fs::path path;
+  for (const fs::path& part : parts) path /= part;
+  return path.replace_extension(extension);
+}
+
 Listing look_into(const fs::path& folder) {
   Listing listing;
   std::error_code error;

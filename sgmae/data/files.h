@@ -15,6 +15,11 @@ namespace sgmae {
 bool is_folder(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);
 
+// The path with its last folder `own` called `sister` and another ending, as labels/a.txt belongs
+// to images/a.jpg; empty where it has no such folder.
+std::filesystem::path in_sister_folder(const std::filesystem::path& image, const char* own,
+                                       const char* sister, const char* extension);
+
 struct FolderEntry {
   std::string name;
   bool is_folder = false;

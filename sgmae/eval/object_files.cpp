@@ -1,15 +1,13 @@
 #include "sgmae/eval/object_files.h"
 
-#include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <pugixml.hpp>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/data/voc_file.h"
+#include "sgmae/data/yolo_file.h"
 #include "sgmae/eval/outline.h"
 #include "sgmae/image/decode.h"
 
@@ -18,109 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto yolo_line =
-    ": not a YOLO object; a line is `class cx cy width height` or `class x y x y x y …`, with "
-    "fractions of the image";
-
-bool is_fraction(double x) {
-  return x >= 0 && x <= 1;
+GridBox grid_box(const PixelBox& box) {
+  return {box.left, box.top, box.right, box.bottom};
 }
-
-// The numbers of a text; empty where a word of it is none.
-std::vector<double> numbers_of(const std::string& text) {
-  std::istringstream words(text);
-  std::vector<double> numbers;
-  for (std::string word; words >> word;) {
-    double number = 0;
-    const char* const end = word.data() + word.size();
-    const auto [read, error] = std::from_chars(word.data(), end, number);
-    if (read != end || error != std::errc() || !std::isfinite(number)) return {};
-    numbers.push_back(number);
-  }
-  return numbers;
-}
-
-// A line's numbers as an outline; nothing where they are no object.
-std::optional<Outline> yolo_outline(const std::vector<double>& numbers, const ImageSize& size) {
-  const double width = size.width, height = size.height;
-  Outline outline;
-  if (numbers.size() == 5 || numbers.size() == 6) {  // the sixth is a confidence
-    const double x = numbers[1], y = numbers[2], w = numbers[3], h = numbers[4];
-    if (!is_fraction(x) || !is_fraction(y) || !(w > 0) || !(h > 0)) return {};
-    outline.box = {(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width,
-                   (y + h / 2) * height};
-    return outline;
-  }
-  if (numbers.size() < 7 || numbers.size() % 2 == 0) return {};
-  std::vector<float> points;
-  for (std::size_t i = 1; i < numbers.size(); i += 2) {
-    // Programs that draw outlines overstep the image by their rounding.
-    if (!(std::abs(numbers[i] - 0.5) < 1 && std::abs(numbers[i + 1] - 0.5) < 1)) return {};
-    points.push_back(static_cast<float>(numbers[i] * width));
-    points.push_back(static_cast<float>(numbers[i + 1] * height));
-  }
-  outline.polygons = {std::move(points)};
-  return outline;
-}
-
-// "FILE:LINE" of a place in an XML text.
-std::string place_in(const fs::path& file, const std::string& text, std::ptrdiff_t offset) {
-  const auto end = text.begin() +
-                   std::clamp<std::ptrdiff_t>(offset, 0, static_cast<std::ptrdiff_t>(text.size()));
-  return str(file.string(), ":", 1 + std::count(text.begin(), end, '\n'));
-}
-
-// One XML file of VOC's, and how its errors name places.
-struct VocFile {
-  const fs::path& file;
-  std::string text;
-  pugi::xml_document document;
-
-  explicit VocFile(const fs::path& path) : file(path), text(read_text(path, ExitCode::data)) {
-    const pugi::xml_parse_result result = document.load_buffer(text.data(), text.size());
-    check(static_cast<bool>(result), ExitCode::data, place_in(file, text, result.offset),
-          ": damaged XML: ", result.description());
-  }
-
-  pugi::xml_node annotation() const {
-    const pugi::xml_node root = document.child("annotation");
-    check(static_cast<bool>(root), ExitCode::data, file.string(),
-          ": not Pascal VOC's XML; its root is not <annotation>");
-    return root;
-  }
-
-  std::string place(const pugi::xml_node& node) const {
-    return place_in(file, text, node.offset_debug());
-  }
-
-  // The number in <name> below `node`.
-  double number(const pugi::xml_node& node, const char* name) const {
-    const std::vector<double> numbers = numbers_of(node.child_value(name));
-    check(numbers.size() == 1 && std::abs(numbers[0]) < 1e6, ExitCode::data, place(node), ": <",
-          node.name(), "> has no number <", name, ">");
-    return numbers[0];
-  }
-
-  // Some programs leave the size out or write 0.
-  void check_size(const ImageSize& size) const {
-    const pugi::xml_node node = annotation().child("size");
-    if (!node) return;
-    const double width = number(node, "width"), height = number(node, "height");
-    check((width == 0 && height == 0) || (width == size.width && height == size.height),
-          ExitCode::data, place(node), ": the marks are of an image of ", width, "x", height,
-          " pixels, but theirs is ", size.width, "x", size.height);
-  }
-
-  GridBox box(const pugi::xml_node& object) const {
-    const pugi::xml_node node = object.child("bndbox");
-    check(static_cast<bool>(node), ExitCode::data, place(object), ": an <object> has no <bndbox>");
-    const GridBox box{number(node, "xmin") - 1, number(node, "ymin") - 1, number(node, "xmax"),
-                      number(node, "ymax")};
-    check(box.left < box.right && box.top < box.bottom, ExitCode::data, place(node),
-          ": a <bndbox> that ends before it begins");
-    return box;
-  }
-};
 
 }  // namespace
 
@@ -158,24 +56,34 @@ MarkedObjects read_mask_file(const fs::path& file, const ImageSize& size, const 
 }
 
 MarkedObjects read_yolo_file(const fs::path& file, const ImageSize& size, const CropBox& crop) {
-  std::istringstream lines(read_text(file, ExitCode::data));
   std::vector<Outline> outlines;
-  std::string line;
-  for (int number = 1; std::getline(lines, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const auto outline = yolo_outline(numbers_of(line), size);
-    check(outline.has_value(), ExitCode::data, file.string(), ":", number, yolo_line);
-    outlines.push_back(*outline);
+  for (const YoloObject& object : parse_yolo(read_text(file, ExitCode::data), file.string())) {
+    Outline outline;
+    const std::vector<double> points = outline_of(object, size);
+    if (points.empty()) {
+      const PixelBox box = box_of(object, size);
+      check(box.left < box.right && box.top < box.bottom, ExitCode::data, file.string(), ":",
+            object.line, ": a box without an inside");
+      outline.box = grid_box(box);
+    } else {
+      outline.polygons = {{points.begin(), points.end()}};
+    }
+    outlines.push_back(std::move(outline));
   }
   return seen_of(outlines, size, crop);
 }
 
 MarkedObjects read_voc_file(const fs::path& file, const ImageSize& size, const CropBox& crop) {
-  const VocFile voc(file);
-  voc.check_size(size);
+  const VocFile voc = parse_voc(read_text(file, ExitCode::data), file.string());
+  check(voc.size == ImageSize{} || voc.size == size, ExitCode::data, file.string(), ":",
+        voc.size_line, ": the marks are of an image of ", voc.size.width, "x", voc.size.height,
+        " pixels, but theirs is ", size.width, "x", size.height);
   std::vector<Outline> outlines;
-  for (const pugi::xml_node& object : voc.annotation().children("object"))
-    outlines.push_back({{}, {}, voc.box(object)});
+  for (const VocObject& object : voc.objects) {
+    check(object.box.left < object.box.right && object.box.top < object.box.bottom, ExitCode::data,
+          file.string(), ":", object.line, ": a <bndbox> that ends before it begins");
+    outlines.push_back({{}, {}, grid_box(object.box)});
+  }
   return seen_of(outlines, size, crop);
 }
 

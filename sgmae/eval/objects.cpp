@@ -23,18 +23,6 @@ fs::path path_of(const Source& source, std::int64_t index) {
   return fs::absolute(source.name(index)).lexically_normal();
 }
 
-// The path with its last folder `own` renamed; empty where it has none.
-fs::path in_sister_folder(const fs::path& image, const char* own, const char* sister,
-                          const char* extension) {
-  std::vector<fs::path> parts(image.begin(), image.end());
-  const auto found = std::find(parts.rbegin(), parts.rend(), fs::path(own));
-  if (found == parts.rend()) return {};
-  *found = sister;
-  fs::path path;
-  for (const fs::path& part : parts) path /= part;
-  return path.replace_extension(extension);
-}
-
 std::vector<fs::path> mask_places(const fs::path& image) {
   const fs::path stem = image.parent_path() / image.stem();
   return {in_sister_folder(image, "images", "masks", ".png"), stem.string() + "_mask.png"};
