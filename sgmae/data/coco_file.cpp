@@ -20,20 +20,6 @@ using Kind = JsonReader::Kind;
 constexpr auto wrong_kind =
     "; expected COCO's instances_….json, which lists images, categories and annotations";
 
-// The area inside polygons that do not meet, in pixels.
-double area_inside(const std::vector<std::vector<double>>& polygons) {
-  double area = 0;
-  for (const std::vector<double>& points : polygons) {
-    double twice = 0;
-    for (std::size_t i = 0; i < points.size(); i += 2) {
-      const std::size_t next = (i + 2) % points.size();
-      twice += points[i] * points[next + 1] - points[next] * points[i + 1];
-    }
-    area += std::abs(twice) / 2;
-  }
-  return area;
-}
-
 CocoBox box_around(const Shape& shape) {
   if (!shape.runs.counts.empty()) {
     const CropBox box = box_around(shape.runs);
@@ -65,10 +51,6 @@ std::string end_of_url(const std::string& url) {
 }
 
 }  // namespace
-
-Runs runs_of(const Shape& shape, ImageSize size) {
-  return shape.runs.counts.empty() ? runs_of_polygons(shape.polygons, size) : shape.runs;
-}
 
 class CocoFileReader {
  public:

@@ -52,17 +52,6 @@ struct CocoAnnotation {
   std::uint64_t begin = 0;     // of its object in the file
 };
 
-// The outline of an object; neither where there is only a box.
-struct Shape {
-  std::vector<std::vector<double>> polygons;  // x0 y0 x1 y1 … in pixels, three points or more
-  Runs runs;
-
-  bool empty() const { return polygons.empty() && runs.counts.empty(); }
-};
-
-// The mask of a shape in an image of `size`, which polygons have no other of.
-Runs runs_of(const Shape& shape, ImageSize size);
-
 // An annotation of a panoptic document: the PNG file of an image, and what its colours mean.
 struct CocoSegments {
   struct Segment {

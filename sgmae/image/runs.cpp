@@ -211,6 +211,23 @@ Runs runs_of_polygons(std::span<const std::vector<double>> polygons, ImageSize s
   return parts.size() == 1 ? std::move(parts.front()) : united(parts);
 }
 
+double area_inside(std::span<const std::vector<double>> polygons) {
+  double area = 0;
+  for (const std::vector<double>& points : polygons) {
+    double twice = 0;
+    for (std::size_t i = 0; i < points.size(); i += 2) {
+      const std::size_t next = (i + 2) % points.size();
+      twice += points[i] * points[next + 1] - points[next] * points[i + 1];
+    }
+    area += std::abs(twice) / 2;
+  }
+  return area;
+}
+
+Runs runs_of(const Shape& shape, ImageSize size) {
+  return shape.runs.counts.empty() ? runs_of_polygons(shape.polygons, size) : shape.runs;
+}
+
 Runs runs_of_mask(const ImageView& mask) {
   RunWriter writer({mask.width, mask.height});
   bool inside = false;

@@ -37,6 +37,21 @@ std::string text_of(const Runs& runs);
 // largest_coordinate, and may be outside the image.
 Runs runs_of_polygons(std::span<const std::vector<double>> polygons, ImageSize size);
 
+// The outline of an object, as annotations give it; neither where there is only a box.
+struct Shape {
+  std::vector<std::vector<double>> polygons;  // its parts, x0 y0 x1 y1 … in pixels, each three
+                                              // points or more
+  Runs runs;
+
+  bool empty() const { return polygons.empty() && runs.counts.empty(); }
+};
+
+// Its mask in an image of `size`; run lengths keep their own.
+Runs runs_of(const Shape& shape, ImageSize size);
+
+// The area inside polygons that do not meet, in pixels.
+double area_inside(std::span<const std::vector<double>> polygons);
+
 Runs runs_of_mask(const ImageView& mask);  // one channel, object where it is not 0
 Image mask_of(const Runs& runs);           // one channel, 0 and 1
 

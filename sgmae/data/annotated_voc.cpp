@@ -1,0 +1,220 @@
+// Pascal VOC's layout: an XML file an image.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
+#include "sgmae/data/annotated_formats.h"
+#include "sgmae/data/file_type.h"
+#include "sgmae/data/files.h"
+#include "sgmae/data/labels.h"
+#include "sgmae/data/left_out.h"
+#include "sgmae/data/parallel.h"
+#include "sgmae/data/split.h"
+#include "sgmae/data/voc_file.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+using Weight = LeftOut::Weight;
+
+std::vector<std::string> xml_files(const fs::path& folder) {
+  std::vector<std::string> files;
+  if (is_folder(folder))
+    for (const auto& [name, is_a_folder] : list_folder(folder))
+      if (!is_a_folder && extension_of(name) == "xml") files.push_back(name);
+  return files;
+}
+
+bool holds_xml(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    if (extension_of(it->path().string()) == "xml") return true;
+  return false;
+}
+
+// Where one part of the data lies.
+struct Layout {
+  fs::path annotations, images;
+  std::optional<fs::path> list;  // of the part's images; else all
+};
+
+std::optional<fs::path> image_folder(const fs::path& folder) {
+  if (const auto images = folder_called(folder, "jpegimages")) return images;
+  return folder_called(folder, "images");
+}
+
+std::optional<Layout> layout_of(const fs::path& folder, const std::string& split) {
+  if (const auto annotations = folder_called(folder, "annotations")) {
+    const fs::path images = image_folder(folder).value_or(folder);
+    if (holds_xml(*annotations)) {
+      Layout layout{*annotations, images, {}};
+      const auto sets = folder_called(folder, "imagesets");
+      if (sets) {
+        layout.list = file_of_split(*sets / "Main", split, ".txt");
+        if (!layout.list) layout.list = file_of_split(*sets, split, ".txt");
+      }
+      if (layout.list || split == "train") return layout;
+      return {};
+    }
+    const auto part = folder_of_split(*annotations, split);
+    if (part && holds_xml(*part))
+      return Layout{*part, folder_of_split(images, split).value_or(images), {}};
+  }
+  if (const auto part = folder_of_split(folder, split)) {
+    if (holds_xml(*part)) return Layout{*part, *part, {}};
+    if (const auto inner = layout_of(*part, "train")) return inner;
+  }
+  if (split == "train" && holds_xml(folder)) return Layout{folder, folder, {}};
+  return {};
+}
+
+// One XML file, read.
+struct Annotation {
+  std::string name;  // of the file
+  VocFile voc;
+};
+
+std::vector<Annotation> read_all(const fs::path& folder) {
+  std::vector<Annotation> all;
+  for (std::string& name : xml_files(folder)) all.push_back({std::move(name), {}});
+  constexpr std::int64_t share = 16, threads = 8;
+  in_parallel(static_cast<std::int64_t>(all.size()), share, threads, [&] {
+    return [&](std::int64_t begin, std::int64_t end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+        const fs::path file = folder / all[i].name;
+        all[i].voc = parse_voc(read_text(file, ExitCode::data), file.string());
+      }
+    };
+  });
+  return all;
+}
+
+// The image files of a folder by name, and by name without ending.
+struct ImageFiles {
+  std::vector<std::string> names;
+  std::map<std::string, std::size_t> by_name, by_stem;
+
+  explicit ImageFiles(const fs::path& folder) {
+    for (auto& [name, is_a_folder] : list_folder(folder)) {
+      if (is_a_folder || !has_image_extension(name)) continue;
+      by_name.emplace(name, names.size());
+      by_stem.emplace(fs::path(name).stem().string(), names.size());
+      names.push_back(std::move(name));
+    }
+  }
+
+  std::optional<std::size_t> of(const Annotation& annotation) const {
+    if (const auto found = by_stem.find(fs::path(annotation.name).stem().string());
+        found != by_stem.end())
+      return found->second;
+    const auto found = by_name.find(fs::path(annotation.voc.filename).filename().string());
+    return found == by_name.end() ? std::nullopt : std::optional(found->second);
+  }
+};
+
+// The names of a list of ImageSets/Main, whose lines may have a second word.
+std::vector<std::string> read_names(const fs::path& list) {
+  std::istringstream lines(read_text(list, ExitCode::data));
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    line = trimmed(line);
+    if (!line.empty()) names.push_back(line.substr(0, line.find_first_of(" \t")));
+  }
+  check(!names.empty(), ExitCode::data, list.string(), " lists no image");
+  return names;
+}
+
+}  // namespace
+
+bool find_voc(const fs::path& folder, const std::string& split) {
+  return layout_of(folder, split).has_value();
+}
+
+std::unique_ptr<AnnotatedImages> open_annotated_voc(const fs::path& folder,
+                                                    const std::string& split,
+                                                    const std::string& data_root) {
+  const auto layout = layout_of(folder, split);
+  check(layout.has_value(), ExitCode::data, "there is no part '", split,
+        "' of Pascal VOC's XML in ", folder.string(), "; expected ImageSets/Main/", split,
+        ".txt beside Annotations/, or a folder ", split, "/");
+  const fs::path image_root = data_root.empty() ? layout->images : fs::path(data_root);
+  const std::vector<Annotation> annotations = read_all(layout->annotations);
+  const ImageFiles files(image_root);
+  std::vector<LeftOut> left_out;
+
+  // Of all parts, so that they number them alike.
+  std::set<std::string> names;
+  std::map<std::size_t, const Annotation*> of_file;
+  std::map<std::string, const Annotation*> of_stem;
+  for (const Annotation& annotation : annotations) {
+    for (const VocObject& object : annotation.voc.objects) {
+      check(!object.name.empty(), ExitCode::data, (layout->annotations / annotation.name).string(),
+            ":", object.line, ": an <object> has no <name>");
+      names.insert(object.name);
+    }
+    of_stem[fs::path(annotation.name).stem().string()] = &annotation;
+    if (const auto file = files.of(annotation))
+      of_file.emplace(*file, &annotation);
+    else if (!layout->list)
+      add_left_out(left_out, "annotations whose image is not there", Weight::lost, annotation.name);
+  }
+
+  std::vector<ListedImage> listed;
+  std::vector<const Annotation*> of_listed;
+  const auto add = [&](const fs::path& path, const Annotation* annotation) {
+    listed.push_back({path, annotation ? annotation->voc.size : ImageSize{}});
+    of_listed.push_back(annotation);
+    if (!annotation)
+      add_left_out(left_out, "images without an .xml, which count as without objects",
+                   Weight::by_rule, path.filename().string());
+  };
+  if (layout->list) {
+    for (const std::string& name : read_names(*layout->list)) {
+      const auto annotation = of_stem.find(name);
+      const auto file = files.by_stem.find(name);
+      add(image_root / (file == files.by_stem.end() ? name + ".jpg" : files.names[file->second]),
+          annotation == of_stem.end() ? nullptr : annotation->second);
+    }
+  } else {
+    for (std::size_t i = 0; i < files.names.size(); ++i) {
+      const auto annotation = of_file.find(i);
+      add(image_root / files.names[i], annotation == of_file.end() ? nullptr : annotation->second);
+    }
+  }
+
+  FoundImages images = find_images(listed, folder.string(), left_out);
+  const std::vector<std::string> class_names(names.begin(), names.end());
+  std::vector<std::vector<Instance>> objects;
+  for (std::size_t i = 0; i < images.listed.size(); ++i) {
+    std::vector<Instance>& of_image = objects.emplace_back();
+    const Annotation* annotation = of_listed[images.listed[i]];
+    if (!annotation || images.sizes[i] == ImageSize{}) continue;
+    for (const VocObject& object : annotation->voc.objects) {
+      Instance instance;
+      instance.box = object.box;
+      if (!clip_to(images.sizes[i], str(annotation->name, ":", object.line), instance.box,
+                   left_out))
+        continue;
+      instance.category = std::lower_bound(class_names.begin(), class_names.end(), object.name) -
+                          class_names.begin();
+      instance.crowd = object.difficult;
+      instance.area = instance.box.area();
+      if (object.difficult)
+        add_left_out(left_out, "objects marked difficult, which count neither way", Weight::by_rule,
+                     str(annotation->name, ":", object.line));
+      of_image.push_back(std::move(instance));
+    }
+  }
+  return std::make_unique<StoredAnnotations>("Pascal VOC", std::move(images), std::move(objects),
+                                             class_names, std::move(left_out));
+}
+
+}  // namespace sgmae

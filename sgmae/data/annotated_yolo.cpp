@@ -1,0 +1,238 @@
+// YOLO's layouts: a text file an image, in labels/ where the image is in images/, or beside it.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
+#include "sgmae/data/annotated_formats.h"
+#include "sgmae/data/file_type.h"
+#include "sgmae/data/files.h"
+#include "sgmae/data/labels.h"
+#include "sgmae/data/left_out.h"
+#include "sgmae/data/parallel.h"
+#include "sgmae/data/split.h"
+#include "sgmae/data/yolo_file.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+using Weight = LeftOut::Weight;
+
+// The file of a data set's description.
+std::optional<fs::path> find_yaml(const fs::path& folder) {
+  for (const char* name : {"data.yaml", "data.yml", "dataset.yaml", "dataset.yml"})
+    if (is_file(folder / name)) return folder / name;
+  std::optional<fs::path> found;
+  for (const auto& [name, is_a_folder] : list_folder(folder)) {
+    const std::string type = extension_of(name);
+    if (is_a_folder || (type != "yaml" && type != "yml")) continue;
+    if (found) return {};  // several, of which none is called so
+    found = folder / name;
+  }
+  return found;
+}
+
+// Files of class names where there is no data.yaml.
+std::optional<fs::path> find_names(const fs::path& folder) {
+  for (const fs::path& place : {folder, folder / "labels"}) {
+    for (const char* name : {"classes.txt", "obj.names", "classes.names"})
+      if (is_file(place / name)) return place / name;
+    if (is_folder(place))
+      for (const auto& [name, is_a_folder] : list_folder(place))
+        if (!is_a_folder && extension_of(name) == "names") return place / name;
+  }
+  return {};
+}
+
+// All image files below a folder, each folder's in order.
+void add_images(const fs::path& folder, std::vector<fs::path>& images, int depth = 0) {
+  constexpr int deepest = 16;  // links may lead in circles
+  for (const auto& [name, is_a_folder] : list_folder(folder)) {
+    if (is_a_folder && depth < deepest)
+      add_images(folder / name, images, depth + 1);
+    else if (!is_a_folder && has_image_extension(name))
+      images.push_back(folder / name);
+  }
+}
+
+// The images that a list names, a path a line.
+void add_listed(const fs::path& list, std::vector<fs::path>& images) {
+  std::istringstream lines(read_text(list, ExitCode::data));
+  for (std::string line; std::getline(lines, line);)
+    if (line = trimmed(line); !line.empty()) {
+      const fs::path path = list.parent_path() / line;
+      // Darknet's lists are relative to where it is started.
+      images.push_back(is_file(path) || !is_file(line) ? path.lexically_normal() : fs::path(line));
+    }
+}
+
+fs::path label_file(const fs::path& image) {
+  const fs::path sister = in_sister_folder(image, "images", "labels", ".txt");
+  return !sister.empty() && is_file(sister) ? sister : fs::path(image).replace_extension(".txt");
+}
+
+// A part that data.yaml names, where that is.
+std::optional<fs::path> place_of(const fs::path& yaml, const YoloData& data,
+                                 const std::string& part) {
+  const fs::path base = yaml.parent_path();
+  std::vector<fs::path> places{base / data.path / part, base / part};
+  // Roboflow writes ../train/images for what lies beside the file.
+  if (part.starts_with("../")) places.push_back(base / part.substr(3));
+  std::error_code ignored;
+  for (const fs::path& place : places)
+    if (fs::exists(place, ignored)) return place.lexically_normal();
+  return {};
+}
+
+const std::vector<std::string>* part_named(const YoloData& data, const std::string& split) {
+  for (const std::string& word : names_of_split(split))
+    if (const auto part = data.parts.find(word); part != data.parts.end()) return &part->second;
+  return nullptr;
+}
+
+// Where the images of a part are without a data.yaml that says so.
+std::optional<fs::path> folder_of_images(const fs::path& folder, const std::string& split) {
+  const auto images = folder_called(folder, "images");
+  if (images)
+    if (const auto part = folder_of_split(*images, split)) return part;
+  if (const auto part = folder_of_split(folder, split))
+    return folder_called(*part, "images").value_or(*part);
+  if (split != "train") return {};
+  return images ? images : folder;
+}
+
+struct Description {
+  fs::path folder;  // of the data set
+  std::optional<fs::path> yaml;
+  YoloData data;
+};
+
+Description describe(const fs::path& path) {
+  Description found;
+  found.folder = is_folder(path) ? path : path.parent_path();
+  found.yaml = is_folder(path) ? find_yaml(path) : std::optional(path);
+  if (found.yaml)
+    found.data = parse_yolo_data(read_text(*found.yaml, ExitCode::data), found.yaml->string());
+  if (found.data.class_names.empty())
+    if (const auto names = find_names(found.folder))
+      found.data.class_names =
+          parse_class_names(read_text(*names, ExitCode::data), names->string());
+  return found;
+}
+
+std::vector<fs::path> images_of(const Description& description, const std::string& split,
+                                const std::string& data_root) {
+  std::vector<fs::path> images;
+  if (!data_root.empty()) {
+    add_images(data_root, images);
+    return images;
+  }
+  std::string missing;
+  if (const auto* parts = part_named(description.data, split))
+    for (const std::string& part : *parts) {
+      const auto place = place_of(*description.yaml, description.data, part);
+      if (!place)
+        missing = part;
+      else if (is_folder(*place))
+        add_images(*place, images);
+      else
+        add_listed(*place, images);
+    }
+  if (images.empty()) {
+    const auto folder = folder_of_images(description.folder, split);
+    check(
+        folder.has_value(), ExitCode::data, "there is no part '", split, "' in ",
+        description.folder.string(), "; expected images/", split, "/ and labels/", split, "/",
+        missing.empty() ? "" : str(", or ", missing, " as ", description.yaml->string(), " says"));
+    add_images(*folder, images);
+  }
+  return images;
+}
+
+}  // namespace
+
+bool find_yolo(const fs::path& folder, const std::string& split) {
+  if (const auto yaml = find_yaml(folder)) {
+    const YoloData data = parse_yolo_data(read_text(*yaml, ExitCode::data), yaml->string());
+    if (!data.class_names.empty() && part_named(data, split)) return true;
+  }
+  const auto images = folder_of_images(folder, split);
+  if (!images) return false;
+  // Some image that has a text of its name; the first ones may have no objects.
+  std::vector<fs::path> all;
+  add_images(*images, all);
+  return std::any_of(all.begin(), all.end(),
+                     [](const fs::path& image) { return is_file(label_file(image)); });
+}
+
+std::unique_ptr<AnnotatedImages> open_annotated_yolo(const fs::path& path, const std::string& split,
+                                                     const std::string& data_root) {
+  const Description description = describe(path);
+  std::vector<ListedImage> listed;
+  for (fs::path& image : images_of(description, split, data_root))
+    listed.push_back({std::move(image), {}});
+  std::vector<LeftOut> left_out;
+  FoundImages images = find_images(listed, path.string(), left_out);
+
+  std::vector<std::string> class_names = description.data.class_names;
+  const bool named = !class_names.empty();
+  const std::size_t count = images.listed.size();
+  std::vector<fs::path> files(count);
+  std::vector<std::vector<YoloObject>> lines(count);
+  constexpr std::int64_t share = 64, threads = 8;
+  in_parallel(static_cast<std::int64_t>(count), share, threads, [&] {
+    return [&](std::int64_t begin, std::int64_t end) {
+      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+        fs::path file = label_file(listed[images.listed[i]].path);
+        if (!is_file(file)) continue;
+        lines[i] = parse_yolo(read_text(file, ExitCode::data), file.string());
+        files[i] = std::move(file);
+      }
+    };
+  });
+  const auto labelled =
+      std::count_if(files.begin(), files.end(), [](const fs::path& file) { return !file.empty(); });
+  check(labelled > 0, ExitCode::data, "none of the ", count, " images of '", split, "' in ",
+        path.string(), " has a text file of its name; expected e.g. ",
+        label_file(listed[images.listed[0]].path).string());
+  if (labelled < static_cast<std::ptrdiff_t>(count)) {
+    const auto first = std::find(files.begin(), files.end(), fs::path()) - files.begin();
+    add_left_out(left_out, "images without a .txt, which count as without objects", Weight::by_rule,
+                 images.source->name(first), static_cast<std::int64_t>(count) - labelled);
+  }
+
+  std::vector<std::vector<Instance>> objects(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ImageSize size = images.sizes[i];
+    for (const YoloObject& line : lines[i]) {
+      const auto place = [&] { return str(files[i].string(), ":", line.line); };
+      const auto number = static_cast<std::size_t>(line.category);
+      check(!named || number < class_names.size(), ExitCode::data, place(), ": class ", number,
+            ", but there are only ", class_names.size(), " class names, from 0 on");
+      for (std::size_t next = class_names.size(); next <= number; ++next)
+        class_names.push_back(str(next));
+      if (size == ImageSize{}) continue;
+      Instance instance;
+      instance.category = line.category;
+      instance.box = box_of(line, size);
+      if (!clip_to(size, place(), instance.box, left_out)) continue;
+      instance.area = instance.box.area();
+      if (std::vector<double> outline = outline_of(line, size); !outline.empty()) {
+        instance.shape.polygons.push_back(std::move(outline));
+        instance.area = area_inside(instance.shape.polygons);
+      }
+      objects[i].push_back(std::move(instance));
+    }
+    lines[i].clear();
+  }
+  return std::make_unique<StoredAnnotations>("YOLO", std::move(images), std::move(objects),
+                                             std::move(class_names), std::move(left_out));
+}
+
+}  // namespace sgmae
