@@ -66,7 +66,8 @@ TEST(AnnotatedImages, IsRecognised) {
   EXPECT_TRUE(holds_annotations(folder.path(), "train"));
   EXPECT_FALSE(holds_annotations(folder.path(), "val"));
   EXPECT_STREQ(open_annotated(folder.path())->format(), "YOLO");
-  folder.write("Annotations/a.xml", "<annotation/>");
+  folder.image("images/b.png");
+  folder.write("Annotations/b.xml", "<annotation/>");
   EXPECT_STREQ(open_annotated(folder.path())->format(), "Pascal VOC");
   EXPECT_STREQ(open_annotated(folder.path(), "train", "", AnnotationFormat::yolo)->format(),
                "YOLO");
