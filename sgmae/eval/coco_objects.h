@@ -5,11 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
+#include "sgmae/data/coco_file.h"
 #include "sgmae/data/source.h"
 #include "sgmae/eval/objects.h"
 #include "sgmae/eval/outline.h"
@@ -18,7 +19,7 @@ namespace sgmae {
 
 class CocoObjects {
  public:
-  // Reads what the document says of these images of the source, and keeps no more. An image is
+  // Finds these images of the source in the document. An image is
   // found by `file_name`, which must be the end of its path, or have the name of its file alone in
   // common with it; where several fit, the image has no marks. A warning counts those and the
   // images that are not listed. Throws Error(data), naming file and entry.
@@ -32,18 +33,18 @@ class CocoObjects {
 
  private:
   struct Entry {
-    std::string name;                   // as the document has it
-    ImageSize size;                     // 0 where it does not say
-    std::vector<Outline> outlines;      // instances
-    std::filesystem::path segments;     // or the PNG whose pixels are numbers of segments
+    std::int64_t listed = 0;            // position in the document's images
+    std::filesystem::path segments;     // of panoptic documents: the PNG whose pixels are numbers
     std::vector<std::uint32_t> things;  // those of segments that are things, ascending
   };
-  struct Reader;
-
+  std::vector<Outline> outlines_of(const Entry& entry, const ImageSize& size) const;
   MarkedObjects seen_of_segments(const Entry& entry, const ImageSize& size,
                                  const CropBox& crop) const;
+  std::map<std::int64_t, std::int64_t> match(const Source& source,
+                                             std::span<const std::int64_t> images) const;
+  void find_segments(Entry& entry) const;
 
-  std::filesystem::path file_;
+  std::shared_ptr<const CocoFile> file_;
   std::map<std::int64_t, Entry> entries_;  // by position in the source
 };
 

@@ -59,14 +59,14 @@ MarkedObjects read_yolo_file(const fs::path& file, const ImageSize& size, const 
   std::vector<Outline> outlines;
   for (const YoloObject& object : parse_yolo(read_text(file, ExitCode::data), file.string())) {
     Outline outline;
-    const std::vector<double> points = outline_of(object, size);
+    std::vector<double> points = outline_of(object, size);
     if (points.empty()) {
       const PixelBox box = box_of(object, size);
       check(box.left < box.right && box.top < box.bottom, ExitCode::data, file.string(), ":",
             object.line, ": a box without an inside");
       outline.box = grid_box(box);
     } else {
-      outline.polygons = {{points.begin(), points.end()}};
+      outline.shape.polygons.push_back(std::move(points));
     }
     outlines.push_back(std::move(outline));
   }
@@ -82,7 +82,7 @@ MarkedObjects read_voc_file(const fs::path& file, const ImageSize& size, const C
   for (const VocObject& object : voc.objects) {
     check(object.box.left < object.box.right && object.box.top < object.box.bottom, ExitCode::data,
           file.string(), ":", object.line, ": a <bndbox> that ends before it begins");
-    outlines.push_back({{}, {}, grid_box(object.box)});
+    outlines.push_back({{}, grid_box(object.box)});
   }
   return seen_of(outlines, size, crop);
 }

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
-
-#include "sgmae/base/error.h"
 
 namespace sgmae {
 namespace {
@@ -44,7 +41,7 @@ void paint_box(const GridBox& box, const CropBox& crop, Image& mask) {
 }
 
 // Where the polygon's edges cross the middle of each row of the crop.
-void paint_polygon(std::span<const float> points, const CropBox& crop, Image& mask) {
+void paint_polygon(std::span<const double> points, const CropBox& crop, Image& mask) {
   std::vector<std::vector<double>> crossings(static_cast<std::size_t>(mask.height));
   const std::size_t n = points.size() / 2;
   for (std::size_t i = 0; i < n; ++i) {
@@ -83,51 +80,20 @@ void paint_runs(std::span<const std::uint32_t> runs, const ImageSize& size, cons
 }
 
 bool is_box(const Outline& outline) {
-  return outline.runs.empty() && outline.polygons.empty();
+  return outline.shape.empty();
 }
 
 void paint(const Outline& outline, const ImageSize& size, const CropBox& crop, Image& mask) {
-  if (!outline.runs.empty())
-    paint_runs(outline.runs, size, crop, mask);
-  else if (!outline.polygons.empty())
-    for (const auto& polygon : outline.polygons) paint_polygon(polygon, crop, mask);
+  const Shape& shape = outline.shape;
+  if (!shape.runs.counts.empty())
+    paint_runs(shape.runs.counts, size, crop, mask);
+  else if (!shape.polygons.empty())
+    for (const auto& polygon : shape.polygons) paint_polygon(polygon, crop, mask);
   else
     paint_box(outline.box, crop, mask);
 }
 
 }  // namespace
-
-std::vector<std::uint32_t> runs_of_text(std::string_view text) {
-  // Five bits a character from '0' on, the lowest first; 32 says that more follow. From the third
-  // run on what is stored is the difference from the run before the last.
-  constexpr int bits = 5, more = 32, sign = 16, most_bits = 35;
-  std::vector<std::uint32_t> runs;
-  for (std::size_t at = 0; at < text.size();) {
-    std::int64_t value = 0;
-    int shift = 0, character = more;
-    for (; character & more; shift += bits) {
-      check(at < text.size() && shift < most_bits, ExitCode::data,
-            "a run-length text that ends within a number");
-      character = text[at++] - '0';
-      check(character >= 0 && character < 2 * more, ExitCode::data,
-            "a run-length text with a character that has no place there");
-      value |= static_cast<std::int64_t>(character & (more - 1)) << shift;
-    }
-    if (character & sign) value -= std::int64_t{1} << shift;
-    if (runs.size() > 2) value += runs[runs.size() - 2];
-    check(value >= 0 && value <= std::numeric_limits<std::uint32_t>::max(), ExitCode::data,
-          "a run-length text with a run of ", value, " pixels");
-    runs.push_back(static_cast<std::uint32_t>(value));
-  }
-  return runs;
-}
-
-void check_runs(std::span<const std::uint32_t> runs, const ImageSize& size) {
-  std::int64_t pixels = 0;
-  for (const std::uint32_t run : runs) pixels += run;
-  check(pixels == static_cast<std::int64_t>(size.width) * size.height, ExitCode::data,
-        "run lengths of ", pixels, " pixels for an image of ", size.width, "x", size.height);
-}
 
 MarkedObjects seen_of(std::span<const Outline> outlines, const ImageSize& size,
                       const CropBox& crop) {

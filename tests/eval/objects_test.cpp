@@ -58,7 +58,8 @@ TEST(ObjectMarks, TakeTheFirstKindThatLiesBeside) {
   EXPECT_EQ(found(), (Sides{1, 4}));
   folder.write("d/annotations/instances_train.json",
                R"({"images": [{"id": 5, "file_name": "a.png", "width": 12, "height": 10}],
-                   "annotations": [{"image_id": 5, "bbox": [5, 0, 3, 10]}]})");
+                   "categories": [{"id": 1}],
+                   "annotations": [{"image_id": 5, "category_id": 1, "bbox": [5, 0, 3, 10]}]})");
   EXPECT_EQ(found(), (Sides{5, 8}));
   // The one of COCO's panoptic documents counts where its PNG files are.
   folder.write("d/annotations/panoptic_train.json",
@@ -138,7 +139,8 @@ TEST(ObjectMarks, OfAnArchiveGoByName) {
   folder.write("marks/x/a.png", mask(1, 2));
   EXPECT_EQ(sides(folder, "set.tar", folder.path("marks")), (Sides{1, 2}));
   folder.write("set.json", R"({"images": [{"id": 5, "file_name": "a.png"}],
-                               "annotations": [{"image_id": 5, "bbox": [5, 0, 3, 10]}]})");
+                               "categories": [{"id": 1}],
+                   "annotations": [{"image_id": 5, "category_id": 1, "bbox": [5, 0, 3, 10]}]})");
   EXPECT_EQ(sides(folder, "set.tar", folder.path("set.json")), (Sides{5, 8}));
 }
 

@@ -1,4 +1,4 @@
-// Oracles: shapes small enough to count by hand; texts and runs made with pycocotools 2.0.11.
+// Oracles: shapes small enough to count by hand.
 #include "sgmae/eval/outline.h"
 
 #include <gtest/gtest.h>
@@ -10,10 +10,14 @@
 namespace sgmae {
 namespace {
 
-using Runs = std::vector<std::uint32_t>;
-
-Outline polygon(std::vector<std::vector<float>> polygons) {
-  return {{}, std::move(polygons), {}};
+Outline polygon(std::vector<std::vector<double>> polygons) {
+  return {{std::move(polygons), {}}, {}};
+}
+Outline runs(ImageSize size, std::vector<std::uint32_t> counts) {
+  return {{{}, {size, std::move(counts)}}, {}};
+}
+Outline box(const GridBox& box) {
+  return {{}, box};
 }
 
 std::vector<int> pixels(const Image& mask) {
@@ -25,30 +29,8 @@ MarkedObjects seen(const Outline& outline, const ImageSize& size) {
   return seen_of({&outline, 1}, size, whole(size));
 }
 
-TEST(Outline, TextsOfRunsAreThoseOfPycocotools) {
-  EXPECT_EQ(runs_of_text(";32NO012004"), (Runs{11, 3, 2, 1, 1, 1, 2, 3, 2, 3, 6}));
-  EXPECT_EQ(runs_of_text("06"), (Runs{0, 6}));
-  EXPECT_EQ(runs_of_text("32111OO04OM"), (Runs{3, 2, 1, 3, 2, 2, 1, 2, 5, 1, 2}));
-  EXPECT_EQ(runs_of_text("mm2R9:000000000K"),
-            (Runs{3005, 290, 10, 290, 10, 290, 10, 290, 10, 290, 10, 290, 5}));
-  EXPECT_EQ(runs_of_text("ch92[h9n`c0"), (Runs{10003, 2, 9995, 20000}));
-  EXPECT_EQ(runs_of_text(""), Runs{});
-}
-
-TEST(Outline, DamagedTextsOfRunsAreErrors) {
-  for (const char* text : {"m", "1 2", "\xff", "O", "mmmmmmmmmmmmm0", "ooooooo0"})
-    error_of(ExitCode::data, [&] { runs_of_text(text); });
-  EXPECT_NE(error_of(ExitCode::data,
-                     [] {
-                       check_runs(Runs{3, 2}, {2, 2});
-                     })
-                .find("5 pixels"),
-            std::string::npos);
-  check_runs(Runs{3, 1}, {2, 2});
-}
-
 TEST(Outline, RunsGoDownTheColumns) {
-  const Outline outline{{4, 2, 5, 1}, {}, {}};                                 // of 4 x 3
+  const Outline outline = runs({4, 3}, {4, 2, 5, 1});
   EXPECT_EQ(pixels(seen(outline, {4, 3}).mask), (std::vector<int>{0, 0, 0, 0,  //
                                                                   0, 1, 0, 0,  //
                                                                   0, 1, 0, 1}));
@@ -59,7 +41,7 @@ TEST(Outline, RunsGoDownTheColumns) {
 
 TEST(Outline, APolygonHoldsThePixelsWhoseCentresAreInside) {
   // A square of 1.4 to 3.6, which holds the centres 1.5, 2.5 and 3.5; a triangle's half.
-  const auto square = seen(polygon({{1.4f, 0, 3.6f, 0, 3.6f, 1, 1.4f, 1}}), {5, 2});
+  const auto square = seen(polygon({{1.4, 0, 3.6, 0, 3.6, 1, 1.4, 1}}), {5, 2});
   EXPECT_EQ(pixels(square.mask), (std::vector<int>{0, 1, 1, 1, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(square.boxes.at(0).left, 0.2);
   EXPECT_EQ(square.boxes.at(0).right, 0.8);
@@ -68,7 +50,7 @@ TEST(Outline, APolygonHoldsThePixelsWhoseCentresAreInside) {
 }
 
 TEST(Outline, WhatAPolygonCirclesTwiceIsOutsideAndPolygonsUnite) {
-  const std::vector<float> ring{0, 0, 4, 0, 4, 1, 0, 1, 0, 0, 1, 0, 3, 0, 3, 1, 1, 1, 1, 0};
+  const std::vector<double> ring{0, 0, 4, 0, 4, 1, 0, 1, 0, 0, 1, 0, 3, 0, 3, 1, 1, 1, 1, 0};
   EXPECT_EQ(pixels(seen(polygon({ring}), {4, 1}).mask), (std::vector<int>{1, 0, 0, 1}));
   EXPECT_EQ(pixels(seen(polygon({ring, {1, 0, 2, 0, 2, 1, 1, 1}}), {4, 1}).mask),
             (std::vector<int>{1, 1, 0, 1}));
@@ -77,17 +59,16 @@ TEST(Outline, WhatAPolygonCirclesTwiceIsOutsideAndPolygonsUnite) {
 TEST(Outline, PolygonsReachBeyondTheImageAndMayHaveNoArea) {
   const auto beyond = seen(polygon({{-9, -9, 99, -9, 99, 99, -9, 99}}), {3, 2});
   EXPECT_EQ(pixels(beyond.mask), std::vector<int>(6, 1));
-  const std::vector<std::vector<float>> flat{{}, {1, 1}, {0, 0, 3, 2}, {1, 1, 1, 1, 1, 1}};
-  for (const std::vector<float>& points : flat)
+  const std::vector<std::vector<double>> flat{{}, {1, 1}, {0, 0, 3, 2}, {1, 1, 1, 1, 1, 1}};
+  for (const std::vector<double>& points : flat)
     EXPECT_TRUE(seen(polygon({points}), {3, 2}).boxes.empty());
 }
 
 // Every crop of some outlines is the part of what is seen in all of the image.
 TEST(Outline, FollowsTheCrop) {
   const ImageSize size{9, 7};
-  const std::vector<Outline> outlines{polygon({{0.3f, 0.2f, 6.1f, 2.2f, 2.4f, 6.7f}}),
-                                      {{30, 9, 24}, {}, {}},
-                                      {{}, {}, {6.6, 0.2, 8.7, 2.9}}};
+  const std::vector<Outline> outlines{polygon({{0.3, 0.2, 6.1, 2.2, 2.4, 6.7}}),
+                                      runs(size, {30, 9, 24}), box({6.6, 0.2, 8.7, 2.9})};
   const MarkedObjects all = seen_of(outlines, size, whole(size));
   for (int x = 0; x < 9; ++x)
     for (int y = 0; y < 7; ++y) {
@@ -101,7 +82,7 @@ TEST(Outline, FollowsTheCrop) {
 }
 
 TEST(Outline, BoxesAloneNeedNoMask) {
-  const std::vector<Outline> boxes{{{}, {}, {2, 1, 6, 3}}, {{}, {}, {7, 1, 9, 2}}};
+  const std::vector<Outline> boxes{box({2, 1, 6, 3}), box({7, 1, 9, 2})};
   const MarkedObjects all = seen_of(boxes, {8, 4}, {4, 0, 4, 4});
   EXPECT_TRUE(all.mask.pixels.empty());
   ASSERT_EQ(all.boxes.size(), 2u);
