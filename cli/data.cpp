@@ -3,10 +3,15 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/data/annotated_images.h"
 #include "sgmae/data/inspect.h"
+#include "sgmae/data/inspect_objects.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/source.h"
+#include "sgmae/image/draw_objects.h"
+#include "sgmae/image/encode.h"
 
 namespace sgmae {
 namespace {
@@ -14,16 +19,21 @@ namespace {
 struct DataArguments {
   std::string data_root, split = "train";
   DataFormat format = DataFormat::automatic;
+  AnnotationFormat annotations = AnnotationFormat::automatic;
+  std::string pictures;
   PackOptions pack;
   bool verify = false;
 
   void declare(Options& o) {
     o.section("data");
     declare_data_format(o, format);
+    declare_annotation_format(o, annotations);
     o.add("data_root", data_root,
           "what paths in a list file are relative to; empty: the list's folder");
     o.add("split", split, "part of the data set: train, val or test");
     o.add("num_workers", pack.num_workers, "threads that read and decode images");
+    o.add("pictures", pictures,
+          "stats: folder for pictures of some images with the objects that are marked in them");
     o.section("pack");
     o.add("max_side", pack.max_side,
           "scale larger images to this longer side and store them as JPEG; 0: keep every file as "
@@ -45,8 +55,23 @@ Progress progress_of(const std::string& what) {
   };
 }
 
-std::unique_ptr<Source> open(const DataArguments& options, const std::string& path) {
-  return open_source(path, options.split, options.data_root, options.format);
+// What lies at a path: images in which objects are marked, or others.
+struct Opened {
+  std::unique_ptr<AnnotatedImages> annotated;
+  std::unique_ptr<Source> plain;
+
+  const Source& source() const { return annotated ? annotated->images() : *plain; }
+  std::vector<LeftOut> left_out() const {
+    return annotated ? annotated->left_out() : plain->left_out();
+  }
+};
+
+Opened open(const DataArguments& options, const std::string& path) {
+  const bool automatic = options.annotations == AnnotationFormat::automatic;
+  if (!automatic ||
+      (options.format == DataFormat::automatic && holds_annotations(path, options.split)))
+    return {open_annotated(path, options.split, options.data_root, options.annotations), nullptr};
+  return {nullptr, open_source(path, options.split, options.data_root, options.format)};
 }
 
 void warn_of_unreadable(const DataStats& stats) {
@@ -57,38 +82,105 @@ void warn_of_unreadable(const DataStats& stats) {
     warn("and ", stats.unreadable.size() - most_named, " more");
 }
 
-void list_left_out(const Source& source) {
-  for (const LeftOut& entry : source.left_out())
-    info("left out     ", entry.reason, ": ", entry.count, ", e.g. ", entry.example);
+void list_left_out(const Opened& data) {
+  for (const LeftOut& entry : data.left_out())
+    info(data.annotated ? "of note      " : "left out     ", entry.reason, ": ", entry.count,
+         ", e.g. ", entry.example);
 }
 
 nlohmann::ordered_json verify_data(const DataArguments& options, const std::string& path) {
-  const auto source = open(options, path);
-  const DataStats stats = inspect_data(*source, options.pack.num_workers, progress_of("checking"));
+  const Opened data = open(options, path);
+  const DataStats stats =
+      inspect_data(data.source(), options.pack.num_workers, progress_of("checking"));
   warn_of_unreadable(stats);
-  nlohmann::ordered_json all = to_json(stats, *source), json{{"path", path}};
-  for (const char* key : {"images", "bytes", "unreadable_count", "unreadable", "left_out"})
+  nlohmann::ordered_json all = to_json(stats, data.source()), json{{"path", path}};
+  for (const char* key : {"images", "bytes", "unreadable_count", "unreadable"})
     json[key] = std::move(all[key]);
-  list_left_out(*source);
+  json["left_out"] = to_json(data.left_out());
+  if (data.annotated) {
+    json["annotations"] = data.annotated->format();
+    json["objects"] = inspect_objects(*data.annotated).objects;
+  }
+  list_left_out(data);
   std::string why;
   if (!stats.unreadable.empty())
     why = str(stats.unreadable.size(), " of the ", stats.images, " images of ", path,
               " cannot be read; training would replace them with others");
   std::int64_t lost = 0;
-  for (const LeftOut& entry : source->left_out())
+  for (const LeftOut& entry : data.left_out())
     if (entry.weight == LeftOut::Weight::lost) lost += entry.count;
   if (lost > 0)
-    why += str(why.empty() ? "" : "; ", path, ": ", lost,
-               lost == 1 ? " image or label is lost" : " images or labels are lost",
+    why += str(why.empty() ? "" : "; ", path, ": ", lost, " image", lost == 1 ? "" : "s", " or ",
+               data.annotated ? "object" : "label", lost == 1 ? " is lost" : "s are lost",
                ", for the reasons listed above");
   if (!why.empty()) throw ReportedFailure(ExitCode::data, why, json);
-  info(path, ": all ", stats.images, " images can be read");
+  info(path, ": all ", stats.images, " images can be read",
+       data.annotated ? str(", and all of ", json["objects"].get<std::int64_t>(), " objects") : "");
+  return json;
+}
+
+// Some of the images, evenly from all that have objects, drawn with these.
+std::int64_t write_pictures(const AnnotatedImages& data, const std::string& folder) {
+  constexpr std::size_t most = 24;
+  std::vector<std::int64_t> marked;
+  for (std::int64_t i = 0; i < data.images().size(); ++i)
+    if (!data.objects(i).empty()) marked.push_back(i);
+  const std::size_t count = std::min(most, marked.size());
+  std::filesystem::create_directories(folder);
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::int64_t index = marked[k * marked.size() / count];
+    OpenedImage opened;
+    data.images().open(index, opened);
+    Image buffer;
+    const ImageView photo = decode(opened, whole(opened.size), 3, buffer);
+    std::vector<DrawnObject> objects;
+    for (Instance& object : data.objects(index)) {
+      const std::string& name = data.class_names()[static_cast<std::size_t>(object.category)];
+      objects.push_back({object.box, std::move(object.shape),
+                         object.crowd ? name + " (crowd)" : name, colour_of(object.category),
+                         object.crowd});
+    }
+    const std::filesystem::path from = data.images().name(index);
+    constexpr int quality = 92;
+    const auto bytes = encode_jpeg(view(draw_objects(photo, objects)), quality);
+    write_file(std::filesystem::path(folder) / str(index, "_", from.stem().string(), ".jpg"),
+               {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+  info("pictures     ", count, " in ", folder);
+  return static_cast<std::int64_t>(count);
+}
+
+nlohmann::ordered_json show_objects(const AnnotatedImages& data, const std::string& pictures) {
+  const ObjectStats stats = inspect_objects(data);
+  info("annotations  ", data.format(), data.has_masks() ? ", with outlines" : ", boxes only");
+  info("objects      ", stats.objects,
+       stats.with_outline > 0 && stats.with_outline < stats.objects
+           ? str(" (", stats.with_outline, " with an outline)")
+           : "",
+       stats.crowds > 0 ? str(", and ", stats.crowds, " crowds") : "");
+  info("per image    ", stats.fewest, " to ", stats.most, ", median ", stats.median, "; ",
+       stats.images_without, " of ", stats.images, " images have none");
+  info("sizes        small ", stats.small, ", medium ", stats.medium, ", large ", stats.large,
+       " (COCO's: an area below 32x32 pixels, to 96x96, above)");
+  constexpr std::size_t most_named = 20;
+  std::vector<ObjectStats::ClassStats> classes = stats.classes;
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const auto& a, const auto& b) { return a.objects > b.objects; });
+  info("classes      ", classes.size(), classes.size() > most_named ? ", the most frequent:" : "");
+  for (std::size_t i = 0; i < classes.size() && i < most_named; ++i)
+    info("  ", classes[i].name, ": ", classes[i].objects, " in ", classes[i].images, " images");
+  nlohmann::ordered_json json = to_json(stats);
+  json["annotations"] = data.format();
+  if (!pictures.empty()) json["pictures"] = write_pictures(data, pictures);
   return json;
 }
 
 nlohmann::ordered_json show_stats(const DataArguments& options, const std::string& path) {
-  const auto source = open(options, path);
-  const DataStats stats = inspect_data(*source, options.pack.num_workers, progress_of("reading"));
+  const Opened data = open(options, path);
+  check(options.pictures.empty() || data.annotated, ExitCode::usage,
+        "--pictures shows marked objects, and ", path, " marks none");
+  const DataStats stats =
+      inspect_data(data.source(), options.pack.num_workers, progress_of("reading"));
   warn_of_unreadable(stats);
   const auto range = [](const DataStats::Range& r) {
     return str(r.smallest, " to ", r.largest, ", median ", r.median);
@@ -112,12 +204,14 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
     info("classes      ", stats.class_names.size(), ", of ", *fewest, " to ", *most,
          " images each (--json lists them)");
   }
-  info("unlabelled   ", stats.unlabelled);
-  list_left_out(*source);
-  info("duplicates   ", stats.duplicates.size(), " groups of images with the same pixels, ",
-       stats.conflicting, " of them with different labels");
+  if (!data.annotated) info("unlabelled   ", stats.unlabelled);
   nlohmann::ordered_json json{{"path", path}};
-  json.update(to_json(stats, *source));
+  json.update(to_json(stats, data.source()));
+  json["left_out"] = to_json(data.left_out());
+  if (data.annotated) json["objects"] = show_objects(*data.annotated, options.pictures);
+  list_left_out(data);
+  info("duplicates   ", stats.duplicates.size(), " groups of images with the same pixels",
+       data.annotated ? "" : str(", ", stats.conflicting, " of them with different labels"));
   return json;
 }
 
@@ -125,7 +219,7 @@ nlohmann::ordered_json pack_data(const DataArguments& options, const std::string
                                  const std::string& to) {
   check(to.ends_with(".sgpack"), ExitCode::usage, "'", to,
         "' should end in .sgpack, the extension of packed data sets");
-  const auto source = open(options, from);
+  const auto source = open_source(from, options.split, options.data_root, options.format);
   const PackReport report = write_pack(*source, to, options.pack, progress_of("packing"));
   for (const std::string& image : report.left_out) warn("left out: ", image);
   info(to, ": ", report.images, " images, ", fixed(static_cast<double>(report.bytes) / 1e6, 1),

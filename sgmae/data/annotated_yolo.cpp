@@ -164,11 +164,22 @@ bool find_yolo(const fs::path& folder, const std::string& split) {
   }
   const auto images = folder_of_images(folder, split);
   if (!images) return false;
-  // Some image that has a text of its name; the first ones may have no objects.
+  // Some image that has a text of its name; the first ones may have no objects. Beside the image
+  // that may as well be its caption.
   std::vector<fs::path> all;
   add_images(*images, all);
-  return std::any_of(all.begin(), all.end(),
-                     [](const fs::path& image) { return is_file(label_file(image)); });
+  for (const fs::path& image : all) {
+    const fs::path file = label_file(image);
+    if (!is_file(file)) continue;
+    if (file.parent_path() != image.parent_path()) return true;
+    try {
+      parse_yolo(read_text(file, ExitCode::data), "");
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  }
+  return false;
 }
 
 std::unique_ptr<AnnotatedImages> open_annotated_yolo(const fs::path& path, const std::string& split,

@@ -169,6 +169,16 @@ DataStats inspect_data(const Source& source, int threads,
   return stats;
 }
 
+nlohmann::ordered_json to_json(const std::vector<LeftOut>& left_out) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const LeftOut& entry : left_out)
+    list.push_back({{"reason", entry.reason},
+                    {"count", entry.count},
+                    {"example", entry.example},
+                    {"lost", entry.weight == LeftOut::Weight::lost}});
+  return list;
+}
+
 nlohmann::ordered_json to_json(const DataStats& stats, const Source& source) {
   using nlohmann::ordered_json;
   constexpr std::size_t most_named = 100;
@@ -191,17 +201,11 @@ nlohmann::ordered_json to_json(const DataStats& stats, const Source& source) {
   for (const auto& [number, count] : stats.channels) channels[std::to_string(number)] = count;
   for (std::size_t i = 0; i < stats.class_names.size(); ++i)
     classes[stats.class_names[i]] = stats.per_class[i];
-  ordered_json left_out = ordered_json::array();
-  for (const LeftOut& entry : source.left_out())
-    left_out.push_back({{"reason", entry.reason},
-                        {"count", entry.count},
-                        {"example", entry.example},
-                        {"lost", entry.weight == LeftOut::Weight::lost}});
   return {{"images", stats.images},
           {"bytes", stats.bytes},
           {"unreadable_count", stats.unreadable.size()},
           {"unreadable", std::move(unreadable)},
-          {"left_out", std::move(left_out)},
+          {"left_out", to_json(source.left_out())},
           {"width", range(stats.width)},
           {"height", range(stats.height)},
           {"formats", stats.formats},

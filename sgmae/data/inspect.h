@@ -47,6 +47,8 @@ struct DataStats {
 DataStats inspect_data(const Source& source, int threads,
                        const std::function<void(std::int64_t, std::int64_t)>& progress = {});
 
+nlohmann::ordered_json to_json(const std::vector<LeftOut>& left_out);
+
 // Also what the source leaves out. Names at most 100 unreadable images and 100 groups of
 // duplicates; the counts are of all.
 nlohmann::ordered_json to_json(const DataStats& stats, const Source& source);

@@ -24,7 +24,8 @@ void outline(Image& canvas, const CropBox& box, Colour colour, int width);
 // A copy of `picture` (1 or 3 channels), each pixel `scale` x `scale` large.
 void paste(Image& canvas, const ImageView& picture, int x, int y, int scale);
 
-// Text in a 5x7 font of capitals and digits (others are left blank), each dot `scale` pixels.
+// UTF-8 text, each letter 5 x 7 dots and two rows below the line, each dot `scale` pixels. ASCII is
+// drawn; anything else is a hollow box.
 void write_text(Image& canvas, const std::string& text, int x, int y, int scale, Colour colour);
 int text_width(const std::string& text, int scale);
 
