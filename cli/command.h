@@ -54,6 +54,7 @@ Command study_command();
 Command mask_command();
 Command reconstruct_command();
 Command forward_command();
+Command coco_eval_command();
 Command data_command();
 Command analyze_command();
 Command report_command();

@@ -45,6 +45,8 @@ const std::vector<CommandEntry>& commands() {
       {"convert", "turn a checkpoint into another family's", convert_command},
       {"report", "write an HTML page about one run or several", report_command},
       {"data", "pack a data set into one file, describe one, check one", data_command},
+      {"coco-eval", "average precision of a file of detections, as pycocotools counts",
+       coco_eval_command},
       {"recipes", "list, show or copy the named recipes", recipes_command},
       {"options", "print every command's options as Markdown (docs/options.md)", options_command},
   };

@@ -1,5 +1,8 @@
 #include "sgmae/data/coco_fields.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <array>
 #include <cmath>
 #include <limits>
@@ -33,6 +36,7 @@ constexpr std::array<Meaning, CocoNotes::reasons> meanings{{
     {"images without 'file_name'", LeftOut::Weight::told},
     {"annotations of images that are not listed", LeftOut::Weight::told},
     {"annotations of categories that are not listed", LeftOut::Weight::lost},
+    {"detections of categories that the truth does not list", LeftOut::Weight::told},
 }};
 
 [[noreturn]] void wrong(const char* field, const char* why) {
@@ -129,6 +133,15 @@ void read_segmentation(JsonReader& json, const See& see, const End& end, const F
 }
 
 }  // namespace
+
+void ReadPages::forget_up_to(std::size_t position) {
+  constexpr std::size_t portion = std::size_t{16} << 20;
+  if (position < forgotten_ + portion) return;
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t end = position / page * page;
+  ::madvise(const_cast<char*>(text_.data()) + forgotten_, end - forgotten_, MADV_DONTNEED);
+  forgotten_ = end;
+}
 
 std::vector<LeftOut> CocoNotes::left_out() const {
   std::vector<LeftOut> all;

@@ -2,14 +2,26 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sgmae/data/coco_file.h"
 #include "sgmae/io/json_reader.h"
 
 namespace sgmae {
+
+// Gives the pages of a mapped file back that were read, which stay in the process otherwise; they
+// are there again where they are needed.
+class ReadPages {
+ public:
+  explicit ReadPages(std::string_view text) : text_(text) {}
+  void forget_up_to(std::size_t position);
+
+ private:
+  std::string_view text_;
+  std::size_t forgotten_ = 0;
+};
 
 // What is wrong with a field; whoever reads the entry knows which one it is.
 struct WrongField {
@@ -33,6 +45,7 @@ class CocoNotes {
     no_file_name,
     unknown_image,
     unknown_category,
+    foreign_category,
     reasons
   };
   // `example` makes the text; it is called the first time.

@@ -1,8 +1,5 @@
 #include "sgmae/data/coco_file.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -55,7 +52,7 @@ std::string end_of_url(const std::string& url) {
 class CocoFileReader {
  public:
   explicit CocoFileReader(CocoFile& file)
-      : file_(file), text_(file.text()), json_(text_, file.name_) {}
+      : file_(file), text_(file.text()), json_(text_, file.name_), pages_(text_) {}
 
   void read() {
     if (json_.kind() == Kind::array) fail_here("is a list, as detections are");
@@ -69,7 +66,7 @@ class CocoFileReader {
       std::size_t number = 0;
       json_.array([&] {
         read_entry(list, number++);
-        forget_what_was_read();
+        pages_.forget_up_to(json_.position());
       });
     });
     json_.finish();
@@ -81,17 +78,6 @@ class CocoFileReader {
   }
 
  private:
-  // Pages that were read stay in the process otherwise; they are there again where they are needed.
-  void forget_what_was_read() {
-    constexpr std::size_t portion = std::size_t{16} << 20;
-    const std::size_t at = json_.position();
-    if (at < forgotten_ + portion) return;
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t end = at / page * page;
-    ::madvise(const_cast<char*>(text_.data()) + forgotten_, end - forgotten_, MADV_DONTNEED);
-    forgotten_ = end;
-  }
-
   [[noreturn]] void fail_here(const std::string& what) const {
     fail(ExitCode::data, file_.name_, " ", what, wrong_kind);
   }
@@ -376,8 +362,8 @@ class CocoFileReader {
   CocoFile& file_;
   std::string_view text_;
   JsonReader json_;
+  ReadPages pages_;
   CocoNotes notes_;
-  std::size_t forgotten_ = 0;
   std::vector<Ids> ids_;
   std::vector<RunsSize> runs_sizes_;
   std::vector<Incomplete> incomplete_;
