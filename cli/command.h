@@ -50,6 +50,7 @@ Command linprobe_command();
 Command launch_command();
 Command estimate_command();
 Command finetune_command();
+Command detect_command();
 Command study_command();
 Command mask_command();
 Command reconstruct_command();

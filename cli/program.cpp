@@ -33,6 +33,7 @@ const std::vector<CommandEntry>& commands() {
       {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"finetune", "train a whole vision transformer to classify", finetune_command},
+      {"detect", "train a detector on a pre-trained encoder, test it, use it", detect_command},
       {"launch", "start another command in several processes", launch_command},
       {"estimate", "say what a pre-training run will take, before it is started", estimate_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},

@@ -15,13 +15,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-NamedTensors values_of(const std::vector<Parameter>& parameters) {
-  NamedTensors tensors;
-  for (const Parameter& parameter : parameters)
-    tensors.emplace_back(parameter.name, parameter.value);
-  return tensors;
-}
-
 std::string our_metadata(const json& config, const ModelInfo& info, Family family) {
   json metadata = to_json(info);
   metadata["family"] = name_of(family);
@@ -182,6 +175,13 @@ void check_target(const ModelFile& file, Family family, bool decoder) {
 
 bool is_encoder_tensor(const std::string& native_name) {
   return native_name != "mask_token" && !native_name.starts_with("decoder_");
+}
+
+NamedTensors values_of(const std::vector<Parameter>& parameters) {
+  NamedTensors tensors;
+  for (const Parameter& parameter : parameters)
+    tensors.emplace_back(parameter.name, parameter.value);
+  return tensors;
 }
 
 void save_tensors(const fs::path& path, NamedTensors tensors, const json& config,

@@ -9,6 +9,9 @@
 
 namespace sgmae {
 
+// The values, sharing memory.
+NamedTensors values_of(const std::vector<Parameter>& parameters);
+
 // Our own file: safetensors under MAE's names, whose metadata entry `sgmae` says what it is.
 // Atomic.
 void save_mae(const std::filesystem::path& path, const Mae& model, const ModelInfo& info);

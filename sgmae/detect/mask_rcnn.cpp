@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -161,14 +162,22 @@ DetectionLosses MaskRcnn::State::losses(std::vector<DetectionExample>& batch,
     box_targets.push_back(
         config.rois.coding.encode(objects.index_select(0, chosen.objects), positive_boxes));
     if (!mask_head) continue;
-    mask_inputs.push_back(pooled(pyramid_levels, positive_boxes, config.rois.mask_cells));
-    mask_labels.push_back(chosen.labels.narrow(0, 0, positives));
     std::vector<const InstanceMask*> masks;
+    std::vector<std::int64_t> known;  // positives whose object has a mask
     const at::Tensor of = chosen.objects.cpu();
-    for (std::int64_t n = 0; n < positives; ++n)
-      masks.push_back(&targets.masks[static_cast<std::size_t>(of.data_ptr<std::int64_t>()[n])]);
-    mask_target.push_back(send(
-        mask_targets(masks, positive_boxes, height, width, 2 * config.rois.mask_cells), device));
+    for (std::int64_t n = 0; n < positives; ++n) {
+      const InstanceMask& mask =
+          targets.masks[static_cast<std::size_t>(of.data_ptr<std::int64_t>()[n])];
+      if (mask.inside.empty()) continue;
+      masks.push_back(&mask);
+      known.push_back(n);
+    }
+    const at::Tensor which = send(at::tensor(known, at::kLong), device);
+    const at::Tensor mask_boxes = positive_boxes.index_select(0, which);
+    mask_inputs.push_back(pooled(pyramid_levels, mask_boxes, config.rois.mask_cells));
+    mask_labels.push_back(chosen.labels.index_select(0, which));
+    mask_target.push_back(
+        send(mask_targets(masks, mask_boxes, height, width, 2 * config.rois.mask_cells), device));
   }
   const double drawn = static_cast<double>(std::max<std::int64_t>(anchors_drawn, 1));
   sums.objectness = sums.objectness.div(drawn);

@@ -19,17 +19,19 @@ namespace sgmae {
 
 // What is to be found in one image. Boxes in its pixels, on the CPU.
 struct DetectionTargets {
-  at::Tensor boxes;                 // [n, 4] fp32
-  at::Tensor labels;                // [n] int64, 0 .. classes - 1
-  at::Tensor crowds;                // [m, 4] fp32: neither objects nor background
-  std::vector<InstanceMask> masks;  // n; not looked at by a model without a mask head
+  at::Tensor boxes;   // [n, 4] fp32
+  at::Tensor labels;  // [n] int64, 0 .. classes - 1
+  at::Tensor crowds;  // [m, 4] fp32: neither objects nor background
+  // n, empty for those of which only the box is known; not looked at by a model without a mask
+  // head.
+  std::vector<InstanceMask> masks;
 };
 
 // Means over a batch, 0-dim fp32 on the model's device, without gradients.
 struct DetectionLosses {
   at::Tensor objectness, proposal_box;  // over the anchors that were drawn
   at::Tensor classification, box;       // over the proposals that were drawn
-  at::Tensor mask;                      // over positive ones and their cells; 0 without masks
+  at::Tensor mask;                      // over positive ones with a mask, and their cells; or 0
 
   at::Tensor total() const;
 };

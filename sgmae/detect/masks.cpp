@@ -79,32 +79,47 @@ at::Tensor mask_targets(std::span<const InstanceMask* const> masks, const at::Te
   return targets;
 }
 
-Image paste_mask(std::span<const float> probabilities, std::int64_t size, const PixelBox& box,
-                 ImageSize image) {
+Runs paste_mask(std::span<const float> probabilities, std::int64_t size, const PixelBox& box,
+                ImageSize image) {
   SGMAE_ASSERT(static_cast<std::int64_t>(probabilities.size()) == size * size);
-  Image mask{image.width, image.height, 1, {}};
-  mask.pixels.assign(static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height),
-                     0);
   const Line rows = line(box.top, box.bottom, size, image.height);
   const Line columns = line(box.left, box.right, size, image.width);
   const auto at = [&](std::int64_t y, std::int64_t x) {
     const bool known = y >= 0 && y < size && x >= 0 && x < size;
     return known ? probabilities[static_cast<std::size_t>(y * size + x)] : 0.f;
   };
-  for (std::size_t i = 0; i < rows.low.size(); ++i) {
-    const std::int64_t y = rows.low[i];
-    std::uint8_t* const to =
-        mask.pixels.data() +
-        (static_cast<std::size_t>(rows.first) + i) * static_cast<std::size_t>(image.width) +
-        columns.first;
-    for (std::size_t j = 0; j < columns.low.size(); ++j) {
-      const std::int64_t x = columns.low[j];
-      const float above = at(y, x) + columns.beyond[j] * (at(y, x + 1) - at(y, x));
-      const float below = at(y + 1, x) + columns.beyond[j] * (at(y + 1, x + 1) - at(y + 1, x));
-      to[j] = above + rows.beyond[i] * (below - above) >= 0.5f;
+  // Column by column, as run lengths are; pixels from the image's first on that are not told yet.
+  Runs runs{image, {}};
+  std::vector<float> places(static_cast<std::size_t>(size + 2));  // of one column, -1 to `size`
+  bool inside = false;
+  std::uint32_t run = 0;
+  const auto add = [&](bool is_object, std::int64_t pixels) {
+    if (is_object != inside && pixels > 0) {
+      runs.counts.push_back(run);
+      run = 0;
+      inside = is_object;
     }
+    run += static_cast<std::uint32_t>(pixels);
+  };
+  const std::int64_t height = image.height;
+  const auto known_rows = static_cast<std::int64_t>(rows.low.size());
+  add(false, columns.first * height);
+  for (std::size_t j = 0; j < columns.low.size(); ++j) {
+    const std::int64_t x = columns.low[j];
+    for (std::int64_t y = -1; y <= size; ++y)
+      places[static_cast<std::size_t>(y + 1)] =
+          at(y, x) + columns.beyond[j] * (at(y, x + 1) - at(y, x));
+    add(false, rows.first);
+    for (std::size_t i = 0; i < rows.low.size(); ++i) {
+      const float* const above = &places[static_cast<std::size_t>(rows.low[i] + 1)];
+      add(above[0] + rows.beyond[i] * (above[1] - above[0]) >= 0.5f, 1);
+    }
+    add(false, height - rows.first - known_rows);
   }
-  return mask;
+  add(false,
+      (image.width - columns.first - static_cast<std::int64_t>(columns.low.size())) * height);
+  runs.counts.push_back(run);
+  return runs;
 }
 
 }  // namespace sgmae

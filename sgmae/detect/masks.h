@@ -7,7 +7,7 @@
 #include <span>
 
 #include "sgmae/data/canvas_objects.h"
-#include "sgmae/image/image.h"
+#include "sgmae/image/runs.h"
 
 namespace sgmae {
 
@@ -17,9 +17,9 @@ namespace sgmae {
 at::Tensor mask_targets(std::span<const InstanceMask* const> masks, const at::Tensor& boxes,
                         std::int64_t height, std::int64_t width, std::int64_t size);
 
-// A mask head's square of probabilities [size * size] laid over a box (left, top, right, bottom) of
-// an image, bilinearly, 0 around it: where it is at least 1/2. One channel of 0 and 1.
-Image paste_mask(std::span<const float> probabilities, std::int64_t size, const PixelBox& box,
-                 ImageSize image);
+// A mask head's square of probabilities [size * size] laid over a box of an image, bilinearly, 0
+// around it: the pixels where it is at least 1/2.
+Runs paste_mask(std::span<const float> probabilities, std::int64_t size, const PixelBox& box,
+                ImageSize image);
 
 }  // namespace sgmae

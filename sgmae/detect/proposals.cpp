@@ -90,8 +90,8 @@ at::Tensor proposals(const AnchorScores& scores, std::int64_t height, std::int64
   return kept_boxes.index_select(0, kept.slice(0, 0, config.after_nms));
 }
 
-at::Tensor match_boxes(const at::Tensor& boxes, const at::Tensor& objects, const at::Tensor& crowds,
-                       const Thresholds& thresholds) {
+at::Tensor match_candidates(const at::Tensor& boxes, const at::Tensor& objects,
+                            const at::Tensor& crowds, const Thresholds& thresholds) {
   at::Tensor matched = match(overlap(objects, boxes), thresholds);
   if (crowds.size(0) > 0) {
     const at::Tensor covered = std::get<0>(coverage(boxes, crowds).max(1)).ge(in_a_crowd);
@@ -108,7 +108,7 @@ at::Tensor smooth_l1_sum(const at::Tensor& x, const at::Tensor& y, double turn) 
 ProposalLoss proposal_loss(const AnchorScores& scores, const at::Tensor& objects,
                            const at::Tensor& crowds, const ProposalConfig& config,
                            const Draw& draw) {
-  const at::Tensor matched = match_boxes(scores.anchors, objects, crowds, config.matching);
+  const at::Tensor matched = match_candidates(scores.anchors, objects, crowds, config.matching);
   const auto [positives, negatives] = sample(matched, config.samples, config.positives, draw);
   const at::Tensor drawn = at::cat({positives, negatives});
   const at::Tensor truth =

@@ -40,8 +40,8 @@ at::Tensor proposals(const AnchorScores& scores, std::int64_t height, std::int64
                      const ProposalConfig& config, bool training);
 
 // What anchors, or proposals, [n, 4] stand for (match), with crowds left undecided.
-at::Tensor match_boxes(const at::Tensor& boxes, const at::Tensor& objects, const at::Tensor& crowds,
-                       const Thresholds& thresholds);
+at::Tensor match_candidates(const at::Tensor& boxes, const at::Tensor& objects,
+                            const at::Tensor& crowds, const Thresholds& thresholds);
 
 // Sums over the anchors that were drawn; to be divided by their number over all images.
 struct ProposalLoss {

@@ -102,7 +102,7 @@ TrainingBoxes training_boxes(const at::Tensor& proposals, const at::Tensor& obje
                              const at::Tensor& labels, const at::Tensor& crowds,
                              std::int64_t classes, const RoiConfig& config, const Draw& draw) {
   const at::Tensor boxes = at::cat({proposals, objects});
-  const at::Tensor matched = match_boxes(boxes, objects, crowds, config.matching);
+  const at::Tensor matched = match_candidates(boxes, objects, crowds, config.matching);
   const auto [positives, negatives] = sample(matched, config.samples, config.positives, draw);
   TrainingBoxes result;
   result.boxes = boxes.index_select(0, at::cat({positives, negatives}));

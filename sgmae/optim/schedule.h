@@ -1,7 +1,9 @@
-// MAE's learning-rate schedule (He et al. 2022, appendix A.1).
+// Learning rates over a training: MAE's (He et al. 2022, appendix A.1), and that in steps of
+// detection (ViTDet).
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace sgmae {
 
@@ -11,9 +13,11 @@ double peak_lr(double lr, double blr, std::int64_t effective_batch);
 struct Schedule {
   double peak_lr = 1e-3, min_lr = 0;
   double warmup_epochs = 40, epochs = 400;
+  std::vector<double> steps = {};  // epochs at which it falls to a tenth; empty: a cosine
 };
 
-// Linear from 0 to peak_lr over the warm-up, then half a cosine down to min_lr at `epochs`.
+// Linear from 0 to peak_lr over the warm-up; then half a cosine down to min_lr at `epochs`, or
+// constant between `steps`.
 // `epoch` is fractional: epochs finished plus the share of the present one.
 double learning_rate(const Schedule& schedule, double epoch);
 

@@ -11,6 +11,7 @@
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/optim/layer_decay.h"
+#include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -125,20 +126,9 @@ class FinetuneTask : public ClassifierTask {
   void save_model(const fs::path& path, const TrainClock& clock) const override {
     save_classifier(path, model_, normalisation_, clock.epoch, sources_.class_names);
   }
-  TaskState state() const override {
-    TaskState own;
-    for (const Parameter& parameter : model_.parameters())
-      own.tensors.emplace_back(parameter.name, parameter.value);
-    return own;
-  }
+  TaskState state() const override { return {{}, values_of(model_.parameters())}; }
   void restore(const json&, const TensorFile& file) override {
-    for (Parameter& parameter : model_.parameters()) {
-      const at::Tensor* stored = file.find(parameter.name);
-      check(stored && stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint,
-            "the training state has no tensor '", parameter.name,
-            "' of the model's shape; delete the state to start the run again");
-      parameter.value.copy_(*stored);
-    }
+    load_values(file, model_.parameters());
   }
 
   ordered_json facts() const override {

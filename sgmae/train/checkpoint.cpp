@@ -45,6 +45,16 @@ ModelInfo load_weights(const std::filesystem::path& path, Mae& model) {
   return file.info;
 }
 
+void load_values(const TensorFile& state, std::vector<Parameter>& parameters) {
+  for (Parameter& parameter : parameters) {
+    const at::Tensor* stored = state.find(parameter.name);
+    check(stored && stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint,
+          "the training state has no tensor '", parameter.name,
+          "' of the model's shape; delete the state to start the run again");
+    parameter.value.copy_(*stored);
+  }
+}
+
 std::string model_hash(const std::vector<Parameter>& parameters) {
   std::uint64_t hash = 0xCBF29CE484222325ull;
   for (const Parameter& parameter : parameters) {

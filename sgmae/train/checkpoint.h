@@ -10,6 +10,7 @@
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/data/source.h"
+#include "sgmae/io/safetensors.h"
 #include "sgmae/nn/mae.h"
 
 namespace sgmae {
@@ -27,6 +28,10 @@ LoadedMae load_mae(const std::filesystem::path& path, const OpenOptions& options
 
 // As load_mae, but into a model that exists; its configuration must be the file's.
 ModelInfo load_weights(const std::filesystem::path& path, Mae& model);
+
+// Writes values_of() in a training state over the parameters. Throws Error(checkpoint) for what is
+// missing or of another shape.
+void load_values(const TensorFile& state, std::vector<Parameter>& parameters);
 
 // 16 hex digits over every parameter's name and bytes: tells which weights made a map file.
 std::string model_hash(const std::vector<Parameter>& parameters);

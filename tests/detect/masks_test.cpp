@@ -54,13 +54,18 @@ TEST(MaskTargets, OfAMaskThatFillsItsPartOfTheImageKnowNothingBesideIt) {
     EXPECT_TRUE(targets[0].select(1, column).allclose(at::full({4}, value))) << column;
 }
 
+Image pasted(std::span<const float> square, std::int64_t size, const PixelBox& box,
+             ImageSize image) {
+  return mask_of(paste_mask(square, size, box, image));
+}
+
 TEST(PasteMask, IsTorchvisionsWhereItsBoxesAreWholePixels) {
   const Golden& golden = golden_operations();
   for (int i = 0; i < 4; ++i) {
     const at::Tensor box = golden["paste.boxes"][i];
     const auto at_side = [&](int k) { return static_cast<double>(box[k].item<float>()); };
     const at::Tensor square = golden["paste.squares"][i].contiguous();
-    const Image ours = paste_mask({square.data_ptr<float>(), 28 * 28}, 28,
+    const Image ours = pasted({square.data_ptr<float>(), 28 * 28}, 28,
                                   {at_side(0), at_side(1), at_side(2), at_side(3)}, {130, 90});
     int differ = 0;
     for (int y = 0; y < 90; ++y)
@@ -73,7 +78,7 @@ TEST(PasteMask, IsTorchvisionsWhereItsBoxesAreWholePixels) {
 
 TEST(PasteMask, AFullSquareFillsItsBox) {
   const std::vector<float> full(16, 1.f);
-  const Image mask = paste_mask(full, 4, {3, 2, 11, 6}, {20, 10});
+  const Image mask = pasted(full, 4, {3, 2, 11, 6}, {20, 10});
   for (int y = 0; y < 10; ++y)
     for (int x = 0; x < 20; ++x)
       EXPECT_EQ(mask.pixels[static_cast<std::size_t>(y * 20 + x)],
@@ -85,7 +90,7 @@ TEST(PasteMask, BoxesBesideTheImageOrWithoutSizeLeaveItEmpty) {
   const std::vector<float> full(16, 1.f);
   for (const PixelBox& box :
        {PixelBox{30, 2, 40, 6}, {-9, -9, -1, -1}, {5, 5, 5, 5}, {5, 5, 2, 9}}) {
-    const Image mask = paste_mask(full, 4, box, {20, 10});
+    const Image mask = pasted(full, 4, box, {20, 10});
     EXPECT_EQ(mask.pixels, std::vector<std::uint8_t>(200, 0));
   }
 }

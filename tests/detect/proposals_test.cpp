@@ -52,11 +52,11 @@ TEST(Proposals, WhatIsNoBoxOfTheImageIsLeftOut) {
   EXPECT_TRUE(proposals(scores, 50, 50, {}, true).equal(good));
 }
 
-TEST(MatchBoxes, WhatLiesInACrowdIsNoBackground) {
+TEST(MatchCandidates, WhatLiesInACrowdIsNoBackground) {
   const at::Tensor candidates = boxes({0, 0, 10, 10, 0, 0, 20, 10, 0, 0, 30, 10, 0, 20, 10, 30});
   const at::Tensor crowd = boxes({0, 0, 10, 15}), object = boxes({0, 0, 10, 10});
   // In it by all, one half, a third, nothing; but the first is the object.
-  EXPECT_TRUE(match_boxes(candidates, object, crowd, {0.6, 0.7, true})
+  EXPECT_TRUE(match_candidates(candidates, object, crowd, {0.6, 0.7, true})
                   .equal(at::tensor({0L, undecided, background, background}, at::kLong)));
 }
 

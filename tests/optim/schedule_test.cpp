@@ -39,6 +39,15 @@ TEST(Schedule, StaysFiniteWhenTheRunIsAllWarmUp) {
                    0.5);
 }
 
+TEST(Schedule, FallsToATenthAtEachStep) {
+  const Schedule schedule{.peak_lr = 2, .warmup_epochs = 1, .epochs = 10, .steps = {6, 9}};
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 0.5), 1);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 1), 2);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 5.999), 2);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 6), 0.2);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule, 9.5), 0.02);
+}
+
 TEST(PeakLr, IsGivenOrScaledByTheBatch) {
   EXPECT_EQ(peak_lr(0.5, 1e-3, 4096), 0.5);
   EXPECT_DOUBLE_EQ(peak_lr(0, 1.5e-4, 4096), 2.4e-3);  // MAE's pre-training

@@ -1,0 +1,92 @@
+#include "sgmae/eval/detection_pictures.h"
+
+#include <algorithm>
+
+#include "sgmae/base/error.h"
+#include "sgmae/image/draw_objects.h"
+#include "sgmae/image/encode.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string name_of_class(const std::vector<std::string>& names, std::int64_t category) {
+  const auto i = static_cast<std::size_t>(category);
+  return i < names.size() ? names[i] : std::to_string(category);
+}
+
+Image picture_of(const ImageView& photo, const std::vector<Instance>& truth,
+                 const std::vector<std::string>& class_names) {
+  std::vector<DrawnObject> drawn;
+  for (const Instance& object : truth)
+    drawn.push_back({.box = object.box,
+                     .shape = object.shape,
+                     .label = name_of_class(class_names, object.category),
+                     .colour = colour_of(object.category),
+                     .dashed = object.crowd});
+  return draw_objects(photo, drawn);
+}
+
+Image side_by_side(const Image& left, const Image& right) {
+  constexpr int gap = 8;
+  Image sheet = blank_image({left.width + gap + right.width, std::max(left.height, right.height)},
+                            {255, 255, 255});
+  paste(sheet, view(left), 0, 0, 1);
+  paste(sheet, view(right), left.width + gap, 0, 1);
+  return sheet;
+}
+
+}  // namespace
+
+Image picture_of(const ImageView& photo, const std::vector<DetectedObject>& found,
+                 const std::vector<std::string>& class_names) {
+  std::vector<DrawnObject> drawn;
+  for (const DetectedObject& object : found) {
+    if (object.score < shown_score) continue;
+    drawn.push_back(
+        {.box = object.box.pixels(),
+         .shape = {{}, object.mask},
+         .label = scored_label(name_of_class(class_names, object.category), object.score),
+         .colour = colour_of(object.category)});
+  }
+  return draw_objects(photo, drawn);
+}
+
+void write_pictures(const fs::path& folder, const MaskRcnn& model, const AnnotatedImages& data,
+                    const DetectionTest& test, LoaderOptions loader, std::size_t count) {
+  std::vector<ImageVerdict> ranked = test.verdicts;
+  std::stable_sort(ranked.begin(), ranked.end(), [](const ImageVerdict& a, const ImageVerdict& b) {
+    return a.quality() < b.quality();
+  });
+  std::vector<std::pair<std::int64_t, std::string>> shown;  // image, file
+  const auto show = [&](const char* kind) {
+    for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i)
+      shown.emplace_back(ranked[i].image, str(kind, i < 9 ? "_0" : "_", i + 1, ".png"));
+  };
+  show("worst");
+  std::erase_if(ranked, [](const ImageVerdict& v) { return v.right == 0; });
+  std::reverse(ranked.begin(), ranked.end());
+  show("best");
+
+  loader.batch_size = 1;
+  loader.num_workers = 0;
+  const std::vector<std::string>& classes = data.class_names();
+  OpenedImage opened;
+  Image pixels;
+  for (const auto& [image, file] : shown) {
+    loader.subset = {image};
+    Loader one(data.images(), loader);
+    one.start_epoch(0);
+    Batch batch;
+    if (!one.next(batch) || batch.index.empty()) continue;
+    data.images().open(image, opened);
+    const ImageView photo = decode(opened, whole(opened.size), 3, pixels);
+    const std::vector<DetectedObject> found =
+        find_objects(model, batch.pixels[0], opened.size, batch.placed[0]);
+    write_png(folder / file, side_by_side(picture_of(photo, data.objects(image), classes),
+                                          picture_of(photo, found, classes)));
+  }
+}
+
+}  // namespace sgmae

@@ -1,0 +1,188 @@
+#include "sgmae/eval/detector_file.h"
+
+#include "sgmae/base/error.h"
+#include "sgmae/base/json.h"
+#include "sgmae/base/log.h"
+#include "sgmae/checkpoint/open_model.h"
+#include "sgmae/checkpoint/write_model.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* backbone = "backbone.net.";
+
+bool is_head(const std::string& name) {
+  return name.starts_with("backbone.") || name.starts_with("proposal_generator.") ||
+         name.starts_with("roi_heads.");
+}
+
+// Heads whose sizes go with the number of classes.
+bool goes_with_classes(const std::string& name) {
+  return name.starts_with("roi_heads.box_predictor.") ||
+         name.starts_with("roi_heads.mask_head.predictor.");
+}
+
+// A run of detection by its best model.
+fs::path best_of(const fs::path& path) {
+  const fs::path best = path / "checkpoint-best.safetensors";
+  return fs::exists(best) ? best : path;
+}
+
+json to_json(const MaskRcnnConfig& c, const std::vector<std::int64_t>& category_ids) {
+  json config = to_json(c.backbone);
+  config["detector"] = {{"classes", c.classes},
+                        {"category_ids", category_ids},
+                        {"masks", c.masks},
+                        {"channels", c.channels},
+                        {"box_hidden", c.box_hidden},
+                        {"proposal_convs", c.proposal_convs},
+                        {"box_convs", c.box_convs},
+                        {"mask_convs", c.mask_convs},
+                        {"box_cells", c.rois.box_cells},
+                        {"mask_cells", c.rois.mask_cells},
+                        {"anchor_scale", c.proposals.anchors.scale},
+                        {"anchor_ratios", c.proposals.anchors.ratios}};
+  return config;
+}
+
+// The metadata's part about the heads; null for other files.
+json heads_of(const TensorFile& file) {
+  const auto header = file.metadata.find("sgmae");
+  if (header == file.metadata.end()) return nullptr;
+  const json ours = json::parse(header->second, nullptr, false);
+  return json_member(json_member(ours, "config"), "detector");
+}
+
+// Writes `value` over the parameter. Throws Error(checkpoint) where it does not fit.
+void copy_value(const fs::path& path, const std::string& name, const at::Tensor& value,
+                Parameter& parameter) {
+  check_finite(path, name, value);
+  check(value.sizes() == parameter.value.sizes(), ExitCode::checkpoint, path.string(), ": tensor '",
+        name, "' is ", shape_text(value), ", but the model's is ", shape_text(parameter.value),
+        "; leave out the options of its size");
+  parameter.value.copy_(value);
+}
+
+// A backbone's parameter, brought from the file's grid to the model's.
+void copy_backbone_value(const fs::path& path, const at::Tensor& stored, const VitConfig& from,
+                         PositionResize how, const VitConfig& to, Parameter& parameter) {
+  const std::string& name = parameter.name;
+  at::Tensor value = fit_to_grid(name, stored, from, {to.grid_height(), to.grid_width()}, how);
+  if (name == "pos_embed" && value.dim() == 3 && value.size(1) == 1 + to.n_patches())
+    value = value.narrow(1, 1, to.n_patches());
+  // Relative positions of another window.
+  if (name.find(".rel_pos_") != std::string::npos && value.dim() == 2 &&
+      value.sizes() != parameter.value.sizes())
+    value = resize_relative_axis(value, (parameter.value.size(0) + 1) / 2);
+  copy_value(path, name, value, parameter);
+}
+
+const at::Tensor& find_or_fail(const NamedTensors& tensors, const std::string& name,
+                               const fs::path& path) {
+  const at::Tensor* stored = find_tensor(tensors, name);
+  check(stored, ExitCode::checkpoint, path.string(), ": tensor '", name,
+        "' is missing; the file is not complete, use another checkpoint");
+  return *stored;
+}
+
+}  // namespace
+
+DetectorClasses classes_of(const AnnotatedImages& data) {
+  DetectorClasses classes{data.class_names(), {}};
+  for (std::size_t i = 0; i < classes.names.size(); ++i)
+    classes.ids.push_back(data.category_id(static_cast<std::int64_t>(i)));
+  return classes;
+}
+
+bool holds_detector(const fs::path& path) {
+  const fs::path file = best_of(path);
+  if (file.extension() != ".safetensors" || !fs::is_regular_file(file)) return false;
+  return !heads_of(read_safetensors(file)).is_null();
+}
+
+DetectorFile read_detector(const fs::path& path) {
+  DetectorFile read;
+  read.path = best_of(path);
+  const bool is_file = read.path.extension() == ".safetensors" && fs::is_regular_file(read.path);
+  const TensorFile file = is_file ? read_safetensors(read.path) : TensorFile{};
+  const json heads = heads_of(file);
+  check(heads.is_object(), ExitCode::checkpoint, path.string(),
+        ": contains no detector; give a run of sgmae detect, or its checkpoint-best.safetensors");
+  const ModelFile encoder = examine_model_file(read.path);
+  MaskRcnnConfig& c = read.config;
+  c.backbone = encoder.vit;
+  try {
+    heads.at("classes").get_to(c.classes);
+    heads.at("masks").get_to(c.masks);
+    heads.at("channels").get_to(c.channels);
+    heads.at("box_hidden").get_to(c.box_hidden);
+    heads.at("proposal_convs").get_to(c.proposal_convs);
+    heads.at("box_convs").get_to(c.box_convs);
+    heads.at("mask_convs").get_to(c.mask_convs);
+    heads.at("box_cells").get_to(c.rois.box_cells);
+    heads.at("mask_cells").get_to(c.rois.mask_cells);
+    heads.at("anchor_scale").get_to(c.proposals.anchors.scale);
+    heads.at("anchor_ratios").get_to(c.proposals.anchors.ratios);
+    heads.at("category_ids").get_to(read.classes.ids);
+    check_config(c);
+    check(static_cast<std::int64_t>(read.classes.ids.size()) == c.classes, ExitCode::checkpoint,
+          "it has ", c.classes, " classes and ", read.classes.ids.size(), " category_ids");
+  } catch (const std::exception& error) {  // also sizes that no model has
+    fail(ExitCode::checkpoint, read.path.string(), ": its header is damaged (", error.what(),
+         "); use another checkpoint");
+  }
+  read.normalisation = {encoder.info.mean, encoder.info.std};
+  read.classes.names = encoder.info.class_names;
+  for (const auto& [name, tensor] : file.tensors)
+    read.tensors.emplace_back(
+        name.starts_with(backbone) ? name.substr(std::string_view(backbone).size()) : name, tensor);
+  return read;
+}
+
+void load_detector(const DetectorFile& file, MaskRcnn& model) {
+  std::int64_t left = 0;
+  for (Parameter& parameter : model.parameters()) {
+    const at::Tensor& stored = find_or_fail(file.tensors, parameter.name, file.path);
+    if (goes_with_classes(parameter.name) && stored.sizes() != parameter.value.sizes())
+      ++left;
+    else if (is_head(parameter.name))
+      copy_value(file.path, parameter.name, stored, parameter);
+    else
+      copy_backbone_value(file.path, stored, file.config.backbone, PositionResize::plain,
+                          model.config().backbone, parameter);
+  }
+  if (left > 0)
+    info("the checkpoint's heads have ", file.config.classes, " classes and the data set has ",
+         model.config().classes, ": training begins with new ones");
+  model.parameters_changed();
+}
+
+void load_backbone(const Pretrained& file, MaskRcnn& model) {
+  for (Parameter& parameter : model.parameters()) {
+    if (is_head(parameter.name)) continue;
+    const bool relative = parameter.name.find(".rel_pos_") != std::string::npos;
+    if (relative && !file.find(parameter.name)) continue;
+    copy_backbone_value(file.path, find_or_fail(file.tensors, parameter.name, file.path),
+                        file.config, file.position_resize, model.config().backbone, parameter);
+  }
+  model.parameters_changed();
+}
+
+void save_detector(const fs::path& path, const MaskRcnn& model, const Normalisation& normalisation,
+                   std::int64_t epoch, const DetectorClasses& classes) {
+  ModelInfo info;
+  info.mean = normalisation.mean;
+  info.std = normalisation.std;
+  info.epoch = epoch;
+  info.class_names = classes.names;
+  NamedTensors tensors;
+  for (const Parameter& parameter : model.parameters())
+    tensors.emplace_back(is_head(parameter.name) ? parameter.name : backbone + parameter.name,
+                         parameter.value);
+  save_tensors(path, std::move(tensors), to_json(model.config(), classes.ids), info);
+}
+
+}  // namespace sgmae
