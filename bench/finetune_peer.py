@@ -2,7 +2,7 @@
 
     python bench/finetune_peer.py --ours build/bench_finetune [--batch 32] [--rounds 5] [--threads 2]
 
-One process per contender; they take turns, a step each, so that a busy machine disturbs all alike. A step is mixup or
+One process per contender; they take turns, a step each. A step is mixup or
 cutmix, forward with drop path 0.1, soft cross-entropy, backward, AdamW with layer decay (fused in PyTorch). Ratios are
 of images per second, ours over the peer's. "CPU s" is processor time of a step, all threads together: with one thread
 it is what to compare on a busy machine. Peak memory is the process's largest resident set. PyTorch gets the allocator
@@ -13,25 +13,16 @@ Requirements: torch==2.11.0 timm==1.0.31
 
 import argparse
 import contextlib
-import json
-import resource
-import statistics
-import subprocess
 import sys
-import time
 
-from machine import add_options, environment, held, processor
+from machine import Contender, add_options, compare_contenders, environment, held, processor, serve_steps
 
 PEERS = ["eager fp32", "eager bf16"]
 OURS = ["ours fp32", "ours bf16"]
 
 
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def serve(contender, batch, threads):
-    """The peer's process: a JSON line when ready, then one per line read (the number of steps to time)."""
+    """The peer's process."""
     import timm
     import torch
     from timm.data import Mixup
@@ -59,57 +50,22 @@ def serve(contender, batch, threads):
         optimizer.zero_grad(set_to_none=True)
         return loss.item()
 
-    step()
-    step()
-    print(json.dumps({"peak_mib": peak_mib()}), flush=True)
-    for line in sys.stdin:
-        start, used = time.perf_counter(), time.process_time()
-        for _ in range(int(line)):
-            step()
-        seconds, cpu = (time.perf_counter() - start) / int(line), (time.process_time() - used) / int(line)
-        print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}), flush=True)
+    serve_steps(step)
 
 
-class Contender:
-    def __init__(self, name, options):
-        kind, precision = name.split()
-        if kind == "ours":
-            command = [options.ours, precision, str(options.batch), str(options.threads)]
-        else:
-            command = [sys.executable, __file__, "--serve", name, "--batch", str(options.batch), "--threads", str(options.threads)]
-        self.name, self.times, self.cpu = name, [], []
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(options, kind != "ours"))
-        json.loads(self.process.stdout.readline())  # ready
-
-    def round(self):
-        self.process.stdin.write("1\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
-        self.times.append(answer["seconds"])
-        self.cpu.append(answer["cpu_seconds"])
-        self.peak = answer["peak_mib"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+def contender(name, options):
+    kind, precision = name.split()
+    if kind == "ours":
+        command = [options.ours, precision, str(options.batch), str(options.threads)]
+    else:
+        command = [sys.executable, __file__, "--serve", name, "--batch", str(options.batch), "--threads", str(options.threads)]
+    return Contender(name, command, environment(options, kind != "ours"))
 
 
 def compare(options):
-    contenders = [Contender(name, options) for name in options.contenders]
-    for _ in range(options.rounds):
-        for contender in contenders:
-            contender.round()
-    for contender in contenders:
-        contender.close()
-    median = {c.name: statistics.median(c.times) for c in contenders}
+    contenders = [contender(name, options) for name in options.contenders]
     print(f"\nViT-S/16, 224 px, batch {options.batch}, {options.threads} threads, {options.rounds} rounds{held(options)}")
-    print(f"{'':14}{'images/s':>10} {'(min - max)':>17}{'ours fp32':>11}{'ours bf16':>11}{'CPU s':>8}{'peak MiB':>10}")
-    for c in contenders:
-        rates = [options.batch / t for t in c.times]
-        ratios = [f"{median[c.name] / median[ours]:.2f}x" if ours in median else "" for ours in OURS]
-        spread = f"({min(rates):.1f} - {max(rates):.1f})"
-        print(f"{c.name:14}{options.batch / median[c.name]:10.1f} {spread:>17}{ratios[0]:>11}{ratios[1]:>11}{statistics.median(c.cpu):8.2f}{c.peak:10.0f}")
+    compare_contenders(contenders, options.rounds, OURS, options.batch)
 
 
 if __name__ == "__main__":

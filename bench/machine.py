@@ -1,7 +1,13 @@
 """What the benches share: which processor this is, and what all contenders are held to."""
 
+import json
 import os
 import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
 
 # What holds ours, LibTorch and the libraries inside it to an instruction set.
 ISA = {
@@ -40,3 +46,60 @@ def held(options):
 def add_options(parser):
     parser.add_argument("--isa", choices=ISA, help="hold all to fewer instructions than the processor has")
     parser.add_argument("--own_allocator", action="store_true", help="PyTorch with the allocator settings that it has by default")
+
+
+class Contender:
+    """A process that prints a JSON line when it is ready, then one for each line it reads: the number of steps to
+    time. They take turns, a step each, so that a busy machine disturbs all alike."""
+
+    def __init__(self, name, command, env):
+        self.name, self.times, self.cpu, self.peak = name, [], [], 0
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        json.loads(self.process.stdout.readline())  # ready
+
+    def round(self):
+        self.process.stdin.write("1\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        self.times.append(answer["seconds"])
+        self.cpu.append(answer["cpu_seconds"])
+        self.peak = answer["peak_mib"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def serve_steps(step):
+    """The other end, for a peer in Python."""
+    step()
+    step()
+    print(json.dumps({"peak_mib": peak_mib()}), flush=True)
+    for line in sys.stdin:
+        start, used = time.perf_counter(), time.process_time()
+        for _ in range(int(line)):
+            step()
+        seconds, cpu = (time.perf_counter() - start) / int(line), (time.process_time() - used) / int(line)
+        print(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}), flush=True)
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def compare_contenders(contenders, rounds, ours, images):
+    """Lets them take turns, and prints a table: images per second and ratios of ours (names) to each."""
+    for _ in range(rounds):
+        for contender in contenders:
+            contender.round()
+    for contender in contenders:
+        contender.close()
+    median = {c.name: statistics.median(c.times) for c in contenders}
+    print(f"{'':16}{'images/s':>10} {'(min - max)':>17}" + "".join(f"{name:>11}" for name in ours) +
+          f"{'CPU s':>8}{'peak MiB':>10}")
+    for c in contenders:
+        rates = [images / t for t in c.times]
+        ratios = "".join(f"{median[c.name] / median[name]:.2f}x".rjust(11) if name in median else " " * 11
+                         for name in ours)
+        spread = f"({min(rates):.2f} - {max(rates):.2f})"
+        print(f"{c.name:16}{images / median[c.name]:10.2f} {spread:>17}{ratios}{statistics.median(c.cpu):8.2f}{c.peak:10.0f}")

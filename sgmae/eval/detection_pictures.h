@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "sgmae/eval/detection_test.h"
+#include "sgmae/eval/detection_scores.h"
 
 namespace sgmae {
 

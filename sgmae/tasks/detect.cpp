@@ -16,7 +16,7 @@
 #include "sgmae/base/signals.h"
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detection_pictures.h"
-#include "sgmae/eval/detection_test.h"
+#include "sgmae/eval/detection_scores.h"
 #include "sgmae/eval/detector_file.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/image/encode.h"
@@ -26,7 +26,6 @@
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
 #include "sgmae/train/checkpoint.h"
-#include "sgmae/train/engine.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -189,7 +188,8 @@ DetectionExample example_of(const Batch& batch, std::size_t i, const AnnotatedIm
 // In per cent, as the other commands have it.
 ordered_json test_log_entries(const DetectionTest& test) {
   ordered_json entries;
-  for (const auto& [name, value] : score_entries(test).items())
+  const ordered_json scores = score_entries(test);
+  for (const auto& [name, value] : scores.items())
     entries["test_" + name] = value.is_null() ? value : ordered_json(100 * value.get<double>());
   entries["unreadable_test_images"] = test.unreadable;
   return entries;
@@ -530,7 +530,8 @@ void DetectOptions::check() const {
          str("lr_steps must be between 0 and 1, shares of the run, but are ", lr_steps));
 }
 
-ordered_json detect(DetectOptions options, const std::vector<std::string>& images) {
+ordered_json detect(DetectOptions options, const std::vector<std::string>& images,
+                    const EngineHooks& hooks) {
   options.check();
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images to look for objects in"
@@ -553,7 +554,7 @@ ordered_json detect(DetectOptions options, const std::vector<std::string>& image
                                    .config = toml_of(options),
                                    .kind = detection.command,
                                    .layout = CheckpointLayout::best_and_last},
-                                  folder)
+                                  folder, hooks)
                                .run();
   ordered_json result{{"checkpoint", options.checkpoint}};
   if (options.checkpoint.empty()) result["checkpoint"] = nullptr;

@@ -18,6 +18,7 @@
 #include "sgmae/data/annotated_images.h"
 #include "sgmae/parallel/launch_options.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/engine.h"
 #include "sgmae/train/options.h"
 
 namespace sgmae {
@@ -65,6 +66,7 @@ struct DetectOptions : OptimOptions, RunOptions, ComputeOptions, MemoryOptions {
 // returns what result.json holds: "box_ap", "box_ap50", … "mask_ap" …, "per_class". Throws Error:
 // usage, data, checkpoint, diverged, and interrupted after a SIGINT or SIGTERM, once the state
 // after the last whole step is written.
-nlohmann::ordered_json detect(DetectOptions options, const std::vector<std::string>& images);
+nlohmann::ordered_json detect(DetectOptions options, const std::vector<std::string>& images = {},
+                              const EngineHooks& hooks = {});
 
 }  // namespace sgmae

@@ -6,45 +6,29 @@
               torchvision's proposal network and heads: parameters under our names, two images and
               their objects (one has none), losses, and every gradient; and what it detects
 
-Where torchvision draws at random, the peer takes the first; where its Mask R-CNN is another than
-ViTDet's (cells of RoIAlign half a place aside, anchors rounded to pixels), the peer has ViTDet's.
+Where torchvision draws at random, the peer takes the first.
 
 Needs: torch==2.11.0 torchvision==0.26.0 transformers==5.23.0 safetensors==0.8.0 (CPU is enough).
 Run from the repository root: python tests/golden/detect.py
 """
-import math
-from collections import OrderedDict
-
 import torch
 import torch.nn.functional as F
 import torchvision
 import transformers
 from safetensors.torch import save_file
-from torch import nn
-from torchvision.models.detection import _utils, roi_heads, rpn
+from torchvision.models.detection import _utils, roi_heads
 from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCNNPredictor
-from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.ops import batched_nms, clip_boxes_to_image, nms, roi_align
-from transformers import VitDetBackbone, VitDetConfig
 
+from mask_rcnn_peer import MaskRcnnPeer, project_masks, unrounded_anchors
 from vitdet_beit import rename_vitdet
 
-CLASSES, CHANNELS, SIDE, PATCH = 4, 12, 128, 16
+CLASSES, CHANNELS, SIDE = 4, 12, 128
 
 
 def some_boxes(n, side, smallest=1.0):
     corner = torch.rand(n, 2) * side * 0.7
     return torch.cat([corner, corner + smallest + torch.rand(n, 2) * side * 0.5], 1)
-
-
-def unrounded_anchors(stride):
-    cells = []
-    for ratio in (0.5, 1.0, 2.0):
-        w, h = 8 * stride / math.sqrt(ratio), 8 * stride * math.sqrt(ratio)
-        cells.append([-w / 2, -h / 2, w / 2, h / 2])
-    return torch.tensor(cells)
 
 
 def operations():
@@ -104,7 +88,6 @@ def operations():
     t["mask.targets"] = project_masks(masks, proposals, of, 28)
     mask_logits, mask_labels = torch.randn(4, CLASSES + 1, 28, 28), torch.tensor([1, 3, 4])
     t["mask.logits"], t["mask.labels"] = mask_logits[:, 1:].contiguous(), mask_labels[of] - 1
-    roi_heads.project_masks_on_boxes = project_masks
     t["mask.loss"] = roi_heads.maskrcnn_loss(mask_logits, [proposals], [masks], [mask_labels], [of])
 
     # torchvision takes a box for whole pixels, its last one included, and rounds it down once it is
@@ -121,45 +104,10 @@ def operations():
     return t
 
 
-def project_masks(masks, boxes, matched, side):
-    """torchvision's, with pixels' middles at 1/2."""
-    rois = torch.cat([matched[:, None].to(boxes), boxes], 1)
-    return roi_align(masks[:, None].to(rois), rois, (side, side), 1.0, -1, aligned=True)[:, 0]
-
-
 def widened(square, box):
     padded, scale = roi_heads.expand_masks(square[None, None], padding=1)
     wide = roi_heads.expand_boxes(box[None].float(), scale)[0].round().to(torch.int64)
     return padded[0, 0], wide - torch.tensor([0, 0, 1, 1])
-
-
-class ChannelNorm(nn.LayerNorm):
-    def __init__(self, channels):
-        super().__init__(channels, eps=1e-6)
-
-    def forward(self, x):
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class Pyramid(nn.Module):
-    """ViTDet's simple feature pyramid."""
-
-    def __init__(self, dim):
-        super().__init__()
-        def output(n):
-            return [nn.Conv2d(n, CHANNELS, 1, bias=False), ChannelNorm(CHANNELS),
-                    nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False), ChannelNorm(CHANNELS)]
-        self.p2 = nn.Sequential(nn.ConvTranspose2d(dim, dim // 2, 2, 2), ChannelNorm(dim // 2),
-                                nn.GELU(), nn.ConvTranspose2d(dim // 2, dim // 4, 2, 2),
-                                *output(dim // 4))
-        self.p3 = nn.Sequential(nn.ConvTranspose2d(dim, dim // 2, 2, 2), *output(dim // 2))
-        self.p4 = nn.Sequential(*output(dim))
-        self.p5 = nn.Sequential(nn.MaxPool2d(2), *output(dim))
-
-    def forward(self, x):
-        maps = [self.p2(x), self.p3(x), self.p4(x), self.p5(x)]
-        maps.append(F.max_pool2d(maps[-1], 1, 2))
-        return OrderedDict((str(i), m) for i, m in enumerate(maps))
 
 
 class First:
@@ -178,57 +126,6 @@ class First:
             positives[-1][p] = 1
             negatives[-1][n] = 1
         return positives, negatives
-
-
-class Pooler(nn.Module):
-    def __init__(self, cells):
-        super().__init__()
-        self.cells = cells
-
-    def forward(self, maps, boxes, shapes):
-        every = torch.cat(boxes)
-        rois = torch.cat([torch.cat([torch.full_like(b[:, :1], i) for i, b in enumerate(boxes)]),
-                          every], 1)
-        area = (every[:, 2] - every[:, 0]) * (every[:, 3] - every[:, 1])
-        level = torch.floor(4 + torch.log2(area.sqrt() / 224 + 1e-8)).clamp(2, 5).long() - 2
-        out = every.new_zeros(len(every), CHANNELS, self.cells, self.cells)
-        for i in range(4):
-            where = torch.where(level == i)[0]
-            out = out.index_put((where,), roi_align(maps[str(i)], rois[where], self.cells,
-                                                    1 / (4 * 2**i), -1, aligned=True))
-        return out
-
-
-class Peer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        dim = 16
-        self.backbone = VitDetBackbone(VitDetConfig(
-            hidden_size=dim, num_attention_heads=2, num_hidden_layers=3, mlp_ratio=2,
-            patch_size=PATCH, image_size=SIDE, pretrain_image_size=SIDE, window_size=3,
-            window_block_indices=[0, 1], use_relative_position_embeddings=True,
-            layer_norm_eps=1e-6, out_features=["stage3"])).eval()
-        self.pyramid = Pyramid(dim)
-        generator = AnchorGenerator(tuple((8 * 4 * 2**i,) for i in range(5)),
-                                    ((0.5, 1.0, 2.0),) * 5)
-        generator.cell_anchors = [unrounded_anchors(4 * 2**i) for i in range(5)]
-        self.rpn = rpn.RegionProposalNetwork(
-            generator, rpn.RPNHead(CHANNELS, 3, conv_depth=2), 0.7, 0.3, 64, 0.5,
-            dict(training=200, testing=100), dict(training=40, testing=40), 0.7)
-        self.rpn.fg_bg_sampler = First(64, 0.5)
-        self.roi = roi_heads.RoIHeads(
-            Pooler(7), FastRCNNConvFCHead((CHANNELS, 7, 7), [CHANNELS] * 4, [24], ChannelNorm),
-            FastRCNNPredictor(24, CLASSES + 1), 0.5, 0.5, 32, 0.25, None, 0.05, 0.5, 20,
-            Pooler(14), MaskRCNNHeads(CHANNELS, [CHANNELS] * 4, 1, ChannelNorm),
-            MaskRCNNPredictor(CHANNELS, CHANNELS, CLASSES + 1))
-        self.roi.fg_bg_sampler = First(32, 0.25)
-
-    def forward(self, pixels, targets=None):
-        maps = self.pyramid(self.backbone(pixels).feature_maps[-1])
-        images = ImageList(pixels, [tuple(pixels.shape[2:])] * len(pixels))
-        proposals, rpn_losses = self.rpn(images, maps, targets)
-        detections, losses = self.roi(maps, proposals, images.image_sizes, targets)
-        return detections, {**rpn_losses, **losses}
 
 
 def our_names(peer, tensors):
@@ -271,8 +168,13 @@ def our_names(peer, tensors):
 
 
 def mask_rcnn():
-    roi_heads.project_masks_on_boxes = project_masks
-    peer = Peer()
+    peer = MaskRcnnPeer(
+        dict(hidden_size=16, num_attention_heads=2, num_hidden_layers=3, mlp_ratio=2,
+             image_size=SIDE, window_size=3, window_block_indices=[0, 1]),
+        channels=CHANNELS, box_hidden=24, classes=CLASSES, proposals=(200, 100, 40, 64), rois=32,
+        detections=20, lowest_score=0.05).eval()
+    peer.rpn.fg_bg_sampler = First(64, 0.5)
+    peer.roi.fg_bg_sampler = First(32, 0.25)
     with torch.no_grad():
         for name, p in peer.named_parameters():
             p.copy_(torch.randn_like(p) * (0.3 if p.dim() < 2 else min(0.3, 1.0 / p[0].numel()**0.5)))

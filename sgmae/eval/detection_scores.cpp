@@ -1,4 +1,4 @@
-#include "sgmae/eval/detection_test.h"
+#include "sgmae/eval/detection_scores.h"
 
 #include <algorithm>
 #include <cmath>
