@@ -265,10 +265,14 @@ std::int64_t area_of(const Runs& runs) {
 }
 
 CropBox box_around(const Runs& runs) {
-  const int height = runs.size.height;
+  // Places fit in 32 bits, in which division is fast.
+  const auto column = [height = static_cast<std::uint32_t>(runs.size.height)](std::int64_t place) {
+    return static_cast<std::int64_t>(static_cast<std::uint32_t>(place) / height);
+  };
+  const std::int64_t height = runs.size.height;
   std::int64_t left = runs.size.width, top = height, right = -1, bottom = -1;
   for (Stretches object(runs); !object.done(); object.next()) {
-    const std::int64_t first = object.begin / height, last = (object.end - 1) / height;
+    const std::int64_t first = column(object.begin), last = column(object.end - 1);
     left = std::min(left, first);
     right = last;
     if (first != last) {
