@@ -2,38 +2,91 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <set>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
-#include "sgmae/base/json.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/labels.h"
 #include "sgmae/data/left_out.h"
 #include "sgmae/data/split.h"
+#include "sgmae/io/json_reader.h"
 
 namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
-// The document without what is not needed here: licences and the like are most of it.
-json parse(const fs::path& path) {
-  static const std::set<std::string> needed{"images",    "annotations", "categories",  "id",
-                                            "file_name", "image_id",    "category_id", "name"};
-  const auto keep = [](int, json::parse_event_t event, json& value) {
-    return event != json::parse_event_t::key || needed.contains(value.get_ref<std::string&>());
+// What is asked for of an entry of any of the lists.
+struct Entry {
+  std::optional<std::int64_t> id, image_id, category_id;
+  std::optional<std::string> file_name, name;
+};
+
+// What the lists say; licences and the like are most of the file.
+struct Document {
+  std::vector<Entry> images, annotations, categories;
+  bool has_images = false, has_categories = false;
+};
+
+Entry read_entry(JsonReader& json) {
+  Entry entry;
+  // 7, and 7.0 or "7" as other exporters write it.
+  const auto id = [&]() -> std::optional<std::int64_t> {
+    if (json.kind() == JsonReader::Kind::number) return whole_number(json.number_text());
+    if (json.kind() == JsonReader::Kind::text) return whole_number(json.text());
+    json.skip();
+    return {};
   };
-  try {
-    return json::parse(read_text(path, ExitCode::data), keep);
-  } catch (const json::exception& error) {
-    fail(ExitCode::data, path.string(), " is damaged: ", error.what());
-  }
+  const auto text = [&]() -> std::optional<std::string> {
+    if (json.kind() == JsonReader::Kind::text) return std::string(json.text());
+    json.skip();
+    return {};
+  };
+  json.object([&](std::string_view key) {
+    if (key == "id")
+      entry.id = id();
+    else if (key == "image_id")
+      entry.image_id = id();
+    else if (key == "category_id")
+      entry.category_id = id();
+    else if (key == "file_name")
+      entry.file_name = text();
+    else if (key == "name")
+      entry.name = text();
+    else
+      json.skip();
+  });
+  return entry;
+}
+
+Document parse(const fs::path& path) {
+  const MappedFile file(path);
+  const std::string name = path.string();
+  JsonReader json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, name);
+  Document document;
+  json.object([&](std::string_view key) {
+    const auto into = [&](std::vector<Entry>& list) {
+      json.array([&] { list.push_back(read_entry(json)); });
+      return true;
+    };
+    if (key == "images")
+      document.has_images = into(document.images);
+    else if (key == "categories")
+      document.has_categories = into(document.categories);
+    else if (key == "annotations")
+      into(document.annotations);
+    else
+      json.skip();
+  });
+  json.finish();
+  return document;
 }
 
 // The JSON files of a split in `folder`: train2019.json; val2019.json.
@@ -64,59 +117,54 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
           folder.string(), "; expected a name like ", split, "2019.json");
     file = *found;
   }
-  const json document = parse(file);
-  const auto id_in = [&](const json& object, const char* key) {
-    // 7, and 7.0 or "7" as other exporters write it.
-    const auto text = label_of_json(json_member(object, key));
-    const auto value = text ? label_number(*text) : std::nullopt;
+  const Document document = parse(file);
+  const auto needed = [&](const auto& value, const char* what) {
     check(value.has_value(), ExitCode::data, file.string(),
-          " is not a list of images as iNaturalist publishes them: an entry has no number '", key,
-          "'");
+          " is not a list of images as iNaturalist publishes them: ", what);
     return *value;
   };
-  try {
-    Labels labels;
-    std::map<std::int64_t, std::string> names;
-    for (const json& category : document.at("categories"))
-      names[id_in(category, "id")] = category.at("name").get<std::string>();
-    std::map<std::int64_t, std::int64_t> label_of;
-    for (const auto& [id, name] : names) {
-      label_of[id] = static_cast<std::int64_t>(labels.class_names.size());
-      labels.class_names.push_back(name);
-    }
-    std::map<std::int64_t, std::int64_t> category_of;  // by image
-    if (document.contains("annotations"))
-      for (const json& annotation : document.at("annotations")) {
-        const auto category = id_in(annotation, "category_id");
-        if (category == -1) continue;  // no label
-        check(label_of.contains(category), ExitCode::data, file.string(),
-              " has annotations of category ", category, ", which its list of categories lacks");
-        const auto [known, is_new] = category_of.emplace(id_in(annotation, "image_id"), category);
-        check(is_new || known->second == category, ExitCode::data, file.string(),
-              " gives an image several categories; it is a data set for detection, not for "
-              "classification");
-      }
-    std::vector<std::string> paths;
-    std::size_t annotated = 0;
-    for (const json& image : document.at("images")) {
-      const auto category = category_of.find(id_in(image, "id"));
-      annotated += category != category_of.end();
-      paths.push_back(image.at("file_name").get<std::string>());
-      labels.labels.push_back(category == category_of.end() ? -1 : label_of.at(category->second));
-    }
-    check(!paths.empty(), ExitCode::data, file.string(), " lists no image");
-    std::vector<LeftOut> left_out;
-    if (annotated < category_of.size())
-      add_left_out(left_out, "annotations of images that are not listed", LeftOut::Weight::told,
-                   file.filename().string(),
-                   static_cast<std::int64_t>(category_of.size() - annotated));
-    const fs::path root = data_root.empty() ? file.parent_path() : fs::path(data_root);
-    return std::make_unique<FileSource>(root, std::move(paths), std::move(labels),
-                                        std::move(left_out));
-  } catch (const json::exception& error) {
-    fail(ExitCode::data, file.string(),
-         " is not a list of images as iNaturalist publishes them: ", error.what());
+  check(document.has_images && document.has_categories, ExitCode::data, file.string(),
+        " is not a list of images as iNaturalist publishes them: it lists no images or no "
+        "categories");
+  Labels labels;
+  std::map<std::int64_t, std::string> names;
+  for (const Entry& category : document.categories)
+    names[needed(category.id, "a category has no number 'id'")] =
+        needed(category.name, "a category has no text 'name'");
+  std::map<std::int64_t, std::int64_t> label_of;
+  for (const auto& [id, name] : names) {
+    label_of[id] = static_cast<std::int64_t>(labels.class_names.size());
+    labels.class_names.push_back(name);
   }
+  std::unordered_map<std::int64_t, std::int64_t> category_of;  // by image
+  for (const Entry& annotation : document.annotations) {
+    const auto category = needed(annotation.category_id, "an entry has no number 'category_id'");
+    if (category == -1) continue;  // no label
+    check(label_of.contains(category), ExitCode::data, file.string(),
+          " has annotations of category ", category, ", which its list of categories lacks");
+    const auto [known, is_new] = category_of.emplace(
+        needed(annotation.image_id, "an entry has no number 'image_id'"), category);
+    check(is_new || known->second == category, ExitCode::data, file.string(),
+          " gives an image several categories; it is a data set for detection, not for "
+          "classification");
+  }
+  std::vector<std::string> paths;
+  std::size_t annotated = 0;
+  for (const Entry& image : document.images) {
+    const auto category = category_of.find(needed(image.id, "an image has no number 'id'"));
+    annotated += category != category_of.end();
+    paths.push_back(needed(image.file_name, "an image has no text 'file_name'"));
+    labels.labels.push_back(category == category_of.end() ? -1 : label_of.at(category->second));
+  }
+  check(!paths.empty(), ExitCode::data, file.string(), " lists no image");
+  std::vector<LeftOut> left_out;
+  if (annotated < category_of.size())
+    add_left_out(left_out, "annotations of images that are not listed", LeftOut::Weight::told,
+                 file.filename().string(),
+                 static_cast<std::int64_t>(category_of.size() - annotated));
+  const fs::path root = data_root.empty() ? file.parent_path() : fs::path(data_root);
+  return std::make_unique<FileSource>(root, std::move(paths), std::move(labels),
+                                      std::move(left_out));
 }
 
 }  // namespace sgmae

@@ -53,7 +53,8 @@ TEST(INaturalist, Damaged) {
     return error_of(ExitCode::data, [&] { open_source(folder.path("x.json")); });
   };
   EXPECT_NE(why("{\"images\": [").find("x.json is damaged"), std::string::npos);
-  EXPECT_NE(why(std::string(500'000, '[')).find("x.json is damaged"), std::string::npos);
+  EXPECT_NE(why("{\"x\": " + std::string(500'000, '[')).find("x.json is damaged"),
+            std::string::npos);
   EXPECT_NE(why("{}").find("not a list of images"), std::string::npos);
   EXPECT_NE(why(R"({"images": [{"id": "x"}], "categories": []})").find("not a list of images"),
             std::string::npos);
