@@ -146,7 +146,7 @@ class Group {
   // The free object with the largest overlap, the last of equals.
   std::optional<std::size_t> best(std::span<const Candidate> own, std::size_t area,
                                   std::size_t level, bool that_counts) const {
-    double least = std::min(coco::overlap_levels()[level], 1 - 1e-10);
+    double least = coco::overlap_levels()[level];
     std::optional<std::size_t> found;
     for (const auto& [object, overlap] : own) {
       if (counts(object, area) != that_counts || overlap < least) continue;
