@@ -1,5 +1,6 @@
-// How fast images become batches: `bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS]]]]` loads and
-// augments every image of PATH and prints one JSON object. data_peer.py runs it beside torchvision.
+// How fast images become batches: `bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS [jitter]]]]]`
+// loads and augments every image of PATH, with `jitter` as detection does, and prints one JSON
+// object. data_peer.py runs it beside torchvision.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -24,7 +25,7 @@ double wall_seconds() {
 int main(int argc, char** argv) {
   try {
     sgmae::check(argc >= 2, sgmae::ExitCode::usage,
-                 "usage: bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS]]]]");
+                 "usage: bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS [jitter]]]]]");
     const auto number = [&](int i, int otherwise) {
       return argc > i ? std::atoi(argv[i]) : otherwise;
     };
@@ -33,7 +34,9 @@ int main(int argc, char** argv) {
     options.num_workers = number(2, 0);
     options.height = options.width = number(3, 224);
     options.channels = number(4, source->native_channels());
-    options.batch_size = 64;
+    const bool jitter = argc > 6 && std::string(argv[6]) == "jitter";
+    if (jitter) options.fit = sgmae::Fit::jitter;
+    options.batch_size = jitter ? 4 : 64;
     options.drop_last = false;
     sgmae::Loader loader(*source, options);
 

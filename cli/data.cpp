@@ -29,7 +29,8 @@ struct DataArguments {
     declare_data_format(o, format);
     declare_annotation_format(o, annotations);
     o.add("data_root", data_root,
-          "what paths in a list file are relative to; empty: the list's folder");
+          "what paths in a list file are relative to, or where annotated images are; empty: the "
+          "list's folder, or where the layout has them");
     o.add("split", split, "part of the data set: train, val or test");
     o.add("num_workers", pack.num_workers, "threads that read and decode images");
     o.add("pictures", pictures,

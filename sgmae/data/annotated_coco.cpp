@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
 #include "sgmae/data/annotated_formats.h"
 #include "sgmae/data/coco_file.h"
 #include "sgmae/data/file_type.h"
@@ -33,7 +34,8 @@ std::vector<fs::path> json_files(const fs::path& folder) {
   std::vector<fs::path> files;
   if (is_folder(folder))
     for (const auto& [name, is_a_folder] : list_folder(folder))
-      if (!is_a_folder && extension_of(name) == "json" && !is_of_another_kind(name))
+      if (!is_a_folder && extension_of(name) == "json" && !is_of_another_kind(name) &&
+          marks_objects(folder / name))
         files.push_back(folder / name);
   return files;
 }
@@ -204,6 +206,14 @@ class CocoAnnotations : public AnnotatedImages {
 };
 
 }  // namespace
+
+bool marks_objects(const fs::path& json) {
+  const MappedFile file(json);
+  const std::span<const std::uint8_t> bytes = file.bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return text.find("\"bbox\"") != std::string_view::npos ||
+         text.find("\"segmentation\"") != std::string_view::npos;
+}
 
 std::optional<fs::path> find_coco(const fs::path& folder, const std::string& split) {
   std::vector<fs::path> files = json_files(folder);

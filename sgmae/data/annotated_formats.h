@@ -60,6 +60,8 @@ bool clip_to(ImageSize size, const std::string& place, PixelBox& box,
              std::vector<LeftOut>& left_out);
 
 // annotated_coco.cpp
+// Whether a document has boxes or outlines at all: iNaturalist's, which is like COCO's, has none.
+bool marks_objects(const std::filesystem::path& json);
 std::optional<std::filesystem::path> find_coco(const std::filesystem::path& folder,
                                                const std::string& split);
 std::unique_ptr<AnnotatedImages> open_annotated_coco(const std::filesystem::path& folder_or_json,

@@ -217,13 +217,7 @@ bool holds_annotations(const std::string& path, const std::string& split) {
   if (is_folder(path)) return recognise(path, split) != AnnotationFormat::automatic;
   if (!is_file(path)) return false;
   const std::string type = extension_of(path);
-  if (type != "json") return type == "yaml" || type == "yml";
-  // iNaturalist's documents are like COCO's but mark nothing.
-  const MappedFile file(path);
-  const std::span<const std::uint8_t> bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return text.find("\"bbox\"") != std::string_view::npos ||
-         text.find("\"segmentation\"") != std::string_view::npos;
+  return type == "json" ? marks_objects(path) : type == "yaml" || type == "yml";
 }
 
 std::unique_ptr<AnnotatedImages> open_annotated(const std::string& path, const std::string& split,

@@ -135,7 +135,16 @@ std::vector<std::string> read_names(const fs::path& list) {
 }  // namespace
 
 bool find_voc(const fs::path& folder, const std::string& split) {
-  return layout_of(folder, split).has_value();
+  const auto layout = layout_of(folder, split);
+  if (!layout || layout->annotations != layout->images) return layout.has_value();
+  // Beside images lies XML of all kinds.
+  try {
+    const fs::path first = layout->annotations / xml_files(layout->annotations).front();
+    parse_voc(read_text(first, ExitCode::data), "");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 std::unique_ptr<AnnotatedImages> open_annotated_voc(const fs::path& folder,

@@ -21,6 +21,10 @@ double luma(Colour colour) {
 
 constexpr Colour dark{16, 16, 16}, light{255, 255, 255};
 
+Colour opposite(Colour colour) {
+  return luma(colour) > 130 ? dark : light;
+}
+
 bool meet(const CropBox& a, const CropBox& b) {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
@@ -46,11 +50,11 @@ class Drawing {
   void mask(const DrawnObject& object) {
     if (object.shape.empty()) return;
     const InsideOf inside = pixels_of(object);
-    const auto& [place, pixels] = inside;
+    const CropBox& place = inside.place;
     const auto at = [&](int x, int y) {
       return x >= 0 && y >= 0 && x < place.width && y < place.height &&
-             pixels[static_cast<std::size_t>(y) * static_cast<std::size_t>(place.width) +
-                    static_cast<std::size_t>(x)] != 0;
+             inside.pixels[static_cast<std::size_t>(y) * static_cast<std::size_t>(place.width) +
+                           static_cast<std::size_t>(x)] != 0;
     };
     for (int y = 0; y < place.height; ++y)
       for (int x = 0; x < place.width; ++x) {
@@ -62,10 +66,12 @@ class Drawing {
       }
   }
 
-  // The coloured line between two thin dark ones: seen on light and on dark ground.
+  // The coloured line between two thin ones that are dark, or light beside a dark colour: one of
+  // them is seen on any ground.
   void box(const DrawnObject& object) {
     const CropBox at = pixel_box(object);
     const int rim = std::max(1, line_ / 2);
+    const Colour beside = opposite(object.colour);
     const auto frame = [&](int out, int width, Colour colour, double strength) {
       const CropBox whole{at.x - out, at.y - out, at.width + 2 * out, at.height + 2 * out};
       const auto side = [&](const CropBox& strip, bool across) {
@@ -84,16 +90,18 @@ class Drawing {
       side({whole.x, whole.y + width, width, inner}, false);
       side({whole.x + whole.width - width, whole.y + width, width, inner}, false);
     };
-    frame(rim, rim, dark, 0.6);
-    frame(-line_, rim, dark, 0.35);
+    frame(rim, rim, beside, 0.6);
+    frame(-line_, rim, beside, 0.35);
     frame(0, line_, object.colour, 1);
   }
 
   void label(const DrawnObject& object) {
     if (object.label.empty()) return;
     const CropBox box = pixel_box(object);
-    const int room = 2 * dot_;
-    CropBox plate{0, 0, text_width(object.label, dot_) + 2 * room, 9 * dot_ + 2 * room - dot_};
+    // Smaller letters where even those would be larger than the object.
+    const bool tiny = std::min(box.width, box.height) < 18 * dot_;
+    const int dot = tiny ? std::max(1, dot_ / 2) : dot_, room = 2 * dot;
+    const CropBox plate{0, 0, text_width(object.label, dot) + 2 * room, 8 * dot + 2 * room};
     const int right = box.x + box.width - plate.width, below = box.y + box.height;
     const CropBox places[] = {
         {box.x, box.y - plate.height, 0, 0},
@@ -121,11 +129,12 @@ class Drawing {
         best = moved;
       }
     }
+    // Among many small objects the colour must do.
+    if (tiny && least > 1) return;
     labels_.push_back(best);
     fill(image_, {best.x - 1, best.y - 1, best.width + 2, best.height + 2}, dark);
     fill(image_, best, object.colour);
-    write_text(image_, object.label, best.x + room, best.y + room, dot_,
-               luma(object.colour) > 140 ? dark : light);
+    write_text(image_, object.label, best.x + room, best.y + room, dot, opposite(object.colour));
   }
 
   Image take() { return std::move(image_); }

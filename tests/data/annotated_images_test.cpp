@@ -73,6 +73,19 @@ TEST(AnnotatedImages, IsRecognised) {
                "YOLO");
 }
 
+// What lies beside images may be something else.
+TEST(AnnotatedImages, OtherFilesAreNoAnnotations) {
+  const Folder folder;
+  folder.image("cat/a.png");
+  folder.write("cat/a.txt", "a cat on a mat\n");
+  folder.write("cat/a.xml", "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>");
+  folder.write("config.yaml", "names: 3\n");
+  folder.write("train2019.json", R"({"images": [], "annotations": [], "categories": []})");
+  for (const std::string& path :
+       {folder.path(), folder.path("cat"), folder.path("train2019.json"), folder.path("cat/a.png")})
+    EXPECT_FALSE(holds_annotations(path, "train")) << path;
+}
+
 TEST(AnnotatedImages, WrongUse) {
   const Folder folder;
   folder.write("a.csv", "x");

@@ -122,9 +122,10 @@ TEST(AnnotatedVoc, ImagesOfAnotherSizeAreLeftOut) {
 TEST(AnnotatedVoc, DamageIsNamed) {
   const Folder folder;
   folder.image("a.png");
-  folder.write("a.xml", "<annotation><object></annotation>");
+  folder.write("Annotations/a.xml", "<annotation><object></annotation>");
   EXPECT_NE(error_of(ExitCode::data, [&] { open_annotated(folder.path()); }).find("a.xml:1"),
             std::string::npos);
+  std::filesystem::remove_all(folder.path("Annotations"));
   folder.write("a.xml", xml({{"", 1, 1, 2, 2}}));
   EXPECT_NE(error_of(ExitCode::data, [&] { open_annotated(folder.path()); }).find("no <name>"),
             std::string::npos);

@@ -7,6 +7,8 @@
 #include <cmath>
 
 #include "sgmae/base/rng.h"
+#include "sgmae/data/loader.h"
+#include "tests/data/folder.h"
 
 namespace sgmae {
 namespace {
@@ -173,6 +175,59 @@ TEST(OnCanvas, HugePolygons) {
       on_canvas(std::span(&instance, 1), {10, 10}, {{20, 20}, 5, 5, {8, 8}}, true, true);
   ASSERT_EQ(seen.objects.size(), 1u);
   EXPECT_EQ(seen.objects[0].mask.inside, std::vector<std::uint8_t>(64, 1));
+}
+
+// What the loader makes of a white rectangle on black lies where the object's box and outline do,
+// to the width of the resize's blur.
+TEST(OnCanvas, AgreesWithTheLoader) {
+  const Folder folder;
+  Image photo{120, 80, 3, std::vector<std::uint8_t>(120 * 80 * 3, 0)};
+  for (int y = 30; y < 60; ++y)
+    for (int x = 24; x < 96; ++x)
+      for (int c = 0; c < 3; ++c)
+        photo.pixels[static_cast<std::size_t>((y * 120 + x) * 3 + c)] = 255;
+  write_png(folder.path("a.png"), photo);
+  const auto source = open_files({folder.path("a.png")});
+  std::vector<Instance> objects = {box_at(24, 30, 96, 60)};
+  objects[0].shape.polygons = {{24, 30, 96, 30, 96, 60, 24, 60}};
+  LoaderOptions options;
+  options.fit = Fit::jitter;
+  options.batch_size = 1;
+  options.num_workers = 0;
+  options.width = 90;
+  options.height = 70;
+  options.normalisation = {{0, 0, 0}, {1, 1, 1}};
+  Loader loader(*source, options);
+  int compared = 0, cut = 0;
+  for (int epoch = 0; epoch < 200; ++epoch) {
+    loader.start_epoch(epoch);
+    Batch batch;
+    ASSERT_TRUE(loader.next(batch));
+    const auto seen =
+        on_canvas(objects, batch.source_size[0], batch.placed[0], batch.flipped[0], true);
+    const float* pixels = batch.pixels.const_data_ptr<float>();
+    std::vector<std::uint8_t> mask(90 * 70, 0);
+    if (!seen.objects.empty()) mask = drawn(seen.objects[0].mask, {90, 70});
+    int differ = 0, edge = 0;
+    for (int y = 0; y < 70; ++y)
+      for (int x = 0; x < 90; ++x) {
+        const bool white = pixels[y * 90 + x] > 0.5f;
+        const auto at = [&](int dx, int dy) {
+          const int there_x = std::clamp(x + dx, 0, 89), there_y = std::clamp(y + dy, 0, 69);
+          return mask[static_cast<std::size_t>(there_y * 90 + there_x)] != 0;
+        };
+        // A pixel of the outline's edge may fall on either side.
+        const bool near = at(0, 0) != at(1, 0) || at(0, 0) != at(-1, 0) || at(0, 0) != at(0, 1) ||
+                          at(0, 0) != at(0, -1);
+        if (near) ++edge;
+        if (white != at(0, 0) && !near) ++differ;
+      }
+    EXPECT_EQ(differ, 0) << epoch;
+    compared += edge > 0;
+    cut += batch.placed[0].content != batch.placed[0].scaled;
+  }
+  EXPECT_GT(compared, 150);
+  EXPECT_GT(cut, 60);
 }
 
 TEST(OnSource, IsTheWayBack) {

@@ -40,7 +40,9 @@ TEST(DrawObjects, LeavesTheRestAlone) {
     for (int x = 0; x < 640; ++x) {
       const bool far = x < 90 || x > 210 || y < 90 || y > 190;
       const bool inside = x > 110 && x < 190 && y > 110 && y < 170;
-      if (far || inside) ASSERT_EQ(at(picture, x, y), (Colour{90, 120, 60})) << x << "," << y;
+      if (far || inside) {
+        ASSERT_EQ(at(picture, x, y), (Colour{90, 120, 60})) << x << "," << y;
+      }
     }
   EXPECT_EQ(at(picture, 100, 140), (Colour{255, 0, 0}));
   EXPECT_EQ(at(picture, 199, 140), (Colour{255, 0, 0}));
