@@ -1,6 +1,7 @@
 #include "sgmae/eval/coco_eval_files.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 #include <numeric>
 
@@ -29,6 +30,9 @@ class Evaluation {
  public:
   Evaluation(const CocoFile& truth, const CocoResults& results, const CocoEvalOptions& options)
       : truth_(truth), results_(results), options_(options), images_(by_id(truth.images())) {
+    constexpr std::size_t most_categories = 50'000;  // whose curves take 10 GB
+    check(truth.categories().size() <= most_categories, ExitCode::data, truth.name(), " lists ",
+          truth.categories().size(), " categories; at most ", most_categories, " can be evaluated");
     ranks_.resize(truth.categories().size());
     const auto order = by_id(truth.categories());
     for (std::size_t i = 0; i < order.size(); ++i) ranks_[order[i]] = static_cast<std::int64_t>(i);
@@ -111,9 +115,12 @@ class Evaluation {
 
   Runs mask(const Shape& shape, std::int32_t position) const {
     const CocoImage& image = truth_.images()[static_cast<std::size_t>(position)];
-    check(!shape.runs.counts.empty() || (image.size.width > 0 && image.size.height > 0),
-          ExitCode::data, truth_.name(), ": image ", image.id,
-          " has no 'width' and 'height', which masks of polygons need");
+    const auto [width, height] = image.size;
+    check(!shape.runs.counts.empty() || (width > 0 && height > 0), ExitCode::data, truth_.name(),
+          ": image ", image.id, " has no 'width' and 'height', which masks of polygons need");
+    constexpr double most_pixels = std::numeric_limits<std::uint32_t>::max();
+    check(static_cast<double>(width) * height <= most_pixels, ExitCode::data, truth_.name(),
+          ": image ", image.id, " of ", width, "x", height, " pixels is too large for masks");
     return runs_of(shape, image.size);
   }
 

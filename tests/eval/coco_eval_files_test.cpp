@@ -91,6 +91,19 @@ TEST(CocoEvalFiles, AnnotationZeroIsLikeOthers) {
   EXPECT_NEAR(evaluated(truth, results, {}).stats()[0], 1, 1e-12);
 }
 
+TEST(CocoEvalFiles, WhatNoMemoryHoldsIsRefused) {
+  json truth = json::parse(R"({"images": [{"id": 3, "width": 1000000, "height": 1000000}],
+    "categories": [{"id": 1, "name": "a"}], "annotations": [{"id": 1, "image_id": 3,
+    "category_id": 1, "bbox": [1, 2, 3, 4], "area": 6, "iscrowd": 0,
+    "segmentation": [[1, 2, 4, 2, 4, 6]]}]})");
+  const auto why = [&] {
+    return error_of(ExitCode::data, [&] { evaluated(truth, json::array(), {true, false, 1}); });
+  };
+  EXPECT_NE(why().find("image 3 of 1000000x1000000 pixels is too large"), std::string::npos);
+  for (int id = 2; id < 50'002; ++id) truth["categories"].push_back({{"id", id}});
+  EXPECT_NE(why().find("lists 50001 categories"), std::string::npos);
+}
+
 TEST(CocoEvalFiles, CategoriesAreInTheOrderOfTheirIds) {
   const Folder folder;
   folder.write("a.json", R"({"images": [], "annotations": [],
