@@ -12,8 +12,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "sgmae/base/error.h"
+#include "sgmae/nn/products.h"
+#include "sgmae/nn/relative_attention.h"
 
 namespace sgmae {
 namespace {
@@ -144,6 +147,19 @@ at::Tensor logits_of(const at::Tensor& q, const at::Tensor& k, const RelativeLog
   return logits;
 }
 
+// Of a table [2*side - 1, d] of offsets along an axis, those within `part`.
+at::Tensor middle(const at::Tensor& table, std::int64_t part) {
+  return table.narrow(0, (table.size(0) + 1) / 2 - part, 2 * part - 1);
+}
+
+// What nn/relative_attention.h takes, where that is how this attention is computed.
+std::optional<DecomposedPositions> decomposed(const at::Tensor& qkv, const AttentionShape& shape) {
+  if (!shape.rel_pos_h || !has_products(qkv.device())) return {};
+  return DecomposedPositions{shape.side_rows(), shape.side_columns(),
+                             middle(shape.rel_pos_h->value, shape.side_rows()),
+                             middle(shape.rel_pos_w->value, shape.side_columns())};
+}
+
 }  // namespace
 
 std::int64_t AttentionShape::windows() const {
@@ -177,6 +193,7 @@ at::Tensor from_windows(const at::Tensor& x, const AttentionShape& shape) {
 
 Attended attention(const at::Tensor& qkv, const AttentionShape& shape) {
   if (!shape.has_relative_positions()) return attention(qkv, shape.heads);
+  if (const auto positions = decomposed(qkv, shape)) return attention(qkv, shape.heads, *positions);
   const RelativeLogits relative(shape);
   Attended result{
       at::empty({qkv.size(0), qkv.size(1), qkv.size(3)}, qkv.options()),
@@ -196,6 +213,11 @@ Attended attention(const at::Tensor& qkv, const AttentionShape& shape) {
 at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
                               const Attended& attended, const AttentionShape& shape) {
   if (!shape.has_relative_positions()) return attention_backward(dout, qkv, attended, shape.heads);
+  if (const auto positions = decomposed(qkv, shape)) {
+    at::Tensor dh = middle(shape.rel_pos_h->grad, shape.side_rows());
+    at::Tensor dw = middle(shape.rel_pos_w->grad, shape.side_columns());
+    return attention_backward(dout, qkv, attended, shape.heads, *positions, dh, dw);
+  }
   RelativeLogits relative(shape);
   at::Tensor dqkv = at::empty_like(qkv);
   for_each_part(

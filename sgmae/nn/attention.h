@@ -1,7 +1,8 @@
 // Attention of any shape: over the whole image or within windows, with or without relative
-// positions. A window is a reshape in front of the same kernels (nn/ops.h); with relative
-// positions, attention is made of LibTorch's operators on every device, in fp32 and one head at a
-// time, so that what it holds beside its results is bounded.
+// positions. A window is a reshape in front of the same kernels (nn/ops.h), which also know
+// decomposed relative positions (nn/relative_attention.h). A bias table, and both on other devices,
+// are made of LibTorch's operators, in fp32 and one head at a time, so that what is held beside the
+// results is bounded.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -8,6 +8,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -19,6 +20,7 @@
 #include "sgmae/nn/kernels/cpu.h"
 #include "sgmae/nn/kernels/product.h"
 #include "sgmae/nn/products.h"
+#include "sgmae/nn/relative_attention.h"
 
 namespace sgmae {
 namespace {
@@ -99,13 +101,47 @@ float attention_scale(std::int64_t head_dim) {
   return 1.0f / std::sqrt(static_cast<float>(head_dim));
 }
 
+// Decomposed relative positions for one pass: tables in the type of the products, in the order of
+// keys (the last entry first), and rows of what they give each query, filled up to whole vectors.
 template <class T>
-void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result) {
+struct RelativeTables {
+  std::int64_t rows = 0, columns = 0;
+  at::Tensor h, w;  // [2*rows - 1, d], [2*columns - 1, d]
+
+  RelativeTables(const DecomposedPositions& positions, const at::Tensor& like)
+      : rows(positions.rows),
+        columns(positions.columns),
+        h(positions.h.flip(0).to(like.scalar_type())),
+        w(positions.w.flip(0).to(like.scalar_type())) {
+    SGMAE_ASSERT(rows * columns == like.size(1) && h.size(0) == 2 * rows - 1 &&
+                 w.size(0) == 2 * columns - 1 && columns <= largest_relative_side);
+  }
+
+  std::int64_t h_stride() const { return padded_keys(2 * rows - 1); }
+  std::int64_t w_stride() const { return padded_keys(2 * columns - 1); }
+  std::int64_t row_values() const { return rows * columns * (h_stride() + w_stride()); }
+
+  // logits += what belongs to queries q, unscaled as these are. `memory` is of row_values().
+  void add_to(float* logits, std::int64_t padded, const ProductOperand<T>& q, float scale,
+              float* memory) const {
+    float* const by_w = memory + rows * columns * h_stride();
+    multiply(q, by_row(data<T>(h), 2 * rows - 1, q.depth, q.depth), memory, h_stride());
+    multiply(q, by_row(data<T>(w), 2 * columns - 1, q.depth, q.depth), by_w, w_stride());
+    row_kernels<T>().add_relative(rows, columns, padded, 1 / scale, memory, h_stride(), by_w,
+                                  w_stride(), logits);
+  }
+};
+
+// `relative` may be null.
+template <class T>
+void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result,
+                       const RelativeTables<T>* relative = nullptr) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const std::int64_t padded = padded_keys(n);
   const RowKernels<T>& kernels = row_kernels<T>();
   for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    const at::Tensor floats = at::empty({n * padded + n * d + n}, at::kFloat);
+    const at::Tensor floats =
+        at::empty({n * padded + n * d + n + (relative ? relative->row_values() : 0)}, at::kFloat);
     const at::Tensor typed = at::empty({n * padded}, qkv.options());
     float *logits = data<float>(floats), *out = logits + n * padded, *inverse_total = out + n * d;
     T* weights = data<T>(typed);
@@ -114,6 +150,8 @@ void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, A
       const T* q = data<T>(qkv) + b * n * 3 * dim + h * d;
       const T *k = q + dim, *v = k + dim;
       multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
+      if (relative)
+        relative->add_to(logits, padded, by_row(q, n, d, 3 * dim), scale, inverse_total + n);
       kernels.softmax(n, padded, scale, logits, weights, inverse_total,
                       data<float>(result.log_sum_exp) + job * n);
       multiply(by_row<T>(weights, n, n, padded), by_column(v, n, d, 3 * dim), out, d);
@@ -122,15 +160,25 @@ void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, A
   });
 }
 
+// `relative` may be null; with it dh and dw [2*side - 1, d] += the tables' gradients.
 template <class T>
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Attended& attended,
-                        std::int64_t heads, float scale, at::Tensor& dqkv) {
+                        std::int64_t heads, float scale, at::Tensor& dqkv,
+                        const RelativeTables<T>* relative = nullptr, at::Tensor* dh = nullptr,
+                        at::Tensor* dw = nullptr) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const std::int64_t padded = padded_keys(n);
   const RowKernels<T>& kernels = row_kernels<T>();
-  for_parts(batch * heads, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    const at::Tensor floats = at::empty({2 * n * padded + n}, at::kFloat);
-    const at::Tensor typed = at::empty({2 * n * padded}, qkv.options());
+  const std::int64_t table_rows = relative ? 2 * relative->rows - 1 : 0;
+  const std::int64_t table_columns = relative ? 2 * relative->columns - 1 : 0;
+  const std::int64_t relative_values = relative ? relative->row_values() : 0;
+  PartialSums h_sums(table_rows * d), w_sums(table_columns * d);
+  for_parts(batch * heads, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
+    const at::Tensor floats =
+        at::empty({2 * n * padded + n +
+                   (relative ? relative_values + 2 * n * d + (table_rows + table_columns) * d : 0)},
+                  at::kFloat);
+    const at::Tensor typed = at::empty({2 * n * padded + relative_values}, qkv.options());
     float *logits = data<float>(floats), *dweights = logits + n * padded;
     float* delta = dweights + n * padded;
     T *weights = data<T>(typed), *dlogits = weights + n * padded;
@@ -141,6 +189,7 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Att
       T* dq = data<T>(dqkv) + b * n * 3 * dim + h * d;
       T *dk = dq + dim, *dv = dk + dim;
       multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
+      if (relative) relative->add_to(logits, padded, by_row(q, n, d, 3 * dim), scale, delta + n);
       multiply(by_row(g, n, d, dim), by_row(v, n, d, 3 * dim), dweights, padded);  // dP = g v^T
       // The sum of P dP over a query's keys is that of out g, for out = P v.
       kernels.row_products(n, d, g, data<T>(attended.out) + b * n * dim + h * d, dim, delta);
@@ -150,9 +199,41 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Att
       const auto P = by_column<T>(weights, n, n, padded), dS = by_column<T>(dlogits, n, n, padded);
       multiply(P, by_column(g, n, d, dim), dv, 3 * dim);       // dv = P^T g
       multiply(dS, by_column(q, n, d, 3 * dim), dk, 3 * dim);  // dk = dS^T q
-      multiply(by_row<T>(dlogits, n, n, padded), by_column(k, n, d, 3 * dim), dq, 3 * dim);  // dS k
+      if (!relative) {
+        multiply(by_row<T>(dlogits, n, n, padded), by_column(k, n, d, 3 * dim), dq,
+                 3 * dim);  // dS k
+        continue;
+      }
+      // dq also has what comes through the tables, for sums of dS over rows and columns.
+      const std::int64_t h_stride = relative->h_stride(), w_stride = relative->w_stride();
+      T *by_h = dlogits + n * padded, *by_w = by_h + n * h_stride;
+      kernels.sum_relative(relative->rows, relative->columns, padded, 1 / scale, dlogits, by_h,
+                           h_stride, by_w, w_stride);
+      float *sum = delta + n + relative_values, *more = sum + n * d, *dtable = more + n * d;
+      multiply(by_row<T>(dlogits, n, n, padded), by_column(k, n, d, 3 * dim), sum, d);
+      const auto through = [&](const T* sums, std::int64_t stride, const at::Tensor& table,
+                               float* own) {
+        const std::int64_t entries = table.size(0);
+        multiply(by_row<T>(sums, n, entries, stride), by_column(data<T>(table), entries, d, d),
+                 more, d);
+        for (std::int64_t i = 0; i < n * d; ++i) sum[i] += more[i];
+        multiply(by_column<T>(sums, n, entries, stride), by_column(q, n, d, 3 * dim), dtable, d);
+        for (std::int64_t i = 0; i < entries * d; ++i) own[i] += dtable[i];
+      };
+      through(by_h, h_stride, relative->h, h_sums.part(part));
+      through(by_w, w_stride, relative->w, w_sums.part(part));
+      kernels.from_float(n, d, sum, d, dq, 3 * dim);
     }
   });
+  const auto add_flipped = [&](PartialSums& sums, at::Tensor& gradient) {
+    at::Tensor flipped = at::zeros_like(gradient);
+    sums.add_to(flipped);
+    gradient.add_(flipped.flip(0));
+  };
+  if (relative) {
+    add_flipped(h_sums, *dh);
+    add_flipped(w_sums, *dw);
+  }
 }
 
 }  // namespace
@@ -269,6 +350,33 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
   with_type(qkv.scalar_type(), [&](auto tag) {
     attention_backward<decltype(tag)>(dout, qkv, attended, heads,
                                       attention_scale(qkv.size(3) / heads), dqkv);
+  });
+  return dqkv;
+}
+
+Attended attention(const at::Tensor& qkv, std::int64_t heads,
+                   const DecomposedPositions& positions) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3);
+  Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
+                  at::empty({batch, heads, n}, at::kFloat)};
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    const RelativeTables<T> relative(positions, qkv);
+    attention_forward<T>(qkv, heads, attention_scale(dim / heads), result, &relative);
+  });
+  return result;
+}
+
+at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
+                              const Attended& attended, std::int64_t heads,
+                              const DecomposedPositions& positions, at::Tensor& dh,
+                              at::Tensor& dw) {
+  at::Tensor dqkv = at::empty_like(qkv);
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    using T = decltype(tag);
+    const RelativeTables<T> relative(positions, qkv);
+    attention_backward<T>(dout, qkv, attended, heads, attention_scale(qkv.size(3) / heads), dqkv,
+                          &relative, &dh, &dw);
   });
   return dqkv;
 }

@@ -243,6 +243,47 @@ void softmax_backward(std::int64_t n, std::int64_t padded, float scale, const fl
   }
 }
 
+void add_relative(std::int64_t rows, std::int64_t columns, std::int64_t padded, float factor,
+                  const float* h, std::int64_t h_stride, const float* w, std::int64_t w_stride,
+                  float* logits) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::int64_t query = r * columns + c;
+      const float* const by_row = h + query * h_stride + rows - 1 - r;
+      const float* const by_column = w + query * w_stride + columns - 1 - c;
+      float* row = logits + query * padded;
+      for (std::int64_t j = 0; j < rows; ++j, row += columns)
+        for (std::int64_t k = 0; k < columns; ++k) row[k] += factor * (by_row[j] + by_column[k]);
+    }
+}
+
+template <class T>
+void sum_relative(std::int64_t rows, std::int64_t columns, std::int64_t padded, float factor,
+                  const T* dlogits, T* dh, std::int64_t h_stride, T* dw, std::int64_t w_stride) {
+  float by_column[largest_relative_side];
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::int64_t query = r * columns + c;
+      T* const to_h = dh + query * h_stride;
+      T* const to_w = dw + query * w_stride;
+      for (std::int64_t i = 0; i < h_stride; ++i) store(to_h[i], 0.0f);
+      for (std::int64_t i = 0; i < w_stride; ++i) store(to_w[i], 0.0f);
+      for (std::int64_t k = 0; k < columns; ++k) by_column[k] = 0;
+      const T* row = dlogits + query * padded;
+      for (std::int64_t j = 0; j < rows; ++j, row += columns) {
+        float total = 0;
+        for (std::int64_t k = 0; k < columns; ++k) {
+          const float d = load(row[k]);
+          by_column[k] += d;
+          total += d;
+        }
+        store(to_h[rows - 1 - r + j], factor * total);
+      }
+      for (std::int64_t k = 0; k < columns; ++k)
+        store(to_w[columns - 1 - c + k], factor * by_column[k]);
+    }
+}
+
 template <class T>
 void scale_rows(std::int64_t rows, std::int64_t dim, const float* factor, const float* from, T* to,
                 std::int64_t to_stride) {
@@ -279,8 +320,8 @@ void adamw(std::int64_t count, const AdamWStep& step, float* __restrict grad,
 template <class T>
 constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu,
                              gelu_backward<T>,  column_sum<T>,          from_float<T>,
-                             softmax<T>,        softmax_backward<T>,    scale_rows<T>,
-                             row_products<T>};
+                             softmax<T>,        softmax_backward<T>,    add_relative,
+                             sum_relative<T>,   scale_rows<T>,          row_products<T>};
 
 }  // namespace
 

@@ -56,6 +56,19 @@ struct RowKernels {
   void (*softmax_backward)(std::int64_t n, std::int64_t padded, float scale, const float* logits,
                            const float* dweights, const float* log_sum_exp, const float* delta,
                            T* weights, T* dlogits);
+  // Decomposed relative positions of a grid of rows * columns tokens. Query i in row r and column c
+  // finds what to add for the keys of row j at h[i * h_stride + rows - 1 - r + j], for those of
+  // column j at w[i * w_stride + columns - 1 - c + j].
+
+  // logits [n, padded] += factor * both.
+  void (*add_relative)(std::int64_t rows, std::int64_t columns, std::int64_t padded, float factor,
+                       const float* h, std::int64_t h_stride, const float* w, std::int64_t w_stride,
+                       float* logits);
+  // dh [n, h_stride] and dw [n, w_stride] = factor * the sums over dlogits that belong to each
+  // entry, zero for the others.
+  void (*sum_relative)(std::int64_t rows, std::int64_t columns, std::int64_t padded, float factor,
+                       const T* dlogits, T* dh, std::int64_t h_stride, T* dw,
+                       std::int64_t w_stride);
   // to = factor [rows] * from [rows, dim], row by row.
   void (*scale_rows)(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
                      T* to, std::int64_t to_stride);
@@ -63,6 +76,9 @@ struct RowKernels {
   void (*row_products)(std::int64_t rows, std::int64_t dim, const T* a, const T* b,
                        std::int64_t stride, float* out);
 };
+
+// A grid's side at most, for relative positions.
+inline constexpr std::int64_t largest_relative_side = 4096;
 
 struct AdamWStep {
   float beta1, beta2, eps;
