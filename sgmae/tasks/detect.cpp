@@ -79,6 +79,8 @@ void set_constants(const DetectOptions& o, MaskRcnnConfig& c) {
   c.rois.lowest_score = o.min_score;
   c.rois.nms = o.nms;
   c.rois.detections = o.max_detections;
+  c.rois.samples = o.roi_samples;
+  c.proposals.samples = o.anchor_samples;
 }
 
 VitConfig scratch_encoder(const DetectOptions& o, const Source& images) {
@@ -466,6 +468,8 @@ void DetectOptions::declare(Options& o) {
   o.add("box_convs", box_convs, "convolutions of the box head");
   o.add("mask_convs", mask_convs, "convolutions of the mask head, before its deconvolution");
   o.add("anchor_scale", anchor_scale, "side of an anchor, in cells of its level");
+  o.add("anchor_samples", anchor_samples, "anchors of an image that the losses are taken of");
+  o.add("roi_samples", roi_samples, "proposals of an image that the losses are taken of");
   data.declare(o);
   OptimOptions::declare(o, "of AdamW; norms and positions are exempt");
   o.add("layer_decay", layer_decay, "learning rate of a layer over that of the layer above it");
@@ -524,6 +528,10 @@ void DetectOptions::check() const {
   need(nms > 0 && nms <= 1, str("nms must be greater than 0 and at most 1, but is ", nms));
   need(max_detections >= 1 && max_detections <= 100000,
        str("max_detections must be between 1 and 100000, but is ", max_detections));
+  for (const auto& [name, count] :
+       {std::pair{"anchor_samples", anchor_samples}, {"roi_samples", roi_samples}})
+    need(count >= 1 && count <= largest_count,
+         str(name, " must be in 1 .. ", largest_count, ", but is ", count));
   numbers_of<std::int64_t>(global_blocks, "global_blocks");
   for (const double share : numbers_of<double>(lr_steps, "lr_steps"))
     need(share > 0 && share < 1,

@@ -38,6 +38,7 @@ struct DetectOptions : OptimOptions, RunOptions, ComputeOptions, MemoryOptions {
   std::int64_t head_channels = 256, box_hidden = 1024;
   std::int64_t proposal_convs = 2, box_convs = 4, mask_convs = 4;
   double anchor_scale = 8;
+  std::int64_t anchor_samples = 256, roi_samples = 512;
 
   AnnotatedData data;
 
