@@ -284,16 +284,14 @@ class DetectTask : public TrainTask {
       examples.back().draw = random_draw(place.seed, epoch, batch.index[i]);
     }
     const DetectionLosses losses = model_.forward_backward(examples, place.loss_scale, place.ready);
-    sums_ = sums_.defined() ? sums_.add_(parts_of(losses)) : parts_of(losses);
-    ++batches_;
+    if (parts_.epoch != place.epoch)
+      parts_ = {place.epoch, at::zeros({5}, losses.objectness.options()), 0};
+    parts_.sums.add_(at::stack(
+        {losses.objectness, losses.proposal_box, losses.classification, losses.box, losses.mask}));
+    ++parts_.batches;
     return losses.total();
   }
 
-  EpochStart before_epoch(std::int64_t) override {
-    sums_ = at::Tensor();
-    batches_ = 0;
-    return {};
-  }
   ordered_json after_epoch(std::int64_t) override;
 
   std::optional<EvaluationResult> evaluate(std::int64_t) override {
@@ -307,10 +305,8 @@ class DetectTask : public TrainTask {
   void save_model(const fs::path& path, const TrainClock& clock) const override {
     save_detector(path, model_, normalisation_, clock.epoch, classes_of(train_));
   }
-  TaskState state() const override { return {{}, values_of(model_.parameters())}; }
-  void restore(const json&, const TensorFile& file) override {
-    load_values(file, model_.parameters());
-  }
+  TaskState state() const override;
+  void restore(const json& state, const TensorFile& file) override;
 
   ordered_json facts() const override;
   double flop_per_image() const override {
@@ -322,30 +318,58 @@ class DetectTask : public TrainTask {
   LoaderOptions test_images_loader() const { return test_loader(options_, model_, normalisation_); }
 
  private:
-  static at::Tensor parts_of(const DetectionLosses& losses) {
-    return at::stack(
-        {losses.objectness, losses.proposal_box, losses.classification, losses.box, losses.mask});
-  }
+  std::pair<std::vector<double>, double> all_parts() const;
 
   const DetectOptions& options_;
   const AnnotatedImages &train_, &test_;
   MaskRcnn model_;
   Normalisation normalisation_;
   Learner learner_;
-  at::Tensor sums_;  // of the parts of the loss, over the batches of this process in the epoch
-  std::int64_t batches_ = 0;
+  // Sums of the parts of the loss over this process's batches of an epoch.
+  struct Parts {
+    std::int64_t epoch = -1;
+    at::Tensor sums;  // [5]
+    std::int64_t batches = 0;
+  } parts_;
   std::optional<DetectionTest> last_test_;
 };
 
+// The sums of all processes, and how many batches they are of.
+std::pair<std::vector<double>, double> DetectTask::all_parts() const {
+  const double batches = processes().sum(static_cast<double>(parts_.batches));
+  const at::Tensor own =
+      parts_.batches > 0 ? parts_.sums.cpu().to(at::kDouble) : at::zeros({5}, at::kDouble);
+  std::vector<double> sums;
+  for (std::int64_t i = 0; i < 5; ++i) sums.push_back(processes().sum(own[i].item<double>()));
+  return {sums, batches};
+}
+
 ordered_json DetectTask::after_epoch(std::int64_t) {
+  const auto [sums, batches] = all_parts();
   ordered_json entries;
-  const double batches = processes().sum(static_cast<double>(batches_));
-  if (batches == 0) return entries;  // a resumed epoch of which no step was left
-  const at::Tensor sums = (sums_.defined() ? sums_ : at::zeros({5})).cpu().to(at::kDouble);
-  int i = 0;
+  std::size_t i = 0;
   for (const char* part : {"objectness", "proposal_box", "classification", "box", "mask"})
-    entries[str("train_loss_", part)] = processes().sum(sums[i++].item<double>()) / batches;
+    entries[str("train_loss_", part)] = sums[i++] / batches;
   return entries;
+}
+
+TaskState DetectTask::state() const {
+  const auto [sums, batches] = all_parts();
+  return {{{"loss_parts", {{"epoch", parts_.epoch}, {"sums", sums}, {"batches", batches}}}},
+          values_of(model_.parameters())};
+}
+
+// Process 0 goes on with the sums of all.
+void DetectTask::restore(const json& state, const TensorFile& file) {
+  load_values(file, model_.parameters());
+  const json& stored = state.at("loss_parts");
+  const bool here = processes().leads();
+  const auto sums = stored.at("sums").get<std::vector<double>>();
+  parts_ = {stored.at("epoch").get<std::int64_t>(), at::zeros({5}, at::kFloat),
+            here ? static_cast<std::int64_t>(stored.at("batches").get<double>()) : 0};
+  for (std::size_t i = 0; here && i < 5; ++i)
+    parts_.sums[static_cast<std::int64_t>(i)].fill_(sums.at(i));
+  parts_.sums = send(parts_.sums, device());
 }
 
 ordered_json DetectTask::facts() const {

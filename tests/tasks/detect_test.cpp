@@ -42,6 +42,7 @@ class Detect : public ::testing::Test {
     o.head_channels = 16, o.box_hidden = 32;
     o.box_convs = o.mask_convs = 1;
     o.anchor_scale = 6;
+    o.anchor_samples = o.roi_samples = 48;
     o.data.data_path = (root_ / "data").string();
     o.data.num_workers = 1;
     o.batch_size = 4;
@@ -73,7 +74,9 @@ void expect_same_run(const fs::path& one, const fs::path& other) {
 
 TEST_F(Detect, LearnsAndLeavesACompleteRunFolder) {
   DetectOptions o = options("run");
-  o.epochs = 60;
+  o.epochs = 120;
+  o.lr = 4e-3;
+  o.warmup_epochs = 5;
   o.eval_every = 0;
   o.data.test_split = "train";
   const auto result = detect(o);
@@ -88,7 +91,7 @@ TEST_F(Detect, LearnsAndLeavesACompleteRunFolder) {
                            "checkpoint-last.safetensors", "checkpoint-last.state.safetensors"})
     EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
   const auto lines = log_lines(root_ / "run");
-  ASSERT_EQ(lines.size(), 60u);
+  ASSERT_EQ(lines.size(), 120u);
   EXPECT_LT(lines.back()["train_loss"].get<double>(), lines.front()["train_loss"].get<double>());
   double parts = 0;
   for (const char* part : {"objectness", "proposal_box", "classification", "box", "mask"})
