@@ -8,10 +8,12 @@
 
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/io/safetensors.h"
+#include "sgmae/tasks/detect.h"
 #include "sgmae/tasks/finetune.h"
 #include "sgmae/tasks/linprobe.h"
 #include "sgmae/tasks/pretrain.h"
 #include "sgmae/train/checkpoint.h"
+#include "tests/eval/shapes_data.h"
 #include "tests/eval/striped_data.h"
 #include "tests/support/log_lines.h"
 #include "tests/support/processes.h"
@@ -323,6 +325,47 @@ TEST_F(ClassifierProcessesTest, NeighboursAreThoseOfOneProcess) {
       if (size == 1) write_file(file, json);
       EXPECT_EQ(read_text(file), json);
     });
+}
+
+// The anchors and proposals that losses are taken of are drawn by image; test images are shared.
+TEST(DetectionInProcesses, IsThatOfOneProcess) {
+  const TemporaryFolder folder;
+  shapes::write(folder.root() / "data", "train", 12);
+  shapes::write(folder.root() / "data", "val", 5);
+  for (const int size : {1, 2}) {
+    DetectOptions o;
+    o.model = "vit_tiny_patch8";
+    o.input_size = 64;
+    o.dim = 32, o.depth = 2, o.open.heads = 2;
+    o.window = 3;
+    o.head_channels = 16, o.box_hidden = 32;
+    o.box_convs = o.mask_convs = 1;
+    o.anchor_samples = o.roi_samples = 48;
+    o.min_score = 0.01;
+    o.data.data_path = (folder.root() / "data").string();
+    o.data.num_workers = 1;
+    o.batch_size = 2;
+    o.accum_iter = 2 / size;
+    o.epochs = 2, o.warmup_epochs = 0, o.lr = 1e-3;
+    o.output_dir = (folder.root() / str("of", size)).string();
+    o.threads = 1;
+    o.precision = PrecisionChoice::fp32;
+    expect_in_processes(size, [&] { detect(o); });
+  }
+  const fs::path one = folder.root() / "of1", two = folder.root() / "of2";
+  expect_same_losses(one, two, 1e-5);
+  EXPECT_LT(distance(one / "checkpoint-last.safetensors", two / "checkpoint-last.safetensors"),
+            1e-5);
+  const auto a = log_lines(one), b = log_lines(two);
+  for (std::size_t i = 0; i < a.size(); ++i)
+    for (const char* key : {"train_loss_objectness", "train_loss_mask", "test_box_ap50"})
+      EXPECT_NEAR(a[i].at(key).get<double>(), b[i].at(key).get<double>(), 1e-4) << key;
+  const auto found = [](const fs::path& run) {
+    return nlohmann::json::parse(read_text(run / "detections.json"));
+  };
+  const auto here = found(one), there = found(two);
+  ASSERT_FALSE(here.empty());
+  EXPECT_EQ(here.size(), there.size());
 }
 
 }  // namespace
