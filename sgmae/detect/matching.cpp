@@ -3,25 +3,65 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "sgmae/base/rng.h"
+#include "sgmae/detect/boxes.h"
 
 namespace sgmae {
 
-at::Tensor match(const at::Tensor& overlap, const Thresholds& thresholds) {
-  if (overlap.size(0) == 0)
-    return at::full({overlap.size(1)}, background, overlap.options().dtype(at::kLong));
-  const auto [best, object] = overlap.max(0);
+namespace {
+
+// Of objects first … first + count - 1 the overlap with every candidate: [count, candidates].
+using Overlaps = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
+
+at::Tensor match_parts(std::int64_t objects, std::int64_t candidates, const Overlaps& overlaps,
+                       const at::TensorOptions& options, const Thresholds& thresholds) {
+  constexpr std::int64_t at_once = 1 << 24;  // overlaps
+  const std::int64_t step =
+      std::max<std::int64_t>(1, at_once / std::max<std::int64_t>(candidates, 1));
+  const auto for_each_part = [&](const auto& body) {
+    for (std::int64_t first = 0; first < objects; first += step)
+      body(first, overlaps(first, std::min(step, objects - first)));
+  };
+  at::Tensor best = at::full({candidates}, -1, options);
+  at::Tensor object = at::zeros({candidates}, options.dtype(at::kLong));
+  for_each_part([&](std::int64_t first, const at::Tensor& overlap) {
+    const auto [of_part, where] = overlap.max(0);
+    const at::Tensor better = of_part.gt(best);
+    best = at::where(better, of_part, best);
+    object = at::where(better, where.add(first), object);
+  });
   at::Tensor result = object.masked_fill(best.lt(thresholds.high), undecided);
   result.masked_fill_(best.lt(thresholds.low), background);
-  if (thresholds.best_of_each) {
-    const at::Tensor best_of_object = std::get<0>(overlap.max(1, /*keepdim=*/true));
-    result = at::where(overlap.eq(best_of_object).any(0), object, result);
-  }
+  if (thresholds.best_of_each && candidates > 0)
+    for_each_part([&](std::int64_t, const at::Tensor& overlap) {
+      const at::Tensor most = std::get<0>(overlap.max(1, /*keepdim=*/true));
+      result = at::where(overlap.eq(most).any(0), object, result);
+    });
   return result;
+}
+
+}  // namespace
+
+at::Tensor match(const at::Tensor& overlap, const Thresholds& thresholds) {
+  return match_parts(
+      overlap.size(0), overlap.size(1),
+      [&](std::int64_t first, std::int64_t count) { return overlap.narrow(0, first, count); },
+      overlap.options(), thresholds);
+}
+
+at::Tensor match(const at::Tensor& objects, const at::Tensor& candidates,
+                 const Thresholds& thresholds) {
+  return match_parts(
+      objects.size(0), candidates.size(0),
+      [&](std::int64_t first, std::int64_t count) {
+        return overlap(objects.narrow(0, first, count), candidates);
+      },
+      candidates.options(), thresholds);
 }
 
 Draw random_draw(std::uint64_t seed, std::uint64_t epoch, std::int64_t image) {

@@ -19,6 +19,10 @@ inline constexpr std::int64_t background = -1, undecided = -2;
 // overlap [objects, candidates] -> [candidates] int64: the object with the largest overlap, of
 // several equal ones the first; or one of the above.
 at::Tensor match(const at::Tensor& overlap, const Thresholds& thresholds);
+// The same of boxes [objects, 4] and [candidates, 4], of which the overlaps are never held all at
+// once where there are many.
+at::Tensor match(const at::Tensor& objects, const at::Tensor& candidates,
+                 const Thresholds& thresholds);
 
 // Which `count` of n candidates: [count] int64, distinct.
 using Draw = std::function<at::Tensor(std::int64_t n, std::int64_t count)>;

@@ -92,7 +92,7 @@ at::Tensor proposals(const AnchorScores& scores, std::int64_t height, std::int64
 
 at::Tensor match_candidates(const at::Tensor& boxes, const at::Tensor& objects,
                             const at::Tensor& crowds, const Thresholds& thresholds) {
-  at::Tensor matched = match(overlap(objects, boxes), thresholds);
+  at::Tensor matched = match(objects, boxes, thresholds);
   if (crowds.size(0) > 0) {
     const at::Tensor covered = std::get<0>(coverage(boxes, crowds).max(1)).ge(in_a_crowd);
     matched = matched.masked_fill(covered.logical_and(matched.eq(background)), undecided);

@@ -101,7 +101,9 @@ at::Tensor MaskHead::forward(const at::Tensor& pooled, at::ScalarType type) cons
 TrainingBoxes training_boxes(const at::Tensor& proposals, const at::Tensor& objects,
                              const at::Tensor& labels, const at::Tensor& crowds,
                              std::int64_t classes, const RoiConfig& config, const Draw& draw) {
-  const at::Tensor boxes = at::cat({proposals, objects});
+  constexpr std::int64_t most_objects =
+      2000;  // more are nothing that anybody would learn one by one
+  const at::Tensor boxes = at::cat({proposals, objects.slice(0, 0, most_objects)});
   const at::Tensor matched = match_candidates(boxes, objects, crowds, config.matching);
   const auto [positives, negatives] = sample(matched, config.samples, config.positives, draw);
   TrainingBoxes result;

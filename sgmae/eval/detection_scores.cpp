@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detector_file.h"
@@ -85,6 +86,20 @@ std::vector<double> mean_precision(const CocoScores& scores, std::size_t first, 
     curve[r] = count > 0 ? sum / static_cast<double>(count) : 0;
   }
   return curve;
+}
+
+// Of each image its place by id: the order in which pycocotools has images whose detections score
+// alike.
+std::vector<std::int64_t> ranks_by_id(const AnnotatedImages& data) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(data.images().size()));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return data.image_id(a) < data.image_id(b);
+  });
+  std::vector<std::int64_t> ranks(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    ranks[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
+  return ranks;
 }
 
 std::string class_name(const std::vector<std::string>& names, std::size_t i) {
@@ -170,21 +185,23 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
                      .confusion = DetectionConfusion(classes),
                      .found = {}};
   const std::vector<std::int64_t> category_ids = classes_of(data).ids;
+  const std::vector<std::int64_t> ranks = ranks_by_id(data);
   Matches boxes, masks;
   const SharedPass pass = shared_pass(data.images(), loader, [&](const Batch& batch) {
     for (std::size_t i = 0; i < batch.index.size(); ++i) {
       const std::int64_t image = batch.index[i];
+      const std::int64_t rank = ranks[static_cast<std::size_t>(image)];
       const ImageSize size = batch.source_size[i];
       const std::vector<Instance> objects = data.objects(image);
       const std::vector<TrueObject> truth = truth_of(objects, size, with_masks);
       std::vector<DetectedObject> found =
           find_objects(model, batch.pixels[static_cast<std::int64_t>(i)], size, batch.placed[i]);
-      match_boxes(image, truth, found, boxes);
+      match_boxes(rank, truth, found, boxes);
       test.found += result_entries({{"image_id", data.image_id(image)}}, found, category_ids);
       test.verdicts.push_back(judge(image, objects, found, test.confusion));
       if (!with_masks) continue;
       for (DetectedObject& object : found) object.area = static_cast<double>(area_of(object.mask));
-      match_masks(image, truth, found, masks);
+      match_masks(rank, truth, found, masks);
     }
   });
   test.images = pass.images;

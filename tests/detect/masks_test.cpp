@@ -66,7 +66,7 @@ TEST(PasteMask, IsTorchvisionsWhereItsBoxesAreWholePixels) {
     const auto at_side = [&](int k) { return static_cast<double>(box[k].item<float>()); };
     const at::Tensor square = golden["paste.squares"][i].contiguous();
     const Image ours = pasted({square.data_ptr<float>(), 28 * 28}, 28,
-                                  {at_side(0), at_side(1), at_side(2), at_side(3)}, {130, 90});
+                              {at_side(0), at_side(1), at_side(2), at_side(3)}, {130, 90});
     int differ = 0;
     for (int y = 0; y < 90; ++y)
       for (int x = 0; x < 130; ++x)

@@ -9,6 +9,7 @@
 
 #include <set>
 
+#include "sgmae/detect/boxes.h"
 #include "tests/detect/golden.h"
 
 namespace sgmae {
@@ -22,6 +23,24 @@ TEST(Matching, IsTorchvisions) {
 
 TEST(Matching, WithoutObjectsEverythingIsBackground) {
   EXPECT_TRUE(match(at::zeros({0, 7}), {}).equal(at::full({7}, background, at::kLong)));
+}
+
+// So many that overlaps are taken in parts: 3,000 objects and 9,000 candidates on a grid.
+TEST(Matching, OfManyBoxesIsThatOfAllOverlaps) {
+  const auto some = [](std::int64_t n, std::uint64_t seed) {
+    const at::Tensor corner = noise({n, 2}, seed).abs().mul(40).round();
+    return at::cat({corner, corner.add(noise({n, 2}, seed + 1).abs().mul(10).round()).add(1)}, 1);
+  };
+  const at::Tensor objects = some(3000, 1), candidates = some(9000, 3);
+  const Thresholds thresholds{0.3, 0.7, true};
+  EXPECT_TRUE(match(objects, candidates, thresholds)
+                  .equal(match(overlap(objects, candidates).contiguous(), thresholds)));
+  const auto [best, first] = overlap(objects, candidates).max(0);
+  const at::Tensor sure = best.ge(0.7).nonzero().view({-1});
+  EXPECT_GT(sure.numel(), 100);
+  EXPECT_TRUE(match(objects, candidates, thresholds)
+                  .index_select(0, sure)
+                  .equal(first.index_select(0, sure)));
 }
 
 std::set<std::int64_t> values(const at::Tensor& x) {
