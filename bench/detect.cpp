@@ -11,14 +11,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
-#include <sys/resource.h>
 
-#include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <string>
 #include <vector>
 
+#include "bench/serve_steps.h"
 #include "sgmae/base/error.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/detect/mask_rcnn.h"
@@ -27,22 +25,6 @@
 namespace {
 
 using namespace sgmae;
-
-double peak_mib() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-// Of all threads, in the program and for it in the system.
-double processor_seconds() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 DetectionExample example(std::int64_t image, std::int64_t side) {
   constexpr std::int64_t objects = 10;
@@ -92,20 +74,7 @@ void run(Precision precision, bool train, std::int64_t batch, std::int64_t side)
     optimizer.step(1e-5);
     model.parameters_changed();
   };
-  step();
-  step();
-  std::printf("{\"peak_mib\": %.0f}\n", peak_mib());
-  std::fflush(stdout);
-  int steps = 0;
-  while (std::cin >> steps) {
-    const auto start = std::chrono::steady_clock::now();
-    const double used = processor_seconds();
-    for (int i = 0; i < steps; ++i) step();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::printf("{\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"peak_mib\": %.0f}\n",
-                seconds.count() / steps, (processor_seconds() - used) / steps, peak_mib());
-    std::fflush(stdout);
-  }
+  serve_steps(step);
 }
 
 }  // namespace

@@ -8,15 +8,13 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
-#include <sys/resource.h>
 
-#include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "bench/serve_steps.h"
 #include "sgmae/base/error.h"
 #include "sgmae/data/mixup.h"
 #include "sgmae/nn/drop_path.h"
@@ -26,22 +24,6 @@
 namespace {
 
 using namespace sgmae;
-
-double peak_mib() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-// Of all threads, in the program and for it in the system.
-double processor_seconds() {
-  struct rusage usage {};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 void run(Precision precision, std::int64_t batch) {
   VitConfig config = encoder_config(named_config("vit_small_patch16"));
@@ -70,20 +52,7 @@ void run(Precision precision, std::int64_t batch) {
     optimizer.step(1e-4);
     model.parameters_changed();
   };
-  step();
-  step();
-  std::printf("{\"peak_mib\": %.0f}\n", peak_mib());
-  std::fflush(stdout);
-  int steps = 0;
-  while (std::cin >> steps) {
-    const auto start = std::chrono::steady_clock::now();
-    const double used = processor_seconds();
-    for (int i = 0; i < steps; ++i) step();
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    std::printf("{\"seconds\": %.5f, \"cpu_seconds\": %.5f, \"peak_mib\": %.0f}\n",
-                time.count() / steps, (processor_seconds() - used) / steps, peak_mib());
-    std::fflush(stdout);
-  }
+  serve_steps(step);
 }
 
 }  // namespace

@@ -1,11 +1,19 @@
 #include "sgmae/detect/layers.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "sgmae/nn/ops.h"
+#include "sgmae/nn/products.h"
 
 namespace sgmae {
 namespace {
@@ -16,9 +24,108 @@ at::Tensor in_type(const at::Tensor& x, at::ScalarType type) {
   return x.scalar_type() == type ? x : x.to(type);
 }
 
-at::Tensor optional_leaf(Parameter* parameter, at::ScalarType type) {
-  return parameter ? in_type(leaf(*parameter), type) : at::Tensor();
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// y = x w^T + b for x [M, K] in any type, w [N, K] and b [N] fp32, or [0] for none. The
+// gradients of w and b are summed in fp32, whatever x is; autograd's own would round them to its
+// type.
+struct Product : torch::autograd::Function<Product> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w,
+                            const at::Tensor& b) {
+    const at::Tensor rounded = in_type(w, x.scalar_type());
+    context->save_for_backward({x, rounded});
+    context->saved_data["bias"] = b.numel() > 0;
+    return linear(
+        x, rounded,
+        b.numel() > 0 ? in_type(b, x.scalar_type()) : at::zeros({w.size(0)}, x.options()));
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &w = saved[1];
+    const at::Tensor dy = in_type(gradients[0], x.scalar_type()).contiguous();
+    at::Tensor dw = at::zeros(w.sizes(), w.options().dtype(at::kFloat)), db;
+    linear_weight_grad(dy, x, dw, /*zeros=*/true);
+    if (context->saved_data["bias"].toBool()) {
+      db = at::zeros({dw.size(0)}, dw.options());
+      bias_grad(dy, db);
+    }
+    return {linear_input_grad(dy, w), dw, db};
+  }
+};
+
+at::Tensor product(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b,
+                   at::ScalarType type) {
+  return Product::apply(in_type(x, type).contiguous(), w, b);
 }
+
+// The same of the channels of maps [B, C, H, W], cell by cell.
+at::Tensor product_of_channels(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b,
+                               at::ScalarType type) {
+  const at::Tensor cells = x.permute({0, 2, 3, 1});
+  return product(cells.reshape({-1, x.size(1)}), w, b, type)
+      .view({x.size(0), x.size(2), x.size(3), w.size(0)})
+      .permute({0, 3, 1, 2});
+}
+
+// A 3x3 convolution of maps x [B, C, H, W] in any type, which keeps their size, by w [O, C, 3, 3]
+// and b [O] fp32, or [0] for none. As in Product the gradient of w is summed in fp32; it is a
+// product with what each cell sees of x, made some cells at a time.
+struct Convolved : torch::autograd::Function<Convolved> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w,
+                            const at::Tensor& b) {
+    const at::Tensor rounded =
+        in_type(w, x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    context->save_for_backward({x, rounded});
+    context->saved_data["bias"] = b.numel() > 0;
+    return at::conv2d(x, rounded, b.numel() > 0 ? in_type(b, x.scalar_type()) : at::Tensor(),
+                      /*stride=*/1,
+                      /*padding=*/1);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &w = saved[1];
+    const at::Tensor dy =
+        in_type(gradients[0], x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
+    const auto [dx, unused_weight, unused_bias] = at::convolution_backward(
+        dy, x, w, std::nullopt, {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, {true, false, false});
+    at::Tensor db;
+    const at::Tensor cells = dy.permute({0, 2, 3, 1});
+    if (context->saved_data["bias"].toBool()) {
+      db = at::zeros({dy.size(1)}, dy.options().dtype(at::kFloat));
+      bias_grad(cells.reshape({-1, dy.size(1)}), db);
+    }
+    return {dx, weight_gradient(cells, x), db};
+  }
+
+  // cells [B, H, W, O]: the gradient of the result.
+  static at::Tensor weight_gradient(const at::Tensor& cells, const at::Tensor& x) {
+    constexpr std::int64_t at_once = 2048;  // cells
+    const std::int64_t batch = x.size(0), channels = x.size(1), height = x.size(2),
+                       width = x.size(3), out = cells.size(3);
+    const at::Tensor padded = at::constant_pad_nd(x.permute({0, 2, 3, 1}), {0, 0, 1, 1, 1, 1});
+    const std::int64_t line = (width + 2) * channels;
+    // What each cell sees: [B, H, W, 3, 3, C], in padded's own memory.
+    const at::Tensor seen =
+        padded.as_strided({batch, height, width, 3, 3, channels},
+                          {(height + 2) * line, line, channels, line, channels, 1});
+    at::Tensor dw = at::zeros({out, 9 * channels}, x.options().dtype(at::kFloat));
+    const std::int64_t images = std::max<std::int64_t>(1, at_once / (height * width));
+    const std::int64_t rows = std::max<std::int64_t>(1, std::min(height, at_once / width));
+    for (std::int64_t b = 0; b < batch; b += images)
+      for (std::int64_t y = 0; y < height; y += rows) {
+        const auto part = [&](const at::Tensor& all) {
+          return all.narrow(0, b, std::min(images, batch - b))
+              .narrow(1, y, std::min(rows, height - y));
+        };
+        linear_weight_grad(part(cells).reshape({-1, out}), part(seen).reshape({-1, 9 * channels}),
+                           dw, /*zeros=*/b + y == 0);
+      }
+    return dw.view({out, 3, 3, channels}).permute({0, 3, 1, 2});
+  }
+};
 
 }  // namespace
 
@@ -38,24 +145,22 @@ at::Tensor channel_norm(const at::Tensor& x, Parameter& weight, Parameter& bias)
 }
 
 at::Tensor Convolution::forward(const at::Tensor& x, at::ScalarType type) const {
-  const at::Tensor w = in_type(leaf(*weight), type), b = optional_leaf(bias, type);
-  const std::int64_t side = w.size(2);
+  const at::Tensor w = leaf(*weight),
+                   b = bias ? leaf(*bias) : at::empty({0}, weight->value.options());
   const at::Tensor y =
-      side == 1 ? at::linear(in_type(x, type).permute({0, 2, 3, 1}), w.view({w.size(0), -1}), b)
-                      .permute({0, 3, 1, 2})
-                : at::conv2d(in_type(x, type).contiguous(at::MemoryFormat::ChannelsLast),
-                             w.contiguous(at::MemoryFormat::ChannelsLast), b, /*stride=*/1,
-                             /*padding=*/side / 2);
+      w.size(2) == 1
+          ? product_of_channels(x, w.view({w.size(0), -1}), b, type)
+          : Convolved::apply(in_type(x, type).contiguous(at::MemoryFormat::ChannelsLast), w, b);
   return norm_weight ? channel_norm(y, *norm_weight, *norm_bias) : y;
 }
 
 at::Tensor Doubling::forward(const at::Tensor& x, at::ScalarType type) const {
   // No two inputs meet in an output: a product for each input, whose 2x2 outputs are put in place.
-  const at::Tensor w = in_type(leaf(*weight), type);
+  const at::Tensor w = leaf(*weight);
   const std::int64_t batch = x.size(0), height = x.size(2), width = x.size(3), out = w.size(1);
   const at::Tensor by_place = w.permute({2, 3, 1, 0}).reshape({4 * out, w.size(0)});
-  const at::Tensor b = in_type(leaf(*bias), type).repeat({4});
-  return at::linear(in_type(x, type).permute({0, 2, 3, 1}), by_place, b)
+  return product_of_channels(x, by_place, leaf(*bias).repeat({4}), type)
+      .permute({0, 2, 3, 1})
       .view({batch, height, width, 2, 2, out})
       .transpose(2, 3)
       .reshape({batch, 2 * height, 2 * width, out})
@@ -63,7 +168,7 @@ at::Tensor Doubling::forward(const at::Tensor& x, at::ScalarType type) const {
 }
 
 at::Tensor Dense::forward(const at::Tensor& x, at::ScalarType type) const {
-  return at::linear(in_type(x, type), in_type(leaf(*weight), type), in_type(leaf(*bias), type));
+  return product(x, leaf(*weight), leaf(*bias), type);
 }
 
 Parameter* LayerMaker::weight(const std::string& name, at::IntArrayRef shape, std::int64_t fan_in,
