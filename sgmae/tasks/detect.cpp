@@ -93,10 +93,32 @@ VitConfig scratch_encoder(const DetectOptions& o, const Source& images) {
   return encoder;
 }
 
+// Options of sizes that a detector's file has fixed may be left out, or say the same.
+void check_sizes(const DetectOptions& o, const DetectorFile& file) {
+  const MaskRcnnConfig& c = file.config;
+  check_model_name(o.model, c.backbone, file.path);
+  const DetectOptions untouched;
+  const auto fixed = [&](const char* name, auto given, auto by_default, auto own) {
+    check(given == by_default || given == own, ExitCode::usage, name, " is ", given, ", but ",
+          file.path.string(), " has ", own, "; leave it out");
+  };
+  fixed("dim", o.dim, untouched.dim, c.backbone.size.dim);
+  fixed("depth", o.depth, untouched.depth, c.backbone.size.depth);
+  fixed("patch_size", o.patch_size, untouched.patch_size, c.backbone.patch_size);
+  fixed("head_channels", o.head_channels, untouched.head_channels, c.channels);
+  fixed("box_hidden", o.box_hidden, untouched.box_hidden, c.box_hidden);
+  fixed("proposal_convs", o.proposal_convs, untouched.proposal_convs, c.proposal_convs);
+  fixed("box_convs", o.box_convs, untouched.box_convs, c.box_convs);
+  fixed("mask_convs", o.mask_convs, untouched.mask_convs, c.mask_convs);
+  fixed("anchor_scale", o.anchor_scale, untouched.anchor_scale, c.proposals.anchors.scale);
+  fixed("mask", o.mask, untouched.mask, c.masks);
+}
+
 MaskRcnnConfig detector_config(const DetectOptions& o, const Start& start,
                                const AnnotatedImages& data) {
   MaskRcnnConfig c;
   if (start.detector) {
+    check_sizes(o, *start.detector);
     c = start.detector->config;
     const std::int64_t side = o.input_size > 0 ? o.input_size : c.backbone.height;
     c.backbone.height = c.backbone.width = side;
@@ -390,6 +412,7 @@ ordered_json DetectTask::facts() const {
 
 // The detector that `checkpoint` holds, ready to run.
 MaskRcnn open_detector(const DetectOptions& options, const DetectorFile& file) {
+  check_sizes(options, file);
   MaskRcnnConfig config = file.config;
   if (options.input_size > 0) config.backbone.height = config.backbone.width = options.input_size;
   set_constants(options, config);

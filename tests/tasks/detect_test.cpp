@@ -179,6 +179,9 @@ TEST_F(Detect, BeginsFromAPretrainedEncoderOrFromADetectorOfOtherClasses) {
   more.input_size = 0;
   more.epochs = 1;
   more.lr = 1e-12;
+  more.head_channels = 32;
+  EXPECT_EQ(exit_code([&] { detect(more); }), ExitCode::usage) << "the file's heads have 16";
+  more.head_channels = 16;
   detect(more);
   const DetectorFile three = read_detector(root_ / "more");
   EXPECT_EQ(three.config.classes, 3);
