@@ -27,6 +27,14 @@ struct Curves {
 const std::vector<Curves>& training_curves() {
   static const std::vector<Curves> all{
       {"Loss", "loss", {{"train_loss", "training"}, {"test_loss", "test"}}},
+      {"Parts of the loss",
+       "loss",
+       {{"train_loss_objectness", "objectness"},
+        {"train_loss_proposal_box", "proposals' boxes"},
+        {"train_loss_classification", "classes"},
+        {"train_loss_box", "boxes"},
+        {"train_loss_mask", "masks"}},
+       true},
       {"Learning rate", "learning rate", {{"train_lr", "learning rate"}}, true},
       {"Throughput", "images / s", {{"img_per_s", "images / s"}}, true},
       {"Waiting for data", "% of the time", {{"data_wait_frac", "waiting"}}, true, 100},
@@ -42,7 +50,27 @@ const std::vector<Curves>& result_curves() {
        {{"knn_acc1", "top-1"}, {"knn_class_mean", "mean over classes"}},
        false,
        100},
-      {"Test accuracy", "%", {{"test_acc1", "top-1"}, {"test_acc5", "top-5"}}}};
+      {"Test accuracy", "%", {{"test_acc1", "top-1"}, {"test_acc5", "top-5"}}},
+      {"Box AP",
+       "%",
+       {{"test_box_ap", "mean of overlaps 0.5 to 0.95"},
+        {"test_box_ap50", "overlap 0.5"},
+        {"test_box_ap75", "overlap 0.75"}},
+       true},
+      {"Mask AP",
+       "%",
+       {{"test_mask_ap", "mean of overlaps 0.5 to 0.95"},
+        {"test_mask_ap50", "overlap 0.5"},
+        {"test_mask_ap75", "overlap 0.75"}},
+       true},
+      {"Box AP by size of the object",
+       "%",
+       {{"test_box_ap_small", "small"},
+        {"test_box_ap_medium", "medium"},
+        {"test_box_ap_large", "large"}},
+       true,
+       1,
+       "COCO's sizes: an area below 32x32 pixels, to 96x96, above."}};
   return all;
 }
 

@@ -11,6 +11,7 @@
 #include "sgmae/base/version.h"
 #include "sgmae/report/blocks.h"
 #include "sgmae/report/curves.h"
+#include "sgmae/report/detections.h"
 #include "sgmae/report/markup.h"
 #include "sgmae/report/measurements.h"
 #include "sgmae/report/reproduce.h"
@@ -147,6 +148,8 @@ std::string overview(const Runs& runs) {
        [](const RunRecord& r) { return number_or_blank(r.log.last("train_loss")); }},
       {"k-NN accuracy", [](const RunRecord& r) { return accuracy(r, "knn_acc1"); }},
       {"Test accuracy", [](const RunRecord& r) { return accuracy(r, "test_acc1"); }},
+      {"Box AP", [](const RunRecord& r) { return accuracy(r, "test_box_ap"); }},
+      {"Mask AP", [](const RunRecord& r) { return accuracy(r, "test_mask_ap"); }},
       {"Time in training steps",
        [](const RunRecord& r) {
          const double seconds = training_seconds(r);
@@ -207,8 +210,10 @@ bool is_flat(const ordered_json& value) {
          std::all_of(value.begin(), value.end(), [](const auto& v) { return v.is_primitive(); });
 }
 
-// Shares of right answers are told in percent.
+// Shares of right answers, and average precision and recall, are told in percent.
 bool is_share(const std::string& key) {
+  for (const char* of : {"box_ap", "box_ar", "mask_ap", "mask_ar"})
+    if (key.find(of) != std::string::npos) return true;
   return key.find("acc") != std::string::npos || key.find("class_mean") != std::string::npos;
 }
 
@@ -277,6 +282,7 @@ bool is_headline(const std::string& name) {
 }
 
 std::string results(const Runs& runs) {
+  constexpr std::size_t most_columns = 20;
   Table headlines, further;
   headlines.head = {""};
   for (const RunRecord& run : runs) headlines.head.push_back(run.name);
@@ -298,10 +304,20 @@ std::string results(const Runs& runs) {
         }
         table.rows[at->second][r + 1] = value;
       }
+      if (const Table confusion = confusion_table(result.content, most_columns);
+          !confusion.rows.empty())
+        flat.tables += fold("confusion of classes",
+                            text_element("p",
+                                         "Detections with a score of at least 0.5, against objects "
+                                         "that they overlap by half or more, whatever the class.",
+                                         {{"class", "quiet"}}) +
+                                table_html(confusion));
       if (!flat.tables.empty())
         tables += text_element("h3", runs[r].name + ", " + result.file) + flat.tables;
     }
-  const std::string charts = cards(result_charts(runs));
+  std::vector<Chart> of_results = result_charts(runs);
+  for (Chart& chart : precision_charts(runs)) of_results.push_back(std::move(chart));
+  const std::string charts = cards(of_results);
   std::string out = headlines.rows.empty() ? "" : table_html(headlines);
   if (!further.rows.empty()) out += fold("Further values", table_html(further));
   return out + charts + tables;
@@ -334,23 +350,41 @@ std::string spoken(const fs::path& file) {
   return out;
 }
 
+// Pictures that are shown together: those of a folder; the best and the worst of a test apart.
+std::string group_of(const fs::path& file) {
+  const std::string name = file.filename().string();
+  for (const char* ranked : {"best_", "worst_"})
+    if (name.starts_with(ranked)) return ranked;
+  return "";
+}
+
+std::string caption_of(const fs::path& file) {
+  if (file.filename().string().starts_with("masks_after_epoch"))
+    return "Columns: input; object, tinted; relevance; informed mask, hints outlined; "
+           "reconstruction.";
+  const std::string group = group_of(file);
+  if (group.empty()) return "";
+  return std::string(
+             "Left: what is there; right: what was found, with its score (0.5 and above). ") +
+         (group == "best_" ? "Of the images in which most is right."
+                           : "Of those in which least is right.");
+}
+
 std::string pictures(const Runs& runs, const std::set<fs::path>& measured,
                      const ReportOptions& options, PictureBox& box) {
   std::string out;
   for (const RunRecord& run : runs) {
-    std::map<fs::path, std::vector<fs::path>> groups;
+    std::map<std::pair<fs::path, std::string>, std::vector<fs::path>> groups;
     for (const fs::path& file : run.figures)
-      if (!measured.contains(file)) groups[file.parent_path()].push_back(file);
-    for (const auto& [folder, files] : groups) {
-      const auto shown = spaced(files, static_cast<std::size_t>(options.figures));
+      if (!measured.contains(file)) groups[{file.parent_path(), group_of(file)}].push_back(file);
+    for (const auto& [place, files] : groups) {
+      const auto& [folder, ranked] = place;
+      const auto count = static_cast<std::size_t>(options.figures);
+      auto shown = spaced(files, count);
+      if (!ranked.empty()) shown.assign(files.begin(), files.begin() + std::ssize(shown));
       std::string group;
-      for (const fs::path& file : shown) {
-        const bool sheet = file.filename().string().starts_with("masks_after_epoch");
-        group += box.picture(file, run.name + ", " + spoken(file),
-                             sheet ? "Columns: input; object, tinted; relevance; "
-                                     "informed mask, hints outlined; reconstruction."
-                                   : "");
-      }
+      for (const fs::path& file : shown)
+        group += box.picture(file, run.name + ", " + spoken(file), caption_of(file));
       if (shown.size() < files.size())
         group += text_element("p",
                               str(files.size() - shown.size(), " more in ",

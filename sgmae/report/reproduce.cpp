@@ -25,6 +25,7 @@ std::string command_of(const RunRecord& run) {
                        [&](const Setting& setting) { return setting.name == name; });
   };
   if (has("mask_strategy")) return "pretrain";
+  if (has("anchor_scale")) return "detect";
   if (has("layer_decay")) return "finetune";
   return has("cached_features") ? "linprobe" : "";
 }

@@ -64,6 +64,22 @@ TEST(Curves, WhatNoOtherChartShowsIsShownOnce) {
   EXPECT_EQ(further[0].title, "own");
 }
 
+TEST(Curves, DetectionHasItsPrecisionAndThePartsOfItsLoss) {
+  const std::vector<RunRecord> runs{run_of(
+      "a",
+      R"({"epoch":0,"train_loss_box":0.5,"train_loss_mask":0.75,"test_box_ap":20,"test_box_ap50":40,"test_mask_ap75":10})")};
+  const auto training = training_charts(runs), results = result_charts(runs);
+  const Chart& parts = titled(training, "Parts of the loss");
+  ASSERT_EQ(parts.series.size(), 2u);
+  EXPECT_EQ(parts.series[1].name, "masks");
+  const Chart& box = titled(results, "Box AP");
+  ASSERT_EQ(box.series.size(), 2u);
+  EXPECT_EQ(box.series[1].name, "overlap 0.5");
+  EXPECT_EQ(box.series[1].y, (std::vector<double>{40}));  // per cent already
+  EXPECT_EQ(titled(results, "Mask AP").series[0].name, "overlap 0.75");
+  EXPECT_TRUE(further_charts(runs).empty());
+}
+
 TEST(Curves, WithoutALogThereIsNothing) {
   EXPECT_EQ(cards(training_charts({RunRecord{}})), "");
   EXPECT_EQ(cards(exploitation_charts({RunRecord{}, RunRecord{}})), "");

@@ -101,6 +101,29 @@ TEST_F(ReportPage, ResultsOfEvaluationsStandInOneTable) {
   EXPECT_TRUE(contains(html, ">20</td><td class=\"n\">50.00 %</td>"));
 }
 
+TEST_F(ReportPage, DetectionShowsPrecisionConfusionAndTheBestAndWorstImages) {
+  write("run/log.txt", R"({"epoch":0,"test_box_ap":25.5,"test_box_ap50":50})");
+  write(
+      "run/result.json",
+      R"({"box_ap": 0.255, "mask_ap50": null, "best_box_ap": 0.26, "per_class": {"cat <b>": {"objects": 4, "box_ap": 0.255}},
+            "precision": {"box": {"0.5": [1, 0.5, 0], "0.75": [1, 0, 0], "0.5:0.95": [1, 0.25, 0]}},
+            "confusion": [[0, 0, 3], [0, 1, 1], [1, 0, 2]]})");
+  for (const char* file : {"best_01", "best_02", "best_03", "worst_01", "worst_02", "worst_03"})
+    picture(str("run/figures/", file, ".png"));
+  const std::string html = page_of({root_ / "run"}, {.title = "", .figures = 2});
+  expect_row(html, "Box AP", "25.50 % after the last epoch");
+  expect_row(html, "box_ap", "25.50 %");
+  EXPECT_TRUE(contains(html, "per_class (1 rows)"));
+  EXPECT_TRUE(contains(html, ">cat &lt;b&gt;</th><td class=\"n\">4</td><td class=\"n\">25.50 %"));
+  EXPECT_TRUE(contains(html, "Precision of boxes</h3>"));
+  EXPECT_TRUE(contains(html, "confusion of classes"));
+  EXPECT_TRUE(contains(html, ">background</th><td class=\"n\">2</td>"));
+  for (const char* shown : {"best 1<", "best 2<", "worst 1<", "worst 2<"})
+    EXPECT_TRUE(contains(html, shown)) << shown;
+  EXPECT_FALSE(contains(html, "best 3<"));
+  EXPECT_EQ(count_of(html, "Left: what is there"), 4u);
+}
+
 TEST_F(ReportPage, MeasurementsAndTheirPicturesStandOnce) {
   make_run("run");
   picture("run/analysis/figures/clusters.png", 7);

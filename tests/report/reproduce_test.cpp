@@ -44,6 +44,10 @@ TEST(ReproducingCommand, NamesEveryOptionOfOtherCommands) {
   EXPECT_EQ(reproducing_command(run), "sgmae finetune --global_pool --layer_decay 0.75");
   run.settings.back() = {"probe", "cached_features", "false"};
   EXPECT_EQ(reproducing_command(run), "sgmae linprobe --global_pool --no_cached_features");
+  run.settings.push_back({"model", "anchor_scale", "8"});
+  run.settings.push_back({"optim", "layer_decay", "1"});
+  EXPECT_EQ(reproducing_command(run),
+            "sgmae detect --global_pool --no_cached_features --anchor_scale 8 --layer_decay 1");
   run.settings = {{"a", "b", "c"}};
   EXPECT_EQ(reproducing_command(run), "");
 }
