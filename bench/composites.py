@@ -1,6 +1,6 @@
 """Images in which every object is known: cut-out stamps pasted on photos, in COCO's layout.
 
-    /usr/bin/python3 bench/composites.py FOLDER [--train 1500] [--val 200] [--side 256] [--seed 0]
+    /usr/bin/python3 bench/composites.py FOLDER [--train 3000] [--val 200] [--side 192] [--seed 0]
 
 writes FOLDER/annotations/instances_{train,val}.json, with a box and a mask of what is visible of each
 object, and the images beside. Stamps and photos of `val` are others than those of `train`. By default both
@@ -21,8 +21,7 @@ from PIL import Image
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 PHOTOS = Path("/usr/share/backgrounds")
 # By where Tux Paint keeps them.
-CLASSES = {"animal": "animals", "building": "town/houses", "coin": "symbols/money", "flower": "plants/flowers",
-           "food": "food", "sign": "town/roadsigns", "vehicle": "vehicles"}
+CLASSES = {"animal": "animals", "flower": "plants/flowers", "money": "symbols/money", "sign": "town/roadsigns"}
 
 
 def stamps_in(folder):
@@ -81,13 +80,13 @@ def compose(draw, photos, stamps, side, most, sizes):
         for mask in masks:
             mask.paste(0, (0, 0), opaque)
         masks.append(opaque)
-    masks = [mask.resize((side, side), Image.NEAREST) for mask in masks]
-    if any(mask.histogram()[255] < side * side / 100 for mask in masks):
+    if any(mask.histogram()[255] < mask.width * mask.height / 100 for mask in masks):
         return None
+    masks = [mask.resize((side, side), Image.NEAREST) for mask in masks]
     return image.resize((side, side)), [(name, mask) for (name, _), mask in zip(chosen, masks)]
 
 
-def make_part(folder, part, count, seed, photos, stamps, side=256, most=4, sizes=(0.2, 0.5), suffix="jpg"):
+def make_part(folder, part, count, seed, photos, stamps, side=256, most=3, sizes=(0.3, 0.6), suffix="jpg"):
     """`count` images and their annotations; stamps: {class: files}."""
     draw = random.Random(seed)
     names = sorted(stamps)
@@ -121,9 +120,9 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stamps", type=Path)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
-    parser.add_argument("--train", type=int, default=1500, help="images")
+    parser.add_argument("--train", type=int, default=3000, help="images")
     parser.add_argument("--val", type=int, default=200, help="images")
-    parser.add_argument("--side", type=int, default=256, help="of the square images, in pixels")
+    parser.add_argument("--side", type=int, default=192, help="of the square images, in pixels")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if options.stamps:

@@ -10,55 +10,24 @@ and cut-out stamps pasted anywhere on photos, where a place says nothing of what
 """
 import argparse
 import json
-import random
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy
-from PIL import Image
+from composites import PHOTOS, STAMPS, make_part, opened, photos_in, stamps_in
 
 RULES = ["hardest", "eigenvector", "inside", "smaller", "degree", "error", "variance",
          "better side of the cut", "map of another image"]
 FEATURES = ["attention_out", "block_out", "key"]
 CENTRING = ["none", "mean", "position"]
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-STAMPS = Path("/usr/share/tuxpaint/stamps")
-PHOTOS = Path("/usr/share/backgrounds")
 
 
-def make_stamps(folder, count, seed, side=64):
-    """`count` photos with a stamp each, anywhere and also across the border, and its mask."""
-    if (folder / "complete").exists():
-        return
-    draw = random.Random(seed)
-    stamps = sorted(p for p in STAMPS.rglob("*.png") if not p.stem.endswith("_mirror"))
-    photos = []
-    for path in sorted(p for p in PHOTOS.rglob("*") if p.suffix in (".jpg", ".png")):
-        photo = Image.open(path).convert("RGB")
-        photo.thumbnail((400, 400))
-        photos.append(photo)
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    made = 0
-    while made < count:
-        photo, stamp = draw.choice(photos), Image.open(draw.choice(stamps)).convert("RGBA")
-        edge = draw.randint(100, min(photo.size))
-        left, top = draw.randint(0, photo.width - edge), draw.randint(0, photo.height - edge)
-        image = photo.crop((left, top, left + edge, top + edge)).resize((2 * side, 2 * side))
-        stamp = stamp.crop(stamp.getbbox())
-        scale = draw.uniform(0.35, 0.75) * 2 * side / max(stamp.size)
-        stamp = stamp.resize([max(1, int(x * scale)) for x in stamp.size])
-        place = [draw.randint(-x // 2, 2 * side - x // 2) for x in stamp.size]
-        image.paste(stamp, place, stamp)
-        mask = Image.new("L", image.size)
-        mask.paste(stamp.getchannel("A").point(lambda a: 255 * (a > 127)), place)
-        if numpy.asarray(mask).mean() < 255 / 100:  # hardly any of it lies inside
-            continue
-        image.resize((side, side)).save(folder / "images" / f"{made:05}.png")
-        mask.resize((side, side), Image.NEAREST).save(folder / "masks" / f"{made:05}.png")
-        made += 1
-    (folder / "complete").touch()
+def make_stamps(folder, part, count, seed):
+    """`count` photos with a stamp each."""
+    if not (folder / "annotations" / f"instances_{part}.json").exists():
+        make_part(folder, part, count, seed, opened(photos_in(PHOTOS), 400), {"stamp": stamps_in(STAMPS)},
+                  side=64, most=1, sizes=(0.35, 0.75), suffix="png")
 
 
 def run(program, *arguments):
@@ -68,14 +37,14 @@ def run(program, *arguments):
 
 def default_sets(program, work, threads):
     fashion, stamps = work / "runs/fashion", work / "runs/stamps"
-    for name, count, seed in (("train", 6000, 0), ("test", 1000, 1)):
-        make_stamps(work / "stamps" / name, count, seed)
+    for part, count, seed in (("train", 6000, 0), ("test", 1000, 1)):
+        make_stamps(work / "stamps", part, count, seed)
     run(program, "pretrain", "--config", "fashion_mnist_mae", "--output_dir", fashion, "--save_every", 1,
         "--keep_checkpoints", 0, "--threads", threads)
-    run(program, "pretrain", "--config", "caltech101_64_mae", "--data_path", work / "stamps/train/images",
+    run(program, "pretrain", "--config", "caltech101_64_mae", "--data_path", work / "stamps/train",
         "--epochs", 30, "--warmup_epochs", 3, "--output_dir", stamps, "--save_every", 5,
         "--keep_checkpoints", 0, "--threads", threads)
-    return [["fashion", fashion, FASHION, "foreground"], ["stamps", stamps, work / "stamps/test/images"]]
+    return [["fashion", fashion, FASHION, "foreground"], ["stamps", stamps, work / "stamps/test"]]
 
 
 def analyse(program, work, name, run_or_file, data, objects, features, centring, options):

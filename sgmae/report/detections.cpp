@@ -20,7 +20,7 @@ constexpr std::array<std::pair<const char*, const char*>, 2> kKinds{std::pair{"b
                                                                     std::pair{"mask", "masks"}};
 constexpr std::array<std::pair<const char*, const char*>, 3> kOverlaps{
     std::pair{"0.5", "overlap 0.5"}, std::pair{"0.75", "overlap 0.75"},
-    std::pair{"0.5:0.95", "mean of 0.5 to 0.95"}};
+    std::pair{"0.5:0.95", "0.5 to 0.95"}};
 
 // Recalls are evenly spaced from 0 to 1. A line without points where there is no such curve.
 Series curve_of(const RunRecord& run, const char* kind, const char* overlap) {

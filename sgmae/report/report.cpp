@@ -277,6 +277,8 @@ void flatten(const ordered_json& object, const std::string& prefix, int depth, F
 
 // What a reader looks for first: how right the model is, and which model it was.
 bool is_headline(const std::string& name) {
+  for (const char* detail : {"_small", "_medium", "_large", "_ar100"})
+    if (name.ends_with(detail)) return false;
   const bool quality = is_share(name) || name.starts_with("AP") || name.starts_with("mIoU");
   return (quality && !name.starts_with("test ")) || name == "checkpoint" || name == "protocol";
 }

@@ -74,9 +74,9 @@ TEST(Curves, DetectionHasItsPrecisionAndThePartsOfItsLoss) {
   EXPECT_EQ(parts.series[1].name, "masks");
   const Chart& box = titled(results, "Box AP");
   ASSERT_EQ(box.series.size(), 2u);
-  EXPECT_EQ(box.series[1].name, "overlap 0.5");
+  EXPECT_EQ(box.series[1].name, "AP50");
   EXPECT_EQ(box.series[1].y, (std::vector<double>{40}));  // per cent already
-  EXPECT_EQ(titled(results, "Mask AP").series[0].name, "overlap 0.75");
+  EXPECT_EQ(titled(results, "Mask AP").series[0].name, "AP75");
   EXPECT_TRUE(further_charts(runs).empty());
 }
 
