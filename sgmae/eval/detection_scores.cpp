@@ -93,9 +93,8 @@ std::vector<double> mean_precision(const CocoScores& scores, std::size_t first, 
 std::vector<std::int64_t> ranks_by_id(const AnnotatedImages& data) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(data.images().size()));
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-    return data.image_id(a) < data.image_id(b);
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::int64_t a, std::int64_t b) { return data.image_id(a) < data.image_id(b); });
   std::vector<std::int64_t> ranks(order.size());
   for (std::size_t i = 0; i < order.size(); ++i)
     ranks[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);

@@ -13,8 +13,8 @@ double peak_lr(double lr, double blr, std::int64_t effective_batch) {
 double learning_rate(const Schedule& s, double epoch) {
   if (epoch < s.warmup_epochs) return s.peak_lr * epoch / s.warmup_epochs;
   if (!s.steps.empty()) {
-    const auto taken = std::count_if(s.steps.begin(), s.steps.end(),
-                                     [&](double step) { return epoch >= step; });
+    const auto taken =
+        std::count_if(s.steps.begin(), s.steps.end(), [&](double step) { return epoch >= step; });
     return s.peak_lr * std::pow(0.1, static_cast<double>(taken));
   }
   const double span = s.epochs - s.warmup_epochs;
