@@ -54,6 +54,13 @@ at::Tensor coverage(const at::Tensor& a, const at::Tensor& regions) {
   return ratio(intersection(a, regions), area(a).unsqueeze(1));
 }
 
+at::Tensor has_sides(const at::Tensor& boxes, double smallest) {
+  return side(boxes, 2)
+      .sub(side(boxes, 0))
+      .ge(smallest)
+      .logical_and_(side(boxes, 3).sub(side(boxes, 1)).ge(smallest));
+}
+
 at::Tensor clip(const at::Tensor& boxes, std::int64_t height, std::int64_t width) {
   return at::stack({side(boxes, 0).clamp(0, width), side(boxes, 1).clamp(0, height),
                     side(boxes, 2).clamp(0, width), side(boxes, 3).clamp(0, height)},

@@ -16,6 +16,9 @@ at::Tensor overlap(const at::Tensor& a, const at::Tensor& b);
 // Intersection over a's own area: how much of a box lies in a region -> [n, m].
 at::Tensor coverage(const at::Tensor& a, const at::Tensor& regions);
 
+// Whether both sides are at least so many pixels -> [n] bool; false where they are no numbers.
+at::Tensor has_sides(const at::Tensor& boxes, double smallest);
+
 // Moved into an image of that size.
 at::Tensor clip(const at::Tensor& boxes, std::int64_t height, std::int64_t width);
 

@@ -32,7 +32,6 @@ struct MaskRcnn::State {
   std::int64_t last_block() const { return config.backbone.size.depth - 1; }
 
   at::Tensor encode(const at::Tensor& pixels, EncoderTrace* trace) const;
-  std::vector<at::Tensor> levels(const at::Tensor& map) const;
   AnchorScores anchor_scores(const std::vector<at::Tensor>& levels) const {
     return proposal_network->forward(levels, patch(), config.proposals.anchors, type);
   }
@@ -130,10 +129,6 @@ at::Tensor MaskRcnn::State::encode(const at::Tensor& pixels, EncoderTrace* trace
       .permute({0, 3, 1, 2});
 }
 
-std::vector<at::Tensor> MaskRcnn::State::levels(const at::Tensor& map) const {
-  return pyramid->forward(map, type);
-}
-
 DetectionLosses MaskRcnn::State::losses(std::vector<DetectionExample>& batch,
                                         const std::vector<at::Tensor>& maps) const {
   const at::Device device = encoder.device();
@@ -144,7 +139,7 @@ DetectionLosses MaskRcnn::State::losses(std::vector<DetectionExample>& batch,
     const DetectionTargets& targets = batch[i].targets;
     const at::Tensor objects = send(targets.boxes, device), crowds = send(targets.crowds, device);
     const std::int64_t height = batch[i].pixels.size(1), width = batch[i].pixels.size(2);
-    const std::vector<at::Tensor> pyramid_levels = levels(maps[i]);
+    const std::vector<at::Tensor> pyramid_levels = pyramid->forward(maps[i], type);
     const AnchorScores scores = anchor_scores(pyramid_levels);
     const ProposalLoss loss =
         proposal_loss(scores, objects, crowds, config.proposals, batch[i].draw);
@@ -233,7 +228,7 @@ Detections MaskRcnn::detect(const at::Tensor& pixels) const {
   const at::NoGradGuard no_grad;
   const State& s = *state_;
   const std::int64_t height = pixels.size(1), width = pixels.size(2);
-  const std::vector<at::Tensor> levels = s.levels(s.encode(pixels, nullptr));
+  const std::vector<at::Tensor> levels = s.pyramid->forward(s.encode(pixels, nullptr), s.type);
   const at::Tensor boxes =
       proposals(s.anchor_scores(levels), height, width, s.config.proposals, /*training=*/false);
   const FoundBoxes found =

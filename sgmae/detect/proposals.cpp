@@ -77,13 +77,8 @@ at::Tensor proposals(const AnchorScores& scores, std::int64_t height, std::int64
   }
   const at::Tensor all_boxes = at::cat(boxes), all_logits = at::cat(logits);
   constexpr double smallest_side = 1e-3;  // pixels
-  const at::Tensor width_of = all_boxes.select(1, 2).sub(all_boxes.select(1, 0));
-  const at::Tensor height_of = all_boxes.select(1, 3).sub(all_boxes.select(1, 1));
-  const at::Tensor usable = width_of.ge(smallest_side)
-                                .logical_and_(height_of.ge(smallest_side))
-                                .logical_and_(all_logits.isfinite())
-                                .nonzero()
-                                .view({-1});
+  const at::Tensor usable =
+      has_sides(all_boxes, smallest_side).logical_and_(all_logits.isfinite()).nonzero().view({-1});
   const at::Tensor kept_boxes = all_boxes.index_select(0, usable);
   const at::Tensor kept = nms_in_groups(kept_boxes, all_logits.index_select(0, usable),
                                         at::cat(levels).index_select(0, usable), config.nms);

@@ -140,12 +140,10 @@ FoundBoxes found_boxes(const BoxHead::Output& output, const at::Tensor& boxes, s
   const at::Tensor all_labels =
       at::arange(classes, boxes.options().dtype(at::kLong)).expand({n, classes}).reshape({-1});
   constexpr double smallest_side = 1e-2;  // pixels
-  const at::Tensor usable =
-      all_scores.gt(config.lowest_score)
-          .logical_and_(all_boxes.select(1, 2).sub(all_boxes.select(1, 0)).ge(smallest_side))
-          .logical_and_(all_boxes.select(1, 3).sub(all_boxes.select(1, 1)).ge(smallest_side))
-          .nonzero()
-          .view({-1});
+  const at::Tensor usable = all_scores.gt(config.lowest_score)
+                                .logical_and_(has_sides(all_boxes, smallest_side))
+                                .nonzero()
+                                .view({-1});
   const FoundBoxes candidates{all_boxes.index_select(0, usable), all_scores.index_select(0, usable),
                               all_labels.index_select(0, usable)};
   const at::Tensor kept =

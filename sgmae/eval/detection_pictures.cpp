@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sgmae/base/error.h"
+#include "sgmae/eval/metrics.h"
 #include "sgmae/image/draw_objects.h"
 #include "sgmae/image/encode.h"
 
@@ -11,18 +12,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string name_of_class(const std::vector<std::string>& names, std::int64_t category) {
-  const auto i = static_cast<std::size_t>(category);
-  return i < names.size() ? names[i] : std::to_string(category);
-}
-
 Image picture_of(const ImageView& photo, const std::vector<Instance>& truth,
                  const std::vector<std::string>& class_names) {
   std::vector<DrawnObject> drawn;
   for (const Instance& object : truth)
     drawn.push_back({.box = object.box,
                      .shape = object.shape,
-                     .label = name_of_class(class_names, object.category),
+                     .label = class_name(class_names, object.category),
                      .colour = colour_of(object.category),
                      .dashed = object.crowd});
   return draw_objects(photo, drawn);
@@ -44,11 +40,10 @@ Image picture_of(const ImageView& photo, const std::vector<DetectedObject>& foun
   std::vector<DrawnObject> drawn;
   for (const DetectedObject& object : found) {
     if (object.score < shown_score) continue;
-    drawn.push_back(
-        {.box = object.box.pixels(),
-         .shape = {{}, object.mask},
-         .label = scored_label(name_of_class(class_names, object.category), object.score),
-         .colour = colour_of(object.category)});
+    drawn.push_back({.box = object.box.pixels(),
+                     .shape = {{}, object.mask},
+                     .label = scored_label(class_name(class_names, object.category), object.score),
+                     .colour = colour_of(object.category)});
   }
   return draw_objects(photo, drawn);
 }

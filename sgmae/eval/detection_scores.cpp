@@ -5,8 +5,10 @@
 #include <cstring>
 #include <numeric>
 
+#include "sgmae/base/file.h"
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detector_file.h"
+#include "sgmae/eval/metrics.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/train/shared_pass.h"
 
@@ -99,10 +101,6 @@ std::vector<std::int64_t> ranks_by_id(const AnnotatedImages& data) {
   for (std::size_t i = 0; i < order.size(); ++i)
     ranks[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
   return ranks;
-}
-
-std::string class_name(const std::vector<std::string>& names, std::size_t i) {
-  return i < names.size() ? names[i] : std::to_string(i);
 }
 
 }  // namespace
@@ -236,6 +234,11 @@ std::string result_entries(const ordered_json& image, const std::vector<Detected
   return entries;
 }
 
+void write_detections(const std::filesystem::path& file, std::string entries) {
+  if (entries.ends_with(",\n")) entries.resize(entries.size() - 2);
+  write_file(file, "[\n" + entries + "\n]\n");
+}
+
 ordered_json score_entries(const DetectionTest& test) {
   ordered_json entries;
   const auto add = [&](const std::string& of, const CocoScores& scores) {
@@ -258,11 +261,11 @@ ordered_json to_json(const DetectionTest& test, const std::vector<std::string>& 
   ordered_json result = score_entries(test);
   ordered_json per_class = ordered_json::object();
   for (std::size_t k = 0; k < test.boxes.categories; ++k) {
-    ordered_json& entry = per_class[class_name(class_names, k)];
+    const auto truth = static_cast<std::int64_t>(k);
+    ordered_json& entry = per_class[class_name(class_names, truth)];
     std::int64_t objects = 0;
-    DetectionConfusion confusion = test.confusion;
-    for (std::int64_t found = 0; found < confusion.side; ++found)
-      objects += confusion.at(static_cast<std::int64_t>(k), found);
+    for (std::int64_t found = 0; found < test.confusion.side; ++found)
+      objects += test.confusion.at(truth, found);
     entry["objects"] = objects;
     entry["box_ap"] = share(test.boxes.average_precision(k));
     entry["box_ap50"] = share(test.boxes.average_precision(k, 0));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -38,6 +39,10 @@ struct DetectionConfusion {
     return counts[static_cast<std::size_t>(truth * side + found)];
   }
 
+  std::int64_t at(std::int64_t truth, std::int64_t found) const {
+    return counts[static_cast<std::size_t>(truth * side + found)];
+  }
+
   std::int64_t side;
   std::vector<std::int64_t> counts;
 };
@@ -65,6 +70,8 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
 std::string result_entries(const nlohmann::ordered_json& image,
                            const std::vector<DetectedObject>& found,
                            const std::vector<std::int64_t>& category_ids);
+// Such entries as a file. Throws Error where it cannot be written.
+void write_detections(const std::filesystem::path& file, std::string entries);
 
 // "box_ap", "box_ap50", "box_ap75", those of small, medium and large, "box_ar100"; the same of
 // masks where there are any. Shares in 0 .. 1; null where there are no objects.

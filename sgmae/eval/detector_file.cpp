@@ -1,10 +1,12 @@
 #include "sgmae/eval/detector_file.h"
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/io/safetensors_header.h"
 
 namespace sgmae {
 namespace {
@@ -25,12 +27,6 @@ bool goes_with_classes(const std::string& name) {
          name.starts_with("roi_heads.mask_head.predictor.");
 }
 
-// A run of detection by its best model.
-fs::path best_of(const fs::path& path) {
-  const fs::path best = path / "checkpoint-best.safetensors";
-  return fs::exists(best) ? best : path;
-}
-
 json to_json(const MaskRcnnConfig& c, const std::vector<std::int64_t>& category_ids) {
   json config = to_json(c.backbone);
   config["detector"] = {{"classes", c.classes},
@@ -49,9 +45,9 @@ json to_json(const MaskRcnnConfig& c, const std::vector<std::int64_t>& category_
 }
 
 // The metadata's part about the heads; null for other files.
-json heads_of(const TensorFile& file) {
-  const auto header = file.metadata.find("sgmae");
-  if (header == file.metadata.end()) return nullptr;
+json heads_of(const Metadata& metadata) {
+  const auto header = metadata.find("sgmae");
+  if (header == metadata.end()) return nullptr;
   const json ours = json::parse(header->second, nullptr, false);
   return json_member(json_member(ours, "config"), "detector");
 }
@@ -98,17 +94,18 @@ DetectorClasses classes_of(const AnnotatedImages& data) {
 }
 
 bool holds_detector(const fs::path& path) {
-  const fs::path file = best_of(path);
+  const fs::path file = best_of_run(path);
   if (file.extension() != ".safetensors" || !fs::is_regular_file(file)) return false;
-  return !heads_of(read_safetensors(file)).is_null();
+  const MappedFile mapped(file);
+  return !heads_of(parse_safetensors_header(mapped.bytes(), file.string()).metadata).is_null();
 }
 
 DetectorFile read_detector(const fs::path& path) {
   DetectorFile read;
-  read.path = best_of(path);
+  read.path = best_of_run(path);
   const bool is_file = read.path.extension() == ".safetensors" && fs::is_regular_file(read.path);
   const TensorFile file = is_file ? read_safetensors(read.path) : TensorFile{};
-  const json heads = heads_of(file);
+  const json heads = heads_of(file.metadata);
   check(heads.is_object(), ExitCode::checkpoint, path.string(),
         ": contains no detector; give a run of sgmae detect, or its checkpoint-best.safetensors");
   const ModelFile encoder = examine_model_file(read.path);

@@ -114,10 +114,7 @@ double ClassificationCounts::top1_of(std::int64_t truth) const {
 
 nlohmann::ordered_json to_json(const ClassificationCounts& counts,
                                const std::vector<std::string>& class_names) {
-  const auto name = [&](std::int64_t c) {
-    const auto i = static_cast<std::size_t>(c);
-    return i < class_names.size() ? class_names[i] : std::to_string(c);
-  };
+  const auto name = [&](std::int64_t c) { return class_name(class_names, c); };
   nlohmann::ordered_json per_class = nlohmann::ordered_json::object();
   nlohmann::ordered_json confusion = nlohmann::ordered_json::array();
   for (std::int64_t truth = 0; truth < counts.classes(); ++truth) {
@@ -155,16 +152,29 @@ Image confusion_figure(const ClassificationCounts& counts) {
   return figure;
 }
 
-void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,
-                  const ClassificationCounts& counts) {
+std::string class_name(const std::vector<std::string>& names, std::int64_t c) {
+  const auto i = static_cast<std::size_t>(c);
+  return i < names.size() ? names[i] : std::to_string(c);
+}
+
+void make_result_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder / "figures", error);
   check(!error, ExitCode::usage, "cannot write to the folder ", folder.string(), ": ",
         error.message(), "; choose another with --output_dir");
-  write_png(folder / "figures" / "confusion.png", confusion_figure(counts));
+}
+
+void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result) {
   // Class names come from folders, whose names need not be UTF-8.
   write_file(folder / "result.json",
              result.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,
+                  const ClassificationCounts& counts) {
+  make_result_folder(folder);
+  write_png(folder / "figures" / "confusion.png", confusion_figure(counts));
+  write_result(folder, result);
 }
 
 }  // namespace sgmae

@@ -64,6 +64,14 @@ nlohmann::ordered_json to_json(const ClassificationCounts& counts,
 // images; dark is 0, yellow 1.
 Image confusion_figure(const ClassificationCounts& counts);
 
+// What class `c` is called; by its number where the names end before it.
+std::string class_name(const std::vector<std::string>& names, std::int64_t c);
+
+// Makes `folder` and its figures/. Throws Error(usage) where that cannot be done.
+void make_result_folder(const std::filesystem::path& folder);
+// Writes `result` to folder/result.json, whatever the bytes of its texts.
+void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result);
+
 // Writes `result` to folder/result.json and the picture to folder/figures/confusion.png, making the
 // folders. Throws Error(usage) where they cannot be written.
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,

@@ -64,6 +64,24 @@ void check_model_name(const std::string& model, const VitConfig& encoder, const 
         " x ", encoder.size.depth, " with patch ", encoder.patch_size, "; leave --model out");
 }
 
+VitConfig chosen_encoder(const EncoderSizes& sizes, const std::optional<Pretrained>& checkpoint,
+                         std::int64_t channels) {
+  if (checkpoint) {
+    check_model_name(sizes.model, checkpoint->config, checkpoint->path);
+    check(sizes.dim == 0 && sizes.depth == 0 && sizes.patch_size == 0, ExitCode::usage,
+          "dim, depth and patch_size are set by the checkpoint; leave them out");
+    return checkpoint->config;
+  }
+  VitConfig config =
+      encoder_config(named_config(sizes.model.empty() ? "vit_base_patch16" : sizes.model));
+  if (sizes.dim > 0) config.size.dim = sizes.dim, config.mlp_hidden = 4 * sizes.dim;
+  if (sizes.depth > 0) config.size.depth = sizes.depth;
+  if (sizes.heads > 0) config.size.heads = sizes.heads;
+  if (sizes.patch_size > 0) config.patch_size = sizes.patch_size;
+  config.channels = channels;
+  return config;
+}
+
 TestResult test_classifier(const Source& source, const LoaderOptions& options, std::int64_t classes,
                            const ScoreBatch& scores) {
   TestResult result{ClassificationCounts(classes)};

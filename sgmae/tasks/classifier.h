@@ -14,6 +14,7 @@
 #include <string>
 
 #include "sgmae/checkpoint/model_file.h"
+#include "sgmae/eval/classifier_file.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/parallel/launch_options.h"
@@ -52,6 +53,17 @@ LabelledSources open_test_images(const LabelledData& data, const TrainedClasses&
 // stands for.
 void check_model_name(const std::string& model, const VitConfig& encoder,
                       const std::filesystem::path& path);
+
+// The sizes of an encoder from scratch; 0: by the name, of which "" is ViT-B/16.
+struct EncoderSizes {
+  const std::string& model;
+  std::int64_t patch_size, dim, depth, heads;
+};
+
+// The encoder that a training begins from: the checkpoint's, of which no more than the name may be
+// said (Error(usage)), or one of these sizes for images of so many channels.
+VitConfig chosen_encoder(const EncoderSizes& sizes, const std::optional<Pretrained>& checkpoint,
+                         std::int64_t channels);
 
 // Of an interrupted command that keeps no state.
 inline constexpr const char* nothing_written =

@@ -11,7 +11,6 @@
 #include <set>
 #include <utility>
 
-#include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/data/canvas_objects.h"
@@ -19,6 +18,7 @@
 #include "sgmae/eval/detection_scores.h"
 #include "sgmae/eval/detector_file.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/eval/metrics.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/adamw.h"
@@ -83,16 +83,6 @@ void set_constants(const DetectOptions& o, MaskRcnnConfig& c) {
   c.proposals.samples = o.anchor_samples;
 }
 
-VitConfig scratch_encoder(const DetectOptions& o, const Source& images) {
-  VitConfig encoder = encoder_config(named_config(o.model.empty() ? "vit_base_patch16" : o.model));
-  if (o.dim > 0) encoder.size.dim = o.dim, encoder.mlp_hidden = 4 * o.dim;
-  if (o.depth > 0) encoder.size.depth = o.depth;
-  if (o.open.heads > 0) encoder.size.heads = o.open.heads;
-  if (o.patch_size > 0) encoder.patch_size = o.patch_size;
-  encoder.channels = images.native_channels();
-  return encoder;
-}
-
 // Options of sizes that a detector's file has fixed may be left out, or say the same.
 void check_sizes(const DetectOptions& o, const DetectorFile& file) {
   const MaskRcnnConfig& c = file.config;
@@ -124,13 +114,8 @@ MaskRcnnConfig detector_config(const DetectOptions& o, const Start& start,
     const std::int64_t side = o.input_size > 0 ? o.input_size : c.backbone.height;
     c.backbone.height = c.backbone.width = side;
   } else {
-    const VitConfig encoder =
-        start.encoder ? start.encoder->config : scratch_encoder(o, data.images());
-    if (start.encoder) {
-      check_model_name(o.model, encoder, start.encoder->path);
-      check(o.dim == 0 && o.depth == 0 && o.patch_size == 0, ExitCode::usage,
-            "dim, depth and patch_size are set by the checkpoint; leave them out");
-    }
+    const VitConfig encoder = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads},
+                                             start.encoder, data.images().native_channels());
     const std::int64_t side = o.input_size > 0 ? o.input_size : default_canvas;
     c.backbone = detection_backbone(encoder, side, side, o.window,
                                     numbers_of<std::int64_t>(o.global_blocks, "global_blocks"));
@@ -236,15 +221,9 @@ ordered_json report_test(const fs::path& folder, ordered_json result, const Dete
   constexpr std::size_t pictures = 6;
   result.update(to_json(test, data.class_names()));
   processes().leader([&] {
-    std::error_code error;
-    fs::create_directories(folder / "figures", error);
-    check(!error, ExitCode::usage, "cannot write to the folder ", folder.string(), ": ",
-          error.message(), "; choose another with --output_dir");
-    std::string found = "[\n" + test.found;
-    if (found.ends_with(",\n")) found.resize(found.size() - 2);
-    write_file(folder / "detections.json", found + "\n]\n");
-    write_file(folder / "result.json",
-               result.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+    make_result_folder(folder);
+    write_detections(folder / "detections.json", test.found);
+    write_result(folder, result);
     write_pictures(folder / "figures", model, data, test, loader, pictures);
   });
   info(headline(test), " of ", test.images, " test images", left_out_note(test.unreadable), "; ",
@@ -418,7 +397,7 @@ MaskRcnn open_detector(const DetectOptions& options, const DetectorFile& file) {
   if (options.input_size > 0) config.backbone.height = config.backbone.width = options.input_size;
   set_constants(options, config);
   check_config(config);
-  MaskRcnn model(config, 0);
+  MaskRcnn model(config, std::nullopt);
   load_detector(file, model);
   place(model, options);
   return model;
@@ -443,11 +422,8 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
   const MaskRcnn model = open_detector(options, file);
   const VitConfig& backbone = model.config().backbone;
   const fs::path folder = options.output_dir;
-  std::error_code error;
-  fs::create_directories(folder / "figures", error);
-  check(!error, ExitCode::usage, "cannot write to the folder ", folder.string(), ": ",
-        error.message(), "; choose another with --output_dir");
-  std::string entries = "[\n";
+  make_result_folder(folder);
+  std::string entries;
   std::int64_t objects = 0, number = 0;
   std::set<std::string> names;
   for (const std::string& image : images) {
@@ -466,9 +442,8 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
     write_png(folder / "figures" / (name + ".png"),
               picture_of(view(loaded.image), found, file.classes.names));
   }
-  if (entries.ends_with(",\n")) entries.resize(entries.size() - 2);
   const fs::path detections = folder / "detections.json";
-  write_file(detections, entries + "\n]\n");
+  write_detections(detections, std::move(entries));
   info(objects, " objects with a score of at least ", shown_score, " in ", images.size(),
        " images; ", detections.string(), ", pictures in ", (folder / "figures").string());
   return {{"images", images.size()}, {"objects", objects}, {"detections", detections.string()}};

@@ -26,20 +26,8 @@ const RunKind fine_tuning{"finetune", "fine-tuning", "[augment]", {"figures"}};
 // The architecture: the checkpoint's, else what the options say.
 VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretrained>& start,
                             const LabelledSources& sources) {
-  VitConfig config;
-  if (start) {
-    config = start->config;
-    check_model_name(o.model, config, start->path);
-    check(o.dim == 0 && o.depth == 0 && o.patch_size == 0, ExitCode::usage,
-          "dim, depth and patch_size are set by the checkpoint; leave them out");
-  } else {
-    config = encoder_config(named_config(o.model.empty() ? "vit_base_patch16" : o.model));
-    if (o.dim > 0) config.size.dim = o.dim, config.mlp_hidden = 4 * o.dim;
-    if (o.depth > 0) config.size.depth = o.depth;
-    if (o.open.heads > 0) config.size.heads = o.open.heads;
-    if (o.patch_size > 0) config.patch_size = o.patch_size;
-    config.channels = sources.train->native_channels();
-  }
+  VitConfig config = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads}, start,
+                                    sources.train->native_channels());
   if (o.input_size > 0) config.height = config.width = o.input_size;
   config.pooling = o.global_pool && !o.cls_token ? Pooling::mean : Pooling::cls;
   config.classes = sources.classes;
