@@ -54,9 +54,18 @@ InstructionSet processor_instruction_set() {
   return set;
 }
 
-InstructionSet choose_instruction_set(InstructionSet processor,
+InstructionSet quickest_instruction_set() {
+  const InstructionSet set = processor_instruction_set();
+#ifdef __x86_64__
+  if (set == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel"))
+    return InstructionSet::avx512;
+#endif
+  return set;
+}
+
+InstructionSet choose_instruction_set(InstructionSet processor, InstructionSet quickest,
                                       const std::optional<std::string>& asked) {
-  if (!asked) return processor;
+  if (!asked) return quickest;
   std::string possible;
   for (std::size_t i = 0; i <= static_cast<std::size_t>(processor); ++i) {
     if (*asked == kNames[i]) return static_cast<InstructionSet>(i);
@@ -69,7 +78,7 @@ InstructionSet instruction_set() {
   static const InstructionSet set = [] {
     const char* asked = std::getenv("SGMAE_ISA");
     return choose_instruction_set(
-        processor_instruction_set(),
+        processor_instruction_set(), quickest_instruction_set(),
         asked && *asked ? std::optional<std::string>(asked) : std::nullopt);
   }();
   return set;

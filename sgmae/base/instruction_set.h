@@ -21,13 +21,18 @@ const char* name_of(InstructionSet set);
 // The largest that the processor has and the system lends.
 InstructionSet processor_instruction_set();
 
-// The one in force: the processor's, or the smaller one that the environment variable SGMAE_ISA
-// names, read once. Throws Error(usage) for a word that it is not or that the processor lacks.
+// The quickest of these: the largest, but for AVX512-BF16 on Intel's processors whose tile unit is
+// absent or not lent. There a bf16 product takes twice as long as one of fp32 (85 against 150 GFLOP/s
+// on a core of Emerald Rapids; on AMD's it takes half as long), so that bf16 is widened instead.
+InstructionSet quickest_instruction_set();
+
+// The one in force: the quickest, or the one that the environment variable SGMAE_ISA names, read
+// once. Throws Error(usage) for a word that it is not or that the processor lacks.
 // LibTorch and the libraries inside it have variables of their own (docs/architecture.md).
 InstructionSet instruction_set();
 
 // The same as a function: `asked` is the variable's value, if it is set and not empty.
-InstructionSet choose_instruction_set(InstructionSet processor,
+InstructionSet choose_instruction_set(InstructionSet processor, InstructionSet quickest,
                                       const std::optional<std::string>& asked);
 
 }  // namespace sgmae

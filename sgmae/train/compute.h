@@ -23,7 +23,7 @@ struct ComputeOptions {
 };
 
 // bf16 where it was asked for, or left open on a GPU or a processor with instructions for it
-// (AVX512-BF16).
+// (instruction_set() of AVX512-BF16 or more).
 Precision choose_precision(PrecisionChoice choice, at::Device device = at::kCPU);
 
 // Has `model` compute as the options say: call it before an optimizer is made of its parameters.

@@ -14,23 +14,24 @@ using enum InstructionSet;
 
 constexpr InstructionSet kAll[] = {baseline, avx2, avx512, avx512_bf16, amx};
 
-TEST(InstructionSets, WithoutAWishItIsTheProcessors) {
-  for (const InstructionSet set : kAll) EXPECT_EQ(choose_instruction_set(set, {}), set);
+TEST(InstructionSets, WithoutAWishItIsTheQuickest) {
+  for (const InstructionSet set : kAll) EXPECT_EQ(choose_instruction_set(amx, set, {}), set);
+  EXPECT_LE(quickest_instruction_set(), processor_instruction_set());
 }
 
 TEST(InstructionSets, ASmallerOneCanBeAskedForAndNoLarger) {
   for (const InstructionSet processor : kAll)
     for (const InstructionSet asked : kAll)
       if (asked <= processor)
-        EXPECT_EQ(choose_instruction_set(processor, name_of(asked)), asked);
+        EXPECT_EQ(choose_instruction_set(processor, baseline, name_of(asked)), asked);
       else
-        EXPECT_THROW(choose_instruction_set(processor, name_of(asked)), Error);
+        EXPECT_THROW(choose_instruction_set(processor, baseline, name_of(asked)), Error);
 }
 
 TEST(InstructionSets, ARefusalNamesTheVariableTheWordAndWhatIsPossible) {
   for (const char* word : {"amx", "AVX2", "sse", " avx2"}) {
     try {
-      choose_instruction_set(avx512, word);
+      choose_instruction_set(avx512, avx512, word);
       FAIL() << word;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ExitCode::usage);

@@ -57,7 +57,10 @@ bool run_apart(const std::string& filter) {
 bool has_instructions_asked_for() {
   const char* asked = std::getenv("SGMAE_ISA");
   try {
-    if (asked && *asked) sgmae::choose_instruction_set(sgmae::processor_instruction_set(), asked);
+    if (asked && *asked) {
+      const sgmae::InstructionSet processor = sgmae::processor_instruction_set();
+      sgmae::choose_instruction_set(processor, processor, asked);
+    }
     return true;
   } catch (const sgmae::Error& error) {
     std::printf("skipped: %s\n", error.what());
