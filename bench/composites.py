@@ -1,14 +1,15 @@
 """Images in which every object is known: cut-out stamps pasted on photos, in COCO's layout.
 
-    /usr/bin/python3 bench/composites.py FOLDER [--train 3000] [--val 200] [--side 192] [--seed 0]
+    /usr/bin/python3 bench/composites.py FOLDER [--labels] [--train 3000] [--val 200] [--side 192] [--seed 0]
 
 writes FOLDER/annotations/instances_{train,val}.json, with a box and a mask of what is visible of each
-object, and the images beside. Stamps and photos of `val` are others than those of `train`. By default both
+object, and the images beside; with --labels the images to FOLDER/images/{train,val} and the class of every
+pixel to FOLDER/labels/{train,val} (0 photo, then the classes of FOLDER/classes.txt). Stamps and photos of `val` are others than those of `train`. By default both
 come from Debian packages (tuxpaint-stamps-default; ukui-wallpapers, mate-backgrounds); --stamps and --photos
 name folders of one's own, then with a folder of transparent PNG files for each class.
 
 Python with Debian's python3-pil alone, and no command of sgmae: what is drawn here is known from outside of
-the program that is judged by it, and `./dev demo detect` needs half a megabyte for it.
+the program that is judged by it, and `./dev demo detect` and `./dev demo segment` need half a megabyte for it.
 """
 import argparse
 import json
@@ -86,29 +87,50 @@ def compose(draw, photos, stamps, side, most, sizes):
     return image.resize((side, side)), [(name, mask) for (name, _), mask in zip(chosen, masks)]
 
 
-def make_part(folder, part, count, seed, photos, stamps, side=256, most=3, sizes=(0.3, 0.6), suffix="jpg"):
-    """`count` images and their annotations; stamps: {class: files}."""
+def annotations_of(objects, names, image, first):
+    annotations = []
+    for name, mask in objects:
+        left, top, right, bottom = mask.getbbox()
+        annotations.append({"id": first + len(annotations), "image_id": image, "iscrowd": 0,
+                            "category_id": names.index(name) + 1, "bbox": [left, top, right - left, bottom - top],
+                            "area": mask.histogram()[255],
+                            "segmentation": {"size": list(mask.size)[::-1], "counts": run_lengths(mask)}})
+    return annotations
+
+
+def label_map(objects, names, size):
+    labels = Image.new("L", size)
+    for name, mask in objects:
+        labels.paste(names.index(name) + 1, (0, 0), mask)
+    return labels
+
+
+def make_part(folder, part, count, seed, photos, stamps, side=256, most=3, sizes=(0.3, 0.6), suffix="jpg", labels=False):
+    """`count` images and their annotations, or labels of their pixels; stamps: {class: files}."""
     draw = random.Random(seed)
     names = sorted(stamps)
     # Classes are equally frequent, however many stamps they have.
     largest = max(map(len, stamps.values()))
     drawn = [(name, path) for name in names for path in stamps[name] * round(largest / len(stamps[name]))]
     images, annotations = [], []
-    (folder / part).mkdir(parents=True, exist_ok=True)
+    place = folder / "images" / part if labels else folder / part
+    place.mkdir(parents=True, exist_ok=True)
+    if labels:
+        (folder / "labels" / part).mkdir(parents=True, exist_ok=True)
+        (folder / "classes.txt").write_text("".join(f"{name}\n" for name in ["photo", *names]))
     while len(images) < count:
         made = compose(draw, photos, drawn, side, most, sizes)
         if made is None:
             continue
         file = f"{len(images):05}.{suffix}"
-        made[0].save(folder / part / file, **({"quality": 92} if suffix == "jpg" else {}))
+        made[0].save(place / file, **({"quality": 92} if suffix == "jpg" else {}))
         images.append({"id": len(images) + 1, "file_name": file, "width": side, "height": side})
-        for name, mask in made[1]:
-            left, top, right, bottom = mask.getbbox()
-            annotations.append({"id": len(annotations) + 1, "image_id": len(images), "iscrowd": 0,
-                                "category_id": names.index(name) + 1,
-                                "bbox": [left, top, right - left, bottom - top],
-                                "area": mask.histogram()[255],
-                                "segmentation": {"size": [side, side], "counts": run_lengths(mask)}})
+        if labels:
+            label_map(made[1], names, (side, side)).save(folder / "labels" / part / f"{file[:-4]}.png")
+        else:
+            annotations += annotations_of(made[1], names, len(images), len(annotations) + 1)
+    if labels:
+        return
     (folder / "annotations").mkdir(exist_ok=True)
     categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
     (folder / "annotations" / f"instances_{part}.json").write_text(
@@ -119,6 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--stamps", type=Path)
+    parser.add_argument("--labels", action="store_true", help="classes of pixels instead of objects")
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--train", type=int, default=3000, help="images")
     parser.add_argument("--val", type=int, default=200, help="images")
@@ -132,7 +155,8 @@ def main():
     for part, count in (("train", options.train), ("val", options.val)):
         make_part(options.folder, part, count, f"{options.seed} {part}",
                   opened(part_of(photos_in(options.photos), part), 4 * options.side),
-                  {name: part_of(files, part) for name, files in classes.items()}, options.side)
+                  {name: part_of(files, part) for name, files in classes.items()}, options.side,
+                  labels=options.labels)
 
 
 if __name__ == "__main__":

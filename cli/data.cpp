@@ -7,9 +7,12 @@
 #include "sgmae/base/log.h"
 #include "sgmae/data/annotated_images.h"
 #include "sgmae/data/inspect.h"
+#include "sgmae/data/inspect_labels.h"
 #include "sgmae/data/inspect_objects.h"
 #include "sgmae/data/pack.h"
+#include "sgmae/data/segmented_images.h"
 #include "sgmae/data/source.h"
+#include "sgmae/image/draw_labels.h"
 #include "sgmae/image/draw_objects.h"
 #include "sgmae/image/encode.h"
 
@@ -20,6 +23,8 @@ struct DataArguments {
   std::string data_root, split = "train";
   DataFormat format = DataFormat::automatic;
   AnnotationFormat annotations = AnnotationFormat::automatic;
+  SegmentedFormat labels = SegmentedFormat::automatic;
+  LabelCoding coding;
   std::string pictures;
   PackOptions pack;
   bool verify = false;
@@ -28,13 +33,16 @@ struct DataArguments {
     o.section("data");
     declare_data_format(o, format);
     declare_annotation_format(o, annotations);
+    declare_segmented_format(o, labels);
+    declare_label_coding(o, coding);
     o.add("data_root", data_root,
           "what paths in a list file are relative to, or where annotated images are; empty: the "
           "list's folder, or where the layout has them");
     o.add("split", split, "part of the data set: train, val or test");
     o.add("num_workers", pack.num_workers, "threads that read and decode images");
     o.add("pictures", pictures,
-          "stats: folder for pictures of some images with the objects that are marked in them");
+          "stats: folder for pictures of some images with what is marked in them, objects or the "
+          "classes of pixels");
     o.section("pack");
     o.add("max_side", pack.max_side,
           "scale larger images to this longer side and store them as JPEG; 0: keep every file as "
@@ -56,23 +64,39 @@ Progress progress_of(const std::string& what) {
   };
 }
 
-// What lies at a path: images in which objects are marked, or others.
+// What lies at a path: images in which objects are marked, images with label maps, or others.
 struct Opened {
   std::unique_ptr<AnnotatedImages> annotated;
+  std::unique_ptr<SegmentedImages> segmented;
   std::unique_ptr<Source> plain;
 
-  const Source& source() const { return annotated ? annotated->images() : *plain; }
+  const Source& source() const {
+    return annotated ? annotated->images() : segmented ? segmented->images() : *plain;
+  }
   std::vector<LeftOut> left_out() const {
-    return annotated ? annotated->left_out() : plain->left_out();
+    return annotated   ? annotated->left_out()
+           : segmented ? segmented->left_out()
+                       : plain->left_out();
   }
 };
 
 Opened open(const DataArguments& options, const std::string& path) {
-  const bool automatic = options.annotations == AnnotationFormat::automatic;
-  if (!automatic ||
-      (options.format == DataFormat::automatic && holds_annotations(path, options.split)))
-    return {open_annotated(path, options.split, options.data_root, options.annotations), nullptr};
-  return {nullptr, open_source(path, options.split, options.data_root, options.format)};
+  const bool objects = options.annotations != AnnotationFormat::automatic;
+  const bool labels =
+      options.labels != SegmentedFormat::automatic || options.coding != LabelCoding{};
+  check(!objects || !labels, ExitCode::usage,
+        "--annotation_format is for objects, --label_format, --classes, --ignore and "
+        "--reduce_zero_label for the classes of pixels; give one or the other");
+  const bool automatic = !objects && !labels && options.format == DataFormat::automatic;
+  const bool marked = automatic && holds_annotations(path, options.split);
+  const bool mapped = automatic && holds_segmented(path, options.split);
+  if (marked && mapped) info(path, " holds label maps too; look at them with --label_format");
+  if (objects || marked)
+    return {open_annotated(path, options.split, options.data_root, options.annotations), nullptr,
+            nullptr};
+  if (labels || mapped)
+    return {nullptr, open_segmented(path, options.split, options.labels, options.coding), nullptr};
+  return {nullptr, nullptr, open_source(path, options.split, options.data_root, options.format)};
 }
 
 void warn_of_unreadable(const DataStats& stats) {
@@ -81,6 +105,13 @@ void warn_of_unreadable(const DataStats& stats) {
     warn(stats.unreadable[i].name, ": ", stats.unreadable[i].reason);
   if (stats.unreadable.size() > most_named)
     warn("and ", stats.unreadable.size() - most_named, " more");
+}
+
+void warn_of_unusable(const LabelStats& stats) {
+  constexpr std::size_t most_named = 20;
+  for (std::size_t i = 0; i < stats.unusable.size() && i < most_named; ++i)
+    warn(stats.unusable[i].reason);
+  if (stats.unusable.size() > most_named) warn("and ", stats.unusable.size() - most_named, " more");
 }
 
 void list_left_out(const Opened& data) {
@@ -102,11 +133,23 @@ nlohmann::ordered_json verify_data(const DataArguments& options, const std::stri
     json["annotations"] = data.annotated->format();
     json["objects"] = inspect_objects(*data.annotated).objects;
   }
+  LabelStats labels;
+  if (data.segmented) {
+    labels = inspect_labels(*data.segmented, options.pack.num_workers);
+    warn_of_unusable(labels);
+    json["label_format"] = data.segmented->format();
+    nlohmann::ordered_json found = to_json(labels);
+    for (const char* key : {"unusable_count", "unusable", "values_above_classes"})
+      json["labels"][key] = std::move(found[key]);
+  }
   list_left_out(data);
   std::string why;
   if (!stats.unreadable.empty())
     why = str(stats.unreadable.size(), " of the ", stats.images, " images of ", path,
               " cannot be read; training would replace them with others");
+  if (!labels.unusable.empty())
+    why += str(why.empty() ? "" : "; ", "the labels of ", labels.unusable.size(),
+               labels.unusable.size() == 1 ? " image" : " images", " of ", path, " cannot be used");
   std::int64_t lost = 0;
   for (const LeftOut& entry : data.left_out())
     if (entry.weight == LeftOut::Weight::lost) lost += entry.count;
@@ -116,17 +159,30 @@ nlohmann::ordered_json verify_data(const DataArguments& options, const std::stri
                ", for the reasons listed above");
   if (!why.empty()) throw ReportedFailure(ExitCode::data, why, json);
   info(path, ": all ", stats.images, " images can be read",
-       data.annotated ? str(", and all of ", json["objects"].get<std::int64_t>(), " objects") : "");
+       data.annotated   ? str(", and all of ", json["objects"].get<std::int64_t>(), " objects")
+       : data.segmented ? ", and all their labels"
+                        : "");
   return json;
+}
+
+constexpr std::size_t most_pictures = 24;
+
+// The picture of an image, under the image's own name.
+void write_picture(const Source& images, std::int64_t index, const Image& picture,
+                   const std::string& folder) {
+  constexpr int quality = 92;
+  const std::filesystem::path from = images.name(index);
+  const auto bytes = encode_jpeg(view(picture), quality);
+  write_file(std::filesystem::path(folder) / str(index, "_", from.stem().string(), ".jpg"),
+             {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 // Some of the images, evenly from all that have objects, drawn with these.
 std::int64_t write_pictures(const AnnotatedImages& data, const std::string& folder) {
-  constexpr std::size_t most = 24;
   std::vector<std::int64_t> marked;
   for (std::int64_t i = 0; i < data.images().size(); ++i)
     if (!data.objects(i).empty()) marked.push_back(i);
-  const std::size_t count = std::min(most, marked.size());
+  const std::size_t count = std::min(most_pictures, marked.size());
   std::filesystem::create_directories(folder);
   for (std::size_t k = 0; k < count; ++k) {
     const std::int64_t index = marked[k * marked.size() / count];
@@ -141,14 +197,37 @@ std::int64_t write_pictures(const AnnotatedImages& data, const std::string& fold
                          object.crowd ? name + " (crowd)" : name, colour_of(object.category),
                          object.crowd});
     }
-    const std::filesystem::path from = data.images().name(index);
-    constexpr int quality = 92;
-    const auto bytes = encode_jpeg(view(draw_objects(photo, objects)), quality);
-    write_file(std::filesystem::path(folder) / str(index, "_", from.stem().string(), ".jpg"),
-               {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    write_picture(data.images(), index, draw_objects(photo, objects), folder);
   }
   info("pictures     ", count, " in ", folder);
   return static_cast<std::int64_t>(count);
+}
+
+// Some of the images, evenly from all, beside themselves with their labels.
+std::int64_t write_pictures(const SegmentedImages& data, const std::string& folder) {
+  const auto images = static_cast<std::size_t>(data.images().size());
+  const std::size_t count = std::min(most_pictures, images);
+  std::filesystem::create_directories(folder);
+  std::int64_t written = 0;
+  for (std::size_t k = 0; k < count; ++k) {
+    const auto index = static_cast<std::int64_t>(k * images / count);
+    try {
+      OpenedImage opened;
+      data.images().open(index, opened);
+      LabelMap labels;
+      data.read_labels(index, labels);
+      if (labels.size != opened.size) continue;  // told already
+      Image buffer;
+      const ImageView photo = decode(opened, whole(opened.size), 3, buffer);
+      write_picture(data.images(), index, draw_labels_beside(photo, labels, data.class_names()),
+                    folder);
+      ++written;
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::data) throw;  // what cannot be read is told already
+    }
+  }
+  info("pictures     ", written, " in ", folder);
+  return written;
 }
 
 nlohmann::ordered_json show_objects(const AnnotatedImages& data, const std::string& pictures) {
@@ -176,10 +255,39 @@ nlohmann::ordered_json show_objects(const AnnotatedImages& data, const std::stri
   return json;
 }
 
+nlohmann::ordered_json show_labels(const SegmentedImages& data, const DataArguments& options) {
+  const LabelStats stats = inspect_labels(data, options.pack.num_workers);
+  const auto percent = [](std::int64_t part, std::int64_t all) {
+    return fixed(all > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(all) : 0, 2) +
+           "%";
+  };
+  warn_of_unusable(stats);
+  info("labels       ", data.format(), ", ",
+       stats.images - static_cast<std::int64_t>(stats.unusable.size()), " of ", stats.images,
+       " can be used");
+  info("pixels       ", stats.pixels, ", ", percent(stats.unlabelled, stats.pixels),
+       " of them count nowhere; of ", stats.images_all_unlabelled, " images all");
+  for (const auto& [value, pixels] : stats.above)
+    info("above        value ", value, ", which is no class's: ", pixels, " pixels");
+  std::vector<LabelStats::ClassStats> classes = stats.classes;
+  std::stable_sort(classes.begin(), classes.end(),
+                   [](const auto& a, const auto& b) { return a.pixels > b.pixels; });
+  constexpr std::size_t most_named = 40;
+  info("classes      ", classes.size(), ", ", stats.classes_without_pixels(),
+       " of them never occur", classes.size() > most_named ? "; the most frequent:" : "");
+  for (std::size_t i = 0; i < classes.size() && i < most_named && classes[i].pixels > 0; ++i)
+    info("  ", classes[i].name, ": ", percent(classes[i].pixels, stats.labelled()),
+         " of labelled pixels, in ", classes[i].images, " images");
+  nlohmann::ordered_json json = to_json(stats);
+  json["label_format"] = data.format();
+  if (!options.pictures.empty()) json["pictures"] = write_pictures(data, options.pictures);
+  return json;
+}
+
 nlohmann::ordered_json show_stats(const DataArguments& options, const std::string& path) {
   const Opened data = open(options, path);
-  check(options.pictures.empty() || data.annotated, ExitCode::usage,
-        "--pictures shows marked objects, and ", path, " marks none");
+  check(options.pictures.empty() || data.annotated || data.segmented, ExitCode::usage,
+        "--pictures shows marked objects and label maps, and ", path, " has neither");
   const DataStats stats =
       inspect_data(data.source(), options.pack.num_workers, progress_of("reading"));
   warn_of_unreadable(stats);
@@ -205,14 +313,15 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
     info("classes      ", stats.class_names.size(), ", of ", *fewest, " to ", *most,
          " images each (--json lists them)");
   }
-  if (!data.annotated) info("unlabelled   ", stats.unlabelled);
+  if (data.plain) info("unlabelled   ", stats.unlabelled);
   nlohmann::ordered_json json{{"path", path}};
   json.update(to_json(stats, data.source()));
   json["left_out"] = to_json(data.left_out());
   if (data.annotated) json["objects"] = show_objects(*data.annotated, options.pictures);
+  if (data.segmented) json["labels"] = show_labels(*data.segmented, options);
   list_left_out(data);
   info("duplicates   ", stats.duplicates.size(), " groups of images with the same pixels",
-       data.annotated ? "" : str(", ", stats.conflicting, " of them with different labels"));
+       data.plain == nullptr ? "" : str(", ", stats.conflicting, " of them with different labels"));
   return json;
 }
 

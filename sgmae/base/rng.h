@@ -20,9 +20,12 @@ enum class Purpose : std::uint32_t {
   substitute = 7,  // which image stands in for an unreadable one
   drop_path = 8,
   candidates = 9,  // which anchors and proposals a loss of detection is taken of
+  dropout = 10,
   rand_augment = 20,
   random_erase = 21,
-  mix = 22  // mixup and cutmix
+  mix = 22,          // mixup and cutmix
+  photometric = 23,  // segmentation's changes of colour
+  patches = 24       // which patches of an image stand for it
 };
 
 class Rng {

@@ -27,27 +27,6 @@ constexpr auto layouts =
     ".json itself), Pascal VOC's XML (Annotations/ and JPEGImages/, or .xml beside the images) or "
     "YOLO's text (data.yaml, or images/train/ and labels/train/)";
 
-// The upright size of an image file; 0 where it cannot be read.
-ImageSize size_of_file(const fs::path& path) {
-  try {
-    // A JPEG says it at its beginning; others may have their orientation at the end.
-    constexpr std::uint64_t beginning = 1 << 16;
-    const RandomAccessFile file(path);
-    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(std::min(file.size(), beginning)));
-    file.read(0, bytes);
-    if (file.size() > beginning && bytes[0] == 0xff && bytes[1] == 0xd8) {
-      try {
-        return read_image_info(bytes).size;
-      } catch (const Error&) {  // a long preface
-      }
-    }
-    if (file.size() > beginning) bytes = read_file(path, ExitCode::data, max_image_bytes);
-    return read_image_info(bytes).size;
-  } catch (const Error&) {
-    return {};
-  }
-}
-
 std::string said(ImageSize size) {
   return str(size.width, "x", size.height);
 }
@@ -140,7 +119,7 @@ FoundImages find_images(const std::vector<ListedImage>& list, const std::string&
     return [&](std::int64_t begin, std::int64_t end) {
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
         there[i] = is_file(list[i].path);
-        if (there[i]) sizes[i] = size_of_file(list[i].path);
+        if (there[i]) sizes[i] = upright_size_of(list[i].path);
       }
     };
   });

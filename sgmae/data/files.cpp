@@ -34,6 +34,26 @@ fs::path in_sister_folder(const fs::path& image, const char* own, const char* si
   return path.replace_extension(extension);
 }
 
+ImageSize upright_size_of(const fs::path& path) {
+  try {
+    // A JPEG says it at its beginning; others may have their orientation at the end.
+    constexpr std::uint64_t beginning = 1 << 16;
+    const RandomAccessFile file(path);
+    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(std::min(file.size(), beginning)));
+    file.read(0, bytes);
+    if (file.size() > beginning && bytes[0] == 0xff && bytes[1] == 0xd8) {
+      try {
+        return read_image_info(bytes).size;
+      } catch (const Error&) {  // a long preface
+      }
+    }
+    if (file.size() > beginning) bytes = read_file(path, ExitCode::data, max_image_bytes);
+    return read_image_info(bytes).size;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 Listing look_into(const fs::path& folder) {
   Listing listing;
   std::error_code error;

@@ -20,6 +20,9 @@ bool is_file(const std::filesystem::path& path);
 std::filesystem::path in_sister_folder(const std::filesystem::path& image, const char* own,
                                        const char* sister, const char* extension);
 
+// The upright size of an image file; 0 where it cannot be read.
+ImageSize upright_size_of(const std::filesystem::path& path);
+
 struct FolderEntry {
   std::string name;
   bool is_folder = false;

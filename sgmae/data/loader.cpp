@@ -21,6 +21,8 @@
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/base/threads.h"
+#include "sgmae/data/segmented_images.h"
+#include "sgmae/image/photometric.h"
 #include "sgmae/image/resize.h"
 
 namespace sgmae {
@@ -69,7 +71,7 @@ Geometry centre_crop(ImageSize size, ImageSize target) {
 }
 
 bool on_canvas(Fit fit) {
-  return fit == Fit::jitter || fit == Fit::inside;
+  return fit == Fit::jitter || fit == Fit::scale_crop || fit == Fit::inside;
 }
 
 Geometry geometry_of(const Placement& placed, ImageSize size, bool flip) {
@@ -96,7 +98,7 @@ Placement placement_of(const Geometry& geometry) {
   return {geometry.scaled, window.x, window.y, {window.width, window.height}};
 }
 
-Geometry plan(const LoaderOptions& options, ImageSize size, Rng& rng) {
+Geometry plan(const LoaderOptions& options, ImageSize size, const LabelMap* labels, Rng& rng) {
   const ImageSize target{options.width, options.height};
   const Fit fit = options.fit;
   const AugmentOptions& augment = options.augment;
@@ -110,6 +112,13 @@ Geometry plan(const LoaderOptions& options, ImageSize size, Rng& rng) {
         large_scale_jitter(rng, size, target, options.jitter_min, options.jitter_max);
     return geometry_of(placed, size, random_flip(rng, augment));
   }
+  if (fit == Fit::scale_crop) {
+    const ImageSize scaled =
+        random_scale(rng, size, target, options.jitter_min, options.jitter_max);
+    const bool flip = random_flip(rng, augment);
+    return geometry_of(random_crop(rng, scaled, target, labels, options.max_class_share), size,
+                       flip);
+  }
   Geometry geometry{whole(size), target, whole(target), whole(size), false};
   if (fit == Fit::augment) {
     geometry.box = geometry.seen = random_resized_crop(rng, size, augment);
@@ -120,12 +129,27 @@ Geometry plan(const LoaderOptions& options, ImageSize size, Rng& rng) {
 
 constexpr double max_jitter = 16;  // keeps scaled sizes far from what an int holds
 
+ResizeFilter filter_of(Fit fit) {
+  return fit == Fit::scale_crop ? ResizeFilter::bilinear : ResizeFilter::bicubic;
+}
+
 // Scratch memory of one thread.
 struct Worker {
+  explicit Worker(Fit fit) : resizer(Simd::automatic, filter_of(fit)) {}
+
   OpenedImage opened;
   Image decoded, scaled;
+  LabelMap labels, seen;  // of the whole image and of what the network sees
   Resizer resizer;
 };
+
+// Labels in the upper left corner of a canvas without any.
+void lay_labels(const LabelMap& map, ImageSize canvas, std::uint8_t* out) {
+  std::fill_n(out, static_cast<std::ptrdiff_t>(canvas.width) * canvas.height, unlabelled_pixel);
+  for (int y = 0; y < map.size.height; ++y)
+    std::copy_n(map.labels.data() + static_cast<std::ptrdiff_t>(y) * map.size.width, map.size.width,
+                out + static_cast<std::ptrdiff_t>(y) * canvas.width);
+}
 
 // The order of one epoch's images.
 struct Epoch {
@@ -147,15 +171,18 @@ struct Slot {
 
 // Moves the images that are there to the front, in order, and cuts off the rest.
 void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
-  const std::int64_t values = batch.pixels.numel() / batch.size();
-  float* const pixels = batch.pixels.mutable_data_ptr<float>();
+  const auto move_up = [&](const at::Tensor& tensor, std::size_t to, std::size_t from) {
+    if (!tensor.defined()) return;
+    const std::size_t bytes = tensor.nbytes() / missing.size();
+    auto* const data = static_cast<std::uint8_t*>(tensor.mutable_data_ptr());
+    std::memcpy(data + to * bytes, data + from * bytes, bytes);
+  };
   std::size_t kept = 0;
   for (std::size_t i = 0; i < missing.size(); ++i) {
     if (missing[i]) continue;
     if (kept < i) {
-      std::memcpy(pixels + static_cast<std::int64_t>(kept) * values,
-                  pixels + static_cast<std::int64_t>(i) * values,
-                  static_cast<std::size_t>(values) * sizeof(float));
+      move_up(batch.pixels, kept, i);
+      move_up(batch.labels, kept, i);
       batch.index[kept] = batch.index[i];
       batch.crop[kept] = batch.crop[i];
       batch.source_size[kept] = batch.source_size[i];
@@ -167,6 +194,8 @@ void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
   }
   if (kept == missing.size()) return;
   batch.pixels = batch.pixels.narrow(0, 0, static_cast<std::int64_t>(kept));
+  if (batch.labels.defined())
+    batch.labels = batch.labels.narrow(0, 0, static_cast<std::int64_t>(kept));
   batch.index.resize(kept);
   batch.crop.resize(kept);
   batch.source_size.resize(kept);
@@ -204,7 +233,8 @@ struct Loader::Impl {
   std::int64_t share = 1;
   std::optional<Threads> threads;
 
-  Impl(const Source& from, LoaderOptions given) : source(from), options(std::move(given)) {
+  Impl(const Source& from, LoaderOptions given)
+      : source(from), options(std::move(given)), own(options.fit) {
     if (options.normalisation.mean.empty() && options.normalisation.std.empty())
       options.normalisation = default_normalisation(options.channels);
     check(options.channels == 1 || options.channels == 3, ExitCode::usage,
@@ -225,6 +255,10 @@ struct Loader::Impl {
           ExitCode::usage, "jitter_min and jitter_max must be above 0, at most ", max_jitter,
           ", and not the wrong way round, but are ", options.jitter_min, " and ",
           options.jitter_max);
+    check(options.max_class_share > 0 && options.max_class_share <= 1, ExitCode::usage,
+          "a class's largest share of a crop must be above 0 and at most 1, but is ",
+          options.max_class_share);
+    SGMAE_ASSERT(options.labels == nullptr || &options.labels->images() == &source);
     // Both would move or remove what is placed there.
     SGMAE_ASSERT(!on_canvas(options.fit) ||
                  (options.rand_augment.count == 0 && options.random_erase.probability == 0));
@@ -300,6 +334,9 @@ struct Loader::Impl {
     }
     if (!batch.pixels.defined())
       batch.pixels = at::empty(shape, at::TensorOptions(at::kFloat).pinned_memory(options.pinned));
+    if (options.labels != nullptr)
+      batch.labels = at::empty({count, options.height, options.width},
+                               at::TensorOptions(at::kByte).pinned_memory(options.pinned));
     const auto n = static_cast<std::size_t>(count);
     batch.index.resize(n);
     batch.crop.resize(n);
@@ -312,7 +349,7 @@ struct Loader::Impl {
   }
 
   void run_worker() {
-    Worker worker;
+    Worker worker(options.fit);
     std::unique_lock lock(mutex);
     while (true) {
       std::shared_ptr<Slot> slot;
@@ -462,13 +499,16 @@ struct Loader::Impl {
     CropBox part;  // decoded
     ImageView pixels;
     const ImageSize target{options.width, options.height};
+    const bool crops_scaled = options.fit == Fit::jitter || options.fit == Fit::scale_crop;
     try {
       source.open(actual, worker.opened);
+      if (options.labels != nullptr) read_labels(actual, worker);
       Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
               static_cast<std::uint64_t>(planned), Purpose::augment);
-      geometry = plan(options, worker.opened.size, rng);
+      geometry = plan(options, worker.opened.size,
+                      options.labels != nullptr ? &worker.labels : nullptr, rng);
       // Of a crop out of a larger scaled image only what it needs is decoded.
-      if (options.fit == Fit::jitter)
+      if (crops_scaled)
         part = worker.resizer.part_read(worker.opened.size, geometry.scaled, geometry.window);
       else
         part = geometry.box;
@@ -479,7 +519,7 @@ struct Loader::Impl {
       if (!bad.exchange(true)) report(actual, error);
       return false;
     }
-    if (options.fit == Fit::jitter)
+    if (crops_scaled)
       worker.resizer.resize(pixels, part, worker.opened.size, geometry.scaled, geometry.window,
                             geometry.flip, worker.scaled);
     else
@@ -493,6 +533,10 @@ struct Loader::Impl {
       for (const AugmentStep& step : draw_rand_augment(rng, options.rand_augment))
         apply(step, mean_colour, worker.scaled);
     }
+    if (options.photometric) {
+      Rng rng = draws(Purpose::photometric);
+      apply(draw_photometric(rng), worker.scaled);
+    }
     const std::int64_t values =
         static_cast<std::int64_t>(options.channels) * options.height * options.width;
     float* out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
@@ -504,6 +548,13 @@ struct Loader::Impl {
       Rng rng = draws(Purpose::random_erase);
       random_erase(rng, options.random_erase, options.channels, target, out);
     }
+    if (options.labels != nullptr) {
+      resize_labels(worker.labels, geometry.box, geometry.scaled, geometry.window, geometry.flip,
+                    worker.seen);
+      lay_labels(worker.seen, target,
+                 slot.batch.labels.mutable_data_ptr<std::uint8_t>() +
+                     i * std::int64_t{target.width} * target.height);
+    }
     const auto at = static_cast<std::size_t>(i);
     slot.batch.index[at] = actual;
     slot.batch.crop[at] = geometry.seen;
@@ -512,6 +563,13 @@ struct Loader::Impl {
     slot.batch.label[at] = source.label(actual);
     if (on_canvas(options.fit)) slot.batch.placed[at] = placement_of(geometry);
     return true;
+  }
+
+  void read_labels(std::int64_t index, Worker& worker) const {
+    options.labels->read_labels(index, worker.labels);
+    const ImageSize have = worker.labels.size, want = worker.opened.size;
+    check(have == want, ExitCode::data, "its labels are ", have.width, "x", have.height,
+          ", the image is ", want.width, "x", want.height);
   }
 
   // Other loaders of the run may have met the same image.
@@ -571,23 +629,27 @@ std::vector<std::int64_t> Loader::unreadable() const {
   return found;
 }
 
-LoadedImage load_image(const std::string& path, int height, int width, int channels,
-                       const Normalisation& normalisation, Fit fit) {
-  SGMAE_ASSERT(fit != Fit::augment && fit != Fit::jitter);
-  LoadedImage loaded;
+Image read_image(const std::string& path, int channels) {
   try {
-    loaded.image = decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
+    return decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
   } catch (const Error& error) {
     const std::string why = error.what();
     if (why.find(path) != std::string::npos) throw;
     fail(error.code(), "cannot read ", path, ": ", why);
   }
+}
+
+LoadedImage load_image(const std::string& path, int height, int width, int channels,
+                       const Normalisation& normalisation, Fit fit) {
+  SGMAE_ASSERT(fit != Fit::augment && fit != Fit::jitter && fit != Fit::scale_crop);
+  LoadedImage loaded;
+  loaded.image = read_image(path, channels);
   Rng unused(0, 0, 0, Purpose::augment);
   LoaderOptions options;
   options.fit = fit;
   options.width = width;
   options.height = height;
-  const Geometry geometry = plan(options, loaded.image.size(), unused);
+  const Geometry geometry = plan(options, loaded.image.size(), nullptr, unused);
   Image scaled;
   Resizer().resize(view(loaded.image), geometry.scaled, geometry.window, false, scaled);
   loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);

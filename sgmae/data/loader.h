@@ -25,13 +25,16 @@
 
 namespace sgmae {
 
-// The last two lay the image in the upper left corner of the height x width canvas; the rest is 0
+class SegmentedImages;
+
+// The last three lay the image in the upper left corner of the height x width canvas; the rest is 0
 // after normalisation, and Batch::placed says where the image is.
 enum class Fit {
   augment,      // MAE's training transform: random resized crop and flip
   squash,       // the whole image, whatever its shape, to height x width
   centre_crop,  // shorter side to 8/7 of the target's (256 for 224), then its middle
   jitter,       // large-scale jitter and flip: detection's training transform (image/augment.h)
+  scale_crop,   // scale, crop by labels and flip: segmentation's (image/augment.h); bilinear
   inside        // the whole image, its shape kept, as large as fits
 };
 
@@ -56,11 +59,18 @@ struct LoaderOptions {
   int channels = 3;             // 1 or 3
   Normalisation normalisation;  // empty: default_normalisation(channels)
   Fit fit = Fit::augment;
-  AugmentOptions augment;                   // jitter takes its `flip`
-  double jitter_min = 0.1, jitter_max = 2;  // scale, in terms of what fits the canvas
-  RandAugmentOptions rand_augment;          // after crop and flip; not on a canvas
-  RandomEraseOptions random_erase;          // of the normalised pixels; not on a canvas
-  bool shuffle = true;                      // a new order each epoch; else the source's own
+  AugmentOptions augment;  // jitter and scale_crop take its `flip`
+  // Scale: of jitter in terms of what fits the canvas, of scale_crop of its shorter side.
+  double jitter_min = 0.1, jitter_max = 2;
+  double max_class_share = 0.75;  // of scale_crop's labels; 1: any
+  bool photometric = false;       // distortion of colours, after crop and flip
+  // The classes of the source's pixels (labels->images() is the source), which then make
+  // Batch::labels; must outlive the loader. An image whose labels cannot be read counts as
+  // unreadable.
+  const SegmentedImages* labels = nullptr;
+  RandAugmentOptions rand_augment;   // after crop and flip; not on a canvas
+  RandomEraseOptions random_erase;   // of the normalised pixels; not on a canvas
+  bool shuffle = true;               // a new order each epoch; else the source's own
   bool drop_last = true;             // leave out the last batch of an epoch when it is not full
   int prefetch = 3;                  // batches prepared ahead, at most
   bool pinned = false;               // pixels in page-locked memory, for fast copies to a GPU
@@ -110,6 +120,10 @@ class Loader {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// The pixels of an image file with 1 or 3 channels. Throws Error(data), naming the file, when it
+// cannot be read.
+Image read_image(const std::string& path, int channels);
 
 // One image file as the network wants it, for the commands that look at single images.
 struct LoadedImage {

@@ -24,15 +24,6 @@ Image picture_of(const ImageView& photo, const std::vector<Instance>& truth,
   return draw_objects(photo, drawn);
 }
 
-Image side_by_side(const Image& left, const Image& right) {
-  constexpr int gap = 8;
-  Image sheet = blank_image({left.width + gap + right.width, std::max(left.height, right.height)},
-                            {255, 255, 255});
-  paste(sheet, view(left), 0, 0, 1);
-  paste(sheet, view(right), left.width + gap, 0, 1);
-  return sheet;
-}
-
 }  // namespace
 
 Image picture_of(const ImageView& photo, const std::vector<DetectedObject>& found,
@@ -79,8 +70,8 @@ void write_pictures(const fs::path& folder, const MaskRcnn& model, const Annotat
     const ImageView photo = decode(opened, whole(opened.size), 3, pixels);
     const std::vector<DetectedObject> found =
         find_objects(model, batch.pixels[0], opened.size, batch.placed[0]);
-    write_png(folder / file, side_by_side(picture_of(photo, data.objects(image), classes),
-                                          picture_of(photo, found, classes)));
+    write_png(folder / file, side_by_side({picture_of(photo, data.objects(image), classes),
+                                           picture_of(photo, found, classes)}));
   }
 }
 

@@ -7,6 +7,8 @@
 
 namespace sgmae {
 
+struct LabelMap;
+
 struct AugmentOptions {
   double min_scale = 0.2, max_scale = 1.0;              // share of the image's area
   double min_ratio = 3.0 / 4.0, max_ratio = 4.0 / 3.0;  // width / height
@@ -28,6 +30,22 @@ ImageSize fitted(ImageSize size, ImageSize canvas, double scale = 1);
 // as the canvas or the image, whichever is smaller.
 Placement large_scale_jitter(Rng& rng, ImageSize size, ImageSize canvas, double min_scale,
                              double max_scale);
+
+// An image of `size` resized, its shape kept, so that its shorter side is `shorter`, or as near as
+// its longer side, at most `longer`, allows. No side is below 1.
+ImageSize scaled_to_sides(ImageSize size, int shorter, int longer);
+
+// mmsegmentation's training transform is these two. The size of the whole image, so that its
+// shorter side is the canvas's shorter one times a scale uniform in [min_scale, max_scale), and its
+// longer one at most four times that;
+ImageSize random_scale(Rng& rng, ImageSize size, ImageSize canvas, double min_scale,
+                       double max_scale);
+// and of the image resized to `scaled` a part at a random place, as large as the canvas or the
+// image, whichever is smaller. Where by `labels`, the whole image's (may be null), one class has
+// `max_class_share` of the part's labelled pixels or more, or none is labelled, another place is
+// drawn, up to ten in all; the last one stays.
+Placement random_crop(Rng& rng, ImageSize scaled, ImageSize canvas, const LabelMap* labels,
+                      double max_class_share);
 
 bool random_flip(Rng& rng, const AugmentOptions& options = {});
 

@@ -1,8 +1,10 @@
 // Internal to image/: one file per format. Rectangles are in stored pixels, before orientation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "sgmae/image/image.h"
 
@@ -38,6 +40,16 @@ void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int
 bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
 bool decode_webp_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
 bool decode_tiff_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
+
+// A PNG's stored values, indices or grey, as one channel; Error(data) for colour, transparency and
+// 16 bits.
+void decode_png_values(std::span<const std::uint8_t> bytes, Image& values);
+// The other way, with a palette.
+std::vector<std::uint8_t> encode_png_values(
+    const ImageView& values, const std::array<std::array<std::uint8_t, 3>, 256>& palette);
+
+// Turns the pixels of a stored image as its EXIF orientation, 1 to 8, says.
+void turn_upright(Image& image, int orientation);
 
 // Sides as a header states them; Error(data) where they are beyond reason.
 ImageSize checked_size(std::uint64_t width, std::uint64_t height);

@@ -29,25 +29,6 @@ CropBox stored_region(const CropBox& upright, ImageSize stored, const Orientatio
   return box;
 }
 
-void make_upright(Image& image, const Orientation& orientation) {
-  Image upright;
-  reshape(upright, orientation.swap ? ImageSize{image.height, image.width} : image.size(),
-          image.channels);
-  const std::ptrdiff_t pixel = image.channels, row = pixel * image.width;
-  const std::uint8_t* start = image.pixels.data();
-  if (orientation.mirror_u) start += (image.width - 1) * pixel;
-  if (orientation.mirror_v) start += (image.height - 1) * row;
-  const std::ptrdiff_t along_u = orientation.mirror_u ? -pixel : pixel;
-  const std::ptrdiff_t along_v = orientation.mirror_v ? -row : row;
-  const std::ptrdiff_t along_x = orientation.swap ? along_v : along_u;
-  const std::ptrdiff_t along_y = orientation.swap ? along_u : along_v;
-  std::uint8_t* out = upright.pixels.data();
-  for (int y = 0; y < upright.height; ++y)
-    for (int x = 0; x < upright.width; ++x)
-      for (int c = 0; c < image.channels; ++c) *out++ = start[y * along_y + x * along_x + c];
-  image = std::move(upright);
-}
-
 // What reads a format.
 struct Codec {
   const char* name;
@@ -76,6 +57,27 @@ Codec codec(ImageFormat format) {
 }
 
 }  // namespace
+
+void turn_upright(Image& image, int exif) {
+  if (exif == 1) return;
+  const Orientation orientation(exif);
+  Image upright;
+  reshape(upright, orientation.swap ? ImageSize{image.height, image.width} : image.size(),
+          image.channels);
+  const std::ptrdiff_t pixel = image.channels, row = pixel * image.width;
+  const std::uint8_t* start = image.pixels.data();
+  if (orientation.mirror_u) start += (image.width - 1) * pixel;
+  if (orientation.mirror_v) start += (image.height - 1) * row;
+  const std::ptrdiff_t along_u = orientation.mirror_u ? -pixel : pixel;
+  const std::ptrdiff_t along_v = orientation.mirror_v ? -row : row;
+  const std::ptrdiff_t along_x = orientation.swap ? along_v : along_u;
+  const std::ptrdiff_t along_y = orientation.swap ? along_u : along_v;
+  std::uint8_t* out = upright.pixels.data();
+  for (int y = 0; y < upright.height; ++y)
+    for (int x = 0; x < upright.width; ++x)
+      for (int c = 0; c < image.channels; ++c) *out++ = start[y * along_y + x * along_x + c];
+  image = std::move(upright);
+}
 
 void reshape(Image& image, ImageSize size, int channels) {
   image.width = size.width;
@@ -149,7 +151,7 @@ void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, co
   if (orientation.swap) std::swap(stored.width, stored.height);
   const CropBox box = stored_region(region, stored, orientation);
   codec(info.format).decode(bytes, box, channels, image);
-  if (info.orientation != 1) make_upright(image, orientation);
+  turn_upright(image, info.orientation);
 }
 
 Image decode_image(std::span<const std::uint8_t> bytes, int channels) {
@@ -163,7 +165,7 @@ std::optional<Image> decode_alpha(std::span<const std::uint8_t> bytes, const Ima
   const auto decode = codec(info.format).decode_alpha;
   Image alpha;
   if (decode == nullptr || !decode(bytes, alpha)) return {};
-  if (info.orientation != 1) make_upright(alpha, Orientation(info.orientation));
+  turn_upright(alpha, info.orientation);
   return alpha;
 }
 

@@ -164,6 +164,22 @@ void paste(Image& canvas, const ImageView& picture, int x, int y, int scale) {
     }
 }
 
+Image side_by_side(const std::vector<Image>& pictures) {
+  constexpr int gap = 8;
+  ImageSize size{-gap, 0};
+  for (const Image& picture : pictures) {
+    size.width += gap + picture.width;
+    size.height = std::max(size.height, picture.height);
+  }
+  Image sheet = blank_image(size, {255, 255, 255});
+  int x = 0;
+  for (const Image& picture : pictures) {
+    paste(sheet, view(picture), x, 0, 1);
+    x += picture.width + gap;
+  }
+  return sheet;
+}
+
 void write_text(Image& canvas, const std::string& text, int x, int y, int scale, Colour colour) {
   for (const char letter : text) {
     if (!begins(letter)) continue;

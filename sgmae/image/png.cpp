@@ -253,6 +253,38 @@ void decode_png(std::span<const std::uint8_t> bytes, const CropBox& region, int 
                    channels, region.width);
 }
 
+void decode_png_values(std::span<const std::uint8_t> bytes, Image& values) {
+  Reader reader(bytes);
+  png_structp png = reader.png;
+  png_infop info = reader.info;
+  begin(reader);
+  const int type = png_get_color_type(png, info), depth = png_get_bit_depth(png, info);
+  constexpr const char* cure = "write one value from 0 to 255 a pixel, as grey or with a palette";
+  check((type & PNG_COLOR_MASK_COLOR) == 0 || type == PNG_COLOR_TYPE_PALETTE, ExitCode::data,
+        "the labels are colours (", (type & PNG_COLOR_MASK_ALPHA) != 0 ? "RGBA" : "RGB",
+        "), and which class a colour means is not known; ", cure);
+  check((type & PNG_COLOR_MASK_ALPHA) == 0, ExitCode::data,
+        "the labels are grey with transparency; ", cure);
+  check(depth <= 8, ExitCode::data, "the labels have 16 bits (numbers of objects, or depth?); ",
+        cure);
+  reader.guarded([&] {
+    if (depth < 8) png_set_packing(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+  });
+  const auto width = static_cast<int>(png_get_image_width(png, info));
+  const auto height = static_cast<int>(png_get_image_height(png, info));
+  SGMAE_ASSERT(png_get_rowbytes(png, info) == static_cast<std::size_t>(width));
+  reshape(values, {width, height}, 1);
+  std::vector<png_bytep> rows(static_cast<std::size_t>(height));
+  for (std::size_t y = 0; y < rows.size(); ++y)
+    rows[y] = values.pixels.data() + y * static_cast<std::size_t>(width);
+  reader.guarded([&] {
+    png_read_image(png, rows.data());
+    png_read_end(png, nullptr);
+  });
+}
+
 bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
   Reader reader(bytes);
   png_structp png = reader.png;
@@ -279,8 +311,11 @@ bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
   return true;
 }
 
-std::vector<std::uint8_t> encode_png(const ImageView& image) {
-  SGMAE_ASSERT((image.channels == 1 || image.channels == 3) && image.width > 0 && image.height > 0);
+namespace {
+
+std::vector<std::uint8_t> encode(const ImageView& image, int type,
+                                 std::span<const png_color> palette) {
+  SGMAE_ASSERT(image.width > 0 && image.height > 0);
   std::vector<std::uint8_t> bytes;
   PngState state;
   state.output = &bytes;
@@ -293,14 +328,30 @@ std::vector<std::uint8_t> encode_png(const ImageView& image) {
   }
   png_set_write_fn(png, &state, on_write, nullptr);
   png_set_IHDR(png, info, static_cast<png_uint_32>(image.width),
-               static_cast<png_uint_32>(image.height), 8,
-               image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               static_cast<png_uint_32>(image.height), 8, type, PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  if (!palette.empty()) png_set_PLTE(png, info, palette.data(), static_cast<int>(palette.size()));
   png_write_info(png, info);
   for (int y = 0; y < image.height; ++y) png_write_row(png, image.row(y));
   png_write_end(png, nullptr);
   png_destroy_write_struct(&png, &info);
   return bytes;
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_png(const ImageView& image) {
+  SGMAE_ASSERT(image.channels == 1 || image.channels == 3);
+  return encode(image, image.channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, {});
+}
+
+std::vector<std::uint8_t> encode_png_values(
+    const ImageView& values, const std::array<std::array<std::uint8_t, 3>, 256>& palette) {
+  SGMAE_ASSERT(values.channels == 1);
+  std::array<png_color, 256> colours;
+  for (std::size_t i = 0; i < colours.size(); ++i)
+    colours[i] = {palette[i][0], palette[i][1], palette[i][2]};
+  return encode(values, PNG_COLOR_TYPE_PALETTE, colours);
 }
 
 void write_png(const std::filesystem::path& path, const Image& image) {

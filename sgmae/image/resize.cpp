@@ -28,15 +28,20 @@ double keys(double x) {
   return 0;
 }
 
+double triangle(double x) {
+  return std::max(0.0, 1 - std::abs(x));
+}
+
 std::uint8_t rounded(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> precision, 0, 255));
 }
 
 // Of outputs begin … begin + length - 1 when `in` values become `out`.
-Resizer::Weights make_weights(int in, int out, int begin_out, int length) {
+Resizer::Weights make_weights(ResizeFilter filter, int in, int out, int begin_out, int length) {
   const double scale = static_cast<double>(in) / out;
   const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel
-  const double support = 2 * stretch, shrink = 1 / stretch;
+  const bool cubic = filter == ResizeFilter::bicubic;
+  const double support = (cubic ? 2 : 1) * stretch, shrink = 1 / stretch;
 
   // Of each output: its weights and the input the first belongs to.
   struct Span {
@@ -53,7 +58,8 @@ Resizer::Weights make_weights(int in, int out, int begin_out, int length) {
     exact.clear();
     double sum = 0;
     for (int k = begin; k < end; ++k) {
-      exact.push_back(keys((k - centre + 0.5) * shrink));
+      const double x = (k - centre + 0.5) * shrink;
+      exact.push_back(cubic ? keys(x) : triangle(x));
       sum += exact.back();
     }
     Span& span = spans[static_cast<std::size_t>(i)];
@@ -250,7 +256,7 @@ const Resizer::Weights& Resizer::weights(int in, int out, int begin, int length)
   const std::array<int, 4> key{in, out, begin, length};
   auto found = cache_.find(key);
   if (found == cache_.end())
-    found = cache_.emplace(key, make_weights(in, out, begin, length)).first;
+    found = cache_.emplace(key, make_weights(filter_, in, out, begin, length)).first;
   return found->second;
 }
 
@@ -375,9 +381,9 @@ void Resizer::scale_down(const ImageView& in, int first_row, const Weights& weig
   }
 }
 
-Image resize(const ImageView& source, ImageSize target, bool flip) {
+Image resize(const ImageView& source, ImageSize target, bool flip, ResizeFilter filter) {
   Image result;
-  Resizer().resize(source, target, flip, result);
+  Resizer(Simd::automatic, filter).resize(source, target, flip, result);
   return result;
 }
 

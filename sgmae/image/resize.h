@@ -1,5 +1,6 @@
-// Bicubic resize (Keys, a = -0.5) with antialiasing, equal to Pillow 13's Image.resize(size,
-// BICUBIC): two passes over 8-bit values with 22-bit fixed-point weights, rounded after each pass.
+// Resize with antialiasing, bicubic (Keys, a = -0.5) or bilinear, equal to Pillow 13's
+// Image.resize(size, BICUBIC or BILINEAR): two passes over 8-bit values with 22-bit fixed-point
+// weights, rounded after each pass.
 #pragma once
 
 #include <array>
@@ -12,10 +13,13 @@
 
 namespace sgmae {
 
+enum class ResizeFilter { bicubic, bilinear };
+
 // Holds weights and scratch memory for its next use; one per thread.
 class Resizer {
  public:
-  explicit Resizer(Simd simd = Simd::automatic) : simd_(use_simd(simd)) {}
+  explicit Resizer(Simd simd = Simd::automatic, ResizeFilter filter = ResizeFilter::bicubic)
+      : simd_(use_simd(simd)), filter_(filter) {}
 
   // `source` (1 or 3 channels) scaled to `target`; `result` is overwritten, its memory used again.
   // With `flip` the result is mirrored left to right. With `window` only that rectangle of the
@@ -55,12 +59,14 @@ class Resizer {
                   int height);
 
   bool simd_;
+  ResizeFilter filter_;
   std::map<std::array<int, 4>, Weights> cache_;  // by the arguments of weights()
   std::vector<std::uint8_t> between_, padded_, unused_;
   std::vector<const std::uint8_t*> rows_;
 };
 
 // One image, once.
-Image resize(const ImageView& source, ImageSize target, bool flip = false);
+Image resize(const ImageView& source, ImageSize target, bool flip = false,
+             ResizeFilter filter = ResizeFilter::bicubic);
 
 }  // namespace sgmae

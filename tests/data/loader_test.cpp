@@ -10,8 +10,10 @@
 #include <set>
 
 #include "folder.h"
+#include "segmented.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/rng.h"
+#include "sgmae/image/photometric.h"
 #include "sgmae/image/resize.h"
 
 namespace sgmae {
@@ -644,6 +646,259 @@ TEST(LoadImage, NamesTheFile) {
         ExitCode::data, [&] { load_image(folder.path(name), 8, 8, 3, default_normalisation(3)); });
     EXPECT_NE(why.find(name), std::string::npos);
   }
+}
+
+// Images whose colour is a function of the label, in areas larger than what resizing mixes.
+class Segmented : public testing::Test {
+ protected:
+  static constexpr int classes = 5;
+  static int label_at(int image, int x, int y) {
+    const int label = (x / 32 + 2 * (y / 32) + image) % (classes + 1);
+    return label == classes ? unlabelled_pixel : label;
+  }
+  static int red_of_label(int label) { return label == unlabelled_pixel ? 250 : 20 + 40 * label; }
+  // The left half of some images is mirrored in blue, so that a flip shows.
+  void add(int image, int width, int height, const std::function<int(int, int)>& label) {
+    Image photo{width, height, 3, {}};
+    for (int y = 0; y < height; ++y)
+      for (int x = 0; x < width; ++x)
+        for (const int value : {red_of_label(label(x, y)), 128, 255 * x / width})
+          photo.pixels.push_back(static_cast<std::uint8_t>(value));
+    const auto png = encode_png(view(photo));
+    folder_.write(str("images/", image, ".png"), std::string(png.begin(), png.end()));
+    write_labels(folder_, str("labels/", image, ".png"), width, height, label);
+  }
+  void SetUp() override {
+    for (int i = 0; i < 6; ++i)
+      add(i, 64 + 23 * i, 120 - 13 * i, [&](int x, int y) { return label_at(i, x, y); });
+    options_.height = 48;
+    options_.width = 64;
+    options_.batch_size = 3;
+    options_.fit = Fit::scale_crop;
+    options_.jitter_min = 0.5;
+    options_.jitter_max = 2;
+    options_.seed = 3;
+    // Pixels come out as 0 … 255.
+    options_.normalisation = {{0, 0, 0}, {1.f / 255, 1.f / 255, 1.f / 255}};
+  }
+  void open() {
+    data_ =
+        open_segmented(folder_.path(), "train", SegmentedFormat::automatic, {.classes = classes});
+    options_.labels = data_.get();
+  }
+  static std::vector<std::uint8_t> bytes(const at::Tensor& tensor) {
+    const auto* data = tensor.const_data_ptr<std::uint8_t>();
+    return {data, data + tensor.numel()};
+  }
+
+  const Folder folder_;
+  std::unique_ptr<SegmentedImages> data_;
+  LoaderOptions options_;
+};
+
+// Where a pixel's neighbours are in the crop and have its label, its colour is that label's,
+// whatever scale, crop and flip; beyond the image pixels are 0 and of no class.
+TEST_F(Segmented, PixelsAndLabelsAgree) {
+  open();
+  Loader loader(data_->images(), options_);
+  std::int64_t inner = 0, wrong = 0, flips = 0, padded = 0, cut = 0;
+  for (std::int64_t epoch = 0; epoch < 10; ++epoch) {
+    loader.start_epoch(epoch);
+    for (Batch batch; loader.next(batch);) {
+      ASSERT_EQ(batch.labels.sizes(), (at::IntArrayRef{3, 48, 64}));
+      ASSERT_EQ(batch.placed.size(), 3u);
+      for (std::int64_t i = 0; i < 3; ++i) {
+        const auto labels = bytes(batch.labels[i]);
+        const auto pixels = values(batch.pixels[i]);
+        const ImageSize content = batch.placed[static_cast<std::size_t>(i)].content;
+        const auto label = [&](int x, int y) {
+          return labels[static_cast<std::size_t>(y * 64 + x)];
+        };
+        for (int y = 0; y < 48; ++y)
+          for (int x = 0; x < 64; ++x) {
+            const float red = pixels[static_cast<std::size_t>(y * 64 + x)];
+            if (x >= content.width || y >= content.height) {
+              EXPECT_EQ(red, 0);
+              EXPECT_EQ(label(x, y), unlabelled_pixel);
+              ++padded;
+              continue;
+            }
+            bool mixed = x < 3 || y < 3 || x + 3 >= content.width || y + 3 >= content.height;
+            for (int dy = -3; dy <= 3 && !mixed; ++dy)
+              for (int dx = -3; dx <= 3; ++dx)
+                mixed = mixed || label(x + dx, y + dy) != label(x, y);
+            if (mixed) continue;
+            ++inner;
+            wrong += std::lround(red) != red_of_label(label(x, y));
+          }
+        const bool flip = batch.flipped[static_cast<std::size_t>(i)] != 0;
+        const std::size_t blue = 2 * 48 * 64;
+        const bool falls =
+            pixels[blue] > pixels[blue + static_cast<std::size_t>(content.width) - 1];
+        EXPECT_EQ(falls, flip);
+        flips += flip;
+        cut += content != batch.placed[static_cast<std::size_t>(i)].scaled;
+      }
+    }
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(inner, 30'000);
+  EXPECT_GT(padded, 1000);
+  EXPECT_GT(flips, 15);
+  EXPECT_LT(flips, 45);
+  EXPECT_GT(cut, 30);
+}
+
+// The same draws and steps, one at a time. Bit for bit: it is the same arithmetic.
+TEST_F(Segmented, ScaleCropByTheBook) {
+  open();
+  options_.photometric = true;
+  options_.drop_last = false;
+  Loader loader(data_->images(), options_);
+  for (std::int64_t epoch = 0; epoch < 4; ++epoch) {
+    loader.start_epoch(epoch);
+    for (Batch batch; loader.next(batch);)
+      for (std::size_t i = 0; i < batch.index.size(); ++i) {
+        const std::int64_t index = batch.index[i];
+        const auto draws = [&](Purpose purpose) {
+          return Rng(3, static_cast<std::uint64_t>(epoch), static_cast<std::uint64_t>(index),
+                     purpose);
+        };
+        Rng rng = draws(Purpose::augment);
+        const Image image = decode_image(read_file(data_->images().name(index)), 3);
+        LabelMap map;
+        data_->read_labels(index, map);
+        const ImageSize scaled = random_scale(rng, image.size(), {64, 48}, 0.5, 2);
+        const bool flip = random_flip(rng);
+        const Placement placed = random_crop(rng, scaled, {64, 48}, &map, 0.75);
+        EXPECT_EQ(batch.placed[i], placed);
+        EXPECT_EQ(batch.flipped[i], flip);
+        Image part;
+        Resizer resizer(Simd::automatic, ResizeFilter::bilinear);
+        const CropBox window{placed.x, placed.y, placed.content.width, placed.content.height};
+        resizer.resize(view(image), scaled, window, flip, part);
+        Rng colours = draws(Purpose::photometric);
+        apply(draw_photometric(colours), part);
+        std::vector<float> want(3 * 48 * 64);
+        normalise(part, options_.normalisation, {64, 48}, want.data());
+        EXPECT_EQ(values(batch.pixels[static_cast<std::int64_t>(i)]), want);
+        LabelMap seen;
+        resize_labels(map, whole(map.size), scaled, window, flip, seen);
+        const auto labels = bytes(batch.labels[static_cast<std::int64_t>(i)]);
+        for (int y = 0; y < 48; ++y)
+          for (int x = 0; x < 64; ++x)
+            ASSERT_EQ(labels[static_cast<std::size_t>(y * 64 + x)],
+                      x < window.width && y < window.height
+                          ? seen.labels[static_cast<std::size_t>(y * window.width + x)]
+                          : unlabelled_pixel);
+      }
+  }
+}
+
+TEST_F(Segmented, DoesNotDependOnWorkers) {
+  open();
+  options_.photometric = true;
+  const auto run_labels = [&](int workers) {
+    options_.num_workers = workers;
+    Loader loader(data_->images(), options_);
+    std::vector<std::uint8_t> all;
+    std::vector<float> pixels;
+    for (const std::int64_t epoch : {0, 1}) {
+      loader.start_epoch(epoch);
+      for (Batch batch; loader.next(batch);) {
+        const auto labels = bytes(batch.labels);
+        all.insert(all.end(), labels.begin(), labels.end());
+        const auto more = values(batch.pixels);
+        pixels.insert(pixels.end(), more.begin(), more.end());
+      }
+    }
+    return std::pair(all, pixels);
+  };
+  const auto alone = run_labels(0);
+  EXPECT_EQ(alone.first.size(), 2u * 6 * 48 * 64);
+  EXPECT_EQ(run_labels(1), alone);
+  EXPECT_EQ(run_labels(3), alone);
+}
+
+// Every other fit has its labels too: those of the nearest pixels of the same geometry.
+TEST_F(Segmented, LabelsOfOtherFits) {
+  open();
+  for (const Fit fit : {Fit::squash, Fit::centre_crop, Fit::inside, Fit::augment, Fit::jitter}) {
+    options_.fit = fit;
+    Loader loader(data_->images(), options_);
+    loader.start_epoch(0);
+    std::int64_t inner = 0, wrong = 0;
+    for (Batch batch; loader.next(batch);)
+      for (std::int64_t i = 0; i < batch.size(); ++i) {
+        const auto labels = bytes(batch.labels[i]);
+        const auto pixels = values(batch.pixels[i]);
+        for (std::size_t y = 4; y < 44; ++y)
+          for (std::size_t x = 4; x < 60; ++x) {
+            bool mixed = pixels[y * 64 + x] == 0;  // beyond the image
+            for (std::size_t dy = 0; dy <= 8; ++dy)
+              for (std::size_t dx = 0; dx <= 8; ++dx)
+                mixed = mixed || labels[(y + dy - 4) * 64 + x + dx - 4] != labels[y * 64 + x];
+            if (mixed) continue;
+            ++inner;
+            wrong += std::lround(pixels[y * 64 + x]) != red_of_label(labels[y * 64 + x]);
+          }
+      }
+    EXPECT_EQ(wrong, 0) << static_cast<int>(fit);
+    EXPECT_GT(inner, 200) << static_cast<int>(fit);
+  }
+}
+
+// An image all of whose pixels count nowhere is as good as any; its crop is the last one drawn.
+TEST_F(Segmented, NothingIsLabelled) {
+  add(0, 90, 80, [](int, int) { return unlabelled_pixel; });
+  open();
+  options_.subset = {0};
+  options_.batch_size = 1;
+  Loader loader(data_->images(), options_);
+  loader.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  for (const std::uint8_t label : bytes(batch.labels)) EXPECT_EQ(label, unlabelled_pixel);
+}
+
+// Labels that cannot be read make their image unreadable.
+TEST_F(Segmented, UnreadableLabels) {
+  open();
+  write_labels(folder_, "labels/1.png", 87, 107, [](int, int) { return 77; });
+  folder_.write("labels/4.png", "a text file");
+  Loader training(data_->images(), options_);
+  training.start_epoch(0);
+  std::int64_t images = 0;
+  for (Batch batch; training.next(batch);)
+    for (const std::int64_t index : batch.index) {
+      EXPECT_TRUE(index != 1 && index != 4);
+      ++images;
+    }
+  EXPECT_EQ(images, 6);
+  EXPECT_EQ(training.unreadable(), (std::vector<std::int64_t>{1, 4}));
+
+  LoaderOptions options = whole_images(options_);
+  options.batch_size = 6;
+  Loader whole(data_->images(), options);
+  whole.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(whole.next(batch));
+  EXPECT_EQ(batch.index, (std::vector<std::int64_t>{0, 2, 3, 5}));
+  ASSERT_EQ(batch.labels.sizes(), (at::IntArrayRef{4, 48, 64}));
+  options.subset = {5};
+  Loader last(data_->images(), options);
+  last.start_epoch(0);
+  Batch one;
+  ASSERT_TRUE(last.next(one));
+  EXPECT_EQ(bytes(batch.labels[3]), bytes(one.labels[0]));
+
+  options.subset = {1};
+  options.unreadable = Unreadable::fail;
+  Loader strict(data_->images(), options);
+  strict.start_epoch(0);
+  const auto error = error_of(ExitCode::data, [&] { strict.next(one); });
+  EXPECT_NE(error.find("images/1.png"), std::string::npos) << error;
+  EXPECT_NE(error.find("labels/1.png has pixels of value 77"), std::string::npos) << error;
 }
 
 }  // namespace

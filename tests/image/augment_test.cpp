@@ -1,12 +1,16 @@
-// Oracle: 100,000 draws of torchvision 0.26 RandomResizedCrop.get_params(image, (0.2, 1), (3/4,
-// 4/3)) per image size: means and standard deviations of the box, in parts of the image.
+// Oracles: the rules done the slow way; 100,000 draws of torchvision 0.26
+// RandomResizedCrop.get_params(image, (0.2, 1), (3/4, 4/3)) per image size: means and standard
+// deviations of the box, in parts of the image.
 #include "sgmae/image/augment.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <vector>
+
+#include "sgmae/image/label_map.h"
 
 namespace sgmae {
 namespace {
@@ -194,6 +198,84 @@ TEST(RandomFlip, HalfOfTheTime) {
     flips += random_flip(rng);
   }
   EXPECT_NEAR(flips / 10'000.0, 0.5, 0.02);
+}
+
+TEST(ScaledToSides, KeepsShapeWithinBothSides) {
+  EXPECT_EQ(scaled_to_sides({640, 480}, 512, 2048), (ImageSize{683, 512}));
+  EXPECT_EQ(scaled_to_sides({480, 640}, 512, 2048), (ImageSize{512, 683}));
+  EXPECT_EQ(scaled_to_sides({4000, 500}, 512, 2048), (ImageSize{2048, 256}));
+  EXPECT_EQ(scaled_to_sides({1000, 1}, 512, 2048), (ImageSize{2048, 2}));
+  EXPECT_EQ(scaled_to_sides({5000, 1}, 10, 40), (ImageSize{40, 1}));
+}
+
+TEST(RandomScale, IsOfTheCanvas) {
+  double least = 9, most = 0;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    Rng rng(1, 0, i, Purpose::augment);
+    const ImageSize scaled = random_scale(rng, {300, 200}, {512, 640}, 0.5, 2);
+    least = std::min(least, scaled.height / 512.0);
+    most = std::max(most, scaled.height / 512.0);
+    EXPECT_NEAR(scaled.width, scaled.height * 1.5, 1);
+    EXPECT_LE(random_scale(rng, {4000, 200}, {512, 512}, 0.5, 2).width, 4096);
+  }
+  EXPECT_TRUE(least >= 0.499 && least < 0.52 && most < 2 && most > 1.97) << least << " " << most;
+}
+
+// Against the rule done the slow way: all pixels of the window asked for one by one.
+TEST(RandomCrop, OneClassDoesNotFillIt) {
+  LabelMap map{{60, 40}, {}};
+  for (int y = 0; y < 40; ++y)
+    for (int x = 0; x < 60; ++x)
+      map.labels.push_back(static_cast<std::uint8_t>(x < 40 ? 3 : y < 10 ? unlabelled_pixel : 1));
+  const ImageSize scaled{123, 77}, canvas{32, 48};
+  const auto share = [&](const Placement& placed) {
+    LabelMap seen;
+    resize_labels(map, whole(map.size), scaled,
+                  {placed.x, placed.y, placed.content.width, placed.content.height}, false, seen);
+    std::map<int, double> counts;
+    double labelled = 0;
+    for (const std::uint8_t label : seen.labels)
+      if (label != unlabelled_pixel) {
+        ++counts[label];
+        ++labelled;
+      }
+    double most = 0;
+    for (const auto& [label, number] : counts) most = std::max(most, number);
+    return labelled == 0 ? 1 : most / labelled;
+  };
+  int first = 0, later = 0, never = 0;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    Rng rng(2, 0, i, Purpose::augment), slow = rng;
+    const Placement got = random_crop(rng, scaled, canvas, &map, 0.75);
+    Placement want{scaled, 0, 0, {32, 48}};
+    int tries = 0;
+    do {
+      want.y = static_cast<int>(slow.below(77 - 48 + 1));
+      want.x = static_cast<int>(slow.below(123 - 32 + 1));
+      ++tries;
+    } while (share(want) >= 0.75 && tries < 10);
+    ASSERT_EQ(got, want);
+    EXPECT_EQ(rng.next(), slow.next());
+    first += tries == 1;
+    later += tries > 1 && share(got) < 0.75;
+    never += share(got) >= 0.75;
+  }
+  EXPECT_GT(first, 30);
+  EXPECT_GT(later, 30);
+  EXPECT_GT(never, 0);
+}
+
+TEST(RandomCrop, WithoutChoice) {
+  Rng rng(3, 0, 0, Purpose::augment);
+  const LabelMap map{{2, 2}, {0, 0, 0, 0}};
+  EXPECT_EQ(random_crop(rng, {20, 10}, {32, 32}, &map, 0.75),
+            (Placement{{20, 10}, 0, 0, {20, 10}}));
+  const LabelMap none{{2, 2}, std::vector<std::uint8_t>(4, unlabelled_pixel)};
+  const Placement placed = random_crop(rng, {50, 40}, {32, 64}, &none, 0.75);
+  EXPECT_EQ(placed.content, (ImageSize{32, 40}));
+  Rng a(4, 0, 0, Purpose::augment), b = a;  // without a rule the first place is taken
+  EXPECT_EQ(random_crop(a, {50, 40}, {32, 32}, &map, 1),
+            random_crop(b, {50, 40}, {32, 32}, nullptr, 0.75));
 }
 
 }  // namespace

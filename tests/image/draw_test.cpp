@@ -69,6 +69,13 @@ TEST(Draw, PasteEnlargesGreyAndColour) {
   EXPECT_EQ(at(canvas, 8, 4), (Colour{1, 2, 3}));
 }
 
+TEST(Draw, PicturesStandSideBySide) {
+  const Image small = blank_image({2, 3}, kBlack), large = blank_image({4, 1}, kBlack);
+  const Image sheet = side_by_side({small, large});
+  EXPECT_EQ(sheet.size(), (ImageSize{14, 3}));
+  EXPECT_EQ(count(sheet, kBlack), 2 * 3 + 4);
+}
+
 TEST(Draw, TextIsAsWideAsItSays) {
   const std::string text = "Epoch 12";
   Image canvas = blank_image({text_width(text, 2), 18}, kWhite);

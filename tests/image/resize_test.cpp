@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "golden.h"
+#include "labels_golden.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/image/decode.h"
 
@@ -52,6 +52,24 @@ TEST(Resize, EqualsPillow) {
     ++cases;
   }
   EXPECT_EQ(cases, 13);
+}
+
+TEST(Resize, BilinearEqualsPillow) {
+  int cases = 0;
+  for (const auto& entry : labels_golden("bilinear")) {
+    const std::vector<int> corners = entry["box"], size = entry["size"];
+    const int channels = entry["channels"];
+    const CropBox box{corners[0], corners[1], corners[2] - corners[0], corners[3] - corners[1]};
+    const Image image = load("resize_rgb.png", channels);
+    for (const Simd simd : {Simd::automatic, Simd::none}) {
+      Image result;
+      Resizer(simd, ResizeFilter::bilinear)
+          .resize(crop(view(image), box), {size[0], size[1]}, false, result);
+      EXPECT_EQ(fingerprint(result.pixels), entry["pixels"]) << entry;
+    }
+    ++cases;
+  }
+  EXPECT_EQ(cases, 40);
 }
 
 // Bit for bit, at sizes around every vector width and far beyond the kernel's (1 pixel to many,
