@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "sgmae/detect/layers.h"
+#include "sgmae/dense/layers.h"
 
 namespace sgmae {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sgmae/detect/config.h"
-#include "sgmae/detect/layers.h"
+#include "sgmae/dense/layers.h"
 
 namespace sgmae {
 

@@ -160,6 +160,12 @@ std::optional<DecomposedPositions> decomposed(const at::Tensor& qkv, const Atten
                              middle(shape.rel_pos_w->value, shape.side_columns())};
 }
 
+std::optional<PositionBias> position_bias(const at::Tensor& qkv, const AttentionShape& shape) {
+  if (!shape.bias_table || !has_products(qkv.device())) return {};
+  return PositionBias{shape.side_rows(), shape.side_columns(), shape.class_tokens,
+                      shape.table_side(), shape.bias_table->value};
+}
+
 }  // namespace
 
 std::int64_t AttentionShape::windows() const {
@@ -194,6 +200,7 @@ at::Tensor from_windows(const at::Tensor& x, const AttentionShape& shape) {
 Attended attention(const at::Tensor& qkv, const AttentionShape& shape) {
   if (!shape.has_relative_positions()) return attention(qkv, shape.heads);
   if (const auto positions = decomposed(qkv, shape)) return attention(qkv, shape.heads, *positions);
+  if (const auto bias = position_bias(qkv, shape)) return attention(qkv, shape.heads, *bias);
   const RelativeLogits relative(shape);
   Attended result{
       at::empty({qkv.size(0), qkv.size(1), qkv.size(3)}, qkv.options()),
@@ -218,6 +225,8 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
     at::Tensor dw = middle(shape.rel_pos_w->grad, shape.side_columns());
     return attention_backward(dout, qkv, attended, shape.heads, *positions, dh, dw);
   }
+  if (const auto bias = position_bias(qkv, shape))
+    return attention_backward(dout, qkv, attended, shape.heads, *bias, shape.bias_table->grad);
   RelativeLogits relative(shape);
   at::Tensor dqkv = at::empty_like(qkv);
   for_each_part(

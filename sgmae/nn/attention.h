@@ -1,8 +1,7 @@
 // Attention of any shape: over the whole image or within windows, with or without relative
 // positions. A window is a reshape in front of the same kernels (nn/ops.h), which also know
-// decomposed relative positions (nn/relative_attention.h). A bias table, and both on other devices,
-// are made of LibTorch's operators, in fp32 and one head at a time, so that what is held beside the
-// results is bounded.
+// relative positions (nn/relative_attention.h). On other devices these are made of LibTorch's
+// operators, in fp32 and one head at a time, so that what is held beside the results is bounded.
 #pragma once
 
 #include <ATen/core/Tensor.h>

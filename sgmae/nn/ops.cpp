@@ -4,6 +4,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/softmax.h>
@@ -132,10 +133,48 @@ struct RelativeTables {
   }
 };
 
-// `relative` may be null.
+// A bias table for one pass: by head, in the order of keys (the last offset first), and divided by
+// the scale with which logits are multiplied.
+struct BiasTable {
+  BiasRuns runs;
+  std::int64_t offsets = 0;  // entries of a head without the class token's three
+  at::Tensor by_head;        // [heads, offsets, and 3 with a class token]
+
+  BiasTable(const PositionBias& bias, float scale)
+      : runs{bias.rows, bias.columns, bias.class_tokens, 2 * bias.side.cols - 1},
+        offsets((2 * bias.side.rows - 1) * (2 * bias.side.cols - 1)) {
+    SGMAE_ASSERT(bias.rows <= bias.side.rows && bias.columns <= bias.side.cols &&
+                 bias.table.size(0) == offsets + 3 * bias.class_tokens);
+    by_head = in_order_of_keys(bias.table).t().div(scale).contiguous();
+  }
+
+  std::int64_t entries() const { return by_head.size(1); }
+  std::int64_t centre() const { return offsets / 2; }
+
+  // Its own inverse. table [entries, heads].
+  at::Tensor in_order_of_keys(const at::Tensor& table) const {
+    return at::cat(
+        {table.narrow(0, 0, offsets).flip(0), table.narrow(0, offsets, table.size(0) - offsets)});
+  }
+  template <class T>
+  void add_to(float* logits, std::int64_t padded, std::int64_t head) const {
+    const float* const own = data<float>(by_head) + head * entries();
+    row_kernels<T>().add_bias(runs, padded, own + centre(), own + offsets, logits);
+  }
+  // sums [heads, entries]
+  template <class T>
+  void sum(const T* dlogits, std::int64_t padded, std::int64_t head, float factor,
+           float* sums) const {
+    float* const own = sums + head * entries();
+    row_kernels<T>().sum_bias(runs, padded, factor, dlogits, own + centre(), own + offsets);
+  }
+};
+
+// `relative` and `bias` may be null.
 template <class T>
 void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, Attended& result,
-                       const RelativeTables<T>* relative = nullptr) {
+                       const RelativeTables<T>* relative = nullptr,
+                       const BiasTable* bias = nullptr) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const std::int64_t padded = padded_keys(n);
   const RowKernels<T>& kernels = row_kernels<T>();
@@ -152,6 +191,7 @@ void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, A
       multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
       if (relative)
         relative->add_to(logits, padded, by_row(q, n, d, 3 * dim), scale, inverse_total + n);
+      if (bias) bias->add_to<T>(logits, padded, h);
       kernels.softmax(n, padded, scale, logits, weights, inverse_total,
                       data<float>(result.log_sum_exp) + job * n);
       multiply(by_row<T>(weights, n, n, padded), by_column(v, n, d, 3 * dim), out, d);
@@ -160,12 +200,14 @@ void attention_forward(const at::Tensor& qkv, std::int64_t heads, float scale, A
   });
 }
 
-// `relative` may be null; with it dh and dw [2*side - 1, d] += the tables' gradients.
+// `relative` may be null; with it dh and dw [2*side - 1, d] += the tables' gradients. Likewise
+// `bias`, with dtable [entries, heads].
 template <class T>
 void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Attended& attended,
                         std::int64_t heads, float scale, at::Tensor& dqkv,
                         const RelativeTables<T>* relative = nullptr, at::Tensor* dh = nullptr,
-                        at::Tensor* dw = nullptr) {
+                        at::Tensor* dw = nullptr, const BiasTable* bias = nullptr,
+                        at::Tensor* dtable = nullptr) {
   const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3), d = dim / heads;
   const std::int64_t padded = padded_keys(n);
   const RowKernels<T>& kernels = row_kernels<T>();
@@ -173,6 +215,7 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Att
   const std::int64_t table_columns = relative ? 2 * relative->columns - 1 : 0;
   const std::int64_t relative_values = relative ? relative->row_values() : 0;
   PartialSums h_sums(table_rows * d), w_sums(table_columns * d);
+  PartialSums bias_sums(bias ? heads * bias->entries() : 0);
   for_parts(batch * heads, [&](std::int64_t part, std::int64_t begin, std::int64_t end) {
     const at::Tensor floats =
         at::empty({2 * n * padded + n +
@@ -190,12 +233,14 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Att
       T *dk = dq + dim, *dv = dk + dim;
       multiply(by_row(q, n, d, 3 * dim), by_row(k, n, d, 3 * dim), logits, padded);
       if (relative) relative->add_to(logits, padded, by_row(q, n, d, 3 * dim), scale, delta + n);
+      if (bias) bias->add_to<T>(logits, padded, h);
       multiply(by_row(g, n, d, dim), by_row(v, n, d, 3 * dim), dweights, padded);  // dP = g v^T
       // The sum of P dP over a query's keys is that of out g, for out = P v.
       kernels.row_products(n, d, g, data<T>(attended.out) + b * n * dim + h * d, dim, delta);
       kernels.softmax_backward(n, padded, scale, logits, dweights,
                                data<float>(attended.log_sum_exp) + job * n, delta, weights,
                                dlogits);
+      if (bias) bias->sum<T>(dlogits, padded, h, 1 / scale, bias_sums.part(part));
       const auto P = by_column<T>(weights, n, n, padded), dS = by_column<T>(dlogits, n, n, padded);
       multiply(P, by_column(g, n, d, dim), dv, 3 * dim);       // dv = P^T g
       multiply(dS, by_column(q, n, d, 3 * dim), dk, 3 * dim);  // dk = dS^T q
@@ -233,6 +278,11 @@ void attention_backward(const at::Tensor& dout, const at::Tensor& qkv, const Att
   if (relative) {
     add_flipped(h_sums, *dh);
     add_flipped(w_sums, *dw);
+  }
+  if (bias) {
+    at::Tensor sums = at::zeros_like(bias->by_head);
+    bias_sums.add_to(sums);
+    dtable->add_(bias->in_order_of_keys(sums.t()));
   }
 }
 
@@ -377,6 +427,32 @@ at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
     const RelativeTables<T> relative(positions, qkv);
     attention_backward<T>(dout, qkv, attended, heads, attention_scale(qkv.size(3) / heads), dqkv,
                           &relative, &dh, &dw);
+  });
+  return dqkv;
+}
+
+Attended attention(const at::Tensor& qkv, std::int64_t heads, const PositionBias& bias) {
+  const std::int64_t batch = qkv.size(0), n = qkv.size(1), dim = qkv.size(3);
+  SGMAE_ASSERT(n == bias.class_tokens + bias.rows * bias.columns);
+  const float scale = attention_scale(dim / heads);
+  const BiasTable table(bias, scale);
+  Attended result{at::empty({batch, n, dim}, qkv.scalar_type()),
+                  at::empty({batch, heads, n}, at::kFloat)};
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    attention_forward<decltype(tag)>(qkv, heads, scale, result, nullptr, &table);
+  });
+  return result;
+}
+
+at::Tensor attention_backward(const at::Tensor& dout, const at::Tensor& qkv,
+                              const Attended& attended, std::int64_t heads,
+                              const PositionBias& bias, at::Tensor& dtable) {
+  const float scale = attention_scale(qkv.size(3) / heads);
+  const BiasTable table(bias, scale);
+  at::Tensor dqkv = at::empty_like(qkv);
+  with_type(qkv.scalar_type(), [&](auto tag) {
+    attention_backward<decltype(tag)>(dout, qkv, attended, heads, scale, dqkv, nullptr, nullptr,
+                                      nullptr, &table, &dtable);
   });
   return dqkv;
 }

@@ -10,47 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "sgmae/nn/kernels/values.h"
+
 namespace sgmae::SGMAE_ISA {
 namespace {
-
-inline float load(float value) {
-  return value;
-}
-inline float load(Bf16 value) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(value.bits) << 16;
-  float out;
-  std::memcpy(&out, &bits, 4);
-  return out;
-}
-
-inline void store(float& to, float value) {
-  to = value;
-}
-inline void store(Bf16& to, float value) {
-  to.bits = static_cast<std::uint16_t>(rounded_bits(value) >> 16);
-}
-
-// e^x to 2 units in the last place, and 0 below -87.7: 2^n times a Taylor polynomial on |f| <=
-// ln2/2. Branch-free, so that the loops around it become vector code (the C library's is a call per
-// value).
-inline float exponential(float x) {
-  x = x > 88.0f ? 88.0f : x;
-  x = x < -88.2f ? -88.2f : x;
-  const float n = std::floor(x * 1.44269504f + 0.5f);
-  const float f = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.0f / 5040;
-  p = p * f + 1.0f / 720;
-  p = p * f + 1.0f / 120;
-  p = p * f + 1.0f / 24;
-  p = p * f + 1.0f / 6;
-  p = p * f + 0.5f;
-  p = p * f + 1.0f;
-  p = p * f + 1.0f;
-  const std::uint32_t bits = static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, 4);
-  return p * power;
-}
 
 // The error function within 1.5e-7 (Abramowitz & Stegun 7.1.26); `gauss` is e^(-x*x).
 inline float error_function(float x, float gauss) {
@@ -284,6 +247,50 @@ void sum_relative(std::int64_t rows, std::int64_t columns, std::int64_t padded, 
     }
 }
 
+void add_bias(const BiasRuns& runs, std::int64_t padded, const float* centre, const float* special,
+              float* logits) {
+  const std::int64_t rows = runs.rows, columns = runs.columns, first = runs.class_tokens;
+  if (first > 0) {
+    logits[0] += special[2];
+    for (std::int64_t key = 1; key <= rows * columns; ++key) logits[key] += special[0];
+  }
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      float* const row = logits + (first + r * columns + c) * padded;
+      if (first > 0) row[0] += special[1];
+      for (std::int64_t j = 0; j < rows; ++j) {
+        const float* const run = centre + (j - r) * runs.stride - c;
+        float* __restrict const keys = row + first + j * columns;
+        for (std::int64_t k = 0; k < columns; ++k) keys[k] += run[k];
+      }
+    }
+}
+
+template <class T>
+void sum_bias(const BiasRuns& runs, std::int64_t padded, float factor, const T* dlogits,
+              float* dcentre, float* dspecial) {
+  const std::int64_t rows = runs.rows, columns = runs.columns, first = runs.class_tokens;
+  float to_patches = 0, to_class = 0;
+  if (first > 0) {
+    dspecial[2] += factor * load(dlogits[0]);
+    for (std::int64_t key = 1; key <= rows * columns; ++key) to_patches += load(dlogits[key]);
+  }
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const T* const row = dlogits + (first + r * columns + c) * padded;
+      if (first > 0) to_class += load(row[0]);
+      for (std::int64_t j = 0; j < rows; ++j) {
+        float* __restrict const run = dcentre + (j - r) * runs.stride - c;
+        const T* const keys = row + first + j * columns;
+        for (std::int64_t k = 0; k < columns; ++k) run[k] += factor * load(keys[k]);
+      }
+    }
+  if (first > 0) {
+    dspecial[0] += factor * to_patches;
+    dspecial[1] += factor * to_class;
+  }
+}
+
 template <class T>
 void scale_rows(std::int64_t rows, std::int64_t dim, const float* factor, const float* from, T* to,
                 std::int64_t to_stride) {
@@ -303,6 +310,28 @@ void row_products(std::int64_t rows, std::int64_t dim, const T* a, const T* b, s
   }
 }
 
+template <class T>
+void weighted_sum(std::int64_t terms, std::int64_t count, const T* const* term, const float* weight,
+                  bool add, float* __restrict out) {
+  constexpr std::int64_t block = 64;  // sums that stay in registers
+  std::int64_t i = 0;
+  for (; i + block <= count; i += block) {
+    float sum[block];
+    for (std::int64_t j = 0; j < block; ++j) sum[j] = add ? out[i + j] : 0.0f;
+    for (std::int64_t t = 0; t < terms; ++t) {
+      const float w = weight[t];
+      const T* from = term[t] + i;
+      for (std::int64_t j = 0; j < block; ++j) sum[j] += w * load(from[j]);
+    }
+    for (std::int64_t j = 0; j < block; ++j) out[i + j] = sum[j];
+  }
+  for (; i < count; ++i) {
+    float sum = add ? out[i] : 0.0f;
+    for (std::int64_t t = 0; t < terms; ++t) sum += weight[t] * load(term[t][i]);
+    out[i] = sum;
+  }
+}
+
 void adamw(std::int64_t count, const AdamWStep& step, float* __restrict grad,
            float* __restrict value, float* __restrict exp_avg, float* __restrict exp_avg_sq) {
   const AdamWStep s = step;
@@ -318,10 +347,11 @@ void adamw(std::int64_t count, const AdamWStep& step, float* __restrict grad,
 }
 
 template <class T>
-constexpr RowKernels<T> rows{add_layer_norm<T>, layer_norm_backward<T>, gelu,
-                             gelu_backward<T>,  column_sum<T>,          from_float<T>,
-                             softmax<T>,        softmax_backward<T>,    add_relative,
-                             sum_relative<T>,   scale_rows<T>,          row_products<T>};
+constexpr RowKernels<T> rows{
+    add_layer_norm<T>, layer_norm_backward<T>, gelu,           gelu_backward<T>,
+    column_sum<T>,     from_float<T>,          softmax<T>,     softmax_backward<T>,
+    add_relative,      sum_relative<T>,        add_bias,       sum_bias<T>,
+    scale_rows<T>,     row_products<T>,        weighted_sum<T>};
 
 }  // namespace
 

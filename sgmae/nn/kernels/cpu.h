@@ -21,6 +21,13 @@ static inline std::uint32_t rounded_bits(float value) {
   return bits + 0x7FFFu + ((bits >> 16) & 1u);
 }
 
+// A bias table for a grid of rows * columns tokens, perhaps behind a class token. What query (r, c)
+// has for key (j, k) lies at centre[(j - r) * stride + k - c]; class_tokens is 0 or 1, and with one
+// special[0] is for its patches, special[1] what patches have for it, special[2] for itself.
+struct BiasRuns {
+  std::int64_t rows = 0, columns = 0, class_tokens = 0, stride = 0;
+};
+
 // Kernels for activations of type T (float or Bf16). Statistics, residual stream and parameter
 // gradients are always float.
 template <class T>
@@ -69,12 +76,23 @@ struct RowKernels {
   void (*sum_relative)(std::int64_t rows, std::int64_t columns, std::int64_t padded, float factor,
                        const T* dlogits, T* dh, std::int64_t h_stride, T* dw,
                        std::int64_t w_stride);
+  // logits [n, padded] += the biases of a table.
+  void (*add_bias)(const BiasRuns& runs, std::int64_t padded, const float* centre,
+                   const float* special, float* logits);
+  // dcentre, dspecial += factor * the sums over dlogits that belong to each entry.
+  void (*sum_bias)(const BiasRuns& runs, std::int64_t padded, float factor, const T* dlogits,
+                   float* dcentre, float* dspecial);
   // to = factor [rows] * from [rows, dim], row by row.
   void (*scale_rows)(std::int64_t rows, std::int64_t dim, const float* factor, const float* from,
                      T* to, std::int64_t to_stride);
   // out [rows] = sum over columns of a * b, both [rows, dim] of one row stride.
   void (*row_products)(std::int64_t rows, std::int64_t dim, const T* a, const T* b,
                        std::int64_t stride, float* out);
+
+  // out [count] = the sum of weight[i] * term[i] over the terms, of `count` values each; with `add`
+  // that is added to it.
+  void (*weighted_sum)(std::int64_t terms, std::int64_t count, const T* const* term,
+                       const float* weight, bool add, float* out);
 };
 
 // A grid's side at most, for relative positions.

@@ -1,17 +1,18 @@
-#include "sgmae/detect/layers.h"
+#include "sgmae/dense/layers.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/conv2d.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "sgmae/base/error.h"
+#include "sgmae/dense/convolution.h"
 #include "sgmae/nn/ops.h"
 #include "sgmae/nn/products.h"
 
@@ -70,8 +71,7 @@ at::Tensor product_of_channels(const at::Tensor& x, const at::Tensor& w, const a
 }
 
 // A 3x3 convolution of maps x [B, C, H, W] in any type, which keeps their size, by w [O, C, 3, 3]
-// and b [O] fp32, or [0] for none. As in Product the gradient of w is summed in fp32; it is a
-// product with what each cell sees of x, made some cells at a time.
+// and b [O] fp32, or [0] for none. As in Product the gradient of w is summed in fp32.
 struct Convolved : torch::autograd::Function<Convolved> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& w,
                             const at::Tensor& b) {
@@ -79,9 +79,7 @@ struct Convolved : torch::autograd::Function<Convolved> {
         in_type(w, x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
     context->save_for_backward({x, rounded});
     context->saved_data["bias"] = b.numel() > 0;
-    return at::conv2d(x, rounded, b.numel() > 0 ? in_type(b, x.scalar_type()) : at::Tensor(),
-                      /*stride=*/1,
-                      /*padding=*/1);
+    return convolve(x, rounded, b.numel() > 0 ? in_type(b, x.scalar_type()) : at::Tensor());
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -89,41 +87,13 @@ struct Convolved : torch::autograd::Function<Convolved> {
     const at::Tensor &x = saved[0], &w = saved[1];
     const at::Tensor dy =
         in_type(gradients[0], x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
-    const auto [dx, unused_weight, unused_bias] = at::convolution_backward(
-        dy, x, w, std::nullopt, {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, {true, false, false});
     at::Tensor db;
-    const at::Tensor cells = dy.permute({0, 2, 3, 1});
     if (context->saved_data["bias"].toBool()) {
       db = at::zeros({dy.size(1)}, dy.options().dtype(at::kFloat));
-      bias_grad(cells.reshape({-1, dy.size(1)}), db);
+      bias_grad(dy.permute({0, 2, 3, 1}).reshape({-1, dy.size(1)}), db);
     }
-    return {dx, weight_gradient(cells, x), db};
-  }
-
-  // cells [B, H, W, O]: the gradient of the result.
-  static at::Tensor weight_gradient(const at::Tensor& cells, const at::Tensor& x) {
-    constexpr std::int64_t at_once = 2048;  // cells
-    const std::int64_t batch = x.size(0), channels = x.size(1), height = x.size(2),
-                       width = x.size(3), out = cells.size(3);
-    const at::Tensor padded = at::constant_pad_nd(x.permute({0, 2, 3, 1}), {0, 0, 1, 1, 1, 1});
-    const std::int64_t line = (width + 2) * channels;
-    // What each cell sees: [B, H, W, 3, 3, C], in padded's own memory.
-    const at::Tensor seen =
-        padded.as_strided({batch, height, width, 3, 3, channels},
-                          {(height + 2) * line, line, channels, line, channels, 1});
-    at::Tensor dw = at::zeros({out, 9 * channels}, x.options().dtype(at::kFloat));
-    const std::int64_t images = std::max<std::int64_t>(1, at_once / (height * width));
-    const std::int64_t rows = std::max<std::int64_t>(1, std::min(height, at_once / width));
-    for (std::int64_t b = 0; b < batch; b += images)
-      for (std::int64_t y = 0; y < height; y += rows) {
-        const auto part = [&](const at::Tensor& all) {
-          return all.narrow(0, b, std::min(images, batch - b))
-              .narrow(1, y, std::min(rows, height - y));
-        };
-        linear_weight_grad(part(cells).reshape({-1, out}), part(seen).reshape({-1, 9 * channels}),
-                           dw, /*zeros=*/b + y == 0);
-      }
-    return dw.view({out, 3, 3, channels}).permute({0, 3, 1, 2});
+    return {convolve_input_gradient(dy, x, w),
+            convolve_weight_gradient(dy, x).permute({0, 3, 1, 2}), db};
   }
 };
 
@@ -171,6 +141,14 @@ at::Tensor Dense::forward(const at::Tensor& x, at::ScalarType type) const {
   return product(x, leaf(*weight), leaf(*bias), type);
 }
 
+at::Tensor resized(const at::Tensor& x, std::int64_t height, std::int64_t width,
+                   at::ScalarType type) {
+  const at::Tensor typed = in_type(x, type);
+  if (x.size(2) == height && x.size(3) == width) return typed;
+  return at::upsample_bilinear2d(typed.contiguous(at::MemoryFormat::ChannelsLast), {height, width},
+                                 /*align_corners=*/false);
+}
+
 Parameter* LayerMaker::weight(const std::string& name, at::IntArrayRef shape, std::int64_t fan_in,
                               std::int64_t fan_out, Fill fill) {
   const auto in = static_cast<double>(fan_in), out = static_cast<double>(fan_out);
@@ -207,6 +185,29 @@ Convolution LayerMaker::convolution(const std::string& name, std::int64_t in, st
   } else {
     layer.bias = bias(name + ".bias", out, in * cells, fill);
   }
+  return layer;
+}
+
+BatchNorm LayerMaker::batch_norm(const std::string& name, std::int64_t channels, bool affine) {
+  SGMAE_ASSERT(running_);
+  BatchNorm layer;
+  if (affine) {
+    layer.weight = init_.constant(name + ".weight", {channels}, 1);
+    layer.bias = init_.constant(name + ".bias", {channels}, 0);
+  }
+  running_->push_back(
+      {name, at::zeros({channels}), at::ones({channels}), at::zeros({}, at::kLong)});
+  layer.running = &running_->back();
+  return layer;
+}
+
+NormedConvolution LayerMaker::normed_convolution(const std::string& name, std::int64_t in,
+                                                 std::int64_t out, std::int64_t side) {
+  NormedConvolution layer;
+  const std::int64_t cells = side * side;
+  layer.convolution.weight =
+      weight(name + ".conv.weight", {out, in, side, side}, in * cells, out * cells, Fill::relu);
+  layer.norm = batch_norm(name + ".bn", out);
   return layer;
 }
 

@@ -1,6 +1,6 @@
 // Oracle: ATen's own transposed convolution; closed forms; autograd's gradients through leaves that
 // share memory with parameters.
-#include "sgmae/detect/layers.h"
+#include "sgmae/dense/layers.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/conv2d.h>

@@ -9,8 +9,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <deque>
 #include <string>
 
+#include "sgmae/dense/batch_norm.h"
 #include "sgmae/nn/initialiser.h"
 #include "sgmae/nn/parameter.h"
 
@@ -38,6 +40,16 @@ struct Convolution {
   at::Tensor forward(const at::Tensor& x, at::ScalarType type) const;
 };
 
+// Convolution without bias, batch norm, ReLU.
+struct NormedConvolution {
+  Convolution convolution;
+  BatchNorm norm;
+
+  at::Tensor forward(const at::Tensor& x, at::ScalarType type) const {
+    return norm.forward(convolution.forward(x, type), /*relu=*/true);
+  }
+};
+
 // Transposed convolution of side and stride 2: doubles the size. Weight [in, out, 2, 2].
 struct Doubling {
   Parameter *weight = nullptr, *bias = nullptr;
@@ -54,15 +66,25 @@ struct Dense {
 // x [B, C, H, W] normalised over C, fp32.
 at::Tensor channel_norm(const at::Tensor& x, Parameter& weight, Parameter& bias);
 
-// They add parameters named NAME.weight, NAME.bias, NAME.norm.weight …
+// x [B, C, H, W] at another size, bilinearly (align_corners false), in `type`.
+at::Tensor resized(const at::Tensor& x, std::int64_t height, std::int64_t width,
+                   at::ScalarType type);
+
+// They add parameters named NAME.weight, NAME.bias, NAME.norm.weight …, and the running statistics
+// of batch norms to a list, which outlives the layers.
 class LayerMaker {
  public:
-  explicit LayerMaker(Initialiser& init) : init_(init) {}
+  explicit LayerMaker(Initialiser& init, std::deque<RunningStatistics>* running = nullptr)
+      : init_(init), running_(running) {}
 
   Convolution convolution(const std::string& name, std::int64_t in, std::int64_t out,
                           std::int64_t side, bool norm, Fill fill);
   Doubling doubling(const std::string& name, std::int64_t in, std::int64_t out, Fill fill);
   Dense dense(const std::string& name, std::int64_t in, std::int64_t out, Fill fill);
+  BatchNorm batch_norm(const std::string& name, std::int64_t channels, bool affine = true);
+  // Of NAME.conv and NAME.bn.
+  NormedConvolution normed_convolution(const std::string& name, std::int64_t in, std::int64_t out,
+                                       std::int64_t side);
   LayerNorm norm(const std::string& name, std::int64_t dim) { return init_.layer_norm(name, dim); }
 
  private:
@@ -71,6 +93,7 @@ class LayerMaker {
   Parameter* bias(const std::string& name, std::int64_t n, std::int64_t fan_in, Fill fill);
 
   Initialiser& init_;
+  std::deque<RunningStatistics>* running_;
 };
 
 }  // namespace sgmae

@@ -1,0 +1,91 @@
+#include "sgmae/dense/convolution.h"
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "sgmae/base/instruction_set.h"
+#include "sgmae/nn/products.h"
+
+namespace sgmae {
+namespace {
+
+// Some cells at a time, whatever the size of the maps: calls use(first image, images, first row,
+// rows).
+template <class Use>
+void for_cells(const at::Tensor& map, const Use& use) {
+  constexpr std::int64_t at_once = 2048;
+  const std::int64_t batch = map.size(0), height = map.size(2), width = map.size(3);
+  const std::int64_t images = std::max<std::int64_t>(1, at_once / (height * width));
+  const std::int64_t rows = std::max<std::int64_t>(1, std::min(height, at_once / width));
+  for (std::int64_t b = 0; b < batch; b += images)
+    for (std::int64_t y = 0; y < height; y += rows)
+      use([&](const at::Tensor& all) {
+        return all.narrow(0, b, std::min(images, batch - b))
+            .narrow(1, y, std::min(rows, height - y));
+      });
+}
+
+// What each cell sees of x [B, C, H, W]: [B, H, W, 3, 3, C], in the memory of a padded copy.
+at::Tensor seen_by_cells(const at::Tensor& x) {
+  const std::int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
+  const at::Tensor padded = at::constant_pad_nd(x.permute({0, 2, 3, 1}), {0, 0, 1, 1, 1, 1});
+  const std::int64_t line = (width + 2) * channels;
+  return padded.as_strided({batch, height, width, 3, 3, channels},
+                           {(height + 2) * line, line, channels, line, channels, 1});
+}
+
+// Whether products of what cells see are quicker than LibTorch's convolution: where it computes in
+// bf16 with instructions that ours do without, since they are slow (quickest_instruction_set).
+bool by_products(const at::Tensor& x) {
+  return has_products(x.device()) && x.scalar_type() == at::kBFloat16 &&
+         instruction_set() < InstructionSet::avx512_bf16;
+}
+
+// By w [O, 3, 3, C] and b [O].
+at::Tensor convolve_by_products(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
+  const std::int64_t out = w.size(0), values = 9 * x.size(1);
+  const at::Tensor seen = seen_by_cells(x), matrix = w.reshape({out, values});
+  at::Tensor y = at::empty({x.size(0), x.size(2), x.size(3), out}, x.options());
+  for_cells(x, [&](const auto& part) {
+    const at::Tensor cells = part(y);
+    cells.copy_(linear(part(seen).reshape({-1, values}), matrix, b).view(cells.sizes()));
+  });
+  return y.permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
+  if (by_products(x))
+    return convolve_by_products(x, w.permute({0, 2, 3, 1}),
+                                b.defined() ? b : at::zeros({w.size(0)}, x.options()));
+  return at::conv2d(x, w, b, /*stride=*/1, /*padding=*/1);
+}
+
+at::Tensor convolve_input_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w) {
+  if (by_products(x))
+    return convolve_by_products(dy, w.flip({2, 3}).permute({1, 2, 3, 0}),
+                                at::zeros({w.size(1)}, dy.options()));
+  return std::get<0>(at::convolution_backward(dy, x, w, std::nullopt, {1, 1}, {1, 1}, {1, 1}, false,
+                                              {0, 0}, 1, {true, false, false}));
+}
+
+at::Tensor convolve_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
+  const std::int64_t out = dy.size(1), values = 9 * x.size(1);
+  const at::Tensor cells = dy.permute({0, 2, 3, 1}), seen = seen_by_cells(x);
+  at::Tensor dw = at::zeros({out, values}, x.options().dtype(at::kFloat));
+  bool first = true;
+  for_cells(x, [&](const auto& part) {
+    linear_weight_grad(part(cells).reshape({-1, out}), part(seen).reshape({-1, values}), dw,
+                       /*zeros=*/first);
+    first = false;
+  });
+  return dw.view({out, 3, 3, x.size(1)});
+}
+
+}  // namespace sgmae
