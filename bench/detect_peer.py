@@ -12,15 +12,11 @@ itself (freed memory is kept), or with --own_allocator those it has by default.
 Requirements: torch==2.11.0 torchvision==0.26.0 transformers==5.23.0
 """
 
-import argparse
-import contextlib
 import pathlib
 import sys
 
-from machine import Contender, add_options, compare_contenders, environment, held, processor, serve_steps
+from machine import autocast, serve_steps, step_bench
 
-PEERS = ["eager fp32", "eager bf16", "compiled bf16"]
-OURS = ["ours fp32", "ours bf16"]
 OBJECTS, CLASSES = 10, 80
 
 
@@ -35,15 +31,12 @@ def objects(side):
     return dict(boxes=boxes, labels=torch.randint(1, CLASSES + 1, (OBJECTS,)), masks=masks)
 
 
-def serve(contender, options):
+def serve(kind, precision, options):
     """The peer's process."""
     import torch
     sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests" / "golden"))
     from mask_rcnn_peer import MaskRcnnPeer
 
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    kind, precision = contender.split()
     model = MaskRcnnPeer(
         dict(hidden_size=768, num_attention_heads=12, num_hidden_layers=12, mlp_ratio=4, image_size=options.side,
              window_size=14, window_block_indices=[0, 1, 3, 4, 6, 7, 9, 10]),
@@ -56,7 +49,7 @@ def serve(contender, options):
     targets = [objects(options.side) for _ in range(options.batch)]
 
     def step():
-        with torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext():
+        with autocast(precision):
             if options.work == "detect":
                 with torch.no_grad():
                     for image in pixels:
@@ -71,36 +64,6 @@ def serve(contender, options):
     serve_steps(step)
 
 
-def contender(name, options):
-    kind, precision = name.split()
-    sizes = ["--work", options.work, "--batch", str(options.batch), "--side", str(options.side), "--threads",
-             str(options.threads)]
-    command = ([options.ours, precision, *sizes[1::2]] if kind == "ours"
-               else [sys.executable, __file__, "--serve", name, *sizes])
-    return Contender(name, command, environment(options, kind != "ours"))
-
-
-def compare(options):
-    contenders = [contender(name, options) for name in options.contenders]
-    print(f"\n{options.work}: Mask R-CNN on ViT-B/16, {options.side} px, batch {options.batch}, {options.threads} threads, "
-          f"{options.rounds} rounds{held(options)}")
-    compare_contenders(contenders, options.rounds, OURS, options.batch)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--ours")
-    parser.add_argument("--contenders", nargs="+", choices=OURS + PEERS, default=OURS + PEERS)
-    parser.add_argument("--work", choices=["train", "detect"], default="train")
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--side", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    add_options(parser)
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve(options.serve, options)
-    else:
-        print(processor())
-        compare(options)
+    step_bench(__file__, "Mask R-CNN on ViT-B/16", ["train", "detect"], serve,
+               lambda options: options.batch)

@@ -1,5 +1,6 @@
 """What the benches share: which processor this is, and what all contenders are held to."""
 
+import argparse
 import json
 import os
 import platform
@@ -103,3 +104,48 @@ def compare_contenders(contenders, rounds, ours, images):
                          for name in ours)
         spread = f"({min(rates):.2f} - {max(rates):.2f})"
         print(f"{c.name:16}{images / median[c.name]:10.2f} {spread:>17}{ratios}{statistics.median(c.cpu):8.2f}{c.peak:10.0f}")
+
+
+OURS, PEERS = ["ours fp32", "ours bf16"], ["eager fp32", "eager bf16", "compiled bf16"]
+
+
+def step_bench(script, model, works, serve, images):
+    """Of a model at --batch images of --side pixels: `script --ours BINARY` compares, `script --serve NAME`, which that
+    calls, is a peer's process, serve(kind, precision, options). images(options): of a step."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ours")
+    parser.add_argument("--contenders", nargs="+", choices=OURS + PEERS, default=OURS + PEERS)
+    parser.add_argument("--work", choices=works, default=works[0])
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    add_options(parser)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        import torch
+
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(0)
+        return serve(*options.serve.split(), options)
+
+    def contender(name):
+        kind, precision = name.split()
+        sizes = ["--work", options.work, "--batch", str(options.batch), "--side", str(options.side), "--threads",
+                 str(options.threads)]
+        command = ([options.ours, precision, *sizes[1::2]] if kind == "ours"
+                   else [sys.executable, script, "--serve", name, *sizes])
+        return Contender(name, command, environment(options, kind != "ours"))
+
+    print(processor())
+    contenders = [contender(name) for name in options.contenders]
+    print(f"\n{options.work}: {model}, {options.side} px, batch {options.batch}, {options.threads} threads, "
+          f"{options.rounds} rounds{held(options)}")
+    compare_contenders(contenders, options.rounds, OURS, images(options))
+
+
+def autocast(precision):
+    import torch
+
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")

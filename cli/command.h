@@ -51,6 +51,7 @@ Command launch_command();
 Command estimate_command();
 Command finetune_command();
 Command detect_command();
+Command segment_command();
 Command study_command();
 Command mask_command();
 Command reconstruct_command();

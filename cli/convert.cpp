@@ -7,6 +7,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/eval/beit_segmenter.h"
 
 namespace sgmae {
 namespace {
@@ -20,20 +21,31 @@ struct ConvertOptions {
     o.section("model");
     o.add("to", to,
           "family to write: sgmae or timm (.safetensors), mae or mmpretrain (.pth), hf_vit_mae, "
-          "hf_vit or hf_dinov2 (a folder)");
+          "hf_vit or hf_dinov2 (a folder); of a segmentation model also hf_beit, with its heads");
     o.add("input_size", input_size,
           "side of the images that the new file is for; position embeddings follow. 0: as it is");
     open.declare(o);
   }
 };
 
+nlohmann::ordered_json convert_segmenter(const std::string& from, const std::string& to) {
+  const SegmenterFile model = read_segmenter(from);
+  check(!std::filesystem::exists(to) || !std::filesystem::equivalent(model.path, to),
+        ExitCode::usage, to, " is the checkpoint itself; choose another name");
+  write_beit_segmenter(to, model);
+  info("wrote ", to, ", transformers' BeitForSemanticSegmentation");
+  return {{"to", "hf_beit"}, {"output", to}};
+}
+
 nlohmann::ordered_json run_convert(const ConvertOptions& options,
                                    const std::vector<std::string>& files) {
   check(files.size() == 2, ExitCode::usage,
         "name the checkpoint and what to write: sgmae convert SRC DST --to FAMILY");
+  if (options.to == "hf_beit") return convert_segmenter(files[0], files[1]);
   const std::optional<Family> to = family_named(options.to);
   check(to.has_value(), ExitCode::usage, "--to '", options.to,
-        "' is not a family; choose sgmae, mae, timm, hf_vit_mae, hf_vit, hf_dinov2 or mmpretrain");
+        "' is not a family; choose sgmae, mae, timm, hf_vit_mae, hf_vit, hf_dinov2, mmpretrain or "
+        "hf_beit");
   ModelFile file = read_model_file(files[0], options.open);
   check(!std::filesystem::exists(files[1]) || !std::filesystem::equivalent(file.path, files[1]),
         ExitCode::usage, files[1], " is the checkpoint itself; choose another name");

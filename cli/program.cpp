@@ -34,6 +34,8 @@ const std::vector<CommandEntry>& commands() {
       {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
       {"finetune", "train a whole vision transformer to classify", finetune_command},
       {"detect", "train a detector on a pre-trained encoder, test it, use it", detect_command},
+      {"segment", "train a segmentation model on a pre-trained encoder, test it, use it",
+       segment_command},
       {"launch", "start another command in several processes", launch_command},
       {"estimate", "say what a pre-training run will take, before it is started", estimate_command},
       {"study", "train and compare variants of a recipe over several seeds", study_command},

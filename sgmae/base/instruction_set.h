@@ -22,8 +22,9 @@ const char* name_of(InstructionSet set);
 InstructionSet processor_instruction_set();
 
 // The quickest of these: the largest, but for AVX512-BF16 on Intel's processors whose tile unit is
-// absent or not lent. There a bf16 product takes twice as long as one of fp32 (85 against 150 GFLOP/s
-// on a core of Emerald Rapids; on AMD's it takes half as long), so that bf16 is widened instead.
+// absent or not lent. There a bf16 product takes twice as long as one of fp32 (85 against 150
+// GFLOP/s on a core of Emerald Rapids; on AMD's it takes half as long), so that bf16 is widened
+// instead.
 InstructionSet quickest_instruction_set();
 
 // The one in force: the quickest, or the one that the environment variable SGMAE_ISA names, read

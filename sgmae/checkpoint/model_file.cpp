@@ -5,16 +5,15 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/number_list.h"
 #include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/model_json.h"
 #include "sgmae/image/normalise.h"
@@ -66,28 +65,12 @@ Family family_of(const NativeTensors& native, const CheckpointContent& content,
   return mae ? Family::mae : Family::timm;
 }
 
-// "0.5,0.25" as numbers. Throws Error(usage) for anything else; `option` begins the message.
-template <class T>
-std::vector<T> numbers(const std::string& text, const char* option) {
-  std::vector<T> values;
-  std::istringstream words(text);
-  for (std::string word; std::getline(words, word, ',');) {
-    T value{};
-    const char* end = word.data() + word.size();
-    const auto [stop, error] = std::from_chars(word.data(), end, value);
-    check(error == std::errc() && stop == end && !word.empty(), ExitCode::usage, "--", option, " '",
-          text, "': '", word, "' is not a number");
-    values.push_back(value);
-  }
-  return values;
-}
-
 // OpenOptions as numbers. Throws Error(usage).
 struct Stated {
   explicit Stated(const OpenOptions& options)
-      : grid(numbers<std::int64_t>(options.grid, "grid")),
-        mean(numbers<float>(options.pixel_mean, "pixel_mean")),
-        std(numbers<float>(options.pixel_std, "pixel_std")) {
+      : grid(numbers_of<std::int64_t>(options.grid, "grid")),
+        mean(numbers_of<float>(options.pixel_mean, "pixel_mean")),
+        std(numbers_of<float>(options.pixel_std, "pixel_std")) {
     const auto side = [](std::int64_t n) { return n >= 1 && n <= largest_side; };
     check(grid.empty() || (grid.size() == 2 && side(grid[0]) && side(grid[1])), ExitCode::usage,
           "--grid '", options.grid, "' is not ROWS,COLUMNS, e.g. 14,14");

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "sgmae/detect/config.h"
 #include "sgmae/dense/layers.h"
+#include "sgmae/detect/config.h"
 
 namespace sgmae {
 

@@ -6,6 +6,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/eval/stored_values.h"
 #include "sgmae/io/safetensors_header.h"
 
 namespace sgmae {
@@ -50,38 +51,6 @@ json heads_of(const Metadata& metadata) {
   if (header == metadata.end()) return nullptr;
   const json ours = json::parse(header->second, nullptr, false);
   return json_member(json_member(ours, "config"), "detector");
-}
-
-// Writes `value` over the parameter. Throws Error(checkpoint) where it does not fit.
-void copy_value(const fs::path& path, const std::string& name, const at::Tensor& value,
-                Parameter& parameter) {
-  check_finite(path, name, value);
-  check(value.sizes() == parameter.value.sizes(), ExitCode::checkpoint, path.string(), ": tensor '",
-        name, "' is ", shape_text(value), ", but the model's is ", shape_text(parameter.value),
-        "; leave out the options of its size");
-  parameter.value.copy_(value);
-}
-
-// A backbone's parameter, brought from the file's grid to the model's.
-void copy_backbone_value(const fs::path& path, const at::Tensor& stored, const VitConfig& from,
-                         PositionResize how, const VitConfig& to, Parameter& parameter) {
-  const std::string& name = parameter.name;
-  at::Tensor value = fit_to_grid(name, stored, from, {to.grid_height(), to.grid_width()}, how);
-  if (name == "pos_embed" && value.dim() == 3 && value.size(1) == 1 + to.n_patches())
-    value = value.narrow(1, 1, to.n_patches());
-  // Relative positions of another window.
-  if (name.find(".rel_pos_") != std::string::npos && value.dim() == 2 &&
-      value.sizes() != parameter.value.sizes())
-    value = resize_relative_axis(value, (parameter.value.size(0) + 1) / 2);
-  copy_value(path, name, value, parameter);
-}
-
-const at::Tensor& find_or_fail(const NamedTensors& tensors, const std::string& name,
-                               const fs::path& path) {
-  const at::Tensor* stored = find_tensor(tensors, name);
-  check(stored, ExitCode::checkpoint, path.string(), ": tensor '", name,
-        "' is missing; the file is not complete, use another checkpoint");
-  return *stored;
 }
 
 }  // namespace
@@ -146,7 +115,7 @@ void load_detector(const DetectorFile& file, MaskRcnn& model) {
     if (goes_with_classes(parameter.name) && stored.sizes() != parameter.value.sizes())
       ++left;
     else if (is_head(parameter.name))
-      copy_value(file.path, parameter.name, stored, parameter);
+      copy_value(file.path, parameter.name, stored, parameter.value);
     else
       copy_backbone_value(file.path, stored, file.config.backbone, PositionResize::plain,
                           model.config().backbone, parameter);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sgmae/base/error.h"
 
@@ -40,40 +41,51 @@ void vote(const float* similarity, const std::int64_t* neighbour,
 
 }  // namespace
 
+LabelledFeatures::LabelledFeatures(const at::Tensor& features, std::vector<std::int64_t> labels,
+                                   std::int64_t classes)
+    : labels_(std::move(labels)), classes_(classes) {
+  check_labels(labels_, features, "training");
+  SGMAE_ASSERT(*std::max_element(labels_.begin(), labels_.end()) < classes);
+  keys_ = unit_rows(features).t().contiguous();
+}
+
+std::vector<at::Tensor> LabelledFeatures::votes(const at::Tensor& queries,
+                                                const std::vector<KnnOptions>& votes) const {
+  std::int64_t most = 1;
+  for (const KnnOptions& options : votes) most = std::max(most, options.k);
+  SGMAE_ASSERT(most <= size());
+  const std::int64_t all = queries.size(0),
+                     at_once = std::max<std::int64_t>(1, similarities_at_once / size());
+  std::vector<at::Tensor> scores;
+  for (std::size_t i = 0; i < votes.size(); ++i)
+    scores.push_back(at::zeros({all, classes_}, at::kDouble));
+  for (std::int64_t first = 0; first < all; first += at_once) {
+    const std::int64_t count = std::min(at_once, all - first);
+    const at::Tensor similarity = at::mm(unit_rows(queries.narrow(0, first, count)), keys_);
+    const auto [values, indices] = at::topk(similarity, most, 1);
+    for (std::size_t i = 0; i < votes.size(); ++i)
+      for (std::int64_t q = 0; q < count; ++q)
+        vote(values.const_data_ptr<float>() + q * most,
+             indices.const_data_ptr<std::int64_t>() + q * most, labels_, votes[i],
+             scores[i].mutable_data_ptr<double>() + (first + q) * classes_);
+  }
+  return scores;
+}
+
 std::vector<ClassificationCounts> knn_classify(const at::Tensor& train,
                                                const std::vector<std::int64_t>& train_labels,
                                                const at::Tensor& test,
                                                const std::vector<std::int64_t>& test_labels,
                                                std::int64_t classes,
                                                const std::vector<KnnOptions>& votes) {
-  check_labels(train_labels, train, "training");
+  const LabelledFeatures keys(train, train_labels, classes);
   check_labels(test_labels, test, "test");
-  SGMAE_ASSERT(*std::max_element(train_labels.begin(), train_labels.end()) < classes);
-  std::int64_t most = 1;
-  for (const KnnOptions& options : votes) {
-    check(options.k >= 1 && options.k <= train.size(0), ExitCode::usage, "k must be between 1 and ",
-          train.size(0), " (the training images that can be read), but is ", options.k);
-    most = std::max(most, options.k);
-  }
-  const at::Tensor keys = unit_rows(train).t().contiguous();  // [D, M]
-  const std::int64_t queries_at_once =
-      std::max<std::int64_t>(1, similarities_at_once / train.size(0));
+  for (const KnnOptions& options : votes)
+    check(options.k >= 1 && options.k <= keys.size(), ExitCode::usage, "k must be between 1 and ",
+          keys.size(), " (the training images that can be read), but is ", options.k);
   std::vector<ClassificationCounts> counts(votes.size(), ClassificationCounts(classes));
-  for (std::int64_t first = 0; first < test.size(0); first += queries_at_once) {
-    const std::int64_t count = std::min(queries_at_once, test.size(0) - first);
-    const at::Tensor similarity = at::mm(unit_rows(test.narrow(0, first, count)), keys);
-    const auto [values, indices] = at::topk(similarity, most, 1);
-    const std::vector<std::int64_t> labels(test_labels.begin() + first,
-                                           test_labels.begin() + first + count);
-    for (std::size_t i = 0; i < votes.size(); ++i) {
-      const at::Tensor scores = at::zeros({count, classes}, at::kDouble);
-      for (std::int64_t q = 0; q < count; ++q)
-        vote(values.const_data_ptr<float>() + q * most,
-             indices.const_data_ptr<std::int64_t>() + q * most, train_labels, votes[i],
-             scores.mutable_data_ptr<double>() + q * classes);
-      counts[i].add(scores, labels);
-    }
-  }
+  const std::vector<at::Tensor> scores = keys.votes(test, votes);
+  for (std::size_t i = 0; i < votes.size(); ++i) counts[i].add(scores[i], test_labels);
   return counts;
 }
 

@@ -3,10 +3,9 @@
 #include <ATen/ops/cat.h>
 
 #include <algorithm>
-#include <charconv>
-#include <sstream>
 #include <utility>
 
+#include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/parallel/process_group.h"
 
@@ -25,14 +24,9 @@ std::vector<std::int64_t> draw(std::int64_t images, std::int64_t count) {
 // "1,5,20" as votes without weights.
 std::vector<KnnOptions> plain_votes(const std::string& list) {
   std::vector<KnnOptions> votes;
-  std::istringstream words(list);
-  for (std::string word; std::getline(words, word, ',');) {
-    KnnOptions plain{.k = 0, .temperature = 0};
-    const char* end = word.data() + word.size();
-    const auto [stop, error] = std::from_chars(word.data(), end, plain.k);
-    check(error == std::errc() && stop == end && plain.k >= 1, ExitCode::usage, "plain_k: '", word,
-          "' is not a number of neighbours; write e.g. 1,5,20");
-    votes.push_back(plain);
+  for (const std::int64_t k : numbers_of<std::int64_t>(list, "plain_k")) {
+    check(k >= 1, ExitCode::usage, "plain_k has ", k, " neighbours; write e.g. 1,5,20");
+    votes.push_back({.k = k, .temperature = 0});
   }
   return votes;
 }

@@ -137,17 +137,19 @@ nlohmann::ordered_json to_json(const ClassificationCounts& counts,
           {"class_mean", counts.class_mean()}, {"per_class", per_class}, {"confusion", confusion}};
 }
 
-Image confusion_figure(const ClassificationCounts& counts) {
+Image confusion_figure(std::span<const std::int64_t> counts, std::int64_t classes) {
   constexpr int wanted_side = 800, largest_cell = 32;
-  const int classes = static_cast<int>(counts.classes());
-  const int cell = std::clamp(wanted_side / classes, 1, largest_cell);
-  Image figure = blank_image({classes * cell, classes * cell}, heat(0));
-  for (int truth = 0; truth < classes; ++truth) {
-    const std::int64_t images = counts.images_of(truth);
-    if (images == 0) continue;
-    for (int predicted = 0; predicted < classes; ++predicted)
+  const int side = static_cast<int>(classes);
+  const int cell = std::clamp(wanted_side / side, 1, largest_cell);
+  Image figure = blank_image({side * cell, side * cell}, heat(0));
+  for (int truth = 0; truth < side; ++truth) {
+    const auto row = counts.subspan(static_cast<std::size_t>(truth * classes),
+                                    static_cast<std::size_t>(classes));
+    const std::int64_t sum = std::accumulate(row.begin(), row.end(), std::int64_t{0});
+    if (sum == 0) continue;
+    for (int predicted = 0; predicted < side; ++predicted)
       fill(figure, {predicted * cell, truth * cell, cell, cell},
-           heat(share(counts.at(truth, predicted), images)));
+           heat(share(row[static_cast<std::size_t>(predicted)], sum)));
   }
   return figure;
 }
@@ -157,11 +159,14 @@ std::string class_name(const std::vector<std::string>& names, std::int64_t c) {
   return i < names.size() ? names[i] : std::to_string(c);
 }
 
-void make_result_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder / "figures", error);
-  check(!error, ExitCode::usage, "cannot write to the folder ", folder.string(), ": ",
-        error.message(), "; choose another with --output_dir");
+void make_result_folder(const std::filesystem::path& folder,
+                        std::initializer_list<const char*> parts) {
+  for (const char* part : parts) {
+    std::error_code error;
+    std::filesystem::create_directories(folder / part, error);
+    check(!error, ExitCode::usage, "cannot write to the folder ", folder.string(), ": ",
+          error.message(), "; choose another with --output_dir");
+  }
 }
 
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result) {
@@ -173,7 +178,8 @@ void write_result(const std::filesystem::path& folder, const nlohmann::ordered_j
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,
                   const ClassificationCounts& counts) {
   make_result_folder(folder);
-  write_png(folder / "figures" / "confusion.png", confusion_figure(counts));
+  write_png(folder / "figures" / "confusion.png",
+            confusion_figure(counts.confusion(), counts.classes()));
   write_result(folder, result);
 }
 

@@ -10,7 +10,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,7 @@ class ClassificationCounts {
   std::int64_t images() const;
   std::int64_t images_of(std::int64_t truth) const;
   std::int64_t at(std::int64_t truth, std::int64_t predicted) const;  // the confusion matrix
+  std::span<const std::int64_t> confusion() const { return confusion_; }
   std::int64_t top5_of(std::int64_t truth) const;
 
   // Shares in 0 .. 1; NaN where there is no image. With five classes or fewer top-5 is 1.
@@ -60,15 +63,16 @@ class ClassificationCounts {
 nlohmann::ordered_json to_json(const ClassificationCounts& counts,
                                const std::vector<std::string>& class_names);
 
-// The confusion matrix as a picture: row truth, column prediction, each row scaled to its number of
-// images; dark is 0, yellow 1.
-Image confusion_figure(const ClassificationCounts& counts);
+// A matrix [classes, classes] of counts as a picture: row truth, column prediction, each row scaled
+// to its sum; dark is 0, yellow 1.
+Image confusion_figure(std::span<const std::int64_t> counts, std::int64_t classes);
 
 // What class `c` is called; by its number where the names end before it.
 std::string class_name(const std::vector<std::string>& names, std::int64_t c);
 
-// Makes `folder` and its figures/. Throws Error(usage) where that cannot be done.
-void make_result_folder(const std::filesystem::path& folder);
+// Makes `folder` and these in it. Throws Error(usage) where that cannot be done.
+void make_result_folder(const std::filesystem::path& folder,
+                        std::initializer_list<const char*> parts = {"figures"});
 // Writes `result` to folder/result.json, whatever the bytes of its texts.
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result);
 

@@ -178,9 +178,8 @@ Image draw_labels_beside(const ImageView& photo, const LabelMap& labels,
   if (other != nullptr)
     for (const std::uint8_t label : other->labels) present[label] = true;
   const Colours colours = colours_of(present);
-  std::vector<Image> pictures{
-      enlarged(photo, least_side),
-      draw(photo, labels, class_names, colours, opacity, least_side)};
+  std::vector<Image> pictures{enlarged(photo, least_side),
+                              draw(photo, labels, class_names, colours, opacity, least_side)};
   if (other != nullptr)
     pictures.push_back(draw(photo, *other, class_names, colours, opacity, least_side));
   return side_by_side(pictures);

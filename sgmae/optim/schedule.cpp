@@ -19,7 +19,9 @@ double learning_rate(const Schedule& s, double epoch) {
   }
   const double span = s.epochs - s.warmup_epochs;
   const double progress = span > 0 ? std::min(1.0, (epoch - s.warmup_epochs) / span) : 1.0;
-  return s.min_lr + (s.peak_lr - s.min_lr) * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  const double left = s.power > 0 ? std::pow(1.0 - progress, s.power)
+                                  : 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  return s.min_lr + (s.peak_lr - s.min_lr) * left;
 }
 
 }  // namespace sgmae

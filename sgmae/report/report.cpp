@@ -10,6 +10,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/version.h"
 #include "sgmae/report/blocks.h"
+#include "sgmae/report/confusion.h"
 #include "sgmae/report/curves.h"
 #include "sgmae/report/detections.h"
 #include "sgmae/report/markup.h"
@@ -150,6 +151,7 @@ std::string overview(const Runs& runs) {
       {"Test accuracy", [](const RunRecord& r) { return accuracy(r, "test_acc1"); }},
       {"Box AP", [](const RunRecord& r) { return accuracy(r, "test_box_ap"); }},
       {"Mask AP", [](const RunRecord& r) { return accuracy(r, "test_mask_ap"); }},
+      {"Mean IoU", [](const RunRecord& r) { return accuracy(r, "test_miou"); }},
       {"Time in training steps",
        [](const RunRecord& r) {
          const double seconds = training_seconds(r);
@@ -214,7 +216,9 @@ bool is_flat(const ordered_json& value) {
 bool is_share(const std::string& key) {
   for (const char* of : {"box_ap", "box_ar", "mask_ap", "mask_ar"})
     if (key.find(of) != std::string::npos) return true;
-  return key.find("acc") != std::string::npos || key.find("class_mean") != std::string::npos;
+  for (const char* of : {"acc", "class_mean", "iou"})
+    if (key.find(of) != std::string::npos) return true;
+  return false;
 }
 
 std::string cell(const std::string& key, const ordered_json& value) {
@@ -279,7 +283,7 @@ void flatten(const ordered_json& object, const std::string& prefix, int depth, F
 bool is_headline(const std::string& name) {
   for (const char* detail : {"_small", "_medium", "_large", "_ar100"})
     if (name.ends_with(detail)) return false;
-  const bool quality = is_share(name) || name.starts_with("AP") || name.starts_with("mIoU");
+  const bool quality = is_share(name) || name.starts_with("AP");
   return (quality && !name.starts_with("test ")) || name == "checkpoint" || name == "protocol";
 }
 
@@ -306,14 +310,11 @@ std::string results(const Runs& runs) {
         }
         table.rows[at->second][r + 1] = value;
       }
-      if (const Table confusion = confusion_table(result.content, most_columns);
-          !confusion.rows.empty())
+      if (const Confusion confusion = confusion_of(result.content, most_columns);
+          !confusion.table.rows.empty())
         flat.tables += fold("confusion of classes",
-                            text_element("p",
-                                         "Detections with a score of at least 0.5, against objects "
-                                         "that they overlap by half or more, whatever the class.",
-                                         {{"class", "quiet"}}) +
-                                table_html(confusion));
+                            text_element("p", confusion.meaning, {{"class", "quiet"}}) +
+                                table_html(confusion.table));
       if (!flat.tables.empty())
         tables += text_element("h3", runs[r].name + ", " + result.file) + flat.tables;
     }
@@ -360,16 +361,16 @@ std::string group_of(const fs::path& file) {
   return "";
 }
 
-std::string caption_of(const fs::path& file) {
+std::string caption_of(const RunRecord& run, const fs::path& file) {
   if (file.filename().string().starts_with("masks_after_epoch"))
     return "Columns: input; object, tinted; relevance; informed mask, hints outlined; "
            "reconstruction.";
   const std::string group = group_of(file);
   if (group.empty()) return "";
-  return std::string(
-             "Left: what is there; right: what was found, with its score (0.5 and above). ") +
-         (group == "best_" ? "Of the images in which most is right."
-                           : "Of those in which least is right.");
+  const std::string of = group == "best_" ? "Of the images in which most is right."
+                                          : "Of those in which least is right.";
+  if (command_of(run) == "segment") return "The photo; what is there; what was predicted. " + of;
+  return "Left: what is there; right: what was found, with its score (0.5 and above). " + of;
 }
 
 std::string pictures(const Runs& runs, const std::set<fs::path>& measured,
@@ -386,7 +387,7 @@ std::string pictures(const Runs& runs, const std::set<fs::path>& measured,
       if (!ranked.empty()) shown.assign(files.begin(), files.begin() + std::ssize(shown));
       std::string group;
       for (const fs::path& file : shown)
-        group += box.picture(file, run.name + ", " + spoken(file), caption_of(file));
+        group += box.picture(file, run.name + ", " + spoken(file), caption_of(run, file));
       if (shown.size() < files.size())
         group += text_element("p",
                               str(files.size() - shown.size(), " more in ",

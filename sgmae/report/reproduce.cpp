@@ -16,9 +16,6 @@ std::string shell_word(const std::string& text) {
   return out + "'";
 }
 
-namespace {
-
-// The command whose options the run has, by an option that only it has; "" for others.
 std::string command_of(const RunRecord& run) {
   const auto has = [&](std::string_view name) {
     return std::any_of(run.settings.begin(), run.settings.end(),
@@ -26,11 +23,10 @@ std::string command_of(const RunRecord& run) {
   };
   if (has("mask_strategy")) return "pretrain";
   if (has("anchor_scale")) return "detect";
+  if (has("auxiliary_weight")) return "segment";
   if (has("layer_decay")) return "finetune";
   return has("cached_features") ? "linprobe" : "";
 }
-
-}  // namespace
 
 std::string reproducing_command(const RunRecord& run) {
   const std::string name = command_of(run);

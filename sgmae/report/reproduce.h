@@ -7,6 +7,9 @@
 
 namespace sgmae {
 
+// The command whose options the run has, by an option that only it has: "pretrain"; "" for others.
+std::string command_of(const RunRecord& run);
+
 // The run's command, for a shell: of `sgmae pretrain` with every option that differs from its
 // default, of other commands with every option that has a value. "" where the options do not say
 // which command it was.

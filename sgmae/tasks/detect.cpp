@@ -1,17 +1,15 @@
 #include "sgmae/tasks/detect.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "sgmae/base/log.h"
+#include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detection_pictures.h"
@@ -21,10 +19,10 @@
 #include "sgmae/eval/metrics.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/nn/drop_path.h"
-#include "sgmae/optim/adamw.h"
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/tasks/loss_parts.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
@@ -38,22 +36,6 @@ namespace fs = std::filesystem;
 const RunKind detection{"detect", "detection run", "[test]", {"figures"}};
 
 constexpr std::int64_t default_canvas = 1024;
-
-// The numbers of a list "2,5,8"; `what` names it in errors.
-template <class Number>
-std::vector<Number> numbers_of(const std::string& list, const char* what) {
-  std::vector<Number> numbers;
-  for (std::size_t at = 0; at < list.size();) {
-    const std::size_t end = std::min(list.find(',', at), list.size());
-    Number number{};
-    const auto [last, error] = std::from_chars(list.data() + at, list.data() + end, number);
-    check(error == std::errc() && last == list.data() + end && end > at, ExitCode::usage, what,
-          " is '", list, "'; expected numbers with commas between them");
-    numbers.push_back(number);
-    at = end + 1;
-  }
-  return numbers;
-}
 
 // What there is to begin from.
 struct Start {
@@ -242,20 +224,13 @@ class DetectTask : public TrainTask {
         normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
-    learner_.parameters = &model_.parameters();
-    learner_.optimizer = std::make_unique<AdamW>(
-        model_.parameters(),
-        AdamWOptions{.beta1 = 0.9,
-                     .beta2 = 0.999,
-                     .weight_decay = options.weight_decay,
-                     .sharded = options.shards_optimizer(device())},
-        detector_rules(model_.parameters(), model_.config().backbone.size.depth,
-                       options.layer_decay));
-    learner_.schedule = schedule(options);
+    learner_ =
+        fine_tuning_learner(model_.parameters(),
+                            detector_rules(model_.parameters(), model_.config().backbone.size.depth,
+                                           options.layer_decay),
+                            options, options, device(), [this] { model_.parameters_changed(); });
     for (const double share : numbers_of<double>(options.lr_steps, "lr_steps"))
       learner_.schedule.steps.push_back(share * static_cast<double>(options.epochs));
-    learner_.clip_grad = options.clip_grad;
-    learner_.changed = [this] { model_.parameters_changed(); };
     if (start.detector) load_detector(*start.detector, model_);
     if (start.encoder) load_backbone(*start.encoder, model_);
   }
@@ -286,15 +261,12 @@ class DetectTask : public TrainTask {
       examples.back().draw = random_draw(place.seed, epoch, batch.index[i]);
     }
     const DetectionLosses losses = model_.forward_backward(examples, place.loss_scale, place.ready);
-    if (parts_.epoch != place.epoch)
-      parts_ = {place.epoch, at::zeros({5}, losses.objectness.options()), 0};
-    parts_.sums.add_(at::stack(
-        {losses.objectness, losses.proposal_box, losses.classification, losses.box, losses.mask}));
-    ++parts_.batches;
+    parts_.add(place.epoch, {losses.objectness, losses.proposal_box, losses.classification,
+                             losses.box, losses.mask});
     return losses.total();
   }
 
-  ordered_json after_epoch(std::int64_t) override;
+  ordered_json after_epoch(std::int64_t) override { return parts_.means(); }
 
   std::optional<EvaluationResult> evaluate(std::int64_t) override {
     last_test_ = test_detector(model_, test_, test_images_loader());
@@ -307,8 +279,13 @@ class DetectTask : public TrainTask {
   void save_model(const fs::path& path, const TrainClock& clock) const override {
     save_detector(path, model_, normalisation_, clock.epoch, classes_of(train_));
   }
-  TaskState state() const override;
-  void restore(const json& state, const TensorFile& file) override;
+  TaskState state() const override {
+    return {{{"loss_parts", parts_.state()}}, values_of(model_.parameters())};
+  }
+  void restore(const json& state, const TensorFile& file) override {
+    load_values(file, model_.parameters());
+    parts_.restore(state.at("loss_parts"), device());
+  }
 
   ordered_json facts() const override;
   double flop_per_image() const override {
@@ -320,59 +297,15 @@ class DetectTask : public TrainTask {
   LoaderOptions test_images_loader() const { return test_loader(options_, model_, normalisation_); }
 
  private:
-  std::pair<std::vector<double>, double> all_parts() const;
-
   const DetectOptions& options_;
   const AnnotatedImages &train_, &test_;
   MaskRcnn model_;
   Normalisation normalisation_;
   Learner learner_;
-  // Sums of the parts of the loss over this process's batches of an epoch.
-  struct Parts {
-    std::int64_t epoch = -1;
-    at::Tensor sums;  // [5]
-    std::int64_t batches = 0;
-  } parts_;
+  LossParts parts_{{"train_loss_objectness", "train_loss_proposal_box", "train_loss_classification",
+                    "train_loss_box", "train_loss_mask"}};
   std::optional<DetectionTest> last_test_;
 };
-
-// The sums of all processes, and how many batches they are of.
-std::pair<std::vector<double>, double> DetectTask::all_parts() const {
-  const double batches = processes().sum(static_cast<double>(parts_.batches));
-  const at::Tensor own =
-      parts_.batches > 0 ? parts_.sums.cpu().to(at::kDouble) : at::zeros({5}, at::kDouble);
-  std::vector<double> sums;
-  for (std::int64_t i = 0; i < 5; ++i) sums.push_back(processes().sum(own[i].item<double>()));
-  return {sums, batches};
-}
-
-ordered_json DetectTask::after_epoch(std::int64_t) {
-  const auto [sums, batches] = all_parts();
-  ordered_json entries;
-  std::size_t i = 0;
-  for (const char* part : {"objectness", "proposal_box", "classification", "box", "mask"})
-    entries[str("train_loss_", part)] = sums[i++] / batches;
-  return entries;
-}
-
-TaskState DetectTask::state() const {
-  const auto [sums, batches] = all_parts();
-  return {{{"loss_parts", {{"epoch", parts_.epoch}, {"sums", sums}, {"batches", batches}}}},
-          values_of(model_.parameters())};
-}
-
-// Process 0 goes on with the sums of all.
-void DetectTask::restore(const json& state, const TensorFile& file) {
-  load_values(file, model_.parameters());
-  const json& stored = state.at("loss_parts");
-  const bool here = processes().leads();
-  const auto sums = stored.at("sums").get<std::vector<double>>();
-  parts_ = {stored.at("epoch").get<std::int64_t>(), at::zeros({5}, at::kFloat),
-            here ? static_cast<std::int64_t>(stored.at("batches").get<double>()) : 0};
-  for (std::size_t i = 0; here && i < 5; ++i)
-    parts_.sums[static_cast<std::int64_t>(i)].fill_(sums.at(i));
-  parts_.sums = send(parts_.sums, device());
-}
 
 ordered_json DetectTask::facts() const {
   const MaskRcnnConfig& c = model_.config();
@@ -460,20 +393,7 @@ DetectOptions::DetectOptions() {
 }
 
 void DetectOptions::declare(Options& o) {
-  o.section("model");
-  o.add("checkpoint", checkpoint,
-        "run folder or model file to begin from, or to use with --eval and --predict; empty: from "
-        "scratch")
-      .alias("finetune")
-      .may_change_on_resume();
-  open.declare(o);
-  o.add("model", model,
-        "vit_{tiny,small,base,large,huge}_patchN; empty: the checkpoint's, from scratch "
-        "vit_base_patch16");
-  o.add("patch_size", patch_size,
-        "from scratch: side of a patch in pixels; 0: by the model's name");
-  o.add("dim", dim, "from scratch: width; 0: by the model's name");
-  o.add("depth", depth, "from scratch: blocks; 0: by the model's name");
+  EncoderOptions::declare(o);
   o.add("input_size", input_size,
         "side of the square canvas on which images are laid, in pixels; 0: a detector's own, else "
         "1024");
@@ -524,17 +444,13 @@ void DetectOptions::check() const {
   need(!(eval || predict) || !checkpoint.empty(),
        str(eval ? "eval tests" : "predict uses",
            " a detector; name it with --checkpoint PATH, a run of sgmae detect"));
+  EncoderOptions::check();
   OptimOptions::check();
   RunOptions::check();
   ComputeOptions::check();
   if (!predict) data.check();
   launch.check(accum_iter, processes().size());
-  for (const auto& [name, size] : {std::pair{"input_size", input_size},
-                                   {"patch_size", patch_size},
-                                   {"dim", dim},
-                                   {"depth", depth},
-                                   {"heads", open.heads},
-                                   {"window", window}})
+  for (const auto& [name, size] : {std::pair{"input_size", input_size}, {"window", window}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
        str("layer_decay must be greater than 0 and at most 1, but is ", layer_decay));

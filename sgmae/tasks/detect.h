@@ -14,22 +14,17 @@
 #include <string>
 #include <vector>
 
-#include "sgmae/checkpoint/model_file.h"
 #include "sgmae/data/annotated_images.h"
 #include "sgmae/parallel/launch_options.h"
+#include "sgmae/tasks/fine_tuning.h"
 #include "sgmae/train/compute.h"
 #include "sgmae/train/engine.h"
 #include "sgmae/train/options.h"
 
 namespace sgmae {
 
-struct DetectOptions : OptimOptions, RunOptions, ComputeOptions, MemoryOptions {
+struct DetectOptions : EncoderOptions, OptimOptions, RunOptions, ComputeOptions, MemoryOptions {
   // [model]
-  std::string checkpoint;       // to begin from, to test or to predict with; "": from scratch
-  OpenOptions open;             // of the checkpoint
-  std::string model;            // from scratch: its encoder; "": vit_base_patch16
-  std::int64_t patch_size = 0;  // this and the next two from scratch; 0: by the name
-  std::int64_t dim = 0, depth = 0;
   std::int64_t input_size = 0;  // of the square canvas, in pixels; 0: the detector's, else 1024
   std::int64_t window = 14;     // in patches
   std::string global_blocks;    // "2,5,8,11"; "": the last of every quarter

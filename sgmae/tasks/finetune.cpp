@@ -9,8 +9,8 @@
 #include "sgmae/data/mixup.h"
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/nn/drop_path.h"
-#include "sgmae/optim/adamw.h"
 #include "sgmae/optim/layer_decay.h"
+#include "sgmae/tasks/fine_tuning.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
@@ -66,17 +66,10 @@ class FinetuneTask : public ClassifierTask {
                              : default_normalisation(static_cast<int>(model_.config().channels))) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
-    learner_.parameters = &model_.parameters();
-    learner_.optimizer = std::make_unique<AdamW>(
+    learner_ = fine_tuning_learner(
         model_.parameters(),
-        AdamWOptions{.beta1 = 0.9,
-                     .beta2 = 0.999,
-                     .weight_decay = options.weight_decay,
-                     .sharded = options.shards_optimizer(device())},
-        layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay));
-    learner_.schedule = schedule(options);
-    learner_.clip_grad = options.clip_grad;
-    learner_.changed = [this] { model_.parameters_changed(); };
+        layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay),
+        options, options, device(), [this] { model_.parameters_changed(); });
     if (start) load_pretrained(*start, model_);
   }
 

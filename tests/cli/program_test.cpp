@@ -228,6 +228,8 @@ TEST_F(Program, EveryRecipeFitsTheOptionsAndCanBeCopied) {
       expect("linprobe --checkpoint nowhere --config " + name, 4, "nowhere");
     else if (name.starts_with("detect_"))
       expect("detect --data_path nowhere --config " + name, 3, "nowhere");
+    else if (name.starts_with("segment_"))
+      expect("segment --data_path nowhere --config " + name, 3, "nowhere");
     else if (!name.starts_with("finetune_"))  // tested above
       expect("pretrain --data_path nowhere --config " + name, 3, "nowhere");
     EXPECT_FALSE(summary.get<std::string>().empty()) << name;

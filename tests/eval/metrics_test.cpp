@@ -114,7 +114,7 @@ TEST(Metrics, RefuseLabelsOutsideTheClasses) {
 TEST(Metrics, FigureShowsShares) {
   ClassificationCounts counts(3);
   counts.add(at::tensor({1.f, 0.f, 0.f, 0.f, 0.f, 1.f}).view({2, 3}), {0, 1});
-  const Image figure = confusion_figure(counts);
+  const Image figure = confusion_figure(counts.confusion(), counts.classes());
   EXPECT_EQ(figure.size(), (ImageSize{96, 96}));
   const auto colour = [&](int row, int column) {
     const std::uint8_t* p =

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace sgmae {
 namespace {
 
@@ -46,6 +48,21 @@ TEST(Schedule, FallsToATenthAtEachStep) {
   EXPECT_DOUBLE_EQ(learning_rate(schedule, 5.999), 2);
   EXPECT_DOUBLE_EQ(learning_rate(schedule, 6), 0.2);
   EXPECT_DOUBLE_EQ(learning_rate(schedule, 9.5), 0.02);
+}
+
+// PyTorch's LinearLR followed by PolynomialLR, step by step: lr *= ((left - 1) / left)^power.
+TEST(Schedule, FallsAsAPowerOfWhatIsLeft) {
+  const Schedule poly{.peak_lr = 1e-4, .warmup_epochs = 2, .epochs = 10, .power = 0.9};
+  EXPECT_DOUBLE_EQ(learning_rate(poly, 1), 5e-5);
+  constexpr int steps = 8000;
+  double lr = 1e-4;
+  for (int step = 0; step < steps - 1; ++step) {
+    EXPECT_NEAR(learning_rate(poly, 2 + step / 1000.0), lr, 1e-4 * 1e-11);
+    lr *= std::pow((steps - step - 1.0) / (steps - step), 0.9);
+  }
+  EXPECT_DOUBLE_EQ(learning_rate(poly, 10), 0);
+  EXPECT_DOUBLE_EQ(learning_rate({.peak_lr = 1, .warmup_epochs = 0, .epochs = 4, .power = 1}, 1),
+                   0.75);
 }
 
 TEST(PeakLr, IsGivenOrScaledByTheBatch) {

@@ -8,16 +8,10 @@
 namespace sgmae {
 namespace {
 
-using nlohmann::ordered_json;
-
-ordered_json result_of(const char* text) {
-  return ordered_json::parse(text);
-}
-
 RunRecord run_of(const std::string& name, const char* text) {
   RunRecord run;
   run.name = name;
-  run.results.push_back({"result.json", result_of(text)});
+  run.results.push_back({"result.json", nlohmann::ordered_json::parse(text)});
   return run;
 }
 
@@ -47,40 +41,6 @@ TEST(PrecisionCharts, SeveralRunsHaveAChartPerOverlapAndAColourEach) {
   EXPECT_EQ(charts[1].series[1].name, "c");
   EXPECT_EQ(charts[1].series[1].colour, 2);
   EXPECT_EQ(charts[0].series.size(), 1u);
-}
-
-TEST(ConfusionTable, RowsAreTheTruthAndColumnsWhatWasFound) {
-  const Table table = confusion_table(result_of(R"({"per_class": {"cat": {}, "dog": {}},
-      "confusion": [[0, 0, 5], [0, 1, 2], [1, 2, 3], [2, 0, 7]]})"),
-                                      2);
-  EXPECT_EQ(table.head, (std::vector<std::string>{"is", "found: cat", "found: dog", "missed"}));
-  ASSERT_EQ(table.rows.size(), 3u);
-  EXPECT_EQ(table.rows[0], (std::vector<std::string>{"cat", "5", "2", ""}));
-  EXPECT_EQ(table.rows[1], (std::vector<std::string>{"dog", "", "", "3"}));
-  EXPECT_EQ(table.rows[2], (std::vector<std::string>{"background", "7", "", ""}));
-}
-
-TEST(ConfusionTable, OfManyClassesTheMistakesStandInOrder) {
-  const Table table = confusion_table(result_of(R"({"per_class": {"cat": {}, "dog": {}},
-      "confusion": [[0, 0, 50], [0, 1, 2], [1, 2, 3], [2, 0, 7]]})"),
-                                      1);
-  ASSERT_EQ(table.rows.size(), 3u);
-  EXPECT_EQ(table.rows[0], (std::vector<std::string>{"background", "cat", "7"}));
-  EXPECT_EQ(table.rows[1], (std::vector<std::string>{"dog", "missed", "3"}));
-  EXPECT_EQ(table.rows[2], (std::vector<std::string>{"cat", "dog", "2"}));
-}
-
-TEST(ConfusionTable, DamagedEntriesAreLeftOut) {
-  const Table table = confusion_table(result_of(R"({"per_class": {"cat": {}},
-      "confusion": [[0, 2, 5], [-1, 0, 1], [0, 0], 3, [0, 0, "x"], [0, 0, 1.5], [1, 0, 4],
-                    [18446744073709551615, 0, 1]]})"),
-                                      20);
-  ASSERT_EQ(table.rows.size(), 2u);
-  EXPECT_EQ(table.rows[0], (std::vector<std::string>{"cat", "", ""}));
-  EXPECT_EQ(table.rows[1], (std::vector<std::string>{"background", "4", ""}));
-  for (const char* none : {R"({"confusion": [[0, 0, 3]]})", R"({"per_class": {"a": 1}})", "[]",
-                           R"({"per_class": 3, "confusion": {"a": 1}})"})
-    EXPECT_TRUE(confusion_table(result_of(none), 20).rows.empty()) << none;
 }
 
 }  // namespace

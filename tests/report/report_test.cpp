@@ -101,6 +101,23 @@ TEST_F(ReportPage, ResultsOfEvaluationsStandInOneTable) {
   EXPECT_TRUE(contains(html, ">20</td><td class=\"n\">50.00 %</td>"));
 }
 
+TEST_F(ReportPage, SegmentationShowsIntersectionOverUnionAndWhatAPictureIs) {
+  write("run/config.toml", "[model]\nauxiliary_weight = 0.4\n");
+  write("run/log.txt", R"({"epoch":0,"test_miou":45.25,"test_accuracy":80,"train_accuracy":70})");
+  write(
+      "run/result.json",
+      R"({"miou": 0.4525, "accuracy": 0.8, "per_class": {"sky": {"pixels": 4, "iou": 0.4525}, "sea": {"pixels": 1, "iou": null}},
+            "confusion": [[0, 0, 3], [0, 1, 1]]})");
+  picture("run/figures/best_01.png");
+  const std::string html = page_of({root_ / "run"});
+  expect_row(html, "Mean IoU", "45.25 % after the last epoch");
+  expect_row(html, "miou", "45.25 %");
+  EXPECT_TRUE(contains(html, ">sky</th><td class=\"n\">4</td><td class=\"n\">45.25 %"));
+  EXPECT_TRUE(contains(html, "Mean IoU</h3>"));
+  EXPECT_TRUE(contains(html, "Pixels of each class"));
+  EXPECT_TRUE(contains(html, "The photo; what is there; what was predicted."));
+}
+
 TEST_F(ReportPage, DetectionShowsPrecisionConfusionAndTheBestAndWorstImages) {
   write("run/log.txt", R"({"epoch":0,"test_box_ap":25.5,"test_box_ap50":50})");
   write(

@@ -1,0 +1,50 @@
+#include "sgmae/tasks/fine_tuning.h"
+
+#include <memory>
+#include <utility>
+
+namespace sgmae {
+
+void EncoderOptions::declare(Options& o) {
+  o.section("model");
+  o.add("checkpoint", checkpoint,
+        "run folder or model file to begin from, or to use with --eval and --predict; empty: from "
+        "scratch")
+      .alias("finetune")
+      .may_change_on_resume();
+  open.declare(o);
+  o.add("model", model,
+        "vit_{tiny,small,base,large,huge}_patchN; empty: the checkpoint's, from scratch "
+        "vit_base_patch16");
+  o.add("patch_size", patch_size,
+        "from scratch: side of a patch in pixels; 0: by the model's name");
+  o.add("dim", dim, "from scratch: width; 0: by the model's name");
+  o.add("depth", depth, "from scratch: blocks; 0: by the model's name");
+}
+
+void EncoderOptions::check() const {
+  for (const auto& [name, size] :
+       {std::pair{"patch_size", patch_size}, {"dim", dim}, {"depth", depth}, {"heads", open.heads}})
+    need(size >= 0, str(name, " must not be negative, but is ", size));
+}
+
+Learner fine_tuning_learner(std::vector<Parameter>& parameters,
+                            const std::vector<ParameterRule>& rules, const OptimOptions& optim,
+                            const MemoryOptions& memory, at::Device device,
+                            std::function<void()> changed) {
+  Learner learner;
+  learner.parameters = &parameters;
+  learner.optimizer =
+      std::make_unique<AdamW>(parameters,
+                              AdamWOptions{.beta1 = 0.9,
+                                           .beta2 = 0.999,
+                                           .weight_decay = optim.weight_decay,
+                                           .sharded = memory.shards_optimizer(device)},
+                              rules);
+  learner.schedule = schedule(optim);
+  learner.clip_grad = optim.clip_grad;
+  learner.changed = std::move(changed);
+  return learner;
+}
+
+}  // namespace sgmae
