@@ -17,6 +17,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/dense/kernels/maps.h"
 #include "sgmae/dense/layers.h"
+#include "sgmae/nn/kernels/with_type.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -57,14 +58,6 @@ void for_cells(std::int64_t cells, Body body) {
 template <class T>
 T* data(const at::Tensor& tensor) {
   return static_cast<T*>(tensor.data_ptr());
-}
-
-// Calls body(T{}) with the kernels' type for cells of `type`.
-template <class Body>
-void with_type(at::ScalarType type, Body body) {
-  if (type == at::kFloat) return body(float{});
-  SGMAE_ASSERT(type == at::kBFloat16);
-  body(Bf16{});
 }
 
 at::Tensor as_double(const at::Tensor& x) {

@@ -14,8 +14,8 @@
 namespace sgmae {
 namespace {
 
-// Some cells at a time, whatever the size of the maps: calls use(first image, images, first row,
-// rows).
+// Some cells at a time, whatever the size of the maps: calls use(part), where part(all) are those
+// of a tensor [B, H, ...].
 template <class Use>
 void for_cells(const at::Tensor& map, const Use& use) {
   constexpr std::int64_t at_once = 2048;

@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "sgmae/base/error.h"
-#include "sgmae/nn/kernels/cpu.h"
+#include "sgmae/dense/bilinear.h"
+#include "sgmae/nn/kernels/with_type.h"
 
 namespace sgmae {
 namespace {
@@ -29,15 +30,10 @@ std::vector<Entry> entries_of(std::int64_t small, std::int64_t large) {
     for (std::int64_t tap = 0; tap < taps_of_axis; ++tap) {
       const std::int64_t seen = at + tap - 1;
       if (seen < 0 || seen >= large) continue;
-      const double place =
-          std::max(0.0, (static_cast<double>(seen) + 0.5) * static_cast<double>(small) /
-                                static_cast<double>(large) -
-                            0.5);
-      const std::int64_t low = std::min(static_cast<std::int64_t>(place), small - 1);
-      const auto share = static_cast<float>(place - static_cast<double>(low));
+      const auto [low, high, share] = between(seen, small, large);
       if (share < 1) entries.push_back({tap, low, at, 1 - share});
-      if (share > 0 && low + 1 < small)
-        entries.push_back({tap, low + 1, at, share});
+      if (share > 0 && high > low)
+        entries.push_back({tap, high, at, share});
       else if (share > 0)
         entries.back().weight += share;
     }
@@ -156,14 +152,6 @@ void taps_gradient(const T* dout, std::int64_t batch, std::int64_t h, std::int64
       }
     }
   });
-}
-
-// Calls body(T{}) with the kernels' type.
-template <class Body>
-void with_type(at::ScalarType type, Body body) {
-  if (type == at::kFloat) return body(float{});
-  SGMAE_ASSERT(type == at::kBFloat16);
-  body(Bf16{});
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include <cmath>
 
 #include "sgmae/base/error.h"
+#include "sgmae/dense/bilinear.h"
 #include "sgmae/image/augment.h"
 #include "sgmae/image/resize.h"
 #include "sgmae/nn/kernels/cpu.h"
@@ -88,20 +89,6 @@ at::Tensor view_logits(const PixelClassifier& classifier, const at::Tensor& pixe
   }
   if (counts.defined()) sums.div_(counts);
   return sums.narrow(2, 0, size.height).narrow(3, 0, size.width);
-}
-
-// A row of `scores` [h, w, classes] between two of its rows, as a resize to `height` has it.
-struct Between {
-  std::int64_t low = 0, high = 0;
-  float share = 0;  // of `high`
-};
-
-Between between(std::int64_t at, std::int64_t from, std::int64_t to) {
-  const double place = std::max(
-      0.0,
-      (static_cast<double>(at) + 0.5) * static_cast<double>(from) / static_cast<double>(to) - 0.5);
-  const auto low = std::min(static_cast<std::int64_t>(place), from - 1);
-  return {low, std::min(low + 1, from - 1), static_cast<float>(place - static_cast<double>(low))};
 }
 
 void mix(const float* low, const float* high, float share, std::int64_t count, float* to) {

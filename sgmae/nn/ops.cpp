@@ -20,19 +20,12 @@
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/cpu.h"
 #include "sgmae/nn/kernels/product.h"
+#include "sgmae/nn/kernels/with_type.h"
 #include "sgmae/nn/products.h"
 #include "sgmae/nn/relative_attention.h"
 
 namespace sgmae {
 namespace {
-
-// Calls body(T{}) with the kernels' type for activations of `type`.
-template <class Body>
-void with_type(at::ScalarType type, Body body) {
-  if (type == at::kFloat) return body(float{});
-  SGMAE_ASSERT(type == at::kBFloat16);
-  body(Bf16{});
-}
 
 template <class T>
 T* data(const at::Tensor& tensor) {

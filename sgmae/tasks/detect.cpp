@@ -37,24 +37,11 @@ const RunKind detection{"detect", "detection run", "[test]", {"figures"}};
 
 constexpr std::int64_t default_canvas = 1024;
 
-// What there is to begin from.
-struct Start {
-  std::optional<DetectorFile> detector;
-  std::optional<Pretrained> encoder;
+using DetectorStart = Start<DetectorFile>;
 
-  explicit Start(const DetectOptions& o) {
-    if (o.checkpoint.empty()) return;
-    if (o.eval || o.predict || holds_detector(o.checkpoint))
-      detector = read_detector(o.checkpoint);
-    else
-      encoder = read_pretrained(o.checkpoint, o.open);
-  }
-  Normalisation normalisation(int channels) const {
-    return detector  ? detector->normalisation
-           : encoder ? encoder->normalisation
-                     : default_normalisation(channels);
-  }
-};
+DetectorStart start_of(const DetectOptions& o) {
+  return {o, o.eval || o.predict, holds_detector, read_detector};
+}
 
 // What only training and testing look at.
 void set_constants(const DetectOptions& o, MaskRcnnConfig& c) {
@@ -68,31 +55,25 @@ void set_constants(const DetectOptions& o, MaskRcnnConfig& c) {
 // Options of sizes that a detector's file has fixed may be left out, or say the same.
 void check_sizes(const DetectOptions& o, const DetectorFile& file) {
   const MaskRcnnConfig& c = file.config;
-  if (o.dim == 0 && o.depth == 0 && o.patch_size == 0)  // which make another model of the name
-    check_model_name(o.model, c.backbone, file.path);
+  check_fixed(file.path, o, c.backbone);
   const DetectOptions untouched;
-  const auto fixed = [&](const char* name, auto given, auto by_default, auto own) {
-    check(given == by_default || given == own, ExitCode::usage, name, " is ", given, ", but ",
-          file.path.string(), " has ", own, "; leave it out");
-  };
-  fixed("dim", o.dim, untouched.dim, c.backbone.size.dim);
-  fixed("depth", o.depth, untouched.depth, c.backbone.size.depth);
-  fixed("patch_size", o.patch_size, untouched.patch_size, c.backbone.patch_size);
-  fixed("head_channels", o.head_channels, untouched.head_channels, c.channels);
-  fixed("box_hidden", o.box_hidden, untouched.box_hidden, c.box_hidden);
-  fixed("proposal_convs", o.proposal_convs, untouched.proposal_convs, c.proposal_convs);
-  fixed("box_convs", o.box_convs, untouched.box_convs, c.box_convs);
-  fixed("mask_convs", o.mask_convs, untouched.mask_convs, c.mask_convs);
-  fixed("anchor_scale", o.anchor_scale, untouched.anchor_scale, c.proposals.anchors.scale);
-  fixed("mask", o.mask, untouched.mask, c.masks);
+  check_fixed(file.path, "head_channels", o.head_channels, untouched.head_channels, c.channels);
+  check_fixed(file.path, "box_hidden", o.box_hidden, untouched.box_hidden, c.box_hidden);
+  check_fixed(file.path, "proposal_convs", o.proposal_convs, untouched.proposal_convs,
+              c.proposal_convs);
+  check_fixed(file.path, "box_convs", o.box_convs, untouched.box_convs, c.box_convs);
+  check_fixed(file.path, "mask_convs", o.mask_convs, untouched.mask_convs, c.mask_convs);
+  check_fixed(file.path, "anchor_scale", o.anchor_scale, untouched.anchor_scale,
+              c.proposals.anchors.scale);
+  check_fixed(file.path, "mask", o.mask, untouched.mask, c.masks);
 }
 
-MaskRcnnConfig detector_config(const DetectOptions& o, const Start& start,
+MaskRcnnConfig detector_config(const DetectOptions& o, const DetectorStart& start,
                                const AnnotatedImages& data) {
   MaskRcnnConfig c;
-  if (start.detector) {
-    check_sizes(o, *start.detector);
-    c = start.detector->config;
+  if (start.whole) {
+    check_sizes(o, *start.whole);
+    c = start.whole->config;
     const std::int64_t side = o.input_size > 0 ? o.input_size : c.backbone.height;
     c.backbone.height = c.backbone.width = side;
   } else {
@@ -215,7 +196,7 @@ ordered_json report_test(const fs::path& folder, ordered_json result, const Dete
 
 class DetectTask : public TrainTask {
  public:
-  DetectTask(const DetectOptions& options, const Start& start, const AnnotatedImages& train,
+  DetectTask(const DetectOptions& options, const DetectorStart& start, const AnnotatedImages& train,
              const AnnotatedImages& test)
       : options_(options),
         train_(train),
@@ -231,7 +212,7 @@ class DetectTask : public TrainTask {
                             options, options, device(), [this] { model_.parameters_changed(); });
     for (const double share : numbers_of<double>(options.lr_steps, "lr_steps"))
       learner_.schedule.steps.push_back(share * static_cast<double>(options.epochs));
-    if (start.detector) load_detector(*start.detector, model_);
+    if (start.whole) load_detector(*start.whole, model_);
     if (start.encoder) load_backbone(*start.encoder, model_);
   }
 
@@ -486,9 +467,9 @@ ordered_json detect(DetectOptions options, const std::vector<std::string>& image
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;
-  const Start start(options);
-  if (options.eval) return evaluate_only(options, *start.detector);
-  if (options.predict) return predict_images(options, *start.detector, images);
+  const DetectorStart start = start_of(options);
+  if (options.eval) return evaluate_only(options, *start.whole);
+  if (options.predict) return predict_images(options, *start.whole, images);
   const auto train = options.data.open_training_part();
   const auto test = options.data.open_test_part(train->class_names());
   whole_steps(train->images().size(), options);  // what is refused before leaves no trace

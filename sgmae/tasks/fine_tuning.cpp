@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "sgmae/tasks/classifier.h"
 namespace sgmae {
 
 void EncoderOptions::declare(Options& o) {
@@ -26,6 +27,16 @@ void EncoderOptions::check() const {
   for (const auto& [name, size] :
        {std::pair{"patch_size", patch_size}, {"dim", dim}, {"depth", depth}, {"heads", open.heads}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
+}
+
+void check_fixed(const std::filesystem::path& file, const EncoderOptions& given,
+                 const VitConfig& own) {
+  if (given.dim == 0 && given.depth == 0 && given.patch_size == 0)  // which make another model
+    check_model_name(given.model, own, file);
+  const EncoderOptions untouched;
+  check_fixed(file, "dim", given.dim, untouched.dim, own.size.dim);
+  check_fixed(file, "depth", given.depth, untouched.depth, own.size.depth);
+  check_fixed(file, "patch_size", given.patch_size, untouched.patch_size, own.patch_size);
 }
 
 Learner fine_tuning_learner(std::vector<Parameter>& parameters,

@@ -4,12 +4,15 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sgmae/base/options.h"
 #include "sgmae/checkpoint/model_file.h"
+#include "sgmae/eval/classifier_file.h"
 #include "sgmae/nn/parameter.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/train/learner.h"
@@ -28,6 +31,40 @@ struct EncoderOptions {
  protected:
   void declare(Options& options);  // section [model]
   void check() const;              // throws Error(usage)
+};
+
+// What the file of a whole model has fixed may be left out, or said the same. Throws Error(usage).
+template <class Value>
+void check_fixed(const std::filesystem::path& file, const char* name, Value given, Value by_default,
+                 Value own) {
+  sgmae::check(given == by_default || given == own, ExitCode::usage, name, " is ", given, ", but ",
+               file.string(), " has ", own, "; leave it out");
+}
+// The same of the encoder.
+void check_fixed(const std::filesystem::path& file, const EncoderOptions& given,
+                 const VitConfig& own);
+
+// What there is to begin from: a whole model, with its head, or an encoder; neither without a
+// checkpoint.
+template <class File>
+struct Start {
+  std::optional<File> whole;
+  std::optional<Pretrained> encoder;
+
+  // `must_be_whole`: to be tested or used as it is.
+  Start(const EncoderOptions& o, bool must_be_whole, bool (*is_whole)(const std::filesystem::path&),
+        File (*read)(const std::filesystem::path&)) {
+    if (o.checkpoint.empty()) return;
+    if (must_be_whole || is_whole(o.checkpoint))
+      whole = read(o.checkpoint);
+    else
+      encoder = read_pretrained(o.checkpoint, o.open);
+  }
+  Normalisation normalisation(int channels) const {
+    return whole     ? whole->normalisation
+           : encoder ? encoder->normalisation
+                     : default_normalisation(channels);
+  }
 };
 
 // AdamW with beta 0.9 and 0.999, by the options' schedule and `rules` (layer_decay_rules).

@@ -38,41 +38,20 @@ const RunKind segmentation{"segment", "segmentation run", "[test]", {"figures"}}
 
 constexpr std::int64_t default_side = 512;
 
-// What there is to begin from.
-struct Start {
-  std::optional<SegmenterFile> segmenter;
-  std::optional<Pretrained> encoder;
+using SegmenterStart = Start<SegmenterFile>;
 
-  explicit Start(const SegmentOptions& o) {
-    if (o.checkpoint.empty()) return;
-    if (o.eval || o.predict || holds_segmenter(o.checkpoint))
-      segmenter = read_segmenter(o.checkpoint);
-    else
-      encoder = read_pretrained(o.checkpoint, o.open);
-  }
-  Normalisation normalisation(int channels) const {
-    return segmenter ? segmenter->normalisation
-           : encoder ? encoder->normalisation
-                     : default_normalisation(channels);
-  }
-};
+SegmenterStart start_of(const SegmentOptions& o) {
+  return {o, o.eval || o.predict, holds_segmenter, read_segmenter};
+}
 
 // What a model's file has fixed may be left out, or said the same.
 void check_sizes(const SegmentOptions& o, const SegmenterFile& file) {
   const SegmenterConfig& c = file.config;
-  if (o.dim == 0 && o.depth == 0 && o.patch_size == 0)  // which make another model of the name
-    check_model_name(o.model, c.backbone, file.path);
+  check_fixed(file.path, o, c.backbone);
   const SegmentOptions untouched;
-  const auto fixed = [&](const char* name, auto given, auto by_default, auto own) {
-    check(given == by_default || given == own, ExitCode::usage, name, " is ", given, ", but ",
-          file.path.string(), " has ", own, "; leave it out");
-  };
-  fixed("dim", o.dim, untouched.dim, c.backbone.size.dim);
-  fixed("depth", o.depth, untouched.depth, c.backbone.size.depth);
-  fixed("patch_size", o.patch_size, untouched.patch_size, c.backbone.patch_size);
-  fixed("head_channels", o.head_channels, untouched.head_channels, c.channels);
-  fixed("auxiliary_channels", o.auxiliary_channels, untouched.auxiliary_channels,
-        c.auxiliary_channels);
+  check_fixed(file.path, "head_channels", o.head_channels, untouched.head_channels, c.channels);
+  check_fixed(file.path, "auxiliary_channels", o.auxiliary_channels, untouched.auxiliary_channels,
+              c.auxiliary_channels);
   const auto taps = numbers_of<std::int64_t>(o.taps, "taps");
   check(taps.empty() || taps == c.taps, ExitCode::usage, "taps are ", o.taps, ", but ",
         file.path.string(), " reads other blocks; leave them out");
@@ -84,12 +63,12 @@ void set_constants(const SegmentOptions& o, SegmenterConfig& c) {
   if (c.auxiliary_weight > 0 && o.auxiliary_weight > 0) c.auxiliary_weight = o.auxiliary_weight;
 }
 
-SegmenterConfig segmenter_config(const SegmentOptions& o, const Start& start,
+SegmenterConfig segmenter_config(const SegmentOptions& o, const SegmenterStart& start,
                                  const SegmentedImages& data) {
   SegmenterConfig c;
-  if (start.segmenter) {
-    check_sizes(o, *start.segmenter);
-    c = start.segmenter->config;
+  if (start.whole) {
+    check_sizes(o, *start.whole);
+    c = start.whole->config;
     if (o.input_size > 0) c.backbone.height = c.backbone.width = o.input_size;
   } else {
     const VitConfig encoder = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads},
@@ -175,8 +154,8 @@ ordered_json report_test(const fs::path& folder, ordered_json result, const Segm
 
 class SegmentTask : public TrainTask {
  public:
-  SegmentTask(const SegmentOptions& options, const Start& start, const SegmentedImages& train,
-              const SegmentedImages& test)
+  SegmentTask(const SegmentOptions& options, const SegmenterStart& start,
+              const SegmentedImages& train, const SegmentedImages& test)
       : options_(options),
         train_(train),
         test_(test),
@@ -190,7 +169,7 @@ class SegmentTask : public TrainTask {
                           options.layer_decay),
         options, options, device(), [this] { model_.parameters_changed(); });
     learner_.schedule.power = 1;  // mmsegmentation's poly
-    if (start.segmenter) load_segmenter(*start.segmenter, model_);
+    if (start.whole) load_segmenter(*start.whole, model_);
     if (start.encoder) load_backbone(*start.encoder, model_);
   }
 
@@ -486,13 +465,13 @@ ordered_json segment(SegmentOptions options, const std::vector<std::string>& ima
   const StopSignals signals;
   if (options.head == SegmentMethod::knn || options.eval || options.predict) try {
       if (options.head == SegmentMethod::knn) return by_neighbours(options);
-      const Start start(options);
-      if (options.eval) return evaluate_only(options, *start.segmenter);
-      return predict_images(options, *start.segmenter, images);
+      const SegmenterStart start = start_of(options);
+      if (options.eval) return evaluate_only(options, *start.whole);
+      return predict_images(options, *start.whole, images);
     } catch (const StopRequested&) {
       fail(ExitCode::interrupted, nothing_written);
     }
-  const Start start(options);
+  const SegmenterStart start = start_of(options);
   const auto train = options.data.open_training_part();
   const auto test = options.data.open_test_part(train->class_names());
   need(options.batch_size * processes().size() > 1 || options.head == SegmentMethod::linear,
