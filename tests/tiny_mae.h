@@ -5,7 +5,7 @@
 
 namespace sgmae {
 
-inline MaeConfig tiny() {
+inline MaeConfig tiny_mae() {
   MaeConfig config;
   config.height = config.width = 16;
   config.channels = 1;

@@ -21,6 +21,7 @@ void Linear::prepare(at::ScalarType type) {
 }
 
 void Linear::add_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
+  if (!weight->trained()) return;
   at::Tensor flat = weight->grad.view({weight->grad.size(0), -1});
   const bool zeros = std::exchange(weight->cleared, false);
   // What somebody added without saying so would be lost.
@@ -30,7 +31,7 @@ void Linear::add_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
 
 void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
   add_weight_gradient(dy, x);
-  bias_grad(dy, bias->grad);
+  if (bias->trained()) bias_grad(dy, bias->grad);
 }
 
 at::Tensor Linear::input_gradient(const at::Tensor& dy) const {
@@ -55,7 +56,7 @@ at::Tensor scaled_backward(at::Tensor d, Parameter* scale, const at::Tensor& per
                            const at::Tensor& branch, const StreamShape& shape) {
   d = scaled(d, nullptr, per_image, shape);
   if (!scale) return d;
-  scale->grad.add_(d.mul(branch).sum(at::IntArrayRef{0}, false, at::kFloat));
+  if (scale->trained()) scale->grad.add_(d.mul(branch).sum(at::IntArrayRef{0}, false, at::kFloat));
   return scaled(d, scale, {}, shape);
 }
 
@@ -125,7 +126,8 @@ void mlp_backward(Block& block, const StreamShape& shape, const MlpTrace& trace,
       scaled_backward(dx.to(shape.type), block.scale2, trace.drop_path, trace.branch, shape);
   block.fc2.add_gradients(d, gelu(trace.h));
   at::Tensor dh = block.fc2.input_gradient(d);
-  gelu_backward(trace.h, dh, block.fc1.bias->grad);
+  at::Tensor dbias = gradient_memory(*block.fc1.bias);
+  gelu_backward(trace.h, dh, dbias);
   const Normed norm = block.norm2.forward(trace.input.x, trace.input.delta, shape.eps, shape.type);
   block.fc1.add_weight_gradient(dh, norm.y);
   block.norm2.backward(block.fc1.input_gradient(dh), norm, dx);

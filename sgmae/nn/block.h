@@ -24,7 +24,8 @@ struct Linear {
 
   void prepare(at::ScalarType type);  // refresh w and b for activations of this type
   at::Tensor forward(const at::Tensor& x) const { return linear(x, w, b); }
-  // Adds the gradients of weight and bias, or of the weight alone, for dy [M, N], x [M, K].
+  // Adds the gradients of weight and bias, or of the weight alone, for dy [M, N], x [M, K]. Costs
+  // nothing where they are not trained.
   void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x);
   void add_gradients(const at::Tensor& dy, const at::Tensor& x);
   at::Tensor input_gradient(const at::Tensor& dy) const;  // dy [M, N] -> [M, K]
@@ -39,7 +40,8 @@ struct LayerNorm {
   }
   // dx += the gradient through this norm.
   void backward(const at::Tensor& dy, const Normed& normed, at::Tensor& dx) {
-    layer_norm_backward(dy, normed, weight->value, dx, weight->grad, bias->grad);
+    at::Tensor dweight = gradient_memory(*weight), dbias = gradient_memory(*bias);
+    layer_norm_backward(dy, normed, weight->value, dx, dweight, dbias);
   }
 };
 

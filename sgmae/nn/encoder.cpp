@@ -156,6 +156,12 @@ at::Tensor Encoder::placed_tokens(const at::Tensor& embedded, const MaskPlan& pl
   return tokens.view({-1, dim});
 }
 
+// Of tokens [B*(prefix+n_visible), D] those of patches, [B, n_visible, D], sharing memory.
+at::Tensor Encoder::patch_rows(const at::Tensor& x, const MaskPlan& plan) const {
+  return x.view({plan.order.size(0), -1, config_.size.dim})
+      .narrow(1, config_.prefix_tokens(), plan.n_visible);
+}
+
 Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, GridSize grid,
                       std::size_t depth, EncoderTrace* trace, Taps* taps) const {
   const at::Tensor pixels = given_pixels.to(device(), /*non_blocking=*/true);
@@ -166,6 +172,11 @@ Stream Encoder::embed(const at::Tensor& given_pixels, const MaskPlan& plan, Grid
   if (registers_)
     stream.x =
         insert_registers(stream.x, pixels.size(0), config_.class_tokens(), registers_->value);
+  if (trace && trace->token_weights.defined()) {
+    trace->tokens = patch_rows(stream.x, plan);
+    stream.x = stream.x.clone();
+    patch_rows(stream.x, plan).mul_(trace->token_weights.unsqueeze(2));
+  }
   if (taps && taps->wants("encoder.embed"))
     taps->put("encoder.embed", stream.x.view({pixels.size(0), -1, config_.size.dim}));
   if (trace) {
@@ -257,6 +268,11 @@ void Encoder::run_blocks_backward(std::size_t first, std::size_t end, at::Tensor
 
 void Encoder::embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels) {
   const std::int64_t batch = trace.plan.order.size(0);
+  if (trace.token_weights.defined()) {
+    const at::Tensor dtokens = patch_rows(dx, trace.plan);
+    trace.dtoken_weights = dtokens.mul(trace.tokens).sum(2);
+    dtokens.mul_(trace.token_weights.unsqueeze(2));
+  }
   if (registers_) dx = take_registers(dx, batch, config_.class_tokens(), registers_->grad);
   if (pos_embed_ && pos_embed_->trained()) {
     // Whole images, patches in place.
@@ -264,8 +280,8 @@ void Encoder::embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpi
     add_to_corner(pos_embed_->grad, grid(), trace.grid,
                   dx.view({batch, -1, config_.size.dim}).sum(0, /*keepdim=*/true));
   }
-  const at::Tensor dembedded =
-      (cls_token_ ? embed_tokens_backward(dx, batch, cls_token_->grad) : dx).to(type_);
+  at::Tensor dcls = cls_token_ ? gradient_memory(*cls_token_) : at::Tensor();
+  const at::Tensor dembedded = (cls_token_ ? embed_tokens_backward(dx, batch, dcls) : dx).to(type_);
   patch_embed_.add_gradients(dembedded, trace.patches);
   announce(trace.gradients_ready,
            {cls_token_, registers_, pos_embed_, patch_embed_.weight, patch_embed_.bias});

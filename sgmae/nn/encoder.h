@@ -20,9 +20,14 @@ namespace sgmae {
 struct EncoderTrace {
   std::vector<DropPath> drop_path;  // set by the caller before forward; empty: none
   GradientsReady gradients_ready;   // set by the caller before backward; empty: nobody listens
+  // [B, n_visible] fp32 on the encoder's device, set by the caller before forward: what the tokens
+  // of patches, positions included, are multiplied by (CL-MAE); undefined: 1. And the gradient of
+  // it, which backward then sets.
+  at::Tensor token_weights, dtoken_weights;
   MaskPlan plan;
   GridSize grid;                   // of the pixels
   at::Tensor patches;              // [B*n_visible, C*p*p] activations
+  at::Tensor tokens;               // [B, n_visible, D] fp32 before they were weighted, or undefined
   std::vector<BlockTrace> blocks;  // those that ran
   Normed norm;
   std::vector<std::int64_t> features;  // which blocks' outputs were handed out
@@ -88,6 +93,7 @@ class Encoder {
   void run_blocks_backward(std::size_t first, std::size_t end, at::Tensor& dx, EncoderTrace& trace);
   void embed_backward(at::Tensor dx, EncoderTrace& trace, at::Tensor* dpixels);
   at::Tensor placed_tokens(const at::Tensor& embedded, const MaskPlan& plan, GridSize grid) const;
+  at::Tensor patch_rows(const at::Tensor& x, const MaskPlan& plan) const;
   StreamShape shape(const MaskPlan& plan, GridSize grid) const;
   GridSize grid() const { return {config_.grid_height(), config_.grid_width()}; }
 

@@ -5,12 +5,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sgmae/nn/config.h"
+#include "sgmae/nn/decoder.h"
 #include "sgmae/nn/encoder.h"
 #include "sgmae/nn/mask_plan.h"
 #include "sgmae/nn/parameter.h"
@@ -27,6 +29,7 @@ struct MaeOutput {        // on the device of the pixels
 };
 
 // What the decoder makes of the masked patches, in the order of the plan; on the model's device.
+// n_masked is all of them where tokens are weighted.
 struct MaePrediction {
   at::Tensor pred;    // [B, n_masked, p*p*C] activations
   at::Tensor tokens;  // [B, n_masked, Dd] activations, after decoder_norm: what pred is made of
@@ -37,9 +40,17 @@ struct MaeTrace {
   // Its gradients_ready, set by the caller before backward, hears of the decoder too.
   EncoderTrace encoder;
   at::Tensor latent;
-  std::vector<BlockTrace> decoder_blocks;  // the last block's MLP: masked rows only
-  Normed decoder_norm;                     // masked rows only
+  at::Tensor decoder_input;  // [B*(1+n_visible+n_masked), Dd] fp32: class token, visible, masked
+  // Set by the caller before backward, and called once the decoder's memory is free again: the
+  // gradient of decoder_input for another who reads it, undefined for none. Empty: nobody does.
+  std::function<at::Tensor()> decoder_input_gradient;
+  DecoderTrace decoder;
 };
+
+// Reads, in a training step, what the decoder reads (MaeTrace::decoder_input), and returns the
+// gradient of it by a loss of its own; undefined for none. `loss` is the decoder's.
+using DecoderInputReader =
+    std::function<at::Tensor(const at::Tensor& decoder_input, const MaeLoss& loss)>;
 
 class Mae {
  public:
@@ -53,6 +64,7 @@ class Mae {
   const Encoder& encoder() const;
   std::vector<Parameter>& parameters();  // registration order of the published files
   const std::vector<Parameter>& parameters() const;
+  Precision precision() const { return encoder().precision(); }
   void set_precision(Precision precision);
   void checkpoint_activations(bool yes);  // Encoder's, and of the decoder's blocks but the last
   void parameters_changed();              // call after writing to parameter values from outside
@@ -67,15 +79,19 @@ class Mae {
     return encoder().encode(pixels, taps, taps_only);
   }
 
-  // Whole forward pass without gradients.
+  // What the decoder reads (MaeTrace::decoder_input), without gradients.
+  at::Tensor decoder_input(const at::Tensor& pixels, const MaskPlan& plan) const;
+
+  // Whole forward pass without gradients. Nothing may be thrown.
   MaeOutput forward(const at::Tensor& pixels, const MaskPlan& plan, Taps* taps = nullptr) const;
 
   // Training in two halves, for losses of the caller's own. Once the last attention of the decoder
   // has mixed the tokens only masked patches are computed, so that it is theirs that can be had.
-  // Throws Error(usage) when nothing is masked.
+  // Throws Error(usage) when nothing is masked. With EncoderTrace::token_weights all patches are
+  // predicted, visible ones first, and may all be visible; nothing may be thrown.
   MaePrediction forward(const at::Tensor& pixels, const MaskPlan& plan, MaeTrace& trace) const;
-  // Adds the gradients of all parameters for those of pred and tokens, either of which may be
-  // undefined for none. Frees the trace's blocks as it goes. With dpixels: dpixels = that of the
+  // Adds the gradients of all trained parameters for those of pred and tokens, either of which may
+  // be undefined for none. Frees the trace's blocks as it goes. With dpixels: dpixels = that of the
   // pixels [B, C, H, W] fp32 as the encoder sees them, zero where a patch is masked.
   void backward(const at::Tensor& dpred, const at::Tensor& dtokens, MaeTrace& trace,
                 at::Tensor* dpixels = nullptr);
@@ -84,7 +100,8 @@ class Mae {
   // wait for the model's device. dpixels = loss_scale * d loss / d pixels, for visible patches
   // through the encoder, for masked ones through the target.
   MaeLoss forward_backward(const at::Tensor& pixels, const MaskPlan& plan, double loss_scale = 1.0,
-                           at::Tensor* dpixels = nullptr, const GradientsReady& ready = {});
+                           at::Tensor* dpixels = nullptr, const GradientsReady& ready = {},
+                           const DecoderInputReader& reader = {});
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 #include "sgmae/nn/parameter.h"
 
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "sgmae/base/error.h"
 
@@ -54,6 +55,10 @@ void flatten_gradients(std::vector<Parameter>& parameters, at::Device device) {
 
 void flatten_values(std::vector<Parameter>& parameters, const at::Tensor& memory) {
   flatten(parameters, &Parameter::value, memory);
+}
+
+at::Tensor gradient_memory(const Parameter& parameter) {
+  return parameter.trained() ? parameter.grad : at::zeros_like(parameter.value);
 }
 
 at::Tensor flat_gradients(std::span<const Parameter> parameters) {

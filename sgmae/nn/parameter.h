@@ -38,6 +38,10 @@ void flatten_gradients(std::vector<Parameter>& parameters, const at::Tensor& mem
 void flatten_values(std::vector<Parameter>& parameters, const at::Tensor& memory);
 std::int64_t flat_size(std::span<const Parameter> parameters);
 
+// Where a backward pass adds the gradient of a parameter: to its own, or for one that is not
+// trained to memory that nobody reads.
+at::Tensor gradient_memory(const Parameter& parameter);
+
 // The memory under the gradients of parameters that follow one another in a model: all of them, or
 // what a GradientsReady hears of. [values] fp32 with zeros between them; sharing memory. At least
 // one must be trained.

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "sgmae/base/error.h"
@@ -147,84 +146,81 @@ at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
   return x;
 }
 
-at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order,
-                                   std::int64_t n_visible, at::Tensor& mask_grad) {
-  if (!dx.is_cpu()) return aten::restore_tokens_backward(dx, order, n_visible, mask_grad);
-  const std::int64_t batch = order.size(0), n = order.size(1), dim = dx.size(1);
-  at::Tensor encoded = at::empty({batch * (1 + n_visible), dim}, at::kFloat);
-  const float* from = dx.data_ptr<float>();
-  const std::int64_t* positions = order_of(order);
-  for_each_job(batch * (1 + n_visible), [&](std::int64_t job) {
-    const std::int64_t b = job / (1 + n_visible), j = job % (1 + n_visible);
-    const std::int64_t place = j == 0 ? 0 : 1 + positions[b * n + j - 1];
-    std::copy_n(from + (b * (1 + n) + place) * dim, dim, encoded.data_ptr<float>() + job * dim);
+at::Tensor append_mask_tokens(const at::Tensor& encoded, const at::Tensor& order,
+                              const at::Tensor& masked, const at::Tensor& mask_token,
+                              const at::Tensor& pos_embed) {
+  if (!encoded.is_cpu())
+    return aten::append_mask_tokens(encoded, order, masked, mask_token, pos_embed);
+  const std::int64_t batch = order.size(0), n = order.size(1), dim = encoded.size(1);
+  const std::int64_t encoded_each = encoded.size(0) / batch, n_masked = masked.size(1);
+  const std::int64_t each = encoded_each + n_masked;
+  const at::Tensor tokens = encoded.to(at::kFloat);
+  at::Tensor x = at::empty({batch * each, dim}, at::kFloat);
+  const float *mask = mask_token.data_ptr<float>(), *pos = pos_embed.data_ptr<float>();
+  const float* from = tokens.data_ptr<float>();
+  const std::int64_t *visible = order_of(order), *hidden = order_of(masked);
+  for_each_job(batch * each, [&](std::int64_t job) {
+    const std::int64_t b = job / each, j = job % each, m = j - encoded_each;
+    const float* token = m < 0 ? from + (b * encoded_each + j) * dim : mask;
+    const std::int64_t place = m >= 0   ? 1 + hidden[b * n_masked + m]
+                               : j == 0 ? 0
+                                        : 1 + visible[b * n + j - 1];
+    float* to = x.data_ptr<float>() + job * dim;
+    for (std::int64_t i = 0; i < dim; ++i) to[i] = token[i] + pos[place * dim + i];
   });
-  // Summed image by image in a fixed order, so that the result does not depend on threads.
-  at::Tensor per_image = at::zeros({batch, dim}, at::kFloat);
-  for_each_job(batch, [&](std::int64_t b) {
-    float* sum = per_image.data_ptr<float>() + b * dim;
-    for (std::int64_t j = n_visible; j < n; ++j) {
-      const float* row = from + (b * (1 + n) + 1 + positions[b * n + j]) * dim;
-      for (std::int64_t i = 0; i < dim; ++i) sum[i] += row[i];
-    }
-  });
-  mask_grad.view({dim}).add_(per_image.sum(0));
-  return encoded;
+  return x;
 }
 
-at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_t n_visible,
-                       bool with_cls) {
-  if (!x.is_cpu()) return aten::masked_rows(x, order, n_visible, with_cls);
-  const std::int64_t batch = order.size(0), n = order.size(1), masked = n - n_visible;
-  const std::int64_t bytes = x.size(1) * x.element_size();
-  at::Tensor out = at::empty({batch * masked, x.size(1)}, x.scalar_type());
-  const char* from = static_cast<const char*>(x.data_ptr());
-  char* to = static_cast<char*>(out.data_ptr());
-  const std::int64_t* positions = order_of(order);
-  for_each_job(batch * masked, [&](std::int64_t job) {
-    const std::int64_t b = job / masked, position = positions[b * n + n_visible + job % masked];
-    const std::int64_t row = with_cls ? b * (1 + n) + 1 + position : b * n + position;
-    std::memcpy(to + job * bytes, from + row * bytes, static_cast<std::size_t>(bytes));
-  });
-  return out;
+at::Tensor append_mask_tokens_backward(const at::Tensor& dx, std::int64_t batch,
+                                       std::int64_t n_masked, at::Tensor& mask_grad) {
+  const std::int64_t dim = dx.size(1);
+  const at::Tensor by_image = dx.view({batch, -1, dim});
+  const std::int64_t encoded = by_image.size(1) - n_masked;
+  // Summed image by image, so that the result does not depend on threads.
+  mask_grad.view({dim}).add_(by_image.narrow(1, encoded, n_masked).sum(1).sum(0));
+  return by_image.narrow(1, 0, encoded).reshape({-1, dim});
 }
 
-at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
-                               std::int64_t n_visible) {
-  if (!rows.is_cpu()) return aten::scatter_masked_rows(rows, order, n_visible);
-  const std::int64_t batch = order.size(0), n = order.size(1), masked = n - n_visible;
-  const std::int64_t dim = rows.size(1);
-  at::Tensor out = at::zeros({batch * (1 + n), dim}, at::kFloat);
-  const std::int64_t* positions = order_of(order);
-  for_each_job(batch * masked, [&](std::int64_t job) {
-    const std::int64_t b = job / masked, position = positions[b * n + n_visible + job % masked];
-    std::copy_n(rows.data_ptr<float>() + job * dim, dim,
-                out.data_ptr<float>() + (b * (1 + n) + 1 + position) * dim);
-  });
-  return out;
+at::Tensor last_rows(const at::Tensor& x, std::int64_t batch, std::int64_t n_masked) {
+  const at::Tensor by_image = x.view({batch, -1, x.size(1)});
+  // A single row of each image would stay a view of all.
+  return by_image.narrow(1, by_image.size(1) - n_masked, n_masked)
+      .reshape({-1, x.size(1)})
+      .contiguous();
+}
+
+at::Tensor put_last_rows(const at::Tensor& rows, std::int64_t batch, std::int64_t n) {
+  const std::int64_t dim = rows.size(1), last = rows.size(0) / batch;
+  at::Tensor x = at::zeros({batch, n, dim}, rows.options());
+  x.narrow(1, n - last, last).copy_(rows.view({batch, last, dim}));
+  return x.view({-1, dim});
+}
+
+at::Tensor rows_at(const at::Tensor& x, const at::Tensor& positions) {
+  const at::Tensor first =
+      at::arange(positions.size(0), positions.options()).mul_(x.size(0) / positions.size(0));
+  return x.index_select(0, positions.add(first.unsqueeze(1)).view({-1}));
 }
 
 MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                            const at::Tensor& order, std::int64_t n_visible,
-                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                            at::Tensor* dpred) {
+                            const at::Tensor& masked, std::int64_t patch_size, bool norm_pix_loss,
+                            double loss_scale, at::Tensor* dpred) {
   if (!pixels.is_cpu())
-    return aten::reconstruction_loss(pixels, pred, order, n_visible, patch_size, norm_pix_loss,
-                                     loss_scale, dpred);
+    return aten::reconstruction_loss(pixels, pred, masked, patch_size, norm_pix_loss, loss_scale,
+                                     dpred);
   const at::Tensor source = pixels.contiguous();
   const Grid grid(source, patch_size);
   const std::int64_t values = grid.channels * patch_size * patch_size;
-  const std::int64_t masked = grid.n - n_visible, rows = grid.batch * masked;
+  const std::int64_t n_masked = masked.size(1), rows = grid.batch * n_masked;
   const at::Tensor predicted = pred.to(at::kFloat);
   at::Tensor gradient = dpred ? at::empty({rows, values}, at::kFloat) : at::Tensor();
-  const at::Tensor per_patch = at::empty({grid.batch, masked}, at::kFloat);
+  const at::Tensor per_patch = at::empty({grid.batch, n_masked}, at::kFloat);
   std::vector<double> losses(static_cast<std::size_t>(rows));
   const float* from = source.data_ptr<float>();
-  const std::int64_t* positions = order_of(order);
+  const std::int64_t* positions = order_of(masked);
   const float scale = static_cast<float>(2.0 * loss_scale / static_cast<double>(rows * values));
   for_each_job(rows, [&](std::int64_t job) {
-    const std::int64_t b = job / masked,
-                       position = positions[b * grid.n + n_visible + job % masked];
+    const std::int64_t b = job / n_masked, position = positions[job];
     std::vector<float> target(static_cast<std::size_t>(values));
     for (std::int64_t c = 0; c < grid.channels; ++c) {
       const float* pixel = grid.pixel(from, b, c, position);
@@ -258,12 +254,11 @@ MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
 }
 
 at::Tensor reconstruction_target_backward(const at::Tensor& pixels, const at::Tensor& pred,
-                                          const at::Tensor& order, std::int64_t n_visible,
-                                          std::int64_t patch_size, bool norm_pix_loss,
-                                          double loss_scale) {
-  const std::int64_t n = order.size(1), values = pred.size(1);
-  at::Tensor target = masked_rows(patchify(pixels, patch_size).view({-1, values}), order, n_visible,
-                                  /*with_cls=*/false);
+                                          const at::Tensor& masked, std::int64_t patch_size,
+                                          bool norm_pix_loss, double loss_scale) {
+  const std::int64_t values = pred.size(1);
+  const at::Tensor patches = patchify(pixels, patch_size);
+  at::Tensor target = rows_at(patches.view({-1, values}), masked);
   at::Tensor inverse;
   if (norm_pix_loss) {
     const auto [variance, mean] = at::var_mean(target, at::IntArrayRef{1}, /*unbiased=*/true,
@@ -278,9 +273,8 @@ at::Tensor reconstruction_target_backward(const at::Tensor& pixels, const at::Te
         d.mul(target).sum({1}, /*keepdim=*/true).div_(static_cast<double>(values - 1));
     d = d.sub(d.mean({1}, /*keepdim=*/true)).sub_(target.mul(along)).mul_(inverse);
   }
-  return unpatchify(put_in_place(d, order.narrow(1, n_visible, n - n_visible), n)
-                        .view({pixels.size(0), n, values}),
-                    pixels.size(1), pixels.size(2), pixels.size(3));
+  return unpatchify(put_in_place(d, masked, patches.size(1)).view(patches.sizes()), pixels.size(1),
+                    pixels.size(2), pixels.size(3));
 }
 
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size) {

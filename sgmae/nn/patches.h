@@ -33,17 +33,20 @@ at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
                           std::int64_t n_visible, const at::Tensor& mask_token,
                           const at::Tensor& pos_embed);
 
+// The same for training, where places are told by position embeddings alone: tokens stay in the
+// order of the plan, class token, visible, masked -> [B*(1+n_visible+n_masked), D] fp32. `masked`
+// [B, n_masked] are positions, contiguous (MaskPlan::masked), here and below.
+at::Tensor append_mask_tokens(const at::Tensor& encoded, const at::Tensor& order,
+                              const at::Tensor& masked, const at::Tensor& mask_token,
+                              const at::Tensor& pos_embed);
+
 // Gradient of the above: mask rows of dx are added to mask_grad, the others returned.
-at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order,
-                                   std::int64_t n_visible, at::Tensor& mask_grad);
+at::Tensor append_mask_tokens_backward(const at::Tensor& dx, std::int64_t batch,
+                                       std::int64_t n_masked, at::Tensor& mask_grad);
 
-// The rows of masked patches of x [B*(N or 1+N), D] -> [B*n_masked, D], in the order of `order`.
-at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_t n_visible,
-                       bool with_cls);
-
-// [B*n_masked, D] fp32 -> [B*(1+N), D] with zeros elsewhere.
-at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
-                               std::int64_t n_visible);
+// The last n_masked rows of each image of x [B*n, D] -> [B*n_masked, D]; and back, zeros elsewhere.
+at::Tensor last_rows(const at::Tensor& x, std::int64_t batch, std::int64_t n_masked);
+at::Tensor put_last_rows(const at::Tensor& rows, std::int64_t batch, std::int64_t n);
 
 struct MaeLoss {         // where the tensors are: reading it waits for the device
   at::Tensor mean;       // [] fp64
@@ -55,16 +58,17 @@ struct MaeLoss {         // where the tensors are: reading it waits for the devi
 // mean over its deviation (unbiased variance + 1e-6). With dpred: dpred = loss_scale * d loss / d
 // pred, in pred's type.
 MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                            const at::Tensor& order, std::int64_t n_visible,
-                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                            at::Tensor* dpred);
+                            const at::Tensor& masked, std::int64_t patch_size, bool norm_pix_loss,
+                            double loss_scale, at::Tensor* dpred);
 
 // The way of that loss to the pixels through its target: loss_scale * d loss / d pixels
-// [B, C, H, W] with pred held fast; zero where a patch is visible.
+// [B, C, H, W] with pred held fast; zero where a patch is not masked.
 at::Tensor reconstruction_target_backward(const at::Tensor& pixels, const at::Tensor& pred,
-                                          const at::Tensor& order, std::int64_t n_visible,
-                                          std::int64_t patch_size, bool norm_pix_loss,
-                                          double loss_scale);
+                                          const at::Tensor& masked, std::int64_t patch_size,
+                                          bool norm_pix_loss, double loss_scale);
+
+// The rows of `positions` [B, k] of x [B*N, D] -> [B*k, D].
+at::Tensor rows_at(const at::Tensor& x, const at::Tensor& positions);
 
 // All patches of pixels [B, C, H, W] -> [B, N, p*p*C], pixel order row, column, channel; and back.
 at::Tensor patchify(const at::Tensor& pixels, std::int64_t patch_size);

@@ -38,7 +38,8 @@ StepGraph::~StepGraph() {
 
 MaeLoss StepGraph::forward_backward(const at::Tensor& pixels, const MaskPlan& plan,
                                     double loss_scale) {
-  const Kind kind{pixels.sizes().vec(), plan.order.sizes().vec(), plan.n_visible, loss_scale};
+  const Kind kind{pixels.sizes().vec(), plan.order.sizes().vec(), plan.n_visible, plan.n_thrown,
+                  loss_scale};
   if (kind != kind_) {
     forget_step();
     kind_ = kind;
@@ -87,7 +88,7 @@ void* StepGraph::record(const Work& work) {
 bool StepGraph::record_step(const Kind& kind) {
   const at::TensorOptions there = at::TensorOptions(model_.encoder().device());
   pixels_ = at::empty(kind.pixels, there.dtype(at::kFloat));
-  plan_ = {at::empty(kind.order, there.dtype(at::kLong)), kind.n_visible};
+  plan_ = {at::empty(kind.order, there.dtype(at::kLong)), kind.n_visible, kind.n_thrown};
   step_ = record([&] { loss_ = model_.forward_backward(pixels_, plan_, kind.loss_scale); });
   if (!step_) forget_step();
   return step_ != nullptr;

@@ -44,7 +44,7 @@ class StepGraph {
   // What is recorded for good, beside the addresses of parameters.
   struct Kind {
     std::vector<std::int64_t> pixels, order;
-    std::int64_t n_visible = 0;
+    std::int64_t n_visible = 0, n_thrown = 0;
     double loss_scale = 0;
     bool operator==(const Kind&) const = default;
   };

@@ -137,13 +137,16 @@ double step_peak(const EstimateInput& in) {
   const Traces t = traces(in);
   // pred and its gradient; both also in fp32 where they are not.
   const double loss = masked * values * (type < fp32 ? 2 * (type + fp32) : 2 * fp32);
-  // pred and dpred, and what decoder_norm's backward made, live to the end.
-  const double held = masked * (2 * type * values + (type + fp32) * d.dim);
+  // pred, dpred and what the norm reads of it live to the end, what decoder_norm's backward made to
+  // that of the decoder.
+  const double to_the_end = masked * (2 * type * values + type * d.dim);
+  const double held = to_the_end + masked * fp32 * d.dim;
   const double dx = all * fp32 * d.dim;
   const double last = held + std::max(mlp_work(d, masked, type), dx + attention_work(d, all, type));
   const double before_last = held + dx + t.decoder_block + block_work(d, all, type) - t.last_block;
-  const double encoder = held + dx + seen * fp32 * e.dim + seen * type * e.dim + t.encoder_block +
-                         block_work(e, seen, type) - t.decoder_blocks - t.last_block;
+  const double encoder = to_the_end + dx + seen * fp32 * e.dim + seen * type * e.dim +
+                         t.encoder_block + block_work(e, seen, type) - t.decoder_blocks -
+                         t.last_block;
   return t.sum() + std::max({loss, last, before_last, encoder});
 }
 

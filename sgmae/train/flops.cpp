@@ -13,16 +13,17 @@ double transformer_macs(const VitSize& size, std::int64_t mlp_hidden, double n) 
 
 }  // namespace
 
-double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible) {
+double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible, std::int64_t n_thrown) {
   const double patches = static_cast<double>(c.n_patches());
-  const double seen = static_cast<double>(n_visible) + 1;  // with CLS
+  const double seen = static_cast<double>(n_visible) + 1;  // with CLS, as here
+  const double decoded = patches + 1 - static_cast<double>(n_thrown);
   const double dim = static_cast<double>(c.encoder.dim);
   const double decoder_dim = static_cast<double>(c.decoder.dim);
   const double values = static_cast<double>(c.patch_values());
   const double macs = patches * values * dim + transformer_macs(c.encoder, c.encoder_mlp(), seen) +
                       seen * dim * decoder_dim +
-                      transformer_macs(c.decoder, c.decoder_mlp(), patches + 1) +
-                      (patches + 1) * decoder_dim * values;
+                      transformer_macs(c.decoder, c.decoder_mlp(), decoded) +
+                      decoded * decoder_dim * values;
   return 3 * 2 * macs;
 }
 

@@ -19,7 +19,7 @@ bool holds(const std::vector<std::string>& lines, const std::string& part) {
 
 // tests/tiny_mae.h: one block of width d and MLP 4d has 12 d^2 + 13 d values.
 TEST(Describe, CountsEveryPart) {
-  const ModelFile file = file_of(Mae(tiny(), 1));
+  const ModelFile file = file_of(Mae(tiny_mae(), 1));
   const ModelDescription d = describe(file);
   EXPECT_EQ(d.encoder_parameters, 16 + 5 * 16         // class token, positions
                                       + 64 * 16 + 16  // patches of 8x8x1
@@ -39,7 +39,7 @@ TEST(Describe, CountsEveryPart) {
 }
 
 TEST(Describe, NamesThePublishedSizes) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   for (const auto& [letter, size, patch] : {std::tuple{"ViT-Ti/16", VitSize{192, 12, 3}, 16},
                                             {"ViT-S/14", VitSize{384, 12, 6}, 14},
                                             {"ViT-B/16", VitSize{768, 12, 12}, 16},
@@ -55,7 +55,7 @@ TEST(Describe, NamesThePublishedSizes) {
 }
 
 TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.layer_scale = true;
   config.registers = 2;
   const ModelDescription dino = describe(file_of(Vit(config, 1)));
@@ -65,7 +65,7 @@ TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
   for (const char* command : {"knn:", "extract:", "mask:", "analyze:", "finetune:", "linprobe:"})
     EXPECT_TRUE(holds(dino.uses, command)) << command;
 
-  config = encoder_config(tiny());
+  config = encoder_config(tiny_mae());
   config.classes = 7;
   config.pooling = Pooling::mean;
   const ModelDescription classifier = describe(file_of(Vit(config, 1)));
@@ -75,7 +75,7 @@ TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
 }
 
 TEST(Describe, WarnsOfWhatWillNotRun) {
-  ModelFile file = file_of(Mae(tiny(), 1));
+  ModelFile file = file_of(Mae(tiny_mae(), 1));
   file.tensors[0].second = at::zeros_like(file.tensors[0].second).fill_(std::nanf(""));
   file.left_out = {"optimizer.state.0.exp_avg"};
   const ModelDescription d = describe(file);
@@ -87,7 +87,7 @@ TEST(Describe, WarnsOfWhatWillNotRun) {
 }
 
 TEST(Describe, TextAndJsonSayTheSame) {
-  ModelFile file = file_of(Mae(tiny(), 1));
+  ModelFile file = file_of(Mae(tiny_mae(), 1));
   file.epoch_known = true;
   file.info.epoch = 12;
   file.norm_pix_loss = true;

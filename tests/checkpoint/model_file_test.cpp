@@ -44,7 +44,7 @@ class ModelFileTest : public testing::Test {
 
 // Width 64, so that the published rule gives one head.
 MaeConfig small() {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.encoder = {64, 1, 1};
   config.decoder = {64, 1, 1};
   return config;
@@ -122,7 +122,7 @@ TEST_F(ModelFileTest, TablesOfAnotherSizeThanTheHeaderSaysAreRefused) {
 }
 
 TEST_F(ModelFileTest, HeadsThatNoRuleGivesMustBeGiven) {
-  write_training_file(values_of(Mae(tiny(), 1).parameters()), {});
+  write_training_file(values_of(Mae(tiny_mae(), 1).parameters()), {});
   EXPECT_NE(complaint().find("give --heads"), std::string::npos);
   EXPECT_NE(complaint({.heads = 2}).find("give --decoder_heads"), std::string::npos);
   EXPECT_NE(complaint({.heads = 3}).find("do not divide its width 16"), std::string::npos);

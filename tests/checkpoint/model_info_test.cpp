@@ -66,7 +66,7 @@ TEST(ModelInfo, NamesWhatIsMissingOrUnfit) {
 
 // Files of models without such things stay as they were.
 TEST(ModelInfo, SaysOfAttentionWhatIsThere) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   for (const char* key : {"class_token", "position_embedding", "final_norm", "attention"})
     EXPECT_FALSE(to_json(config).contains(key)) << key;
   EXPECT_TRUE(attention_from_json(to_json(config)).empty());
@@ -96,7 +96,7 @@ TEST(ModelInfo, RefusesUnfitAttention) {
 
 // Other readers find sizes under these names.
 TEST(ModelInfo, ConfigurationsSayEverySize) {
-  const json mae = to_json(tiny());
+  const json mae = to_json(tiny_mae());
   for (const auto& [key, value] : {std::pair<const char*, json>{"height", 16},
                                    {"width", 16},
                                    {"channels", 1},
@@ -110,7 +110,7 @@ TEST(ModelInfo, ConfigurationsSayEverySize) {
                                    {"mlp_ratio", 4},
                                    {"norm_pix_loss", false}})
     EXPECT_EQ(mae.at(key), value) << key;
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.classes = 3;
   for (const auto& [pooling, name] : {std::pair{Pooling::cls, "cls"},
                                       {Pooling::mean, "mean"},

@@ -37,10 +37,10 @@ std::string complaint(const NamedTensors& tensors) {
 }
 
 NamedTensors mae_tensors() {
-  return values_of(Mae(tiny(), 1).parameters());
+  return values_of(Mae(tiny_mae(), 1).parameters());
 }
 NamedTensors encoder_tensors() {
-  return values_of(Vit(encoder_config(tiny()), 1).parameters());
+  return values_of(Vit(encoder_config(tiny_mae()), 1).parameters());
 }
 
 TEST(NameMap, HuggingFaceNamesAsPublished) {
@@ -97,7 +97,7 @@ TEST(NameMap, QueryKeyAndValueAreTheRowsOfQkv) {
 TEST(NameMap, MocoV3GivesItsBaseEncoder) {
   NamedTensors file = with_prefix("state_dict.module.momentum_encoder.", encoder_tensors());
   const NamedTensors base = with_prefix("state_dict.module.base_encoder.",
-                                        values_of(Vit(encoder_config(tiny()), 2).parameters()));
+                                        values_of(Vit(encoder_config(tiny_mae()), 2).parameters()));
   file.insert(file.end(), base.begin(), base.end());
   file.emplace_back("state_dict.module.base_encoder.head.0.weight", at::zeros({2, 2}));
   file.emplace_back("state_dict.module.predictor.0.weight", at::zeros({2, 2}));

@@ -154,7 +154,7 @@ class OpenModelFile : public testing::Test {
 };
 
 TEST_F(OpenModelFile, FollowsAnotherInputSize) {
-  write_model(path_, file_of(Mae(tiny(), 1)), Family::mae);
+  write_model(path_, file_of(Mae(tiny_mae(), 1)), Family::mae);
   const OpenedModel opened = open_model(path_, {.height = 24, .width = 40});
   ASSERT_TRUE(opened.mae());
   EXPECT_EQ(opened.encoder().config().n_patches(), 15);
@@ -166,7 +166,7 @@ TEST_F(OpenModelFile, FollowsAnotherInputSize) {
 // In two dimensions, the decoder's positions too: what depends on the column alone still does when
 // rows are added. transformers stretches the decoder's table as one list.
 TEST_F(OpenModelFile, DecoderPositionsFollowInBothDimensions) {
-  ModelFile file = file_of(Mae(tiny(), 1));  // 2 x 2 patches
+  ModelFile file = file_of(Mae(tiny_mae(), 1));  // 2 x 2 patches
   for (auto& [name, table] : file.tensors)
     if (name == "decoder_pos_embed")
       for (std::int64_t i = 0; i < 4; ++i) table[0][1 + i].fill_(i % 2 == 0 ? -1.0f : 1.0f);
@@ -184,7 +184,7 @@ TEST_F(OpenModelFile, DecoderPositionsFollowInBothDimensions) {
 }
 
 TEST_F(OpenModelFile, NamesWhatIsWrong) {
-  const ModelFile good = file_of(Mae(tiny(), 1));
+  const ModelFile good = file_of(Mae(tiny_mae(), 1));
   EXPECT_EQ(complaint(good), "");
 
   ModelFile nan = good;

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 VitConfig vit_config(const std::string& kind) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.height = 24;  // not square
   config.size.depth = 2;
   if (kind == "cls" || kind == "pool" || kind == "probe") config.classes = 3;
@@ -34,7 +34,7 @@ VitConfig vit_config(const std::string& kind) {
 
 ModelFile model_of(const std::string& kind) {
   if (kind == "mae") {
-    MaeConfig config = tiny();
+    MaeConfig config = tiny_mae();
     config.norm_pix_loss = true;
     config.layer_norm_eps = 1e-5;
     return file_of(Mae(config, 3));
@@ -101,7 +101,7 @@ TEST_F(WriteModel, ClassScoresSurviveAChangeOfFamily) {
 }
 
 TEST_F(WriteModel, TransformersViTMaeIsSquare) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.height = 24;
   try {
     write_model(root_ / "refused", file_of(Mae(config, 3)), Family::hf_vit_mae);
@@ -114,7 +114,7 @@ TEST_F(WriteModel, TransformersViTMaeIsSquare) {
 }
 
 TEST_F(WriteModel, MlpsOfTheirOwnComeBack) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.encoder_mlp_hidden = 40;
   config.decoder_mlp_hidden = 24;
   const ModelFile model = file_of(Mae(config, 3));

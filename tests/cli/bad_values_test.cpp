@@ -35,7 +35,7 @@ class BadValues : public testing::Test {
     fs::create_directories(folder_.path("data"));
     striped::write_part(folder_.path("data"), "train", 12, true);
     striped::write_part(folder_.path("data"), "t10k", 6, true);
-    save(folder_.path("m.safetensors"), tiny());
+    save(folder_.path("m.safetensors"), tiny_mae());
   }
 
   // Ends well, or with a sentence and the exit code of a user's error.
@@ -164,7 +164,7 @@ TEST_F(BadValues, DataThatCannotBeUsed) {
 
 // Images have one or three channels; a model for other bands is refused with a sentence.
 TEST_F(BadValues, AModelOfFourChannels) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.channels = 4;
   save(folder_.path("four.safetensors"), config);
   for (const char* command :

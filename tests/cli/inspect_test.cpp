@@ -99,7 +99,7 @@ void expect_promises_kept(const std::string& name, const Outcome& inspected,
 
 TEST_F(Inspect, PromisesWhatTheCommandsDo) {
   for (const auto& [name, change] : cases()) {
-    VitConfig config = encoder_config(tiny());
+    VitConfig config = encoder_config(tiny_mae());
     config.channels = 3;
     config.size.depth = 2;  // the second-last block is the guide's
     change(config);
@@ -119,7 +119,7 @@ TEST_F(Inspect, PromisesWhatTheCommandsDo) {
 }
 
 TEST_F(Inspect, PromisesWhatTheCommandsDoWithAnAutoencoder) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.channels = 3;
   config.encoder.depth = 2;
   ModelInfo info;
@@ -139,7 +139,7 @@ TEST_F(Inspect, PromisesWhatTheCommandsDoWithAnAutoencoder) {
 
 // One line of what was assumed, in every command that opens a model.
 TEST_F(Inspect, WhatIsAssumedIsSaidByEveryCommand) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.channels = 3;
   config.encoder = {64, 2, 1};
   config.decoder = {64, 1, 1};

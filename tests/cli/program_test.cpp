@@ -299,7 +299,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
       const auto grey = static_cast<std::uint8_t>((i % 2 ? 20 : 180) + i);
       write_png(folder / (std::to_string(i) + ".png"), blank_image({16, 16}, {grey, grey, grey}));
     }
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.channels = 3;
   ModelInfo model_info;
   model_info.mean = {0.5f, 0.5f, 0.5f};
@@ -380,7 +380,7 @@ TEST_F(Program, ForwardEqualsTransformers) {
 // Of equal noise the lower index comes first, however many patches there are: 64, where torch's own
 // argsort would scramble more than 16.
 TEST_F(Program, ForwardKeepsTheOrderOfEqualNoise) {
-  MaeConfig config = tiny();
+  MaeConfig config = tiny_mae();
   config.height = config.width = 64;
   ModelInfo info;
   info.mean = {0.5f};

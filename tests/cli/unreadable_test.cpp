@@ -29,7 +29,7 @@ class UnreadableImages : public testing::Test {
         for (const std::string part : {"train", "test"})
           folder_.image(str(data, "/", part, i < 6 ? "/cat/" : "/dog/", i, ".png"),
                         20 * i + (part == "test" ? 7 : 0), 16, 16);
-    MaeConfig config = tiny();
+    MaeConfig config = tiny_mae();
     config.channels = 3;
     ModelInfo info;
     info.mean = info.std = {0.5f, 0.5f, 0.5f};

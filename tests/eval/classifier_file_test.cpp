@@ -103,7 +103,7 @@ TEST_F(ClassifierFile, AnotherImageSizeResizesPositionsAlone) {
 }
 
 TEST_F(ClassifierFile, ReadsTheEncoderOfAnAutoencoder) {
-  const Mae mae(tiny(), 1);
+  const Mae mae(tiny_mae(), 1);
   ModelInfo info;
   info.mean = std::vector<float>(static_cast<std::size_t>(mae.config().channels), 0.5f);
   info.std = info.mean;

@@ -29,7 +29,7 @@ Batch batch_of(std::int64_t images, std::int64_t first_label) {
 }
 
 TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
-  const Mae model(tiny(), 1);
+  const Mae model(tiny_mae(), 1);
   std::vector<Batch> batches{batch_of(3, 0), batch_of(2, 3)};
   std::size_t next = 0;
   const Features features = extract_features(model.encoder(), [&](Batch& batch) {
@@ -51,7 +51,7 @@ TEST(Features, AreTheClassTokenAndTheMeanOfPatches) {
 }
 
 TEST(Features, NeedAClassToken) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.class_token = false;
   const Vit model(config, 1);
   EXPECT_THROW(encode_batch(model.encoder(), batch_of(1, 0)), Error);
@@ -59,7 +59,7 @@ TEST(Features, NeedAClassToken) {
 
 TEST(Features, ComeFromAnotherDeviceToTheCpu) {
   const at::Device device = other_device();
-  Mae model(tiny(), 1);
+  Mae model(tiny_mae(), 1);
   const Features here = encode_batch(model.encoder(), batch_of(3, 0));
   model.move_to(device);
   const Features there = encode_batch(model.encoder(), batch_of(3, 0));
@@ -70,7 +70,7 @@ TEST(Features, ComeFromAnotherDeviceToTheCpu) {
 }
 
 TEST(Features, MustBeFinite) {
-  const Mae model(tiny(), 1);
+  const Mae model(tiny_mae(), 1);
   bool first = true;
   const auto next = [&](Batch& batch) {
     batch = batch_of(2, 0);
@@ -86,7 +86,7 @@ TEST(Features, MustBeFinite) {
 }
 
 TEST(Features, NeedImages) {
-  const Mae model(tiny(), 1);
+  const Mae model(tiny_mae(), 1);
   EXPECT_THROW(extract_features(model.encoder(), [](Batch&) { return false; }), Error);
 }
 

@@ -29,7 +29,7 @@ class KnnTaskTest : public ::testing::Test {
   }
 
   KnnScore run() const {
-    return run_knn(Mae(tiny(), 1).encoder(), default_normalisation(1), task_);
+    return run_knn(Mae(tiny_mae(), 1).encoder(), default_normalisation(1), task_);
   }
   ExitCode refusal() const {
     try {
@@ -63,7 +63,7 @@ TEST_F(KnnTaskTest, SolvesWhatPixelsDecide) {
 }
 
 TEST_F(KnnTaskTest, HasTheNeighboursOfRawPixelsBesideIt) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   EXPECT_EQ(pixel_knn_acc1(config, default_normalisation(1), task_), 1.0);
   task_.knn.k = 1000;  // more than there are: all vote
   EXPECT_TRUE(pixel_knn_acc1(config, default_normalisation(1), task_).has_value());

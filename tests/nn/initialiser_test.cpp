@@ -53,8 +53,8 @@ TEST(Initialiser, AStreamOfItsOwnForEveryTensorOfEverySeed) {
 }
 
 TEST(Initialiser, WithoutASeedItMakesTheSameParametersUndrawn) {
-  const Mae drawn(tiny(), 1);
-  Mae undrawn(tiny(), std::nullopt);
+  const Mae drawn(tiny_mae(), 1);
+  Mae undrawn(tiny_mae(), std::nullopt);
   ASSERT_EQ(undrawn.parameters().size(), drawn.parameters().size());
   for (std::size_t i = 0; i < drawn.parameters().size(); ++i) {
     const Parameter &from = drawn.parameters()[i], &to = undrawn.parameters()[i];

@@ -2,9 +2,14 @@
 // and noise: outputs, loss and every gradient, that of the pixels too.
 #include "sgmae/nn/mae.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "sgmae/base/error.h"
 #include "sgmae/io/safetensors.h"
@@ -115,6 +120,70 @@ TEST_P(MaeGolden, LossPerPatchIsThatOfThePrediction) {
   EXPECT_NEAR(loss.per_patch.mean().item<double>(), loss.mean.item<double>(), 1e-5);
 }
 
+// With every token as heavy as it is all patches are predicted, the visible ones too. Oracles: the
+// whole forward pass; central differences, in fp32.
+TEST_P(MaeGolden, TokensMayBeWeighted) {
+  const at::Tensor pixels = golden("pixels");
+  const std::int64_t batch = pixels.size(0), n = config_.n_patches();
+  const MaskPlan plan = whole_image(batch, n);
+  MaeTrace plain;
+  plain.encoder.token_weights = at::ones({batch, n});
+  EXPECT_LT(
+      relative_error(model_->forward(pixels, plan, plain).pred, model_->forward(pixels, plan).pred),
+      1e-5);
+
+  const at::Tensor weights = noise({batch, n}, 1).sigmoid();
+  const auto loss_at = [&](const at::Tensor& w) {
+    MaeTrace trace;
+    trace.encoder.token_weights = w;
+    return model_->forward(pixels, plan, trace).pred.to(at::kDouble).square().mean().item<double>();
+  };
+  MaeTrace trace;
+  trace.encoder.token_weights = weights;
+  const at::Tensor pred = model_->forward(pixels, plan, trace).pred;
+  model_->backward(pred.mul(2.0 / static_cast<double>(pred.numel())), {}, trace);
+  const at::Tensor gradient = trace.encoder.dtoken_weights;
+  ASSERT_EQ(gradient.sizes(), weights.sizes());
+  const at::Tensor along = gradient.div(gradient.norm());
+  const double h = 0.02;
+  EXPECT_NEAR((loss_at(weights.add(along, h)) - loss_at(weights.sub(along, h))) / (2 * h),
+              gradient.norm().item<double>(), 1e-2 * gradient.norm().item<double>());
+
+  // The weights of tokens act on the stream, and so on what the patch embedding learns.
+  Parameter& embedding =
+      *std::find_if(model_->parameters().begin(), model_->parameters().end(),
+                    [](const Parameter& p) { return p.name == "patch_embed.proj.bias"; });
+  const double slope = embedding.grad.norm().item<double>();
+  const at::Tensor direction = embedding.grad.div(slope), before = embedding.value.clone();
+  const auto loss_with = [&](double step) {
+    embedding.value.copy_(before.add(direction, step));
+    model_->parameters_changed();
+    return loss_at(weights);
+  };
+  EXPECT_NEAR((loss_with(h) - loss_with(-h)) / (2 * h), slope, 1e-2 * slope);
+}
+
+// Parameters without gradients get none, and the rest is as if they had.
+TEST_P(MaeGolden, AFrozenModelIsOnlyLookedThrough) {
+  at::Tensor expected, dpixels;
+  model_->forward_backward(golden("pixels"), plan_, 0.5, &expected);
+  for (Parameter& parameter : model_->parameters()) parameter.grad = at::Tensor();
+  model_->forward_backward(golden("pixels"), plan_, 0.5, &dpixels);
+  EXPECT_TRUE(dpixels.equal(expected));
+  for (const Parameter& parameter : model_->parameters()) EXPECT_FALSE(parameter.trained());
+}
+
+// Oracle: the whole forward pass.
+TEST_P(MaeGolden, ASinglePatchMayBeMasked) {
+  MaskPlan plan = plan_;
+  plan.n_visible = config_.n_patches() - 1;
+  MaeTrace trace;
+  const at::Tensor pred = model_->forward(golden("pixels"), plan, trace).pred.squeeze(1);
+  const at::Tensor all = model_->forward(golden("pixels"), plan).pred;
+  for (std::int64_t i = 0; i < pred.size(0); ++i)
+    EXPECT_LT(relative_error(pred[i], all[i][plan.masked()[i][0].item<std::int64_t>()]), 1e-5);
+}
+
 TEST_P(MaeGolden, TellsWhenGradientsAreFinal) {
   Listener listener;
   model_->forward_backward(golden("pixels"), plan_, 1, nullptr, listener.ready());
@@ -123,6 +192,84 @@ TEST_P(MaeGolden, TellsWhenGradientsAreFinal) {
   EXPECT_LT(listener.place("decoder_blocks.0.norm1.weight"), listener.place(last));
   EXPECT_LT(listener.place(last), listener.place("blocks.0.norm1.weight"));
   EXPECT_LT(listener.place("blocks.0.norm1.weight"), listener.place("cls_token"));
+}
+
+// Thrown patches leave no trace. Oracle: an image of the others alone, side by side, whose places
+// are those that they have.
+TEST_P(MaeGolden, ThrownPatchesAreNotThere) {
+  const std::int64_t n = config_.n_patches(), p = config_.patch_size, thrown = n / 4;
+  const at::Tensor pixels = golden("pixels").narrow(0, 0, 1);
+  const MaskPlan plan{plan_.order.narrow(0, 0, 1).contiguous(), plan_.n_visible, thrown};
+  at::Tensor dpixels;
+  const MaeLoss loss = model_->forward_backward(pixels, plan, 1, &dpixels);
+
+  const at::Tensor kept = plan.order[0].narrow(0, 0, n - thrown);
+  MaeConfig row = config_;
+  row.height = p;
+  row.width = p * (n - thrown);
+  Mae alone(row, 0);
+  for (std::size_t i = 0; i < alone.parameters().size(); ++i) {
+    const Parameter& from = model_->parameters()[i];
+    at::Tensor value = from.value;
+    if (from.name == "pos_embed" || from.name == "decoder_pos_embed")
+      value = at::cat({value.narrow(1, 0, 1), value.index_select(1, kept.add(1))}, 1);
+    alone.parameters()[i].value.copy_(value);
+  }
+  alone.parameters_changed();
+  const at::Tensor patches = patchify(pixels, p).index_select(1, kept);
+  const MaskPlan rest{at::arange(n - thrown, at::kLong).unsqueeze(0), plan.n_visible};
+  at::Tensor drow;
+  const MaeLoss expected = alone.forward_backward(
+      unpatchify(patches, config_.channels, row.height, row.width), rest, 1, &drow);
+  EXPECT_LT(relative_error(loss.per_patch, expected.per_patch), 1e-6);
+  for (std::size_t i = 0; i < alone.parameters().size(); ++i) {
+    const Parameter &ours = model_->parameters()[i], &theirs = alone.parameters()[i];
+    if (ours.trained()) {
+      EXPECT_LT(relative_error(ours.grad, theirs.grad), 1e-5) << ours.name;
+    }
+  }
+  const at::Tensor dpatches = patchify(dpixels, p);
+  EXPECT_LT(relative_error(dpatches.index_select(1, kept), patchify(drow, p)), 1e-5);
+  EXPECT_EQ(dpatches.index_select(1, plan.order[0].narrow(0, n - thrown, thrown))
+                .abs()
+                .max()
+                .item<double>(),
+            0.0);
+}
+
+// What another reader of the decoder's input hands back joins the decoder's own gradient: of the
+// mask token the sum over masked rows, of the embedding's bias that over the others.
+TEST_P(MaeGolden, AReaderOfTheDecodersInputAddsItsGradient) {
+  model_->forward_backward(golden("pixels"), plan_);
+  const auto grad = [&](const std::string& name) {
+    for (const Parameter& p : model_->parameters())
+      if (p.name == name) return p.grad.clone().flatten();
+    throw std::runtime_error(name);
+  };
+  const at::Tensor token = grad("mask_token"), bias = grad("decoder_embed.bias"),
+                   cls = grad("cls_token");
+  for (Parameter& p : model_->parameters())
+    if (p.trained()) p.grad.zero_();
+  at::Tensor added, input;
+  MaeLoss told;
+  model_->forward_backward(golden("pixels"), plan_, 1, nullptr, {},
+                           [&](const at::Tensor& decoder_input, const MaeLoss& loss) {
+                             input = decoder_input.clone();
+                             told = loss;
+                             return added = at::randn(decoder_input.sizes());
+                           });
+  const std::int64_t batch = plan_.order.size(0), seen = 1 + plan_.n_visible;
+  const at::Tensor rows = added.view({batch, -1, added.size(1)});
+  EXPECT_EQ(rows.size(1), 1 + config_.n_patches());
+  EXPECT_TRUE(input.equal(model_->decoder_input(golden("pixels"), plan_)));
+  EXPECT_EQ(told.per_patch.sizes(), (at::IntArrayRef{batch, plan_.n_masked()}));
+  EXPECT_LT(relative_error(grad("mask_token").sub(token),
+                           rows.narrow(1, seen, plan_.n_masked()).sum(at::IntArrayRef{0, 1})),
+            1e-4);
+  EXPECT_LT(relative_error(grad("decoder_embed.bias").sub(bias),
+                           rows.narrow(1, 0, seen).sum(at::IntArrayRef{0, 1})),
+            1e-4);
+  EXPECT_GT(relative_error(grad("cls_token"), cls), 1e-2);  // and goes on to the encoder
 }
 
 // What a second head hands back: the decoder's own head, told as a gradient of its tokens, must

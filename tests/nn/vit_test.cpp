@@ -75,7 +75,7 @@ INSTANTIATE_TEST_SUITE_P(Models, VitGolden, testing::Values("pool", "dino"));
 
 // The linear probe's head: (x - mean) / sqrt(var + 1e-6), then a linear layer, written out.
 TEST(Vit, BatchNormHeadUsesItsStatistics) {
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.classes = 2;
   config.batch_norm_head = true;
   Vit model(config, 0);
@@ -95,8 +95,8 @@ TEST(Vit, BatchNormHeadUsesItsStatistics) {
 
 // A Vit without head is the autoencoder's encoder.
 TEST(Vit, EqualsTheEncoderOfAMae) {
-  const Mae mae(tiny(), 5);
-  Vit vit(encoder_config(tiny()), 6);
+  const Mae mae(tiny_mae(), 5);
+  Vit vit(encoder_config(tiny_mae()), 6);
   for (Parameter& p : vit.parameters())
     for (const Parameter& q : mae.parameters())
       if (p.name == q.name) p.value.copy_(q.value);
@@ -106,10 +106,10 @@ TEST(Vit, EqualsTheEncoderOfAMae) {
 }
 
 TEST(Vit, RefusesWhatItCannotDo) {
-  const Vit vit(encoder_config(tiny()), 0);
+  const Vit vit(encoder_config(tiny_mae()), 0);
   EXPECT_THROW(vit.logits(at::zeros({1, 1, 16, 16})), Error);
   EXPECT_THROW(vit.encode(at::zeros({1, 3, 16, 16})), Error);
-  VitConfig config = encoder_config(tiny());
+  VitConfig config = encoder_config(tiny_mae());
   config.size.heads = 3;
   EXPECT_THROW(Vit(config, 0), Error);
 }

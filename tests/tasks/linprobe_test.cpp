@@ -33,7 +33,7 @@ class Linprobe : public ::testing::Test {
     save_encoder(1);
   }
   void save_encoder(std::uint64_t seed, bool damaged = false) const {
-    Mae model(tiny(), seed);
+    Mae model(tiny_mae(), seed);
     if (damaged) model.parameters()[0].value.fill_(std::nanf(""));
     ModelInfo info;
     info.mean = {0.5f};

@@ -32,7 +32,7 @@ class CheckpointTest : public ::testing::Test {
  protected:
   // Saves a model, lets `spoil` change the file's content, and returns the complaint of load_mae.
   std::string complaint(const std::function<void(TensorFile&)>& spoil) {
-    save_mae(path_, Mae(tiny(), 1), info());
+    save_mae(path_, Mae(tiny_mae(), 1), info());
     TensorFile file = read_safetensors(path_);
     spoil(file);
     write_safetensors(path_, file.tensors, file.metadata);
@@ -57,7 +57,7 @@ at::Tensor& named(TensorFile& file, const std::string& name) {
 }
 
 TEST_F(CheckpointTest, ModelComesBackBitForBit) {
-  const Mae model(tiny(), 1);
+  const Mae model(tiny_mae(), 1);
   save_mae(path_, model, info());
   const LoadedMae loaded = load_mae(path_);
   ASSERT_EQ(loaded.model.parameters().size(), model.parameters().size());
@@ -69,11 +69,11 @@ TEST_F(CheckpointTest, ModelComesBackBitForBit) {
   EXPECT_EQ(loaded.info.mean, info().mean);
   EXPECT_EQ(loaded.info.guide, info().guide);
   EXPECT_TRUE(at::equal(loaded.info.position_mean, info().position_mean));
-  EXPECT_EQ(to_json(loaded.model.config()), to_json(tiny()));
+  EXPECT_EQ(to_json(loaded.model.config()), to_json(tiny_mae()));
 }
 
 TEST_F(CheckpointTest, HashTellsModelsApart) {
-  Mae one(tiny(), 1), other(tiny(), 2);
+  Mae one(tiny_mae(), 1), other(tiny_mae(), 2);
   EXPECT_NE(model_hash(one), model_hash(other));
   EXPECT_EQ(model_hash(one).size(), 16u);
   const std::string before = model_hash(one);
@@ -86,7 +86,8 @@ TEST_F(CheckpointTest, ARunFolderMeansItsNewestCheckpoint) {
   for (const std::int64_t epoch : {2, 10}) {
     ModelInfo described = info();
     described.epoch = epoch;
-    save_mae(root_ / "checkpoints" / CheckpointName{epoch, 0}.file(), Mae(tiny(), 1), described);
+    save_mae(root_ / "checkpoints" / CheckpointName{epoch, 0}.file(), Mae(tiny_mae(), 1),
+             described);
   }
   EXPECT_EQ(load_mae(root_).info.epoch, 10);
   EXPECT_EQ(load_mae(root_ / "checkpoints").info.epoch, 10);
@@ -134,9 +135,9 @@ TEST_F(CheckpointTest, RefusesWhatIsNotAModel) {
 }
 
 TEST_F(CheckpointTest, WeightsOfAnotherSizeAreRefused) {
-  MaeConfig wider = tiny();
+  MaeConfig wider = tiny_mae();
   wider.encoder.dim = 32;
-  save_mae(path_, Mae(tiny(), 1), info());
+  save_mae(path_, Mae(tiny_mae(), 1), info());
   Mae model(wider, 1);
   try {
     load_weights(path_, model);

@@ -26,7 +26,7 @@ TEST(Compute, AGpuComputesInBf16) {
 
 TEST(Compute, AModelIsPlacedOnTheDeviceOfTheOptions) {
   const at::Device device = other_device();
-  Mae model(tiny(), 0);
+  Mae model(tiny_mae(), 0);
   place(model, {.device = device.str()});
   EXPECT_EQ(model.encoder().device(), device);
   EXPECT_EQ(compute_name(model.encoder()), device.str() + ", bf16");

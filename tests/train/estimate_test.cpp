@@ -46,7 +46,7 @@ EstimateInput input(const MaeConfig& model, std::int64_t batch = 4) {
 }
 
 TEST(Estimate, CountsTheModelsParameters) {
-  for (const MaeConfig& config : {tiny(), two_blocks(true), odd(), named_config("vit_tiny")}) {
+  for (const MaeConfig& config : {tiny_mae(), two_blocks(true), odd(), named_config("vit_tiny")}) {
     const Mae model(config, std::nullopt);
     const ParameterCount count = count_parameters(config);
     EXPECT_EQ(count.all, value_count(model.parameters()));
@@ -67,7 +67,7 @@ const std::pair<Precision, bool> ways[] = {  // and whether activations are chec
     {Precision::bf16, true}};
 
 TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
-  for (const MaeConfig& config : {tiny(), two_blocks(true), odd()})
+  for (const MaeConfig& config : {tiny_mae(), two_blocks(true), odd()})
     for (const auto& [precision, checkpoint] : ways) {
       EstimateInput in = input(config);
       in.precision = precision;
@@ -87,7 +87,7 @@ TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
         if (t.defined()) kept[t.storage().data()] = t.storage().nbytes();
       };
       std::vector<BlockTrace> blocks = trace.encoder.blocks;
-      blocks.insert(blocks.end(), trace.decoder_blocks.begin(), trace.decoder_blocks.end());
+      blocks.insert(blocks.end(), trace.decoder.blocks.begin(), trace.decoder.blocks.end());
       for (const BlockTrace& b : blocks)
         for (const at::Tensor& t :
              {b.attention.x, b.attention.qkv, b.attention.attended.out,
@@ -95,7 +95,7 @@ TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
               b.mlp.input.x, b.mlp.input.delta, b.mlp.h, b.mlp.branch, b.mlp.drop_path, b.input.x,
               b.input.delta})
           keep(t);
-      for (const Normed* norm : {&trace.encoder.norm, &trace.decoder_norm})
+      for (const Normed* norm : {&trace.encoder.norm, &trace.decoder.norm})
         for (const at::Tensor& t : {norm->sum, norm->y, norm->mean, norm->rstd}) keep(t);
       for (const at::Tensor& t : {trace.encoder.patches, trace.latent}) keep(t);
       std::size_t bytes = 0;
@@ -173,13 +173,13 @@ TEST(Estimate, MemoryOfParametersIsFourNumbersEach) {
 }
 
 TEST(Estimate, BfloatCopiesAreOnlyWhereProductsAreLibTorchs) {
-  EstimateInput in = input(tiny());
+  EstimateInput in = input(tiny_mae());
   in.precision = Precision::bf16;
   in.own_products = true;
   EXPECT_EQ(estimate_memory(in).weight_copies, 0);
   in.own_products = false;
   EXPECT_EQ(estimate_memory(in).weight_copies,
-            2.0 * static_cast<double>(count_parameters(tiny()).trained));
+            2.0 * static_cast<double>(count_parameters(tiny_mae()).trained));
   in.precision = Precision::fp32;
   EXPECT_EQ(estimate_memory(in).weight_copies, 0);
 }
@@ -231,7 +231,7 @@ TEST(Estimate, ExchangesFlatGradients) {
 }
 
 TEST(Estimate, TimeOfOneProcessIsPassesAndSteps) {
-  EstimateInput in = input(tiny(), 10);
+  EstimateInput in = input(tiny_mae(), 10);
   in.accum_iter = 2, in.epochs = 36, in.images = 1005;  // 50 steps an epoch
   in.speed = MeasuredSpeed{0.1, 0.5};
   const TimeEstimate t = estimate_time(in, 0);
@@ -305,7 +305,7 @@ TEST(Estimate, IndexOfAPackIsThePacks) {
                          bytes.size())
             .index_size);
   };
-  EstimateInput in = input(tiny());
+  EstimateInput in = input(tiny_mae());
   in.store = ImageStore::pack, in.name_length = 10;  // image0.png
   in.images = 5;
   EXPECT_EQ(estimate_files(in).index, index_size(8) - index_size(3));
@@ -313,7 +313,7 @@ TEST(Estimate, IndexOfAPackIsThePacks) {
 
 TEST(Estimate, SaysWhatNoRunCouldBe) {
   const auto said = [](const auto& change) -> std::string {
-    EstimateInput in = input(tiny());
+    EstimateInput in = input(tiny_mae());
     change(in);
     try {
       check_estimate(in);

@@ -64,13 +64,6 @@ at::Tensor encoded_rows(const at::Tensor& order, std::int64_t n_visible) {
   return rows_of(at::cat({cls, order.narrow(1, 0, n_visible).add(1)}, 1), 1 + order.size(1));
 }
 
-// The rows [B*n_masked] of the masked patches.
-at::Tensor hidden_rows(const at::Tensor& order, std::int64_t n_visible, bool with_cls) {
-  const std::int64_t n = order.size(1);
-  const at::Tensor positions = order.narrow(1, n_visible, n - n_visible);
-  return with_cls ? rows_of(positions.add(1), 1 + n) : rows_of(positions, n);
-}
-
 }  // namespace
 
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad) {
@@ -180,30 +173,26 @@ at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
   return x.add_(pos_embed).view({-1, dim});
 }
 
-at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order,
-                                   std::int64_t n_visible, at::Tensor& mask_grad) {
-  mask_grad.view({-1}).add_(masked_rows(dx, order, n_visible, /*with_cls=*/true).sum(0));
-  return dx.index_select(0, encoded_rows(order, n_visible));
-}
-
-at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_t n_visible,
-                       bool with_cls) {
-  return x.index_select(0, hidden_rows(order, n_visible, with_cls));
-}
-
-at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
-                               std::int64_t n_visible) {
-  at::Tensor out = at::zeros({order.size(0) * (1 + order.size(1)), rows.size(1)}, rows.options());
-  return out.index_copy_(0, hidden_rows(order, n_visible, /*with_cls=*/true), rows);
+at::Tensor append_mask_tokens(const at::Tensor& encoded, const at::Tensor& order,
+                              const at::Tensor& masked, const at::Tensor& mask_token,
+                              const at::Tensor& pos_embed) {
+  const std::int64_t batch = order.size(0), dim = encoded.size(1), n_masked = masked.size(1);
+  const std::int64_t encoded_each = encoded.size(0) / batch;
+  const at::Tensor table = pos_embed.view({-1, dim});
+  const at::Tensor places = at::cat({at::zeros({batch, 1}, order.options()),
+                                     order.narrow(1, 0, encoded_each - 1).add(1), masked.add(1)},
+                                    1);
+  const at::Tensor tokens = at::cat({encoded.to(at::kFloat).view({batch, encoded_each, dim}),
+                                     mask_token.expand({batch, n_masked, dim})},
+                                    1);
+  return tokens.view({-1, dim}).add(table.index_select(0, places.view({-1})));
 }
 
 MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                            const at::Tensor& order, std::int64_t n_visible,
-                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                            at::Tensor* dpred) {
+                            const at::Tensor& masked, std::int64_t patch_size, bool norm_pix_loss,
+                            double loss_scale, at::Tensor* dpred) {
   const at::Tensor patches = patchify(pixels, patch_size);
-  at::Tensor target = masked_rows(patches.view({-1, patches.size(2)}), order, n_visible,
-                                  /*with_cls=*/false);
+  at::Tensor target = rows_at(patches.view({-1, patches.size(2)}), masked);
   if (norm_pix_loss) {
     const auto [variance, mean] = at::var_mean(target, at::IntArrayRef{1}, /*unbiased=*/true,
                                                /*keepdim=*/true);
@@ -213,7 +202,7 @@ MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
   const double count = static_cast<double>(difference.numel());
   if (dpred) *dpred = difference.mul(2.0 * loss_scale / count).to(pred.scalar_type());
   const at::Tensor squares = difference.square();
-  return {squares.sum(at::kDouble).div(count), squares.mean({1}).view({order.size(0), -1})};
+  return {squares.sum(at::kDouble).div(count), squares.mean({1}).view({masked.size(0), -1})};
 }
 
 }  // namespace sgmae::aten

@@ -33,15 +33,11 @@ at::Tensor embed_tokens(const at::Tensor& embedded, const at::Tensor& order, std
 at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
                           std::int64_t n_visible, const at::Tensor& mask_token,
                           const at::Tensor& pos_embed);
-at::Tensor restore_tokens_backward(const at::Tensor& dx, const at::Tensor& order,
-                                   std::int64_t n_visible, at::Tensor& mask_grad);
-at::Tensor masked_rows(const at::Tensor& x, const at::Tensor& order, std::int64_t n_visible,
-                       bool with_cls);
-at::Tensor scatter_masked_rows(const at::Tensor& rows, const at::Tensor& order,
-                               std::int64_t n_visible);
+at::Tensor append_mask_tokens(const at::Tensor& encoded, const at::Tensor& order,
+                              const at::Tensor& masked, const at::Tensor& mask_token,
+                              const at::Tensor& pos_embed);
 MaeLoss reconstruction_loss(const at::Tensor& pixels, const at::Tensor& pred,
-                            const at::Tensor& order, std::int64_t n_visible,
-                            std::int64_t patch_size, bool norm_pix_loss, double loss_scale,
-                            at::Tensor* dpred);
+                            const at::Tensor& masked, std::int64_t patch_size, bool norm_pix_loss,
+                            double loss_scale, at::Tensor* dpred);
 
 }  // namespace sgmae::aten
