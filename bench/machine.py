@@ -49,13 +49,17 @@ def add_options(parser):
     parser.add_argument("--own_allocator", action="store_true", help="PyTorch with the allocator settings that it has by default")
 
 
+def start(command, env):
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+
+
 class Contender:
     """A process that prints a JSON line when it is ready, then one for each line it reads: the number of steps to
     time. They take turns, a step each, so that a busy machine disturbs all alike."""
 
     def __init__(self, name, command, env):
         self.name, self.times, self.cpu, self.peak = name, [], [], 0
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+        self.process = start(command, env)
         json.loads(self.process.stdout.readline())  # ready
 
     def round(self):

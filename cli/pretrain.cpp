@@ -17,9 +17,8 @@
 namespace sgmae {
 namespace {
 
-// Some images from all over the data set, as the model of a checkpoint clusters, masks and rebuilds
-// them.
-void draw_masks(const ModelView& view) {
+// Some images from all over the data set, whole.
+Batch sample_images(const ModelView& view) {
   constexpr std::int64_t kImages = 8;
   LoaderOptions whole = whole_images(view.loader);
   whole.num_workers = 0;
@@ -30,8 +29,12 @@ void draw_masks(const ModelView& view) {
   Loader loader(view.source, whole);
   loader.start_epoch(0);
   Batch batch;
-  if (!loader.next(batch)) return;
+  loader.next(batch);
+  return batch;
+}
 
+// They as the model of a checkpoint clusters, masks and rebuilds them.
+Image guidance_sheet(const ModelView& view, const Batch& batch) {
   const auto& guided = view.options.mask.of<SelfGuidedOptions>();
   GuideOptions options = guided.guide;
   options.mask_ratio = view.options.mask.ratio;
@@ -47,12 +50,28 @@ void draw_masks(const ModelView& view) {
   const std::int64_t n_hints =
       std::min(n_visible, hint_count(guided.hints, n, 0, 0, view.options.epochs));
   const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
+  return mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation);
+}
+
+// They as the run's own strategy masks them; what it throws counts as masked.
+Image strategy_sheet(const ModelView& view, const Batch& batch) {
+  MaskPlan plan = view.masks(batch);
+  plan.n_thrown = 0;
+  return reconstruction_sheet(view.model, batch.pixels, plan, view.loader.normalisation);
+}
+
+void draw_masks(const ModelView& view) {
+  const std::string& strategy = view.options.mask.strategy;
+  const bool guided = strategy == "random" || strategy == "self_guided";
+  // Inside an epoch its figures of masks are being counted, and plans count.
+  if (!guided && (view.info.step > 0 || view.info.epoch == 0)) return;
+  const Batch batch = sample_images(view);
+  if (batch.size() == 0) return;
   std::string epoch = std::to_string(view.info.epoch);
   if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
   const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");
   std::filesystem::create_directories(path.parent_path());
-  write_png(path,
-            mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation));
+  write_png(path, guided ? guidance_sheet(view, batch) : strategy_sheet(view, batch));
   info("picture: ", path.string());
 }
 

@@ -1,13 +1,11 @@
 #include "sgmae/mask/guided_planner.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/mask/plan_each.h"
 
 namespace sgmae {
 
@@ -16,21 +14,15 @@ MaskPlan informed_plan(const at::Tensor& relevance, const std::vector<std::int64
   const std::int64_t batch = relevance.size(0), n = relevance.size(1);
   SGMAE_ASSERT(static_cast<std::int64_t>(index.size()) == batch);
   const at::Tensor values = relevance.contiguous();
-  MaskPlan plan{at::empty({batch, n}, at::kLong), masks.n_visible};
-  std::int64_t* const orders = plan.order.data_ptr<std::int64_t>();
-  const float* const scores = values.data_ptr<float>();
-  at::parallel_for(0, batch, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::span<const float> row(scores + i * n, n);
-      const std::span<std::int64_t> order(orders + i * n, n);
-      if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); }))
-        informed_order(row, masks.n_visible, masks.n_hints, masks.strategy, masks.target,
-                       Rng(masks.seed, masks.epoch, index[i], Purpose::hint), order);
-      else
-        random_order(Rng(masks.seed, masks.epoch, index[i], Purpose::mask), order);
-    }
+  const float* const scores = values.const_data_ptr<float>();
+  return plan_each(batch, n, masks.n_visible, [&](std::int64_t i, std::span<std::int64_t> order) {
+    const std::span<const float> row(scores + i * n, order.size());
+    if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); }))
+      informed_order(row, masks.n_visible, masks.n_hints, masks.strategy, masks.target,
+                     Rng(masks.seed, masks.epoch, index[i], Purpose::hint), order);
+    else
+      random_order(Rng(masks.seed, masks.epoch, index[i], Purpose::mask), order);
   });
-  return plan;
 }
 
 GuidedPlanner::GuidedPlanner(const MaeConfig& config, const GuidedPlanOptions& options)

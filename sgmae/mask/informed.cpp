@@ -39,11 +39,15 @@ std::int64_t hint_count(const HintOptions& options, std::int64_t n_patches, std:
                                 options.floor);
 }
 
-void check_hints(const HintOptions& options, std::int64_t n_patches, std::int64_t n_visible) {
+void check_visible(std::int64_t n_visible, std::int64_t n_patches) {
   check(n_visible > 0 && n_visible < n_patches, ExitCode::usage, "masks would leave ", n_visible,
         " of ", n_patches,
         " patches visible; choose a mask_ratio that leaves at least one patch "
         "visible and one masked");
+}
+
+void check_hints(const HintOptions& options, std::int64_t n_patches, std::int64_t n_visible) {
+  check_visible(n_visible, n_patches);
   const std::int64_t hints = hint_count(options, n_patches, 0, 0, 1);
   // Hints stand among the visible patches; more of them than those would leave nothing masked that
   // guidance asked for.
@@ -59,11 +63,19 @@ GuideTarget target_in_epoch(GuideTarget target, std::int64_t epoch, std::int64_t
   return (epoch - start) % 2 == 0 ? GuideTarget::object : GuideTarget::background;
 }
 
+void ranked_order(std::span<const float> score, Rng& rng, std::span<std::int64_t> order) {
+  const auto n = static_cast<std::int64_t>(score.size());
+  SGMAE_ASSERT(static_cast<std::int64_t>(order.size()) == n);
+  const std::vector<std::int64_t> shuffled = rng.permutation(n);
+  std::copy(shuffled.begin(), shuffled.end(), order.begin());
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int64_t a, std::int64_t b) { return score[a] < score[b]; });
+}
+
 void informed_order(std::span<const float> relevance, std::int64_t n_visible, std::int64_t n_hints,
                     HintStrategy strategy, GuideTarget target, Rng rng,
                     std::span<std::int64_t> order) {
   const auto n = static_cast<std::int64_t>(relevance.size());
-  SGMAE_ASSERT(static_cast<std::int64_t>(order.size()) == n);
   SGMAE_ASSERT(target != GuideTarget::alternate);
   SGMAE_ASSERT(0 <= n_hints && n_hints <= n_visible && n_visible <= n);
   std::vector<float> score(relevance.begin(), relevance.end());
@@ -71,11 +83,7 @@ void informed_order(std::span<const float> relevance, std::int64_t n_visible, st
     SGMAE_ASSERT(std::isfinite(value));
     if (target == GuideTarget::background) value = -value;
   }
-
-  const std::vector<std::int64_t> shuffled = rng.permutation(n);
-  std::copy(shuffled.begin(), shuffled.end(), order.begin());
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int64_t a, std::int64_t b) { return score[a] < score[b]; });
+  ranked_order(score, rng, order);
 
   const std::int64_t first = n_visible - n_hints;  // hints come from order[first ..]
   if (strategy == HintStrategy::similarity) {

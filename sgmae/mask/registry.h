@@ -30,11 +30,12 @@ class MaskOptions {
   MaskOptions& operator=(const MaskOptions& other);
 
   void declare(Options& options);
-  // Throws Error(usage) for values that no run could have. `probed`: the exploitation rate is
-  // measured.
+  // Throws Error(usage) for values that no run could have, and for options of a strategy that is
+  // not chosen. `probed`: the exploitation rate is measured.
   void check(bool probed) const;
 
   const MaskStrategyOptions& chosen() const;
+  double thrown_ratio() const { return chosen().thrown_ratio(); }
   // Those of one strategy, by their type.
   template <class O>
   O& of() {
@@ -52,6 +53,8 @@ class MaskOptions {
   nlohmann::json described() const;
 
  private:
+  void check_unchosen() const;
+
   std::vector<std::unique_ptr<MaskStrategyOptions>> own_;  // by mask_strategies()
 };
 

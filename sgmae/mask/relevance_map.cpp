@@ -200,7 +200,8 @@ void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem:
 }
 
 std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
-                              const CropBox& crop, const ImageSize& source, bool flipped) {
+                              const CropBox& crop, const ImageSize& source, bool flipped,
+                              MapSampling sampling) {
   SGMAE_ASSERT(static_cast<std::int64_t>(map.size()) == rows * columns);
   SGMAE_ASSERT(source.width > 0 && source.height > 0 && crop.width > 0 && crop.height > 0);
   // Where along one axis a patch centre of the crop falls on the map.
@@ -208,12 +209,13 @@ std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std
     std::int64_t low, high;
     float weight;  // of high
   };
-  const auto places = [](std::int64_t count, double begin, double extent, double whole) {
+  const auto places = [sampling](std::int64_t count, double begin, double extent, double whole) {
     std::vector<Place> result(count);
     for (std::int64_t i = 0; i < count; ++i) {
       const double n = static_cast<double>(count);
       const double u = ((static_cast<double>(i) + 0.5) / n * extent + begin) / whole * n - 0.5;
-      const double clamped = std::clamp(u, 0.0, n - 1);
+      const double clamped =
+          std::clamp(sampling == MapSampling::nearest ? std::round(u) : u, 0.0, n - 1);
       const auto low = static_cast<std::int64_t>(clamped);
       result[i] = {low, std::min(low + 1, count - 1),
                    static_cast<float>(clamped - static_cast<double>(low))};
@@ -236,19 +238,25 @@ std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std
   return result;
 }
 
-at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch) {
-  const std::int64_t rows = maps.info().rows, columns = maps.info().columns, n = rows * columns;
-  at::Tensor relevance = at::empty({batch.size(), n}, at::kFloat);
-  float* const to = relevance.data_ptr<float>();
+at::Tensor sample_maps(const MapOfImage& map, std::int64_t rows, std::int64_t columns,
+                       const Batch& batch, MapSampling sampling) {
+  const std::int64_t n = rows * columns;
+  at::Tensor values = at::empty({batch.size(), n}, at::kFloat);
+  float* const to = values.data_ptr<float>();
   at::parallel_for(0, batch.size(), 8, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::vector<float> seen =
-          sample_map(maps.map(batch.index[i]), rows, columns, batch.crop[i], batch.source_size[i],
-                     batch.flipped[i] != 0);
+          sample_map(map(batch.index[i]), rows, columns, batch.crop[i], batch.source_size[i],
+                     batch.flipped[i] != 0, sampling);
       std::copy(seen.begin(), seen.end(), to + i * n);
     }
   });
-  return relevance;
+  return values;
+}
+
+at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch, MapSampling sampling) {
+  return sample_maps([&](std::int64_t index) { return maps.map(index); }, maps.info().rows,
+                     maps.info().columns, batch, sampling);
 }
 
 }  // namespace sgmae

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -79,15 +80,23 @@ std::map<std::int64_t, std::filesystem::path> list_maps(const std::filesystem::p
 // `data` in `have`.
 void check_maps(const MapInfo& have, const MapInfo& want, const std::filesystem::path& path);
 
-// The map [rows * columns] of a whole image (squashed to the model's input) seen through a crop:
-// its bilinear value at each patch centre of the crop, u = ((c + 1/2) / columns * crop.width +
-// crop.x) / source.width * columns - 1/2, rows alike, clamped at the border; columns mirrored when
-// `flipped`.
-std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
-                              const CropBox& crop, const ImageSize& source, bool flipped);
+// Between patch centres of the map: the value there, or, of labels, that of the nearest one.
+enum class MapSampling { bilinear, nearest };
 
-// The maps of a batch's images, each through its crop and flip: [B, rows * columns] fp32.
-at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch);
+// The map [rows * columns] of a whole image (squashed to the model's input) seen through a crop:
+// its value at each patch centre of the crop, u = ((c + 1/2) / columns * crop.width + crop.x) /
+// source.width * columns - 1/2, rows alike, clamped at the border; columns mirrored when `flipped`.
+std::vector<float> sample_map(std::span<const float> map, std::int64_t rows, std::int64_t columns,
+                              const CropBox& crop, const ImageSize& source, bool flipped,
+                              MapSampling sampling = MapSampling::bilinear);
+
+// The maps of a batch's images, each through its crop and flip: [B, rows * columns] fp32. `map`
+// gives that of an image by its position in the data set, to several threads.
+using MapOfImage = std::function<std::vector<float>(std::int64_t index)>;
+at::Tensor sample_maps(const MapOfImage& map, std::int64_t rows, std::int64_t columns,
+                       const Batch& batch, MapSampling sampling = MapSampling::bilinear);
+at::Tensor sample_maps(const RelevanceMaps& maps, const Batch& batch,
+                       MapSampling sampling = MapSampling::bilinear);
 
 std::string to_string(GuideCenter center);
 

@@ -145,16 +145,13 @@ at::Tensor estimate_position_mean(const Mae& model, const GuideOptions& options,
   return (all / static_cast<double>(images)).to(at::kFloat);
 }
 
-RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,
-                                       const at::Tensor& position_mean, const NextBatch& next,
-                                       const std::filesystem::path& path, const MapInfo& info,
-                                       const std::function<void(std::int64_t)>& progress) {
-  const auto begin = std::chrono::steady_clock::now();
+std::int64_t write_maps(const std::function<at::Tensor(const Batch&)>& look, const NextBatch& next,
+                        const std::filesystem::path& path, const MapInfo& info,
+                        const at::Tensor& position_mean) {
   std::optional<RelevanceMapWriter> writer;
   processes().leader([&] { writer.emplace(path, info, position_mean); });
-  RelevancePassStats stats;
-  PositionBias bias;
   const std::int64_t n = info.rows * info.columns;
+  std::int64_t images = 0;
   // In rounds, after each of which process 0 gets everybody's maps.
   constexpr std::int64_t images_per_round = 4096;
   for (bool more = true; more;) {
@@ -166,13 +163,11 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
       while (static_cast<std::int64_t>(index.size()) < images_per_round &&
              (own_more = next(batch))) {
         if (batch.size() == 0) continue;
-        const Guide guide = make_guide(model, batch.pixels, options, position_mean, batch.index);
-        bias.add(guide.object_side, guide.degenerate);
-        maps.push_back(guide.relevance.to(at::kCPU, at::kFloat).reshape({batch.size(), n}));
+        maps.push_back(look(batch).to(at::kCPU, at::kFloat).reshape({batch.size(), n}));
         index.insert(index.end(), batch.index.begin(), batch.index.end());
-        stats.exact_solves += guide.exact_solves;
-        stats.images += batch.size();
-        if (progress) progress(stats.images * processes().size());
+        images += batch.size();
+        draw_status(
+            str("maps for masks: ", images * processes().size(), "/", info.images, " images"));
       }
     });
     const auto count = static_cast<std::int64_t>(index.size());
@@ -189,14 +184,31 @@ RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& opt
     more = processes().sum(own_more) > 0;
   }
   processes().leader([&] { writer->commit(); });
-  bias.sum_over_processes();
-  for (std::int64_t* own : {&stats.images, &stats.exact_solves})
-    *own = static_cast<std::int64_t>(processes().sum(static_cast<double>(*own)));
-  stats.unreadable = info.images - stats.images;
-  if (stats.unreadable > 0 && processes().leads())
-    warn(stats.unreadable, " of ", info.images,
+  images = static_cast<std::int64_t>(processes().sum(static_cast<double>(images)));
+  if (images < info.images && processes().leads())
+    warn(info.images - images, " of ", info.images,
          " images cannot be read and have no relevance map; should they become readable, their "
          "masks are random until maps are made again");
+  return images;
+}
+
+RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,
+                                       const at::Tensor& position_mean, const NextBatch& next,
+                                       const std::filesystem::path& path, const MapInfo& info) {
+  const auto begin = std::chrono::steady_clock::now();
+  RelevancePassStats stats;
+  PositionBias bias;
+  const auto look = [&](const Batch& batch) {
+    const Guide guide = make_guide(model, batch.pixels, options, position_mean, batch.index);
+    bias.add(guide.object_side, guide.degenerate);
+    stats.exact_solves += guide.exact_solves;
+    return guide.relevance;
+  };
+  stats.images = write_maps(look, next, path, info, position_mean);
+  stats.unreadable = info.images - stats.images;
+  bias.sum_over_processes();
+  stats.exact_solves =
+      static_cast<std::int64_t>(processes().sum(static_cast<double>(stats.exact_solves)));
   stats.degenerate = bias.degenerate();
   stats.position_bias = bias.value();
   stats.bias_by_chance = bias.by_chance();

@@ -77,13 +77,17 @@ std::vector<std::int64_t> position_sample(std::int64_t images, std::int64_t coun
 at::Tensor estimate_position_mean(const Mae& model, const GuideOptions& options,
                                   const NextBatch& next);
 
-// Makes the maps of all images that `next` yields, each once; process 0 writes them to `path`.
-// Where some of info.images are not among them, that is said. `position_mean` from
-// estimate_position_mean for GuideCenter::position, else undefined. Warns when guidance follows
-// position. `progress(images done)` is called after each batch.
+// Writes the maps of all images that `next` yields, each once, to `path` in process 0: rows
+// [B, N] of `look(batch)`. Where some of info.images are not among them, that is said. Draws on the
+// console how far it is. Returns the images looked at.
+std::int64_t write_maps(const std::function<at::Tensor(const Batch&)>& look, const NextBatch& next,
+                        const std::filesystem::path& path, const MapInfo& info,
+                        const at::Tensor& position_mean = {});
+
+// Maps of relevance. `position_mean` from estimate_position_mean for GuideCenter::position, else
+// undefined. Warns when guidance follows position.
 RelevancePassStats make_relevance_maps(const Mae& model, const GuideOptions& options,
                                        const at::Tensor& position_mean, const NextBatch& next,
-                                       const std::filesystem::path& path, const MapInfo& info,
-                                       const std::function<void(std::int64_t)>& progress = {});
+                                       const std::filesystem::path& path, const MapInfo& info);
 
 }  // namespace sgmae

@@ -2,17 +2,11 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <iterator>
-#include <map>
-#include <set>
 #include <utility>
 
 #include "sgmae/analysis/guide_start.h"
 #include "sgmae/base/log.h"
-#include "sgmae/base/signals.h"
 #include "sgmae/parallel/process_group.h"
-#include "sgmae/train/checkpoint.h"
-#include "sgmae/train/shared_pass.h"
 
 namespace sgmae {
 namespace {
@@ -101,7 +95,15 @@ SelfGuided::SelfGuided(const SelfGuidedOptions& options, const MaskContext& cont
     : options_(options),
       context_(context),
       guide_(guide_options(options, context)),
-      planner_(fresh_planner()) {}
+      planner_(fresh_planner()),
+      maps_(context,
+            {.tap = guide_tap(context.model.config(), guide_),
+             .center = guide_.center,
+             .object = guide_.object},
+            looks_at(), options.mask_source == MaskSource::stored,
+            [this](const Mae& model, const fs::path& path, const MapInfo& info) {
+              return make_maps(model, path, info);
+            }) {}
 
 GuidedPlanner SelfGuided::fresh_planner() const {
   return GuidedPlanner(context_.model.config(), {.target = options_.guide_target,
@@ -115,44 +117,29 @@ bool SelfGuided::is_online() const {
   return start_ && options_.mask_source == MaskSource::online;
 }
 
-NextBatch SelfGuided::images(std::vector<std::int64_t> subset) const {
-  LoaderOptions options = own_share(whole_images(context_.loader));
-  options.subset = std::move(subset);
-  auto loader = std::make_shared<Loader>(context_.source, options);
-  loader->start_epoch(0);
-  return [loader](Batch& batch) {
-    if (stop_requested()) throw StopRequested();
-    return loader->next(batch);
-  };
-}
-
 MaskPlan SelfGuided::plan(const Batch& batch, std::int64_t epoch) {
   return planner_.plan(batch, epoch);
 }
 
 EpochStart SelfGuided::before_epoch(std::int64_t epoch) {
-  const auto start_before = start_, maps_before = maps_epoch_;
+  const auto start_before = start_;
   if (!start_) decide_start(epoch);
   if (!start_) return {};
-  const std::int64_t refresh = options_.mask_refresh_epochs;
-  const bool due =
-      !maps_epoch_ || (refresh > 0 && *maps_epoch_ < epoch && (epoch - *start_) % refresh == 0);
-  EpochStart begins{.save_now = due};
+  EpochStart begins{.save_now = maps_.due(epoch, *start_, options_.mask_refresh_epochs)};
   if (!start_before)
     begins.news.push_back(str("guidance began at epoch ", epoch, " because ", reason_));
-  if (due) {
+  if (begins.save_now) {
     try {
-      maps_epoch_ = epoch;
-      if (const std::string found = make_maps(epoch, context_.model); !found.empty())
-        begins.news.push_back(found);
+      if (const std::string found = maps_.make(epoch); !found.empty()) begins.news.push_back(found);
     } catch (...) {  // interrupted: the epoch begins anew when the run goes on
       start_ = start_before;
-      maps_epoch_ = maps_before;
       throw;
     }
+    begin_planning();
   }
   begins.losses_do_not_compare =
-      epoch >= *start_ && (epoch == maps_epoch_ || options_.guide_target == GuideTarget::alternate);
+      epoch >= *start_ &&
+      (epoch == maps_.epoch() || options_.guide_target == GuideTarget::alternate);
   return begins;
 }
 
@@ -175,88 +162,50 @@ std::string SelfGuided::looks_at() const {
              to_string(guide_.center), ", guide_object ", to_string(guide_.object));
 }
 
-fs::path SelfGuided::maps_path() const {
-  return context_.folder.maps() / maps_name(*maps_epoch_);
-}
-
-MapInfo SelfGuided::maps_info(const std::string& hash) const {
-  return {.images = context_.source.size(),
-          .rows = context_.model.config().grid_height(),
-          .columns = context_.model.config().grid_width(),
-          .model_hash = hash,
-          .epoch = *maps_epoch_,
-          .tap = guide_tap(context_.model.config(), guide_),
-          .data = data_hash(context_.source),
-          .center = guide_.center,
-          .object = guide_.object};
-}
-
-// Position means and, where masks are stored, maps; from `model`, which has finished `epoch`
-// epochs.
-std::string SelfGuided::make_maps(std::int64_t epoch, const Mae& model) {
-  maps_hash_ = model_hash(model);
+std::string SelfGuided::make_maps(const Mae& model, const fs::path& path, const MapInfo& info) {
   if (guide_.center == GuideCenter::position) {
     const auto sample =
-        position_sample(context_.source.size(), position_sample_size, context_.seed, epoch);
-    position_mean_ = estimate_position_mean(model, guide_, images(sample));
+        position_sample(context_.source.size(), position_sample_size, context_.seed, info.epoch);
+    position_mean_ = estimate_position_mean(model, guide_, training_images_whole(context_, sample));
   }
-  std::string found;
-  if (options_.mask_source == MaskSource::stored) {
-    const auto progress = [&](std::int64_t done) {
-      draw_status(str("relevance maps: ", done, "/", context_.source.size(), " images"));
-    };
-    const RelevancePassStats stats = make_relevance_maps(
-        model, guide_, position_mean_, images({}), maps_path(), maps_info(maps_hash_), progress);
-    sgmae::check(stats.degenerate < stats.images, ExitCode::diverged, "none of ", stats.images,
-                 " images got guidance at epoch ", epoch,
-                 ": the model does not tell their patches apart. It has diverged (try a lower "
-                 "--blr), or the images are blank");
-    found = str("relevance maps of ", stats.images, " images in ", fixed(stats.seconds, 1),
-                " s: position bias ", fixed(stats.position_bias, 4), " (",
-                fixed(stats.bias_by_chance, 4), " by chance), object share ",
-                fixed(stats.object_share, 2), ", ", stats.degenerate, " without guidance, ",
-                stats.exact_solves, " left to the exact solver");
-    pass_ = {{"position_bias", stats.position_bias},
-             {"object_share", stats.object_share},
-             {"degenerate", stats.degenerate},
-             {"seconds", stats.seconds}};
-  }
-  open_maps();
-  return found;
+  if (options_.mask_source == MaskSource::online) return {};
+  const RelevancePassStats stats = make_relevance_maps(model, guide_, position_mean_,
+                                                       training_images_whole(context_), path, info);
+  sgmae::check(stats.degenerate < stats.images, ExitCode::diverged, "none of ", stats.images,
+               " images got guidance at epoch ", info.epoch,
+               ": the model does not tell their patches apart. It has diverged (try a lower "
+               "--blr), or the images are blank");
+  pass_ = {{"position_bias", stats.position_bias},
+           {"object_share", stats.object_share},
+           {"degenerate", stats.degenerate},
+           {"seconds", stats.seconds}};
+  return str("relevance maps of ", stats.images, " images in ", fixed(stats.seconds, 1),
+             " s: position bias ", fixed(stats.position_bias, 4), " (",
+             fixed(stats.bias_by_chance, 4), " by chance), object share ",
+             fixed(stats.object_share, 2), ", ", stats.degenerate, " without guidance, ",
+             stats.exact_solves, " left to the exact solver");
 }
 
 bool SelfGuided::needs_checkpoint(const CheckpointName& name) const {
-  return name.step == 0 && maps_epoch_ == name.epoch;
+  return maps_.needs_checkpoint(name);
 }
 
-// A checkpoint's masks come from the newest maps made up to its epoch. Later ones are left of a run
-// that was rolled back, and would be made again.
 void SelfGuided::checkpoints_left(const std::vector<CheckpointName>& left) {
-  const std::map<std::int64_t, fs::path> made = list_maps(context_.folder.maps());
-  std::set<std::int64_t> needed;
-  if (maps_epoch_) needed.insert(*maps_epoch_);
-  for (const CheckpointName& name : left)
-    if (const auto later = made.upper_bound(name.epoch); later != made.begin())
-      needed.insert(std::prev(later)->first);
-  for (const auto& [epoch, file] : made)
-    if (needed.count(epoch) == 0) fs::remove(file);
+  maps_.checkpoints_left(left);
 }
 
-void SelfGuided::open_maps() {
-  if (options_.mask_source == MaskSource::online) {
+void SelfGuided::begin_planning() {
+  if (maps_.maps())
+    planner_.start(*start_, maps_.maps());
+  else
     planner_.start(*start_, context_.model, guide_, position_mean_);
-    return;
-  }
-  const auto maps = std::make_shared<const RelevanceMaps>(maps_path());
-  check_maps(maps->info(), maps_info(maps_hash_), maps_path());
-  planner_.start(*start_, maps);
 }
 
 ordered_json SelfGuided::after_epoch(std::int64_t) {
   if (is_online()) report_online();
   ordered_json entries = ordered_json::object();
   if (start_) entries["guide_start"] = *start_;
-  if (maps_epoch_ && !pass_.is_null()) {
+  if (maps_.epoch() && !pass_.is_null()) {
     entries["mask_position_bias"] = pass_["position_bias"];
     entries["mask_object_share"] = pass_["object_share"];
     entries["mask_degenerate"] = pass_["degenerate"];
@@ -285,10 +234,9 @@ json SelfGuided::description() const {
 }
 
 TaskState SelfGuided::state() const {
-  json state{
-      {"reason", reason_}, {"maps_hash", maps_hash_}, {"pass", pass_}, {"looks_at", looks_at()}};
+  json state{{"reason", reason_}, {"pass", pass_}};
+  maps_.save(state);
   if (start_) state["start"] = *start_;
-  if (maps_epoch_) state["maps_epoch"] = *maps_epoch_;
   if (is_online()) {
     PositionBias bias = planner_.online_bias();
     bias.sum_over_processes();
@@ -302,43 +250,19 @@ TaskState SelfGuided::state() const {
 void SelfGuided::restore(const json& state, const TensorFile& file) {
   // A run whose masks were random so far, of another strategy too, says nothing of these.
   reason_ = state.value("reason", "");
-  maps_hash_ = state.value("maps_hash", "");
   pass_ = state.value("pass", json());
   start_ = state.contains("start") ? std::optional<std::int64_t>(state["start"]) : std::nullopt;
-  maps_epoch_ = state.contains("maps_epoch") ? std::optional<std::int64_t>(state["maps_epoch"])
-                                             : std::nullopt;
   const at::Tensor* mean = file.find(position_mean_name);
   position_mean_ = mean ? *mean : at::Tensor();
   planner_ = fresh_planner();  // one that has not started
-  // A run that begins from another's checkpoint may look at other features. What was made from
-  // those is of no use here, and is made anew when the next epoch begins.
-  if (const std::string there = state.value("looks_at", looks_at());
-      maps_epoch_ && there != looks_at()) {
-    warn("the checkpoint was guided by ", there, "; recomputing guidance for ", looks_at());
-    maps_epoch_.reset();
+  if (!maps_.restore(state)) {
     position_mean_ = at::Tensor();
     pass_ = {};
     return;
   }
   if (is_online() && processes().leads())  // the sum of all processes
     planner_.online_bias().restore(state.at("online_bias"));
-  if (!maps_epoch_) return;
-  if (options_.mask_source == MaskSource::online || fs::exists(maps_path())) {
-    open_maps();
-    return;
-  }
-  const fs::path made_from = context_.folder.checkpoints() / CheckpointName{*maps_epoch_, 0}.file();
-  check(fs::exists(made_from), ExitCode::checkpoint, maps_path().string(),
-        " is missing, and so is ", made_from.string(),
-        ", from which it could be recomputed; restore either file, or start a new run");
-  warn(maps_path().string(), " is missing; recomputing it from ", made_from.string());
-  const std::string hash = maps_hash_;
-  LoadedMae loaded = load_mae(made_from);
-  place(loaded.model, context_.compute);
-  info(make_maps(*maps_epoch_, loaded.model));
-  check(maps_hash_ == hash, ExitCode::checkpoint, made_from.string(),
-        " is not the model that made the lost maps; restore ", maps_path().string(),
-        " or start a new run");
+  if (maps_.epoch()) begin_planning();
 }
 
 }  // namespace sgmae

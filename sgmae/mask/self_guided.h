@@ -11,6 +11,7 @@
 
 #include "sgmae/mask/guided_planner.h"
 #include "sgmae/mask/relevance_pass.h"
+#include "sgmae/mask/stored_maps.h"
 #include "sgmae/mask/strategy.h"
 
 namespace sgmae {
@@ -67,32 +68,28 @@ class SelfGuided : public MaskStrategy {
   std::optional<std::int64_t> guide_start() const override { return start_; }
   std::string guide_reason() const override { return reason_; }
   // The epoch whose beginning weights made the present maps.
-  std::optional<std::int64_t> maps_epoch() const { return maps_epoch_; }
+  std::optional<std::int64_t> maps_epoch() const { return maps_.epoch(); }
 
  private:
   void decide_start(std::int64_t epoch);
-  // Returns what there is to say of them.
-  std::string make_maps(std::int64_t epoch, const Mae& model);
-  void open_maps();
+  // StoredMaps::Make, of position means too.
+  std::string make_maps(const Mae& model, const std::filesystem::path& path, const MapInfo& info);
+  void begin_planning();   // from the present maps or the model
   bool is_online() const;  // guidance has begun, from the present model
   void report_online();
-  NextBatch images(std::vector<std::int64_t> subset) const;
   GuidedPlanner fresh_planner() const;
   std::string looks_at() const;  // what of the model makes masks, in words
-  std::filesystem::path maps_path() const;
-  MapInfo maps_info(const std::string& hash) const;
 
   SelfGuidedOptions options_;
   MaskContext context_;
   GuideOptions guide_;  // as `make_guide` takes it
   GuidedPlanner planner_;
 
-  std::optional<std::int64_t> start_;       // epoch in which guidance began
-  std::string reason_;                      // why it began then
-  std::optional<std::int64_t> maps_epoch_;  // when the present maps (or position means) were made
-  std::string maps_hash_;                   // of the weights that made them
-  at::Tensor position_mean_;                // [N, D]
-  nlohmann::json pass_;                     // what the last pass found
+  std::optional<std::int64_t> start_;  // epoch in which guidance began
+  std::string reason_;                 // why it began then
+  StoredMaps maps_;                    // with mask_source online, position means alone
+  at::Tensor position_mean_;           // [N, D]
+  nlohmann::json pass_;                // what the last pass found
 };
 
 }  // namespace sgmae

@@ -1,13 +1,11 @@
 #include "sgmae/mask/strategy.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include "sgmae/base/error.h"
+#include "sgmae/mask/informed.h"
+#include "sgmae/mask/plan_each.h"
 
 namespace sgmae {
 
@@ -21,19 +19,11 @@ void random_order(Rng rng, std::span<std::int64_t> order) {
 
 MaskPlan random_plan(const std::vector<std::int64_t>& index, std::int64_t n_patches,
                      std::int64_t n_visible, std::uint64_t seed, std::int64_t epoch) {
-  check(n_visible > 0 && n_visible < n_patches, ExitCode::usage, "masks would leave ", n_visible,
-        " of ", n_patches,
-        " patches visible; choose a mask_ratio that leaves at least one patch "
-        "visible and one masked");
-  const auto batch = static_cast<std::int64_t>(index.size());
-  MaskPlan plan{at::empty({batch, n_patches}, at::kLong), n_visible};
-  std::int64_t* const order = plan.order.data_ptr<std::int64_t>();
-  at::parallel_for(0, batch, 8, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      random_order(Rng(seed, epoch, index[i], Purpose::mask),
-                   {order + i * n_patches, static_cast<std::size_t>(n_patches)});
-  });
-  return plan;
+  check_visible(n_visible, n_patches);
+  return plan_each(static_cast<std::int64_t>(index.size()), n_patches, n_visible,
+                   [&](std::int64_t image, std::span<std::int64_t> order) {
+                     random_order(Rng(seed, epoch, index[image], Purpose::mask), order);
+                   });
 }
 
 RandomMask::RandomMask(std::int64_t n_patches, double mask_ratio, std::uint64_t seed)

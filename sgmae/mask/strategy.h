@@ -17,6 +17,7 @@
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/mask_plan.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/options.h"
 #include "sgmae/train/run_folder.h"
 #include "sgmae/train/task.h"
 
@@ -38,6 +39,13 @@ class MaskStrategy {
 
   // `epoch` counts from 0. Must depend only on the batch, the epoch and the strategy's own state.
   virtual MaskPlan plan(const Batch& batch, std::int64_t epoch) = 0;
+
+  // Who reads the decoder's input in the step of a planned batch, beside the decoder: adds the
+  // gradients of the strategy's own learners and returns loss_scale times that of the input.
+  virtual DecoderInputReader decoder_input_reader(const MaskPlan&,
+                                                  [[maybe_unused]] double loss_scale) {
+    return {};
+  }
 
   // Called after each batch's backward pass: adds the gradients of the strategy's own learners,
   // which step with the model's.
@@ -75,6 +83,7 @@ struct MaskContext {
   double mask_ratio = 0.75;
   std::int64_t epochs = 400;  // of the run
   std::uint64_t seed = 0;
+  OptimOptions optim;  // of the run, for learners of the strategy's own
   ComputeOptions compute;
   const ExploitationProbe* probe = nullptr;  // null where the exploitation rate is not measured
 };
@@ -89,6 +98,8 @@ class MaskStrategyOptions {
   virtual void check([[maybe_unused]] bool probed) const {}
   // Epochs of a run of `epochs` that are certainly as with random masks.
   virtual std::int64_t random_epochs(std::int64_t epochs) const = 0;
+  // Share of the patches that are thrown (MaskPlan::n_thrown).
+  virtual double thrown_ratio() const { return 0; }
   // Throws Error(usage) where options do not fit the model.
   virtual std::unique_ptr<MaskStrategy> make(const MaskContext& context) const = 0;
 };

@@ -22,8 +22,8 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
-#include "sgmae/tasks/loss_parts.h"
 #include "sgmae/train/checkpoint.h"
+#include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -283,8 +283,8 @@ class DetectTask : public TrainTask {
   MaskRcnn model_;
   Normalisation normalisation_;
   Learner learner_;
-  LossParts parts_{{"train_loss_objectness", "train_loss_proposal_box", "train_loss_classification",
-                    "train_loss_box", "train_loss_mask"}};
+  EpochMeans parts_{{"train_loss_objectness", "train_loss_proposal_box",
+                     "train_loss_classification", "train_loss_box", "train_loss_mask"}};
   std::optional<DetectionTest> last_test_;
 };
 

@@ -34,6 +34,10 @@ void bring_maps(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::skip_existing | fs::copy_options::recursive);
 }
 
+std::string millions(std::int64_t count) {
+  return str(fixed(static_cast<double>(count) * 1e-6, 2), " M");
+}
+
 class PretrainTask : public TrainTask {
  public:
   explicit PretrainTask(const PretrainOptions& options)
@@ -62,6 +66,7 @@ class PretrainTask : public TrainTask {
                                              .mask_ratio = options_.mask.ratio,
                                              .epochs = options_.epochs,
                                              .seed = options_.seed,
+                                             .optim = options_,
                                              .compute = options_,
                                              .probe = probe_ ? &*probe_ : nullptr});
   }
@@ -77,12 +82,13 @@ class PretrainTask : public TrainTask {
 
   at::Tensor forward_backward(Batch& batch, const StepPlace& place) override {
     const MaskPlan plan = strategy_->plan(batch, place.epoch);
+    const DecoderInputReader reader = strategy_->decoder_input_reader(plan, place.loss_scale);
     at::Tensor dpixels;
     at::Tensor* const wanted = strategy_->wants_pixel_gradient() ? &dpixels : nullptr;
-    const MaeLoss loss =
-        wanted || place.ready
-            ? model_.forward_backward(batch.pixels, plan, place.loss_scale, wanted, place.ready)
-            : steps_->forward_backward(batch.pixels, plan, place.loss_scale);
+    const MaeLoss loss = wanted || place.ready || reader
+                             ? model_.forward_backward(batch.pixels, plan, place.loss_scale, wanted,
+                                                       place.ready, reader)
+                             : steps_->forward_backward(batch.pixels, plan, place.loss_scale);
     strategy_->learn({batch, plan, loss.per_patch, dpixels, place.loss_scale});
     return loss.mean;
   }
@@ -139,7 +145,15 @@ class PretrainTask : public TrainTask {
             .position_mean = strategy_->position_mean()};
   }
   ModelView view(const ModelInfo& info) const {
-    return {model_, info, options_, *source_, loader_, folder_};
+    return {model_,
+            info,
+            options_,
+            *source_,
+            loader_,
+            folder_,
+            [this, epoch = info.epoch - 1](const Batch& batch) {
+              return strategy_->plan(batch, epoch);
+            }};
   }
 
   void save_model(const fs::path& path, const TrainClock& clock) const override {
@@ -151,7 +165,7 @@ class PretrainTask : public TrainTask {
   }
   TaskState state() const override {
     TaskState strategy = strategy_->state();
-    json own{{"strategy", strategy.json}};
+    json own{{"mask_strategy", options_.mask.strategy}, {"strategy", strategy.json}};
     if (probe_) own["exploitation"] = probe_->state();
     return {own, std::move(strategy.tensors)};
   }
@@ -159,7 +173,21 @@ class PretrainTask : public TrainTask {
   void restore(const json& state, const TensorFile& file) override {
     const bool older = state.contains("guidance");
     if (probe_) probe_->restore(older ? state["guidance"].at("history") : state.at("exploitation"));
-    strategy_->restore(older ? state["guidance"] : state.at("strategy"), file);
+    const std::string here = options_.mask.strategy, there = state.value("mask_strategy", here);
+    const auto refuse = [&](const char* why) {
+      fail(ExitCode::checkpoint, "the checkpoint was trained with mask_strategy ", there,
+           " and holds nothing that ", here, " could go on from (", why, "); give --mask_strategy ",
+           there, ", or begin anew with --resume none");
+    };
+    try {
+      strategy_->restore(older ? state["guidance"] : state.at("strategy"), file);
+    } catch (const Error& error) {
+      if (there != here && error.code() == ExitCode::checkpoint) refuse(error.what());
+      throw;
+    } catch (const json::exception& error) {
+      if (there != here) refuse(error.what());
+      throw;
+    }
   }
   bool needs_checkpoint(const CheckpointName& name) const override {
     return strategy_->needs_checkpoint(name);
@@ -173,22 +201,33 @@ class PretrainTask : public TrainTask {
     return {{"model", str(c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
                           ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ",
                           c.decoder.dim, " x ", c.decoder.depth, ", ",
-                          fixed(static_cast<double>(value_count(model_.parameters())) * 1e-6, 2),
-                          " M parameters")},
+                          millions(value_count(model_.parameters())), " parameters",
+                          own_values() > 0 ? str(", and ", millions(own_values()), " that make ",
+                                                 options_.mask.strategy, " masks")
+                                           : std::string())},
             {"data", str(source_->size(), " images")},
             {"training", compute_name(model_.encoder())},
             {"precision", name_of(model_.encoder().precision())},
-            {"masks", options_.mask.strategy}};
+            {"masks", options_.mask.strategy},
+            {"mask_parameters", own_values()}};
   }
   double flop_per_image() const override {
-    return training_flop_per_image(model_.config(),
-                                   visible_count(model_.config().n_patches(), options_.mask.ratio));
+    const PatchCounts counts = patch_counts(model_.config().n_patches(), options_.mask.ratio,
+                                            options_.mask.thrown_ratio());
+    return training_flop_per_image(model_.config(), counts.visible, counts.thrown);
   }
 
   const MaskStrategy& strategy() const { return *strategy_; }
   std::optional<double> knn_acc1_pixels() const { return knn_acc1_pixels_; }
 
  private:
+  // Trained by the strategy's own learners.
+  std::int64_t own_values() const {
+    std::int64_t count = 0;
+    for (const Learner* own : strategy_->learners()) count += value_count(*own->parameters);
+    return count;
+  }
+
   PretrainOptions options_;
   std::unique_ptr<Source> source_;
   Mae model_;

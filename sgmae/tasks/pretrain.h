@@ -30,6 +30,8 @@ struct ModelView {
   const Source& source;
   const LoaderOptions& loader;  // of training
   const RunFolder& folder;
+  // The run's masks of a batch, as in the last of the finished epochs.
+  std::function<MaskPlan(const Batch&)> masks;
 };
 
 // What the caller may add. Exceptions pass through pretrain() and end the run as a crash would.

@@ -23,8 +23,8 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
-#include "sgmae/tasks/loss_parts.h"
 #include "sgmae/train/checkpoint.h"
+#include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -238,7 +238,7 @@ class SegmentTask : public TrainTask {
   Segmenter model_;
   Normalisation normalisation_;
   Learner learner_;
-  LossParts parts_{{"train_loss_decode", "train_loss_auxiliary", "train_accuracy"}};
+  EpochMeans parts_{{"train_loss_decode", "train_loss_auxiliary", "train_accuracy"}};
   std::optional<SegmentationTest> last_test_;
 };
 

@@ -52,6 +52,7 @@ class SelfGuidedTest : public ::testing::Test {
                                                .mask_ratio = options_.mask.ratio,
                                                .epochs = options_.epochs,
                                                .seed = options_.seed,
+                                               .optim = options_,
                                                .compute = options_,
                                                .probe = curve ? &*probe_ : nullptr});
   }

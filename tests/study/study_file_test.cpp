@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "sgmae/base/file.h"
 #include "sgmae/mask/self_guided.h"
 
 #include "tests/data/folder.h"
@@ -88,6 +91,24 @@ TEST(StudyFile, RefusesWhatItCannotMean) {
   refused("guide_start = 2", "guide_start = [2]", "expected text");
   refused("epochs = 8", "seed = 3", "belong in [study]");
   refused("[options]", "[option]", "not one of [study]");
+}
+
+// Those of docs/results: every variant is a run that could begin.
+TEST(StudyFile, CommittedOnesHold) {
+  const std::filesystem::path root = SGMAE_TEST_DATA "/../../..";
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs/results")) {
+    if (entry.path().extension() != ".toml") continue;
+    const StudyFile study = parse_study(read_text(entry.path()), entry.path().string());
+    const std::string recipe = read_text(root / "recipes" / (study.recipe + ".toml"));
+    for (const StudyVariant& variant : study.variants) {
+      PretrainOptions o = cell_options(study, variant, study.seeds.front(), recipe);
+      o.data_path = "images";
+      EXPECT_NO_THROW(o.check()) << entry.path() << " " << variant.name;
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 4);
 }
 
 }  // namespace

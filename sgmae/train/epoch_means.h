@@ -1,4 +1,4 @@
-// What the loss of an epoch is made of, for log.txt.
+// Means over an epoch of what its batches told, for log.txt: parts of a loss, figures of masks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,9 +11,9 @@
 namespace sgmae {
 
 // Sums over the epoch's batches, of all processes together.
-class LossParts {
+class EpochMeans {
  public:
-  explicit LossParts(std::vector<std::string> names) : names_(std::move(names)) {}
+  explicit EpochMeans(std::vector<std::string> names) : names_(std::move(names)) {}
 
   // Of one batch: 0-dim tensors of one device, which is not waited for, in the order of the names.
   // Another epoch begins anew.

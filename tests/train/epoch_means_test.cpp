@@ -1,5 +1,5 @@
 // Oracle: means written out.
-#include "sgmae/tasks/loss_parts.h"
+#include "sgmae/train/epoch_means.h"
 
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
@@ -11,26 +11,26 @@ std::vector<at::Tensor> parts(float a, float b) {
   return {at::full({}, a), at::full({}, b)};
 }
 
-TEST(LossParts, AreMeansOverAnEpoch) {
-  LossParts sums({"box", "mask"});
+TEST(EpochMeans, AreMeansOverAnEpoch) {
+  EpochMeans sums({"box", "mask"});
   sums.add(0, parts(100, 100));
   sums.add(1, parts(1, 2));
   sums.add(1, parts(3, 6));
   EXPECT_EQ(sums.means().dump(), R"({"box":2.0,"mask":4.0})");
 }
 
-TEST(LossParts, GoOnFromAState) {
-  LossParts sums({"box", "mask"});
+TEST(EpochMeans, GoOnFromAState) {
+  EpochMeans sums({"box", "mask"});
   sums.add(4, parts(1, 2));
-  LossParts resumed({"box", "mask"});
+  EpochMeans resumed({"box", "mask"});
   resumed.restore(sums.state(), at::kCPU);
-  for (LossParts* both : {&sums, &resumed}) both->add(4, parts(3, 6));
+  for (EpochMeans* both : {&sums, &resumed}) both->add(4, parts(3, 6));
   EXPECT_EQ(resumed.means(), sums.means());
 }
 
-TEST(LossParts, BeginWithoutBatches) {
-  const LossParts none({"box", "mask"});
-  LossParts resumed({"box", "mask"});
+TEST(EpochMeans, BeginWithoutBatches) {
+  const EpochMeans none({"box", "mask"});
+  EpochMeans resumed({"box", "mask"});
   resumed.restore(none.state(), at::kCPU);
   resumed.add(0, parts(1, 2));
   EXPECT_EQ(resumed.means().dump(), R"({"box":1.0,"mask":2.0})");

@@ -1,4 +1,4 @@
-#include "sgmae/tasks/loss_parts.h"
+#include "sgmae/train/epoch_means.h"
 
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -13,7 +13,7 @@ namespace sgmae {
 
 using nlohmann::json;
 
-void LossParts::add(std::int64_t epoch, const std::vector<at::Tensor>& parts) {
+void EpochMeans::add(std::int64_t epoch, const std::vector<at::Tensor>& parts) {
   SGMAE_ASSERT(parts.size() == names_.size());
   const at::Tensor batch = at::stack(parts);
   if (epoch_ != epoch) {
@@ -25,7 +25,7 @@ void LossParts::add(std::int64_t epoch, const std::vector<at::Tensor>& parts) {
   ++batches_;
 }
 
-LossParts::Sums LossParts::of_all() const {
+EpochMeans::Sums EpochMeans::of_all() const {
   const auto count = static_cast<std::int64_t>(names_.size());
   const at::Tensor all =
       batches_ > 0 ? sums_.cpu().to(at::kDouble) : at::zeros({count}, at::kDouble);
@@ -34,19 +34,19 @@ LossParts::Sums LossParts::of_all() const {
           processes().sum(static_cast<double>(batches_))};
 }
 
-nlohmann::ordered_json LossParts::means() const {
+nlohmann::ordered_json EpochMeans::means() const {
   const Sums all = of_all();
   nlohmann::ordered_json entries;
   for (std::size_t i = 0; i < names_.size(); ++i) entries[names_[i]] = all.parts[i] / all.batches;
   return entries;
 }
 
-json LossParts::state() const {
+json EpochMeans::state() const {
   const Sums all = of_all();
   return {{"epoch", epoch_}, {"sums", all.parts}, {"batches", all.batches}};
 }
 
-void LossParts::restore(const json& state, at::Device device) {
+void EpochMeans::restore(const json& state, at::Device device) {
   const auto sums = state.at("sums").get<std::vector<double>>();
   const bool here = processes().leads();
   epoch_ = state.at("epoch").get<std::int64_t>();
