@@ -52,6 +52,7 @@ struct EstimateOptions : PretrainOptions {
     PretrainOptions run = *this;
     if (run.data_path.empty()) run.data_path = ".";  // it is not looked at
     run.PretrainOptions::check();
+    need(method == PretrainMethod::mae, "estimate knows of autoencoders alone; leave --method out");
   }
 };
 

@@ -100,7 +100,8 @@ nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   };
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
-  info("pictures: ", (result.folder / "figures").string());
+  if (options.method == PretrainMethod::mae)
+    info("pictures: ", (result.folder / "figures").string());
   if (processes().leads()) report_on(result.folder);
   return to_json(result);
 }

@@ -25,7 +25,8 @@ enum class Purpose : std::uint32_t {
   random_erase = 21,
   mix = 22,          // mixup and cutmix
   photometric = 23,  // segmentation's changes of colour
-  patches = 24       // which patches of an image stand for it
+  patches = 24,      // which patches of an image stand for it
+  second_view = 30   // the second of two views, as augment is of the first
 };
 
 class Rng {

@@ -19,7 +19,8 @@ struct Batch {
   std::vector<std::uint8_t> flipped;   // [B] 1: mirrored after the crop
   std::vector<std::int64_t> label;     // [B] class, -1 where unlabelled
   std::vector<Placement> placed;       // [B] of fits that lay on a canvas; else empty
-  at::Tensor labels;  // [B, H, W] uint8, with LoaderOptions::labels; else undefined
+  at::Tensor labels;       // [B, H, W] uint8, with LoaderOptions::labels; else undefined
+  at::Tensor second_view;  // as pixels, with LoaderOptions::two_views; else undefined
 
   std::int64_t size() const { return static_cast<std::int64_t>(index.size()); }
 };

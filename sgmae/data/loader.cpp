@@ -127,6 +127,13 @@ Geometry plan(const LoaderOptions& options, ImageSize size, const LabelMap* labe
   return geometry;
 }
 
+// The smallest box that holds both.
+CropBox around(const CropBox& a, const CropBox& b) {
+  const int x = std::min(a.x, b.x), y = std::min(a.y, b.y);
+  return {x, y, std::max(a.x + a.width, b.x + b.width) - x,
+          std::max(a.y + a.height, b.y + b.height) - y};
+}
+
 constexpr double max_jitter = 16;  // keeps scaled sizes far from what an int holds
 
 ResizeFilter filter_of(Fit fit) {
@@ -183,6 +190,7 @@ void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
     if (kept < i) {
       move_up(batch.pixels, kept, i);
       move_up(batch.labels, kept, i);
+      move_up(batch.second_view, kept, i);
       batch.index[kept] = batch.index[i];
       batch.crop[kept] = batch.crop[i];
       batch.source_size[kept] = batch.source_size[i];
@@ -193,9 +201,8 @@ void leave_out_missing(const std::vector<std::uint8_t>& missing, Batch& batch) {
     ++kept;
   }
   if (kept == missing.size()) return;
-  batch.pixels = batch.pixels.narrow(0, 0, static_cast<std::int64_t>(kept));
-  if (batch.labels.defined())
-    batch.labels = batch.labels.narrow(0, 0, static_cast<std::int64_t>(kept));
+  for (at::Tensor* const tensor : {&batch.pixels, &batch.labels, &batch.second_view})
+    if (tensor->defined()) *tensor = tensor->narrow(0, 0, static_cast<std::int64_t>(kept));
   batch.index.resize(kept);
   batch.crop.resize(kept);
   batch.source_size.resize(kept);
@@ -258,6 +265,7 @@ struct Loader::Impl {
     check(options.max_class_share > 0 && options.max_class_share <= 1, ExitCode::usage,
           "a class's largest share of a crop must be above 0 and at most 1, but is ",
           options.max_class_share);
+    SGMAE_ASSERT(!options.two_views || options.fit == Fit::augment);
     SGMAE_ASSERT(options.labels == nullptr || &options.labels->images() == &source);
     // Both would move or remove what is placed there.
     SGMAE_ASSERT(!on_canvas(options.fit) ||
@@ -334,6 +342,9 @@ struct Loader::Impl {
     }
     if (!batch.pixels.defined())
       batch.pixels = at::empty(shape, at::TensorOptions(at::kFloat).pinned_memory(options.pinned));
+    if (options.two_views)
+      batch.second_view =
+          at::empty(shape, at::TensorOptions(at::kFloat).pinned_memory(options.pinned));
     if (options.labels != nullptr)
       batch.labels = at::empty({count, options.height, options.width},
                                at::TensorOptions(at::kByte).pinned_memory(options.pinned));
@@ -495,16 +506,19 @@ struct Loader::Impl {
   bool load(Slot& slot, std::int64_t i, std::int64_t planned, std::int64_t actual, Worker& worker) {
     std::atomic<bool>& bad = unreadable[static_cast<std::size_t>(actual)];
     if (bad.load(std::memory_order_relaxed)) return false;
-    Geometry geometry;
+    Geometry geometry, second;
     CropBox part;  // decoded
     ImageView pixels;
     const ImageSize target{options.width, options.height};
     const bool crops_scaled = options.fit == Fit::jitter || options.fit == Fit::scale_crop;
+    const auto draws = [&](Purpose purpose) {
+      return Rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
+                 static_cast<std::uint64_t>(planned), purpose);
+    };
+    Rng rng = draws(Purpose::augment), second_rng = draws(Purpose::second_view);
     try {
       source.open(actual, worker.opened);
       if (options.labels != nullptr) read_labels(actual, worker);
-      Rng rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
-              static_cast<std::uint64_t>(planned), Purpose::augment);
       geometry = plan(options, worker.opened.size,
                       options.labels != nullptr ? &worker.labels : nullptr, rng);
       // Of a crop out of a larger scaled image only what it needs is decoded.
@@ -512,6 +526,10 @@ struct Loader::Impl {
         part = worker.resizer.part_read(worker.opened.size, geometry.scaled, geometry.window);
       else
         part = geometry.box;
+      if (options.two_views) {
+        second = plan(options, worker.opened.size, nullptr, second_rng);
+        part = around(part, second.box);
+      }
       pixels = decode(worker.opened, part, options.channels, worker.decoded);
     } catch (const Error& error) {
       if (options.unreadable == Unreadable::fail)
@@ -519,34 +537,41 @@ struct Loader::Impl {
       if (!bad.exchange(true)) report(actual, error);
       return false;
     }
+    const std::int64_t values =
+        static_cast<std::int64_t>(options.channels) * options.height * options.width;
+    const auto seen = [&](const CropBox& box) {
+      return crop(pixels, {box.x - part.x, box.y - part.y, box.width, box.height});
+    };
+    if (options.two_views) {
+      worker.resizer.resize(seen(second.box), target, second.flip, worker.scaled);
+      apply(draw_view(second_rng, options.two_views->second), worker.scaled);
+      normalise(worker.scaled, options.normalisation,
+                slot.batch.second_view.mutable_data_ptr<float>() + i * values);
+    }
     if (crops_scaled)
       worker.resizer.resize(pixels, part, worker.opened.size, geometry.scaled, geometry.window,
                             geometry.flip, worker.scaled);
     else
-      worker.resizer.resize(pixels, geometry.scaled, geometry.window, geometry.flip, worker.scaled);
-    const auto draws = [&](Purpose purpose) {
-      return Rng(options.seed, static_cast<std::uint64_t>(slot.epoch->number),
-                 static_cast<std::uint64_t>(planned), purpose);
-    };
+      worker.resizer.resize(seen(geometry.box), geometry.scaled, geometry.window, geometry.flip,
+                            worker.scaled);
+    if (options.two_views) apply(draw_view(rng, options.two_views->first), worker.scaled);
     if (options.rand_augment.count > 0) {
-      Rng rng = draws(Purpose::rand_augment);
-      for (const AugmentStep& step : draw_rand_augment(rng, options.rand_augment))
+      Rng own = draws(Purpose::rand_augment);
+      for (const AugmentStep& step : draw_rand_augment(own, options.rand_augment))
         apply(step, mean_colour, worker.scaled);
     }
     if (options.photometric) {
-      Rng rng = draws(Purpose::photometric);
-      apply(draw_photometric(rng), worker.scaled);
+      Rng own = draws(Purpose::photometric);
+      apply(draw_photometric(own), worker.scaled);
     }
-    const std::int64_t values =
-        static_cast<std::int64_t>(options.channels) * options.height * options.width;
     float* out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
     if (on_canvas(options.fit))
       normalise(worker.scaled, options.normalisation, target, out);
     else
       normalise(worker.scaled, options.normalisation, out);
     if (options.random_erase.probability > 0) {
-      Rng rng = draws(Purpose::random_erase);
-      random_erase(rng, options.random_erase, options.channels, target, out);
+      Rng own = draws(Purpose::random_erase);
+      random_erase(own, options.random_erase, options.channels, target, out);
     }
     if (options.labels != nullptr) {
       resize_labels(worker.labels, geometry.box, geometry.scaled, geometry.window, geometry.flip,

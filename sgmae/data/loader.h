@@ -13,12 +13,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sgmae/data/batch.h"
 #include "sgmae/data/source.h"
 #include "sgmae/image/augment.h"
+#include "sgmae/image/contrastive_augment.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/image/randaugment.h"
 #include "sgmae/image/random_erase.h"
@@ -68,6 +70,10 @@ struct LoaderOptions {
   // Batch::labels; must outlive the loader. An image whose labels cannot be read counts as
   // unreadable.
   const SegmentedImages* labels = nullptr;
+  // With Fit::augment: two views of every image, each with a crop and a flip of its own, and these
+  // changes of colour; the second one is Batch::second_view. All else that a batch says of crops is
+  // of the first.
+  std::optional<TwoViews> two_views = {};
   RandAugmentOptions rand_augment;   // after crop and flip; not on a canvas
   RandomEraseOptions random_erase;   // of the normalised pixels; not on a canvas
   bool shuffle = true;               // a new order each epoch; else the source's own

@@ -138,7 +138,8 @@ at::Tensor Doubling::forward(const at::Tensor& x, at::ScalarType type) const {
 }
 
 at::Tensor Dense::forward(const at::Tensor& x, at::ScalarType type) const {
-  return product(x, leaf(*weight), leaf(*bias), type);
+  const at::Tensor w = leaf(*weight), b = bias ? leaf(*bias) : at::empty({0}, w.options());
+  return product(x, w, b, type);
 }
 
 at::Tensor resized(const at::Tensor& x, std::int64_t height, std::int64_t width,
@@ -220,10 +221,11 @@ Doubling LayerMaker::doubling(const std::string& name, std::int64_t in, std::int
   return layer;
 }
 
-Dense LayerMaker::dense(const std::string& name, std::int64_t in, std::int64_t out, Fill fill) {
+Dense LayerMaker::dense(const std::string& name, std::int64_t in, std::int64_t out, Fill fill,
+                        bool bias) {
   Dense layer;
   layer.weight = weight(name + ".weight", {out, in}, in, out, fill);
-  layer.bias = bias(name + ".bias", out, in, fill);
+  if (bias) layer.bias = this->bias(name + ".bias", out, in, fill);
   return layer;
 }
 

@@ -58,7 +58,7 @@ struct Doubling {
 };
 
 struct Dense {
-  Parameter *weight = nullptr, *bias = nullptr;  // [out, in], [out]
+  Parameter *weight = nullptr, *bias = nullptr;  // [out, in], [out]; null for no bias
 
   at::Tensor forward(const at::Tensor& x, at::ScalarType type) const;  // [n, in] -> [n, out]
 };
@@ -80,7 +80,8 @@ class LayerMaker {
   Convolution convolution(const std::string& name, std::int64_t in, std::int64_t out,
                           std::int64_t side, bool norm, Fill fill);
   Doubling doubling(const std::string& name, std::int64_t in, std::int64_t out, Fill fill);
-  Dense dense(const std::string& name, std::int64_t in, std::int64_t out, Fill fill);
+  Dense dense(const std::string& name, std::int64_t in, std::int64_t out, Fill fill,
+              bool bias = true);
   BatchNorm batch_norm(const std::string& name, std::int64_t channels, bool affine = true);
   // Of NAME.conv and NAME.bn.
   NormedConvolution normed_convolution(const std::string& name, std::int64_t in, std::int64_t out,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 
 #include "sgmae/base/error.h"
@@ -104,6 +105,47 @@ Image smoothed(const Image& image) {
   return result;
 }
 
+// Hue (the circle in 255 steps, from red), saturation and value.
+struct Hsv {
+  std::uint8_t hue, saturation, value;
+};
+
+Hsv hsv_of(const std::uint8_t* rgb) {
+  const int r = rgb[0], g = rgb[1], b = rgb[2];
+  const int most = std::max({r, g, b}), range = most - std::min({r, g, b});
+  const auto value = static_cast<std::uint8_t>(most);
+  if (range == 0) return {0, 0, value};
+  const auto span = static_cast<float>(range);
+  // How far below the largest each is, as a share of the range.
+  const float below_r = static_cast<float>(most - r) / span;
+  const float below_g = static_cast<float>(most - g) / span;
+  const float below_b = static_cast<float>(most - b) / span;
+  // In sixths of the circle, counted from red, green or blue, whichever is the largest.
+  const float sixths = r == most   ? below_b - below_g
+                       : g == most ? static_cast<float>(2.0 + below_r - below_b)
+                                   : static_cast<float>(4.0 + below_g - below_r);
+  const auto hue = static_cast<float>(std::fmod(sixths / 6.0 + 1.0, 1.0));
+  return {static_cast<std::uint8_t>(hue * 255.0),
+          static_cast<std::uint8_t>(span / static_cast<float>(most) * 255.0), value};
+}
+
+void to_rgb(const Hsv& hsv, std::uint8_t* rgb) {
+  const std::uint8_t v = hsv.value;
+  const double position = hsv.hue * 6.0 / 255.0;
+  const int sector = static_cast<int>(position);
+  const float part = static_cast<float>(position - sector);
+  const float saturation = static_cast<float>(hsv.saturation / 255.0);
+  const auto faded = [&](double by) {
+    return static_cast<std::uint8_t>(std::clamp(std::round(v * (1.0 - by)), 0.0, 255.0));
+  };
+  // The largest and the least colour, the one that fades and the one that grows in this sixth.
+  const std::uint8_t colours[4] = {v, faded(saturation), faded(saturation * part),
+                                   faded(saturation * (1.0 - part))};
+  constexpr std::uint8_t parts[6][3] = {{0, 3, 1}, {2, 0, 1}, {1, 0, 3},
+                                        {1, 2, 0}, {3, 1, 0}, {0, 1, 2}};
+  for (std::size_t c = 0; c < 3; ++c) rgb[c] = colours[parts[sector % 6][c]];
+}
+
 }  // namespace
 
 void auto_contrast(Image& image) {
@@ -159,6 +201,16 @@ void adjust_sharpness(Image& image, double factor) {
   const float f = static_cast<float>(factor);
   for (std::size_t i = 0; i < image.pixels.size(); ++i)
     image.pixels[i] = blended(plain.pixels[i], image.pixels[i], f);
+}
+
+void turn_hue(Image& image, double turn) {
+  if (image.channels == 1) return;
+  const int steps = static_cast<int>(turn * 255);
+  for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
+    Hsv hsv = hsv_of(&image.pixels[i]);
+    hsv.hue = static_cast<std::uint8_t>(hsv.hue + steps);  // modulo 256, as torchvision
+    to_rgb(hsv, &image.pixels[i]);
+  }
 }
 
 }  // namespace sgmae

@@ -1,5 +1,5 @@
 // Operations on the colours of an image, in place, each equal to Pillow 13's (ImageOps,
-// ImageEnhance). Images have 1 or 3 channels.
+// ImageEnhance, mode HSV). Images have 1 or 3 channels.
 #pragma once
 
 #include "sgmae/image/image.h"
@@ -29,5 +29,9 @@ void adjust_colour(Image& image, double factor);
 void adjust_contrast(Image& image, double factor);
 void adjust_brightness(Image& image, double factor);
 void adjust_sharpness(Image& image, double factor);
+
+// Turns hues by a share of the circle, -0.5 … 0.5, through Pillow's 8-bit hue, saturation and value
+// (torchvision's adjust_hue). A grey image stays as it is.
+void turn_hue(Image& image, double turn);
 
 }  // namespace sgmae

@@ -18,7 +18,7 @@
 namespace sgmae {
 
 struct ClMaeOptions : MaskStrategyOptions {
-  double gauss = 1, kl = 0.1, diversity = 2;  // weights of KeepPenalties
+  double gauss = 1, kl = 25.6, diversity = 2;  // weights of KeepPenalties
 
   std::unique_ptr<MaskStrategyOptions> clone() const override;
   void declare(Options& options) override;

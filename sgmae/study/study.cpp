@@ -218,13 +218,13 @@ class StudyRun {
             " does not exist and cannot be tested; remove epoch ", epoch,
             " from evaluate_epochs, or move the run folder away to train it again");
     });
-    LoadedMae loaded = load_mae(checkpoint);
-    place(loaded.model, cell.options);
+    OpenedModel opened = open_model(checkpoint);
+    place(opened, cell.options);
     const auto encode = [&](const Source& source) {
-      const Encoder& encoder = loaded.model.encoder();
+      const Encoder& encoder = opened.encoder();
       return extract_features(encoder, source,
                               evaluation_loader(data_, source, encoder.config(),
-                                                {loaded.info.mean, loaded.info.std}, test_batch));
+                                                {opened.info.mean, opened.info.std}, test_batch));
     };
     const Features train = encode(*sources_.train), test = encode(*sources_.test);
 
@@ -247,7 +247,7 @@ class StudyRun {
     processes().leader([&] {
       fs::create_directories(file.parent_path());
       write_file(file, ordered_json{{"epoch", epoch},
-                                    {"model", model_hash(loaded.model)},
+                                    {"model", model_hash(opened.parameters())},
                                     {"train_images", train.label.size()},
                                     {"unreadable_train_images", train.unreadable},
                                     {"test_images", test.label.size()},

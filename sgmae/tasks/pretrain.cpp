@@ -4,10 +4,10 @@
 
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
-#include "sgmae/eval/knn_task.h"
-#include "sgmae/eval/labelled_data.h"
 #include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
+#include "sgmae/tasks/moco.h"
+#include "sgmae/tasks/pretraining.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -17,25 +17,10 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-LoaderOptions loader_options(const PretrainOptions& o, const Encoder& encoder) {
-  const VitConfig& config = encoder.config();
-  LoaderOptions loader =
-      model_loader(config, default_normalisation(static_cast<int>(config.channels)));
-  loader.batch_size = o.batch_size;
-  loader.num_workers = o.num_workers;
-  loader.seed = o.seed;
-  loader.pinned = o.pin_mem && !encoder.device().is_cpu();
-  return loader;
-}
-
 // The maps of a run that is carried on in another folder come along.
 void bring_maps(const fs::path& from, const fs::path& to) {
   if (!fs::is_directory(from) || (fs::exists(to) && fs::equivalent(from, to))) return;
   fs::copy(from, to, fs::copy_options::skip_existing | fs::copy_options::recursive);
-}
-
-std::string millions(std::int64_t count) {
-  return str(fixed(static_cast<double>(count) * 1e-6, 2), " M");
 }
 
 class PretrainTask : public TrainTask {
@@ -48,7 +33,7 @@ class PretrainTask : public TrainTask {
     place(model_, options_);
     model_.checkpoint_activations(options_.checkpoint_activations);
     steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
-    loader_ = loader_options(options_, model_.encoder());
+    loader_ = pretraining_loader(options_, model_.encoder());
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay,
@@ -105,31 +90,8 @@ class PretrainTask : public TrainTask {
     return entries;
   }
 
-  // k-NN on the data set's own test part: the weighted vote, on the patches' mean and on the class
-  // token.
   std::optional<EvaluationResult> evaluate(std::int64_t) override {
-    KnnTask task;
-    task.data.data_path = options_.data_path;
-    task.data.data_format = options_.data_format;
-    task.data.data_root = options_.data_root;
-    task.data.num_workers = options_.num_workers;
-    task.plain_k = "";
-    task.lower_k = true;  // there is no option for it here
-    const KnnScore score = run_knn(model_.encoder(), loader_.normalisation, task);
-    if (!pixels_compared_) {
-      pixels_compared_ = true;
-      knn_acc1_pixels_ = pixel_knn_acc1(model_.encoder().config(), loader_.normalisation, task);
-      if (knn_acc1_pixels_)
-        sgmae::info("k-NN accuracy by raw pixels, without a model: ",
-                    fixed(100 * *knn_acc1_pixels_, 2), " %");
-    }
-    EvaluationResult result{.headline = "k-NN accuracy",
-                            .value = score.counts().top1(),
-                            .entries = {{"knn_acc1", score.counts().top1()},
-                                        {"knn_class_mean", score.counts().class_mean()},
-                                        {"knn_acc1_cls", score.rows.back().counts.top1()}}};
-    if (knn_acc1_pixels_) result.entries["knn_acc1_pixels"] = *knn_acc1_pixels_;
-    return result;
+    return neighbours_.test(model_.encoder(), loader_.normalisation);
   }
   bool ends_with_evaluation() const override { return false; }
 
@@ -218,7 +180,7 @@ class PretrainTask : public TrainTask {
   }
 
   const MaskStrategy& strategy() const { return *strategy_; }
-  std::optional<double> knn_acc1_pixels() const { return knn_acc1_pixels_; }
+  std::optional<double> pixels_acc1() const { return neighbours_.pixels_acc1(); }
 
  private:
   // Trained by the strategy's own learners.
@@ -237,59 +199,34 @@ class PretrainTask : public TrainTask {
   Learner learner_;
   std::optional<ExploitationProbe> probe_;
   std::unique_ptr<MaskStrategy> strategy_;
-  bool pixels_compared_ = false;  // once is enough: they do not learn
-  std::optional<double> knn_acc1_pixels_;
+  NeighbourTest neighbours_{options_};
 };
 
-const RunKind pretraining{
-    "pretrain", "pre-training run", "[mask]", {"checkpoints", "maps", "figures"}};
-
-}  // namespace
-
-RunFolder open_run_folder(const PretrainOptions& options) {
-  return open_run_folder(options, pretraining);
-}
-
-PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hooks) {
-  options.check();
-  use_threads(options.threads);
-  const StopSignals signals;
+PretrainResult pretrain_mae(const PretrainOptions& options, const PretrainHooks& hooks) {
   PretrainTask task(options);
-  whole_steps(task.training_images().size(), options);  // what is refused before leaves no trace
-  const RunFolder folder = open_run_folder(options);
-
   EngineHooks engine_hooks{.save_after = hooks.save_after, .after_step = hooks.after_step};
   if (hooks.after_save)
     engine_hooks.after_save = [&](const fs::path& path, const TrainClock& clock) {
       hooks.after_save(task.view(task.info(clock)), path);
     };
-  const EngineResult result = Engine(task,
-                                     {.optim = options,
-                                      .run = options,
-                                      .config = toml_of(options),
-                                      .kind = pretraining.command,
-                                      .layout = CheckpointLayout::numbered,
-                                      .start_epoch = options.start_epoch},
-                                     folder, engine_hooks)
-                                  .run();
+  PretrainResult result = run_pretraining(task, options, engine_hooks);
   const MaskStrategy& strategy = task.strategy();
   if (!strategy.description().is_null() && !strategy.guide_start())  // it was to be guided
     warn("guidance never began: all masks of this run were random");
-  const auto accuracy = [](const std::optional<EvaluationResult>& evaluation) {
-    return evaluation ? std::optional(evaluation->value) : std::nullopt;
-  };
-  return {.folder = folder.root,
-          .checkpoint = result.checkpoint,
-          .train_loss = result.clock.train_loss,
-          .guide_start = strategy.guide_start(),
-          .guide_reason = strategy.guide_reason(),
-          .skipped_steps = result.skipped_steps,
-          .rollbacks = result.clock.rollbacks,
-          .images_per_second = result.images_per_second,
-          .data_wait = result.data_wait,
-          .knn_acc1_before = accuracy(result.first),
-          .knn_acc1 = accuracy(result.last),
-          .knn_acc1_pixels = task.knn_acc1_pixels()};
+  result.guide_start = strategy.guide_start();
+  result.guide_reason = strategy.guide_reason();
+  result.knn_acc1_pixels = task.pixels_acc1();
+  return result;
+}
+
+}  // namespace
+
+PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hooks) {
+  options.check();
+  use_threads(options.threads);
+  const StopSignals signals;
+  return options.method == PretrainMethod::moco_v3 ? pretrain_moco(options, hooks)
+                                                   : pretrain_mae(options, hooks);
 }
 
 ordered_json to_json(const PretrainResult& result) {

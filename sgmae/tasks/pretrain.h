@@ -1,4 +1,5 @@
-// Pre-training: a folder of images in, a trained masked autoencoder in a run folder out.
+// Pre-training: a folder of images in, a trained masked autoencoder in a run folder out; or, with
+// method = moco_v3, an encoder (moco.h).
 //
 //   PretrainOptions options;
 //   options.data_path = "images";
@@ -38,7 +39,7 @@ struct ModelView {
 struct PretrainHooks {
   std::set<std::int64_t> save_after;  // epochs finished, after which a checkpoint is due as well
   std::function<void(const StepDone&)> after_step;
-  // Every time a checkpoint was written to `path`: makes figures.
+  // Every time an autoencoder's checkpoint was written to `path`: makes figures.
   std::function<void(const ModelView&, const std::filesystem::path& path)> after_save;
 };
 

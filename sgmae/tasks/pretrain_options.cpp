@@ -1,5 +1,6 @@
 #include "sgmae/tasks/pretrain_options.h"
 
+#include "sgmae/image/contrastive_augment.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -14,6 +15,8 @@ PretrainOptions::PretrainOptions() {
 
 void PretrainOptions::declare(Options& o) {
   o.section("model");
+  o.add("method", method, {{"mae", PretrainMethod::mae}, {"moco_v3", PretrainMethod::moco_v3}},
+        "a masked autoencoder, or contrastive learning without masks");
   o.add("model", model,
         "mae_vit_{tiny,small,base,large,huge}_patchN; other spellings are understood");
   o.add("input_size", input_size, "height and width of the training crops, in pixels");
@@ -31,9 +34,22 @@ void PretrainOptions::declare(Options& o) {
 
   DataOptions::declare(
       o, "folder of images, list file, tar archives, packed data set … (docs/data.md)");
-  OptimOptions::declare(o, "of AdamW; biases and norms are exempt");
+  OptimOptions::declare(o, "of AdamW; biases and norms are exempt, but not with moco_v3");
   MemoryOptions::declare(o);
   mask.declare(o);
+  o.section("moco");
+  o.add("moco_crop_min", moco.crop_min, "smallest share of an image's area in the crop of a view")
+      .alias("crop_min");
+  o.add("moco_blur_max", moco.blur_max,
+        "largest sigma, in pixels, with which a view is blurred; the published one is for 224 px");
+  o.add("moco_mlp_dim", moco.mlp_dim, "width of the hidden layers of projector and predictor");
+  o.add("moco_dim", moco.dim, "width of what they give, in which images are compared");
+  o.add("moco_temperature", moco.temperature, "temperature of the comparison").alias("moco_t");
+  o.add("moco_momentum", moco.momentum,
+        "momentum of the key network's moving average at first; rises to 1 as a half cosine")
+      .alias("moco_m");
+  o.add("moco_stop_grad_conv1", moco.stop_grad_conv1, "leave the patch projection as it was drawn")
+      .alias("stop_grad_conv1");
   RunOptions::declare(o, "knn_every",
                       "epochs between k-NN tests on the data set's own test part, and one before "
                       "training; 0: never");
@@ -54,9 +70,40 @@ void PretrainOptions::check() const {
        str("start_epoch must be in 0 .. ", epochs - 1, ", but is ", start_epoch));
   need(probe_images >= 0, str("probe_images must not be negative, but is ", probe_images));
   mask.check(/*probed=*/probe_images > 0);
+  check_method();
   RunOptions::check();
   ComputeOptions::check();
   launch.check(accum_iter, processes().size());
+}
+
+void PretrainOptions::check_method() const {
+  need(moco.crop_min > 0 && moco.crop_min <= 1,
+       str("moco_crop_min must be greater than 0 and at most 1, but is ", moco.crop_min));
+  need(moco.blur_max >= ViewOptions().blur_min && moco.blur_max <= 100,
+       str("moco_blur_max must be in ", ViewOptions().blur_min, " .. 100 pixels, but is ",
+           moco.blur_max));
+  for (const auto& [name, size] : {std::pair{"moco_mlp_dim", moco.mlp_dim}, {"moco_dim", moco.dim}})
+    need(size >= 1 && size <= largest_count,
+         str(name, " must be in 1 .. ", largest_count, ", but is ", size));
+  need(moco.temperature > 0, str("moco_temperature must be positive, but is ", moco.temperature));
+  need(moco.momentum >= 0 && moco.momentum <= 1,
+       str("moco_momentum must be in 0 .. 1, but is ", moco.momentum));
+  // An option of the other method would do nothing.
+  PretrainOptions here = *this, fresh;
+  const Options given = declared(here), defaults = declared(fresh);
+  const bool by_moco = method == PretrainMethod::moco_v3;
+  const auto of_the_other = [&](const OptionInfo& option) {
+    if (!by_moco) return option.section == "moco";
+    return option.section == "mask" || option.name.starts_with("decoder_") ||
+           option.name == "norm_pix_loss";
+  };
+  for (std::size_t i = 0; i < given.all().size(); ++i) {
+    const OptionInfo& option = given.all()[i];
+    need(!of_the_other(option) || option.print() == defaults.all()[i].print(),
+         str(option.name, " is an option of --method ", by_moco ? "mae" : "moco_v3",
+             ", but method is ", by_moco ? "moco_v3" : "mae", "; leave it out or choose ",
+             by_moco ? "mae" : "moco_v3"));
+  }
 }
 
 MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels) {

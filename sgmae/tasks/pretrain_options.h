@@ -15,8 +15,21 @@
 
 namespace sgmae {
 
+enum class PretrainMethod { mae, moco_v3 };
+
+// Section [moco]: of MoCo v3 (contrast/moco.h), with its published values.
+struct MocoOptions {
+  double crop_min = 0.08;                  // smallest share of an image's area in a crop
+  double blur_max = 2;                     // largest sigma of a view's blur, in pixels
+  std::int64_t mlp_dim = 4096, dim = 256;  // of the heads: hidden, and out
+  double temperature = 0.2;
+  double momentum = 0.99;  // of the key network, at first; rises to 1
+  bool stop_grad_conv1 = true;
+};
+
 struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, ComputeOptions {
   // [model]
+  PretrainMethod method = PretrainMethod::mae;
   std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
   std::int64_t input_size = 224;                   // height and width of the training crops
   std::int64_t input_height = 0, input_width = 0;  // 0: input_size
@@ -27,6 +40,7 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
   bool norm_pix_loss = false;
 
   MaskOptions mask;
+  MocoOptions moco;
 
   std::int64_t start_epoch = 0;
   std::int64_t probe_images = 256;  // for the exploitation rate; 0: not measured
@@ -39,6 +53,9 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
   void declare(Options& options);
   // Throws Error(usage) for values that no run could have.
   void check() const;
+
+ private:
+  void check_method() const;
 };
 
 // Sizes of the model that the options describe; `data_channels` is used where `channels` is 0.

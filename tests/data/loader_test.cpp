@@ -160,6 +160,73 @@ TEST(Loader, AugmentsByTheBook) {
   EXPECT_GT(boxes, 16);
 }
 
+// Each view as by the book: crop, flip, then colours, out of one stream.
+TEST(Loader, TwoViewsHaveCropsAndColoursOfTheirOwn) {
+  Folder folder;
+  fill_folder(folder, 8);
+  const auto source = open_source(folder.path());
+  LoaderOptions options = small_options();
+  options.augment.min_scale = 0.08;
+  options.two_views.emplace();
+  Loader loader(*source, options);
+  int apart = 0;
+  for (std::int64_t epoch = 0; epoch < 4; ++epoch) {
+    loader.start_epoch(epoch);
+    for (Batch batch; loader.next(batch);)
+      for (std::size_t i = 0; i < batch.index.size(); ++i) {
+        const std::int64_t index = batch.index[i];
+        const Image image = decode_image(read_file(source->name(index)), 3);
+        const auto expect = [&](Purpose purpose, const ViewOptions& view, const at::Tensor& got) {
+          Rng rng(options.seed, static_cast<std::uint64_t>(epoch),
+                  static_cast<std::uint64_t>(index), purpose);
+          const CropBox box = random_resized_crop(rng, image.size(), options.augment);
+          const bool flip = random_flip(rng);
+          Image scaled = resize(crop(sgmae::view(image), box), {6, 8}, flip);
+          apply(draw_view(rng, view), scaled);
+          std::vector<float> expected(3 * 8 * 6);
+          normalise(scaled, default_normalisation(3), expected.data());
+          EXPECT_EQ(values(got), expected);
+          return std::pair(box, flip);
+        };
+        const auto k = static_cast<std::int64_t>(i);
+        const auto first = expect(Purpose::augment, options.two_views->first, batch.pixels[k]);
+        const auto second =
+            expect(Purpose::second_view, options.two_views->second, batch.second_view[k]);
+        EXPECT_EQ(batch.crop[i], first.first);
+        EXPECT_EQ(batch.flipped[i], first.second);
+        apart += first != second;
+      }
+  }
+  EXPECT_GT(apart, 28);
+}
+
+TEST(Loader, ASecondViewStaysWithItsImageWhereOthersAreLeftOut) {
+  Folder folder;
+  fill_folder(folder, 6);
+  folder.write("a/AA.png", "broken");
+  const auto source = open_source(folder.path());
+  LoaderOptions options = small_options();
+  options.two_views.emplace();
+  options.batch_size = 7;
+  options.shuffle = false, options.drop_last = false;
+  options.unreadable = Unreadable::leave_out;
+  Loader loader(*source, options);
+  loader.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  ASSERT_EQ(batch.size(), 6);
+  ASSERT_EQ(batch.second_view.size(0), 6);
+  for (std::int64_t i = 0; i < 6; ++i) {
+    options.subset = {batch.index[static_cast<std::size_t>(i)]};
+    Loader alone(*source, options);
+    alone.start_epoch(0);
+    Batch one;
+    ASSERT_TRUE(alone.next(one));
+    EXPECT_EQ(values(one.second_view), values(batch.second_view[i].contiguous()));
+    EXPECT_EQ(values(one.pixels), values(batch.pixels[i].contiguous()));
+  }
+}
+
 TEST(Loader, RandAugmentAndErasingFollowCropAndFlip) {
   Folder folder;
   fill_folder(folder, 14);

@@ -53,6 +53,18 @@ TEST_F(DetectLayers, ConvolutionsKeepTheSizeAndHaveANormInPlaceOfABias) {
   EXPECT_EQ(parameters_[3].name, "b.norm.weight");
 }
 
+TEST_F(DetectLayers, ADenseLayerMayHaveNoBias) {
+  const Dense layer = make_.dense("fc", 3, 2, Fill::plain, /*bias=*/false);
+  made();
+  EXPECT_EQ(parameters_.size(), 1u);
+  const at::Tensor x = noise({5, 3}, 1), dy = noise({5, 2}, 2);
+  const at::AutoGradMode record(true);
+  const at::Tensor y = layer.forward(x, at::kFloat);
+  EXPECT_LT(relative_error(y.detach(), x.mm(layer.weight->value.t())), 1e-6);
+  torch::autograd::backward({y}, {dy});
+  EXPECT_LT(relative_error(layer.weight->grad, dy.t().mm(x)), 1e-6);
+}
+
 TEST_F(DetectLayers, GradientsOfSeveralUsesAddUpInTheParametersOwnMemory) {
   const Dense layer = make_.dense("fc", 3, 2, Fill::xavier);
   made();

@@ -225,6 +225,29 @@ TEST_F(Study, FineTunesTheLastCheckpointWhereAsked) {
             std::string::npos);
 }
 
+// Of MoCo v3 there is an encoder to be tested, and nothing of it is shared.
+TEST_F(Study, ComparesWithMocoV3) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.variants = {{"mae", {{"mask_strategy", "random"}}},
+                   {"moco",
+                    {{"method", "moco_v3"},
+                     {"decoder_dim", "0"},
+                     {"decoder_depth", "0"},
+                     {"decoder_heads", "0"},
+                     {"moco_mlp_dim", "16"},
+                     {"moco_dim", "8"}}}};
+  for (const StudyCell& cell : plan_study(file, recipe)) EXPECT_FALSE(cell.trunk);
+  std::map<std::string, int> done;
+  const auto table = run(file, done);
+  EXPECT_EQ(done["moco-s1"], 24);
+  EXPECT_EQ(done["moco-s1 tests"], 2);
+  int rows = 0;
+  for (const auto& row : table["rows"]) rows += row["variant"] == "moco";
+  EXPECT_EQ(rows, 2 * 6);
+  EXPECT_EQ(open_model(folder_.path("s/cells/moco-s1")).mae(), nullptr);
+}
+
 TEST_F(Study, RefusesFoldersOfOtherRunsAndMissingCheckpoints) {
   StudyFile file = study("s");
   file.seeds = {1};

@@ -1,0 +1,88 @@
+#include "sgmae/tasks/pretraining.h"
+
+#include "sgmae/base/log.h"
+#include "sgmae/eval/knn_task.h"
+#include "sgmae/eval/labelled_data.h"
+
+namespace sgmae {
+namespace {
+
+const RunKind pretraining{
+    "pretrain", "pre-training run", "[mask]", {"checkpoints", "maps", "figures"}};
+
+}  // namespace
+
+LoaderOptions pretraining_loader(const PretrainOptions& o, const Encoder& encoder) {
+  const VitConfig& config = encoder.config();
+  LoaderOptions loader =
+      model_loader(config, default_normalisation(static_cast<int>(config.channels)));
+  loader.batch_size = o.batch_size;
+  loader.num_workers = o.num_workers;
+  loader.seed = o.seed;
+  loader.pinned = o.pin_mem && !encoder.device().is_cpu();
+  return loader;
+}
+
+EvaluationResult NeighbourTest::test(const Encoder& encoder, const Normalisation& normalisation) {
+  KnnTask task;
+  task.data.data_path = options_.data_path;
+  task.data.data_format = options_.data_format;
+  task.data.data_root = options_.data_root;
+  task.data.num_workers = options_.num_workers;
+  task.plain_k = "";
+  task.lower_k = true;  // there is no option for it here
+  const KnnScore score = run_knn(encoder, normalisation, task);
+  if (!pixels_compared_) {
+    pixels_compared_ = true;
+    pixels_acc1_ = pixel_knn_acc1(encoder.config(), normalisation, task);
+    if (pixels_acc1_)
+      info("k-NN accuracy by raw pixels, without a model: ", fixed(100 * *pixels_acc1_, 2), " %");
+  }
+  EvaluationResult result{.headline = "k-NN accuracy",
+                          .value = score.counts().top1(),
+                          .entries = {{"knn_acc1", score.counts().top1()},
+                                      {"knn_class_mean", score.counts().class_mean()},
+                                      {"knn_acc1_cls", score.rows.back().counts.top1()}}};
+  if (pixels_acc1_) result.entries["knn_acc1_pixels"] = *pixels_acc1_;
+  return result;
+}
+
+RunFolder open_run_folder(const PretrainOptions& options) {
+  return open_run_folder(options, pretraining);
+}
+
+PretrainResult run_pretraining(TrainTask& task, const PretrainOptions& options,
+                               const EngineHooks& hooks) {
+  whole_steps(task.training_images().size(), options);  // what is refused before leaves no trace
+  const RunFolder folder = open_run_folder(options);
+  const EngineResult result = Engine(task,
+                                     {.optim = options,
+                                      .run = options,
+                                      .config = toml_of(options),
+                                      .kind = pretraining.command,
+                                      .layout = CheckpointLayout::numbered,
+                                      .start_epoch = options.start_epoch},
+                                     folder, hooks)
+                                  .run();
+  const auto accuracy = [](const std::optional<EvaluationResult>& evaluation) {
+    return evaluation ? std::optional(evaluation->value) : std::nullopt;
+  };
+  return {.folder = folder.root,
+          .checkpoint = result.checkpoint,
+          .train_loss = result.clock.train_loss,
+          .guide_start = {},
+          .guide_reason = {},
+          .skipped_steps = result.skipped_steps,
+          .rollbacks = result.clock.rollbacks,
+          .images_per_second = result.images_per_second,
+          .data_wait = result.data_wait,
+          .knn_acc1_before = accuracy(result.first),
+          .knn_acc1 = accuracy(result.last),
+          .knn_acc1_pixels = {}};
+}
+
+std::string millions(std::int64_t count) {
+  return str(fixed(static_cast<double>(count) * 1e-6, 2), " M");
+}
+
+}  // namespace sgmae
