@@ -99,8 +99,7 @@ TEST_P(Strategies, TrainInTwoProcessesAsInOne) {
   for (std::size_t epoch = 0; epoch < one.size(); ++epoch)
     for (const auto& [key, value] : one[epoch].items()) {
       // Figures of masks are counted over all processes.
-      if (key != "train_loss" && !key.starts_with("mask_"))
-        continue;
+      if (key != "train_loss" && !key.starts_with("mask_")) continue;
       if (!value.is_number()) continue;
       const double x = value, y = two[epoch].at(key);
       EXPECT_NEAR(x, y, 5e-3 * std::abs(x)) << key << " of epoch " << epoch;
