@@ -11,16 +11,12 @@
 #include <set>
 #include <tuple>
 
-#include "sgmae/base/log.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/mask/tiny_context.h"
 #include "tests/support/tensors.h"
-#include "tests/tasks/tiny_run.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
-
-namespace fs = std::filesystem;
 
 TEST(ClassAttention, IsScaledPerHead) {
   const Mae model(two_blocks(true), 3);
@@ -59,53 +55,24 @@ TEST(WeightedOrder, DrawsInProportionAndCountsExactly) {
 
 class AmtTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    set_log_quiet(true);
-    tiny::write_images(root_ / "data");
-    options_ = tiny::options(root_ / "data", root_ / "run");
-    source_ = open_source(options_.data_path);
-    model_ = std::make_unique<Mae>(model_config(options_, 1), 1);
-    folder_ = RunFolder{options_.output_dir};
-    fs::create_directories(folder_.maps());
-    loader_.batch_size = 8;
-    loader_.num_workers = 0;
-    loader_.height = loader_.width = tiny::side;
-    loader_.channels = 1;
+  AmtTest() {
     amt_.start = 2;
     amt_.refresh = 3;
   }
   MaskContext context() const {
-    return {.model = *model_,
-            .source = *source_,
-            .loader = loader_,
-            .folder = folder_,
-            .mask_ratio = 0.5,
-            .epochs = 40,
-            .seed = 7,
-            .optim = options_,
-            .compute = options_};
+    MaskContext context = tiny_.context();
+    context.mask_ratio = 0.5;
+    return context;
   }
-  Batch batch() const {
-    Loader loader(*source_, loader_);
-    loader.start_epoch(0);
-    Batch batch;
-    loader.next(batch);
-    return batch;
-  }
+  Batch batch() const { return tiny_.batch(0); }
 
-  const TemporaryFolder temporary_;
-  const fs::path root_ = temporary_.root();
-  PretrainOptions options_;
-  std::unique_ptr<Source> source_;
-  std::unique_ptr<Mae> model_;
-  RunFolder folder_;
-  LoaderOptions loader_;
+  TinyContext tiny_;
   AmtOptions amt_;
 };
 
 TEST_F(AmtTest, IsRandomUntilItsMapsAreMade) {
   Amt amt(amt_, context());
-  RandomMask random(16, 0.5, 7);
+  RandomMask random(16, 0.5, TinyContext::seed);
   const Batch images = batch();
   EXPECT_FALSE(amt.before_epoch(1).save_now);
   EXPECT_TRUE(amt.plan(images, 1).order.equal(random.plan(images, 1).order));
@@ -126,13 +93,13 @@ TEST_F(AmtTest, PlansFromItsMapsSeenThroughTheCrop) {
   EXPECT_EQ(plan.n_visible, 4);
   EXPECT_EQ(plan.n_thrown, 4);
   EXPECT_EQ(plan.n_masked(), 8);
-  EXPECT_TRUE(std::get<0>(plan.order.sort(1)).equal(at::arange(16, at::kLong).expand({8, 16})));
-  const RelevanceMaps maps(folder_.maps() / maps_name(2));
+  EXPECT_TRUE(std::get<0>(plan.order.sort(1)).equal(at::arange(16, at::kLong).expand({24, 16})));
+  const RelevanceMaps maps(tiny_.run().maps() / maps_name(2));
   const at::Tensor weights = sample_maps(maps, images);
-  for (std::int64_t i = 0; i < 8; ++i) {
+  for (std::int64_t i = 0; i < 24; ++i) {
     std::vector<std::int64_t> order(16);
     weighted_order({weights[i].const_data_ptr<float>(), 16}, 4, 4,
-                   Rng(7, 2, images.index[i], Purpose::mask), order);
+                   Rng(TinyContext::seed, 2, images.index[i], Purpose::mask), order);
     EXPECT_TRUE(
         std::equal(order.begin(), order.end(), plan.order[i].const_data_ptr<std::int64_t>()));
   }
@@ -143,12 +110,12 @@ TEST_F(AmtTest, RefreshesAndComesBack) {
   Amt amt(amt_, context());
   amt.before_epoch(2);
   for (const std::int64_t epoch : {3, 4}) EXPECT_FALSE(amt.before_epoch(epoch).save_now) << epoch;
-  model_->parameters()[0].value.add_(0.5);
+  tiny_.model().parameters()[0].value.add_(0.5);
   EXPECT_TRUE(amt.before_epoch(5).save_now);
   const Batch images = batch();
   const MaskPlan plan = amt.plan(images, 5);
   Amt resumed(amt_, context());
-  resumed.restore(nlohmann::json::parse(amt.state().json.dump()), {});
+  restore(resumed, amt.state());
   EXPECT_TRUE(resumed.plan(images, 5).order.equal(plan.order));
   EXPECT_TRUE(resumed.needs_checkpoint({5, 0}));
   EXPECT_FALSE(resumed.needs_checkpoint({5, 1}));

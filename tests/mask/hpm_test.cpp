@@ -19,16 +19,12 @@
 #include <set>
 #include <tuple>
 
-#include "sgmae/base/log.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/mask/tiny_context.h"
 #include "tests/support/tensors.h"
-#include "tests/tasks/tiny_run.h"
 #include "tests/tiny_mae.h"
 
 namespace sgmae {
 namespace {
-
-namespace fs = std::filesystem;
 
 // The predictor's parameters in fp64, for autograd.
 std::map<std::string, at::Tensor> doubles(const LossPredictor& predictor) {
@@ -163,29 +159,9 @@ TEST(LossPredictor, HasThePublishedSize) {
 
 class HpmTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    set_log_quiet(true);
-    tiny::write_images(temporary_.root() / "data");
-    options_ = tiny::options(temporary_.root() / "data", temporary_.root() / "run");
-    source_ = open_source(options_.data_path);
-    model_ = std::make_unique<Mae>(model_config(options_, 1), 1);
-  }
-  MaskContext context() const {
-    return {.model = *model_,
-            .source = *source_,
-            .loader = {},
-            .folder = {},
-            .mask_ratio = 0.75,
-            .epochs = 40,
-            .seed = 7,
-            .optim = options_,
-            .compute = options_};
-  }
+  MaskContext context() const { return tiny_.context(); }
 
-  const TemporaryFolder temporary_;
-  PretrainOptions options_;
-  std::unique_ptr<Source> source_;
-  std::unique_ptr<Mae> model_;
+  TinyContext tiny_;
 };
 
 TEST_F(HpmTest, GoesFromEasyToHard) {
@@ -202,11 +178,11 @@ TEST_F(HpmTest, MasksWhatItsTeacherExpectsToBeHard) {
   const MaskPlan plan = hpm.plan(batch, 39);
   EXPECT_EQ(plan.n_visible, 4);
   // The teacher is still the model, and its predictor the one that is drawn from the seed.
-  const LossPredictor predictor(model_->config(), 8);
-  const at::Tensor input = model_->decoder_input(batch.pixels, whole_image(3, 16));
-  const at::Tensor scores =
-      slow_scores(doubles(predictor), model_->config(), input.view({3, 17, -1}).to(at::kDouble), 16)
-          .detach();
+  const LossPredictor predictor(tiny_.model().config(), TinyContext::seed + 1);
+  const at::Tensor input = tiny_.model().decoder_input(batch.pixels, whole_image(3, 16));
+  const at::Tensor scores = slow_scores(doubles(predictor), tiny_.model().config(),
+                                        input.view({3, 17, -1}).to(at::kDouble), 16)
+                                .detach();
   EXPECT_LT(relative_error(hpm.scores(batch.pixels), scores), 1e-5);
   for (std::int64_t i = 0; i < 3; ++i) {
     const at::Tensor hardest = std::get<1>(scores[i].topk(6));
@@ -226,8 +202,8 @@ TEST_F(HpmTest, TeachersFollowOnlyStepsThatWereTaken) {
     throw std::runtime_error(name);
   };
   const at::Tensor before = average("cls_token");
-  model_->parameters()[0].value.add_(1);
-  ASSERT_EQ(model_->parameters()[0].name, "cls_token");
+  tiny_.model().parameters()[0].value.add_(1);
+  ASSERT_EQ(tiny_.model().parameters()[0].name, "cls_token");
   hpm.after_step({.epoch = 0, .step = 1, .loss = 1, .applied = false});
   EXPECT_TRUE(average("cls_token").equal(before));
   hpm.after_step({.epoch = 0, .step = 1, .loss = 1, .applied = true});

@@ -16,6 +16,7 @@
 #include "sgmae/tasks/pretrain.h"
 #include "tests/support/log_lines.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/tasks/same_bits.h"
 #include "tests/tasks/tiny_run.h"
 
 namespace sgmae {
@@ -133,20 +134,6 @@ class LearnedMask : public ::testing::Test {
     o.mask.strategy = "hard_patches";
     return o;
   }
-  // Every tensor of the newest state: the model's moments, the network, its average, its moments.
-  NamedTensors newest_state(const std::string& run) const {
-    const fs::path folder = root_ / run / "checkpoints";
-    return read_safetensors(folder / list_checkpoints(folder, true).back().state()).tensors;
-  }
-  void expect_same(const std::string& one, const std::string& other) const {
-    const NamedTensors a = newest_state(one), b = newest_state(other);
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-      EXPECT_TRUE(at::equal(a[i].second, b[i].second)) << a[i].first;
-    EXPECT_EQ(model_hash(load_mae(root_ / one).model), model_hash(load_mae(root_ / other).model));
-    EXPECT_EQ(timeless_log(root_ / one), timeless_log(root_ / other));
-  }
-
   const TemporaryFolder temporary_;
   const fs::path root_ = temporary_.root();
 };
@@ -160,7 +147,7 @@ TEST_F(LearnedMask, ItsNetworkLearnsBesideTheModelAndResumesBitForBit) {
   EXPECT_NE(read_text(root_ / "unbroken/config.toml").find("teacher_momentum = 0.5"),
             std::string::npos);
   std::set<std::string> names;
-  for (const auto& [name, tensor] : newest_state("unbroken")) names.insert(name);
+  for (const auto& [name, tensor] : newest_state(root_ / "unbroken")) names.insert(name);
   for (const char* name : {"masker.weight", "ema.masker.weight", "masker.exp_avg.masker.weight",
                            "masker.adamw.step", "adamw.step"})
     EXPECT_TRUE(names.count(name)) << name;
@@ -171,7 +158,7 @@ TEST_F(LearnedMask, ItsNetworkLearnsBesideTheModelAndResumesBitForBit) {
   };
   EXPECT_THROW(pretrain(options("stopped"), stop), Error);
   pretrain(options("stopped"));
-  expect_same("unbroken", "stopped");
+  expect_same_bits(root_ / "unbroken", root_ / "stopped");
 }
 
 TEST_F(LearnedMask, ItIsRolledBackWithTheRun) {
@@ -185,7 +172,7 @@ TEST_F(LearnedMask, ItIsRolledBackWithTheRun) {
   hooks.after_save = [&](const ModelView& view, const fs::path&) {
     model = &view.model;
     if (!spoiled)
-      for (const auto& [name, tensor] : newest_state("run"))
+      for (const auto& [name, tensor] : newest_state(root_ / "run"))
         if (name == "masker.weight") weight_saved = tensor.item<double>();
   };
   hooks.after_step = [&](const StepDone& step) {

@@ -16,6 +16,7 @@
 #include "tests/support/log_lines.h"
 #include "tests/support/processes.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/tasks/same_bits.h"
 #include "tests/tasks/tiny_run.h"
 
 namespace sgmae {
@@ -52,20 +53,6 @@ class Strategies : public testing::TestWithParam<std::string> {
       if (option.name == prefix + "_start") option.assign("1");
     return o;
   }
-  NamedTensors newest_state(const std::string& run) const {
-    const fs::path folder = root_ / run / "checkpoints";
-    return read_safetensors(folder / list_checkpoints(folder, true).back().state()).tensors;
-  }
-  // The model, and what trains beside it, to the bit.
-  void expect_same_bits(const std::string& one, const std::string& other) const {
-    const NamedTensors a = newest_state(one), b = newest_state(other);
-    ASSERT_EQ(a.size(), b.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-      EXPECT_TRUE(at::equal(a[i].second, b[i].second)) << a[i].first;
-    EXPECT_EQ(model_hash(load_mae(root_ / one).model), model_hash(load_mae(root_ / other).model));
-    EXPECT_EQ(timeless_log(root_ / one), timeless_log(root_ / other));
-  }
-
   const TemporaryFolder temporary_;
   const fs::path root_ = temporary_.root();
 };
@@ -78,7 +65,7 @@ TEST_P(Strategies, ResumeBitForBitInsideAnEpoch) {
   };
   EXPECT_THROW(pretrain(options("stopped"), stop), Error);
   pretrain(options("stopped"));
-  expect_same_bits("unbroken", "stopped");
+  expect_same_bits(root_ / "unbroken", root_ / "stopped");
 }
 
 // Masks by rank are not continuous in the weights, so that those of several processes, which differ
@@ -93,7 +80,7 @@ TEST_P(Strategies, TrainInTwoProcessesAsInOne) {
   run("one", 1);
   run("two", 2);
   run("again", 2);
-  expect_same_bits("two", "again");
+  expect_same_bits(root_ / "two", root_ / "again");
   const auto one = log_lines(root_ / "one"), two = log_lines(root_ / "two");
   ASSERT_EQ(one.size(), two.size());
   for (std::size_t epoch = 0; epoch < one.size(); ++epoch)
