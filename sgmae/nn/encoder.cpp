@@ -244,7 +244,14 @@ at::Tensor Encoder::encode(const at::Tensor& pixels, Taps* taps, bool taps_only)
   if (taps_only) {
     SGMAE_ASSERT(taps);
     Stream stream = embed(pixels, plan, grid(), 0, nullptr, taps);
-    run_blocks(0, depth_of(*taps, blocks_.size()), shape(plan, grid()), stream, nullptr, taps);
+    const std::size_t depth = depth_of(*taps, blocks_.size());
+    if (depth == 0) return {};
+    // What is wanted of the last block may all be its attention's.
+    const std::string last = str("encoder.", depth - 1, ".");
+    const bool whole = taps->wants(last + "block_out") || taps->wants(last + "attention_add");
+    run_blocks(0, whole ? depth : depth - 1, shape(plan, grid()), stream, nullptr, taps);
+    if (!whole)
+      attention_forward(blocks_[depth - 1], shape(plan, grid()), stream, nullptr, taps, last);
     return {};
   }
   const at::Tensor tokens = forward(pixels, plan, nullptr, taps)
