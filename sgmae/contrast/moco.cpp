@@ -221,8 +221,4 @@ void Moco::follow(double momentum) {
   state_->key.encoder.parameters_changed();
 }
 
-double moco_momentum(double first, double progress) {
-  return 1 - (1 - first) * (1 + std::cos(std::numbers::pi * progress)) / 2;
-}
-
 }  // namespace sgmae

@@ -68,8 +68,4 @@ class Moco {
   std::unique_ptr<State> state_;
 };
 
-// The momentum at `progress`, the share of the run that is done:
-//   1 - (1 - first) (1 + cos(pi progress)) / 2
-double moco_momentum(double first, double progress);
-
 }  // namespace sgmae

@@ -10,6 +10,7 @@
 #include <numbers>
 
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/mask/plan_each.h"
 #include "sgmae/nn/patches.h"
 #include "sgmae/train/checkpoint.h"
 
@@ -77,7 +78,7 @@ Adios::Adios(const AdiosOptions& options, const MaskContext& context)
                 context.model.encoder().device()),
       learner_(network_learner("adios", occluder_.parameters(), context, options.lr_ratio)),
       told_({"mask_area_penalty", "mask_decided"}) {
-  check_mask_ratio(context);
+  some_visible(context.model.config().n_patches(), context.mask_ratio);  // or refuses
 }
 
 // Which of its soft masks an image gets is the first draw of its stream.

@@ -1,8 +1,6 @@
 #include "sgmae/mask/attmask.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "sgmae/base/error.h"
 #include "sgmae/mask/class_attention.h"
@@ -103,8 +101,7 @@ MaskPlan AttMask::plan(const Batch& batch, std::int64_t epoch) {
 void AttMask::after_step(const StepDone& step) {
   if (!step.applied || !teacher_) return;
   const double progress = static_cast<double>(step.epoch) / static_cast<double>(context_.epochs);
-  const double left = 0.5 * (1 + std::cos(std::numbers::pi * progress));
-  teacher_->update(context_.model, 1 - (1 - options_.momentum) * left);
+  teacher_->update(context_.model, rising_momentum(options_.momentum, progress));
 }
 
 EpochStart AttMask::before_epoch(std::int64_t epoch) {

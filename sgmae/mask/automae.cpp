@@ -17,6 +17,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/mask/plan_each.h"
 #include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
@@ -115,7 +116,7 @@ AutoMae::AutoMae(const AutoMaeOptions& options, const MaskContext& context)
       discriminator_learner_(
           network_learner("automae_discriminator", discriminator_.parameters(), context)),
       told_({"mask_adversarial_loss", "mask_discriminator_loss"}) {
-  check_mask_ratio(context);
+  some_visible(context.model.config().n_patches(), context.mask_ratio);  // or refuses
 }
 
 at::Tensor AutoMae::attention(const at::Tensor& pixels) const {

@@ -8,6 +8,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/mask/plan_each.h"
 #include "sgmae/nn/patches.h"
 #include "sgmae/train/checkpoint.h"
 
@@ -56,7 +57,7 @@ ClMae::ClMae(const ClMaeOptions& options, const MaskContext& context)
       learner_(network_learner("clmae", module_.parameters(), context)),
       told_(
           {"mask_module_reconstruction", "mask_gauss", "mask_kl", "mask_diversity", "mask_kept"}) {
-  check_mask_ratio(context);
+  some_visible(context.model.config().n_patches(), context.mask_ratio);  // or refuses
   learner_.changed = [this] { module_.parameters_changed(); };
   for (Parameter& parameter : frozen_.parameters()) parameter.grad = at::Tensor();
   follow_model();

@@ -5,8 +5,8 @@
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/mask/mask_network.h"
 #include "sgmae/mask/plan_each.h"
-#include "sgmae/optim/adamw.h"
 #include "sgmae/train/checkpoint.h"
 
 namespace sgmae {
@@ -77,13 +77,8 @@ Hpm::Hpm(const HpmOptions& options, const MaskContext& context)
       predictor_(make_predictor(context)),
       teacher_(context.model),
       predictor_teacher_(predictor_),
+      learner_(network_learner("hpm", predictor_.parameters(), context)),
       told_({"mask_predictor_loss", "mask_ordered_right"}) {
-  learner_.name = "hpm";
-  learner_.parameters = &predictor_.parameters();
-  learner_.optimizer = std::make_unique<AdamW>(
-      predictor_.parameters(), AdamWOptions{.weight_decay = context.optim.weight_decay});
-  learner_.schedule = schedule(context.optim);
-  learner_.clip_grad = context.optim.clip_grad;
   learner_.changed = [this] { predictor_.parameters_changed(); };
 }
 
@@ -107,7 +102,7 @@ MaskPlan Hpm::plan(const Batch& batch, std::int64_t epoch) {
   const float* const all = scored.const_data_ptr<float>();
   return plan_each(batch.size(), n, n_visible_, [&](std::int64_t i, std::span<std::int64_t> order) {
     hardest_order({all + i * n, order.size()}, n_visible_, n_hardest,
-                  Rng(context_.seed, epoch, batch.index[i], Purpose::mask), order);
+                  mask_stream(context_, epoch, batch.index[i]), order);
   });
 }
 

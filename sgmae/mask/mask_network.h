@@ -30,9 +30,6 @@ MaskPlan highest_hidden(
 // a larger loss, which says nothing of what to hide.)
 at::Tensor visibility_gradient(const MaskFeedback& went, std::int64_t patch_size);
 
-// Throws Error(usage) unless masks of that ratio hide something and show something.
-void check_mask_ratio(const MaskContext& context);
-
 // A learner of the run's schedule, its learning rates times lr_ratio, with AdamW as the model's.
 Learner network_learner(const std::string& name, std::vector<Parameter>& parameters,
                         const MaskContext& context, double lr_ratio = 1);

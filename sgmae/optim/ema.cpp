@@ -2,9 +2,16 @@
 
 #include <ATen/ops/lerp.h>
 
+#include <cmath>
+#include <numbers>
+
 #include "sgmae/base/error.h"
 
 namespace sgmae {
+
+double rising_momentum(double first, double progress) {
+  return 1 - (1 - first) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
+}
 
 Ema::Ema(const std::vector<Parameter>& parameters) {
   for (const Parameter& parameter : parameters)

@@ -10,6 +10,10 @@
 
 namespace sgmae {
 
+// A momentum that rises from `first` to 1 by half a cosine: at `progress`, the share of the run
+// that is done, 1 - (1 - first) (1 + cos(pi progress)) / 2 (iBOT, MoCo v3).
+double rising_momentum(double first, double progress);
+
 class Ema {
  public:
   // Begins as a copy of `parameters`' values, on their device.

@@ -2,6 +2,7 @@
 
 #include "sgmae/contrast/moco.h"
 #include "sgmae/optim/adamw.h"
+#include "sgmae/optim/ema.h"
 #include "sgmae/tasks/pretraining.h"
 #include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
@@ -70,7 +71,7 @@ class MocoTask : public TrainTask {
     const double epoch = static_cast<double>(step.epoch) +
                          static_cast<double>(step.step) / static_cast<double>(steps_per_epoch_);
     model_.follow(
-        moco_momentum(options_.moco.momentum, epoch / static_cast<double>(options_.epochs)));
+        rising_momentum(options_.moco.momentum, epoch / static_cast<double>(options_.epochs)));
   }
   ordered_json after_epoch(std::int64_t) override { return told_.means(); }
 

@@ -241,13 +241,6 @@ TEST(Moco, TheKeyNetworkFollows) {
   for (const auto& [key, query] : both()) EXPECT_TRUE(key.equal(query));
 }
 
-TEST(Moco, MomentumRisesAsAHalfCosine) {
-  EXPECT_DOUBLE_EQ(moco_momentum(0.99, 0), 0.99);
-  EXPECT_DOUBLE_EQ(moco_momentum(0.99, 0.5), 0.995);
-  EXPECT_DOUBLE_EQ(moco_momentum(0.99, 1), 1);
-  EXPECT_NEAR(moco_momentum(0.9, 0.25), 1 - 0.1 * (1 + std::sqrt(0.5)) / 2, 1e-12);
-}
-
 TEST(Moco, CheckpointsChangeNothingAndBf16IsNear) {
   Moco plain = stirred_model(small_config()), lean = stirred_model(small_config());
   lean.checkpoint_activations(true);

@@ -37,5 +37,12 @@ TEST(Ema, StateComesBack) {
   EXPECT_THROW(other.load(file), Error);
 }
 
+TEST(Ema, MomentumRisesAsAHalfCosine) {
+  EXPECT_DOUBLE_EQ(rising_momentum(0.99, 0), 0.99);
+  EXPECT_DOUBLE_EQ(rising_momentum(0.99, 0.5), 0.995);
+  EXPECT_DOUBLE_EQ(rising_momentum(0.99, 1), 1);
+  EXPECT_NEAR(rising_momentum(0.9, 0.25), 1 - 0.1 * (1 + std::sqrt(0.5)) / 2, 1e-12);
+}
+
 }  // namespace
 }  // namespace sgmae
