@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 struct AnalyzeOptions {
   AnalysisTask task;
   FigureOptions figures;
-  std::string output_dir = "analysis";
+  std::string output_dir;
   ComputeOptions compute{.precision = PrecisionChoice::fp32};
   LaunchOptions launch;
 
@@ -32,7 +32,9 @@ struct AnalyzeOptions {
     o.add("figure_images", figures.images, "images shown; 0: no pictures");
     o.add("figure_models", figures.models, "checkpoints shown side by side");
     o.section("run");
-    o.add("output_dir", output_dir, "folder for metrics.json and pictures");
+    o.add("output_dir", output_dir,
+          "folder for metrics.json and pictures; empty: the folder analysis of the run whose "
+          "checkpoints they are, else runs/analysis");
     compute.declare(o);
     launch.declare(o);
   }
@@ -71,13 +73,22 @@ void write_results(const AnalyzeOptions& options, Analysis& analysis, std::size_
        left_out_note(analysis.json["unreadable_images"]), ") and ", figures.size(), " pictures");
 }
 
-nlohmann::ordered_json run_analyze(const AnalyzeOptions& options) {
+// Beside the run whose checkpoints all are.
+std::string own_folder_of(const AnalysisTask& task) {
+  std::string folder = folder_beside(task.checkpoints.front(), "analysis");
+  for (const std::string& checkpoint : task.checkpoints)
+    if (folder_beside(checkpoint, "analysis") != folder) return "runs/analysis";
+  return folder;
+}
+
+nlohmann::ordered_json run_analyze(AnalyzeOptions options) {
   check(!options.task.checkpoints.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or model files: --checkpoint PATH");
   check(options.figures.clusters >= 2 && options.figures.images >= 0 && options.figures.models >= 1,
         ExitCode::usage,
         "clusters must be at least 2, figure_models at least 1, and figure_images not negative");
   options.task.check();  // before models are read
+  if (options.output_dir.empty()) options.output_dir = own_folder_of(options.task);
   options.compute.check();
   use_threads(options.compute.threads);
   std::vector<AnalysedModel> models =

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/command.h"
 #include "sgmae/base/file.h"
@@ -88,6 +89,12 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
   for (const std::vector<Assignment>* list : {&sets, &flags})
     for (const Assignment& a : *list) command.options.set(a.key, a.value, a.where);
   return parsed;
+}
+
+std::vector<std::string> resumed_run(const RunOptions& options) {
+  const std::filesystem::path folder = options.resume, config = folder / "config.toml";
+  if (!options.output_dir.empty() || !std::filesystem::exists(config)) return {};
+  return {"--config", std::filesystem::absolute(config).string(), "--output_dir", folder.string()};
 }
 
 std::string help_text(const CommandEntry& entry, const Command& command) {

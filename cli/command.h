@@ -9,6 +9,7 @@
 
 #include "sgmae/base/options.h"
 #include "sgmae/parallel/launch_options.h"
+#include "sgmae/train/options.h"
 
 namespace sgmae {
 
@@ -19,6 +20,9 @@ struct Command {
   bool takes_recipe = false;    // --config and --set are understood
   // How it shares its work among processes; null: it runs in one.
   const LaunchOptions* launch = nullptr;
+  // Looked at once the options are set: arguments that belong before the given ones, for what those
+  // leave open. The command is then made anew with all of them.
+  std::function<std::vector<std::string>()> leading = {};
   // Gets the positional arguments; returns what --json prints.
   std::function<nlohmann::ordered_json(const std::vector<std::string>&)> run;
 };
@@ -65,6 +69,10 @@ Command inspect_command();
 Command convert_command();
 Command recipes_command();
 Command options_command();
+
+// Of a training that is to go on in the folder which --resume names, no other being named: that
+// folder, and the options of its config.toml. Else nothing.
+std::vector<std::string> resumed_run(const RunOptions& options);
 
 // A recipe's text by name or path. Throws Error(usage), with "did you mean".
 std::string recipe_text(const std::string& name_or_path);

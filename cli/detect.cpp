@@ -14,6 +14,7 @@ Command detect_command() {
   command.positional_help = "[IMAGES…]";
   command.takes_recipe = true;
   command.launch = &options->launch;
+  command.leading = [options] { return resumed_run(*options); };
   command.run = [options](const std::vector<std::string>& images) {
     return detect(*options, images);
   };

@@ -15,11 +15,8 @@
 #include "sgmae/base/clock.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
-#include "sgmae/mask/patch_error.h"
-#include "sgmae/mask/self_guided.h"
-#include "sgmae/nn/products.h"
 #include "sgmae/optim/adamw.h"
-#include "sgmae/tasks/pretrain_options.h"
+#include "sgmae/tasks/expectation.h"
 
 namespace sgmae {
 namespace {
@@ -56,62 +53,22 @@ struct EstimateOptions : PretrainOptions {
   }
 };
 
-// What the strategy asks of the model beside its training. An automatic start is taken to be where
-// the default is.
-void add_guidance(const EstimateOptions& o, EstimateInput& in) {
-  if (o.mask.strategy != "self_guided") return;
-  const auto& guided = o.mask.of<SelfGuidedOptions>();
-  const GuideStart start = guided.start(o.epochs);
-  const std::int64_t first = start.automatic ? o.epochs / 8 : start.epoch;
-  if (first >= o.epochs) return;
-  const std::int64_t epochs = o.epochs - first, refresh = guided.mask_refresh_epochs;
-  in.maps_stored = guided.mask_source == MaskSource::stored;
-  in.guide_passes = !in.maps_stored ? epochs : refresh > 0 ? 1 + (epochs - 1) / refresh : 1;
-  const GuideOptions& guide = guided.guide;
-  guide_tap(in.model, guide);  // refuses a layer that does not exist
-  const std::int64_t depth = in.model.encoder.depth;
-  const std::int64_t blocks = 1 + (guide.layer < 0 ? guide.layer + depth : guide.layer);
-  const bool of_decoder = guide.part == GuidePart::decoder;
-  in.whole_forwards = of_decoder ? 0 : static_cast<double>(blocks) / static_cast<double>(depth);
-  in.masked_forwards = of_decoder ? 1 : 0;
-  if (asks_for_error(guide.object))
-    in.masked_forwards += static_cast<double>(error_masks(in.model.n_patches(), in.n_visible));
-}
-
-ImageStore store_of(const DataFormat& format) {
-  if (format.kind == DataFormat::tar) return ImageStore::shards;
-  return format.kind == DataFormat::pack ? ImageStore::pack : ImageStore::files;
-}
-
 EstimateInput input_of(const EstimateOptions& o) {
-  EstimateInput in;
-  std::int64_t channels = 3;
-  in.images = o.images;
+  std::int64_t channels = 3, images = o.images;
   if (!o.data_path.empty() && std::filesystem::exists(o.data_path)) {
     const auto source = open_source(o.data_path, "train", o.data_root, o.data_format);
     channels = source->native_channels();
-    if (in.images == 0) in.images = source->size();
+    if (images == 0) images = source->size();
   }
-  need(in.images > 0, str(o.data_path, " does not exist; give --images N in its place"));
-  in.model = model_config(o, channels);
+  need(images > 0, str(o.data_path, " does not exist; give --images N in its place"));
+  std::optional<ModelFile> init;
+  if (!o.init.empty()) init = read_model_file(o.init, {.heads = o.heads});
   // A GPU is planned with where there is none.
   const bool cuda = o.device == "cuda" || o.device.starts_with("cuda:");
-  const at::Device device = cuda ? at::Device(at::kCUDA) : open_device(o.device);
-  in.precision = choose_precision(o.precision, device);
-  in.n_visible = visible_count(in.model.n_patches(), o.mask.ratio);
-  in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
-  in.processes = o.processes, in.processes_per_host = o.processes_per_host;
-  in.on_cpu = device.is_cpu();
-  in.own_products = has_products(device);
-  in.shard_optimizer = o.shards_optimizer(in.on_cpu, in.processes, hosts(in) == 1);
-  in.checkpoint_activations = o.checkpoint_activations;
-  in.probe_images = std::min(o.probe_images, in.images);
-  in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;
-  in.num_workers = o.num_workers;
-  in.store = store_of(o.data_format);
-  check_estimate(in);
-  add_guidance(o, in);
-  return in;
+  return estimate_input(o, model_config(o, channels, init ? &*init : nullptr), images,
+                        {.device = cuda ? at::Device(at::kCUDA) : open_device(o.device),
+                         .processes = o.processes,
+                         .processes_per_host = o.processes_per_host});
 }
 
 // ---- Measuring ----------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 // sgmae knn: what an encoder knows, by the neighbours of its features.
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
@@ -24,7 +25,9 @@ struct KnnArguments {
     open.declare(o);
     task.declare(o);
     o.section("run");
-    o.add("output_dir", output_dir, "folder for result.json and the confusion matrix; empty: none");
+    o.add("output_dir", output_dir,
+          "folder for result.json and the confusion matrix; empty: the folder knn of the "
+          "checkpoint's run, else runs/knn");
     compute.declare(o);
     launch.declare(o);
   }
@@ -57,8 +60,10 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   json["knn_acc1_pixels"] = pixels ? nlohmann::ordered_json(*pixels) : nullptr;
-  if (!options.output_dir.empty())
-    processes().leader([&] { write_result(options.output_dir, json, score.counts()); });
+  const std::string folder =
+      options.output_dir.empty() ? folder_beside(options.checkpoint, "knn") : options.output_dir;
+  processes().leader([&] { write_result(folder, json, score.counts()); });
+  info("result: ", (std::filesystem::path(folder) / "result.json").string());
   return json;
 }
 

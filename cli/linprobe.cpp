@@ -13,6 +13,10 @@ Command linprobe_command() {
   options->declare(command.options);
   command.takes_recipe = true;
   command.launch = &options->launch;
+  command.leading = [options] {
+    // MAE's script names in --resume what it tests.
+    return options->eval ? std::vector<std::string>() : resumed_run(*options);
+  };
   command.run = [options](const std::vector<std::string>&) { return linprobe(*options); };
   return command;
 }

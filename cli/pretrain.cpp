@@ -93,6 +93,35 @@ void report_on(const std::filesystem::path& folder) {
   }
 }
 
+// The recipe whose number of images is the nearest, on a scale of ratios.
+std::string photos_recipe(std::int64_t images) {
+  return images < 3'162     ? "photos_1k"
+         : images < 31'623  ? "photos_10k"
+         : images < 316'228 ? "photos_100k"
+                            : "photos_1m";
+}
+
+// Where nothing says which model to train, the run that is there goes on as it was begun, and a new
+// one is by the recipe that fits the number of images.
+std::vector<std::string> left_open(const PretrainOptions& options) {
+  if (auto resumed = resumed_run(options); !resumed.empty()) return resumed;
+  std::error_code unreadable;  // the command says what is wrong with it
+  if (options.names_model() || !std::filesystem::exists(options.data_path, unreadable)) return {};
+  options.check();
+  const std::filesystem::path config =
+      std::filesystem::path(options.output_dir.empty() ? own_folder(options.data_path)
+                                                       : options.output_dir) /
+      "config.toml";
+  if (std::filesystem::exists(config))
+    return {"--config", std::filesystem::absolute(config).string()};
+  const auto source =
+      open_source(options.data_path, "train", options.data_root, options.data_format);
+  const std::string recipe = photos_recipe(source->size());
+  info("no model is named: by the recipe ", recipe, " for ", source->size(),
+       " images (sgmae recipes show ", recipe, "; --model or --config names another)");
+  return {"--config", recipe};
+}
+
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   PretrainHooks hooks;
   hooks.after_save = [](const ModelView& view, const std::filesystem::path&) {
@@ -114,6 +143,7 @@ Command pretrain_command() {
   options->declare(command.options);
   command.takes_recipe = true;
   command.launch = &options->launch;
+  command.leading = [options] { return left_open(*options); };
   command.run = [options](const std::vector<std::string>&) { return run_pretrain(*options); };
   return command;
 }

@@ -94,10 +94,17 @@ void tell_starter(const std::string& what) {
 int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
   instruction_set();  // an SGMAE_ISA that cannot be is said before anything is done
   Command command = entry.make();
-  const ParsedArguments parsed = parse_arguments(command, arguments);
+  ParsedArguments parsed = parse_arguments(command, arguments);
   if (parsed.help) {
     std::cout << help_text(entry, command);
     return 0;
+  }
+  if (command.leading) {
+    if (std::vector<std::string> all = command.leading(); !all.empty()) {
+      all.insert(all.end(), arguments.begin(), arguments.end());
+      command = entry.make();
+      parsed = parse_arguments(command, all);
+    }
   }
   std::optional<Joined> joined;
   const auto print = [&](const nlohmann::ordered_json& result) {

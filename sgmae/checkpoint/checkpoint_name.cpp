@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
+#include <tuple>
 
 #include "sgmae/base/error.h"
 
@@ -9,6 +11,8 @@ namespace sgmae {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::string_view suffix = ".safetensors";
 
 bool parse_number(const std::string& text, std::int64_t& value) {
   if (text.empty() || text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos)
@@ -20,32 +24,37 @@ bool parse_number(const std::string& text, std::int64_t& value) {
 }  // namespace
 
 std::string CheckpointName::file() const {
-  // A whole epoch is named by the last one finished, as MAE does; hence checkpoint--1 never occurs,
-  // and weights before the first step are checkpoint-0-0.
-  return step == 0 && epoch > 0 ? str("checkpoint-", epoch - 1, ".safetensors")
-                                : str("checkpoint-", epoch, "-", step, ".safetensors");
+  if (older)
+    return step == 0 && epoch > 0 ? str("checkpoint-", epoch - 1, suffix)
+                                  : str("checkpoint-", epoch, "-", step, suffix);
+  std::string number = std::to_string(epoch);
+  if (number.size() < 4) number.insert(0, 4 - number.size(), '0');  // names sort as epochs do
+  return str("epoch-", number, step > 0 ? str("-step-", step) : std::string(), suffix);
 }
 
 std::string CheckpointName::state() const {
   const std::string name = file();
-  return name.substr(0, name.size() - std::strlen("safetensors")) + "state.safetensors";
+  return name.substr(0, name.size() - suffix.size()) + ".state" + std::string(suffix);
 }
 
 std::optional<CheckpointName> parse_checkpoint_name(const std::string& file) {
-  const std::string prefix = "checkpoint-", suffix = ".safetensors";
-  if (!file.starts_with(prefix) || !file.ends_with(suffix) ||
-      file.size() <= prefix.size() + suffix.size())
-    return std::nullopt;
-  const std::string middle =
-      file.substr(prefix.size(), file.size() - prefix.size() - suffix.size());
-  const std::size_t dash = middle.find('-');
-  CheckpointName name;
-  if (!parse_number(middle.substr(0, dash), name.epoch)) return std::nullopt;
-  if (dash == std::string::npos)
-    ++name.epoch;
-  else if (!parse_number(middle.substr(dash + 1), name.step))
-    return std::nullopt;
-  return name;
+  for (const auto& [prefix, between, older] :
+       {std::tuple("epoch-", "-step-", false), {"checkpoint-", "-", true}}) {
+    if (!file.starts_with(prefix) || !file.ends_with(suffix)) continue;
+    const std::size_t begin = std::strlen(prefix), end = file.size() - suffix.size();
+    if (end <= begin) continue;
+    const std::string middle = file.substr(begin, end - begin);
+    const std::size_t step = middle.find(between);
+    CheckpointName name{.older = older};
+    if (!parse_number(middle.substr(0, step), name.epoch)) continue;
+    if (step != std::string::npos) {
+      if (!parse_number(middle.substr(step + std::strlen(between)), name.step)) continue;
+    } else if (older) {
+      ++name.epoch;
+    }
+    return name;
+  }
+  return std::nullopt;
 }
 
 std::vector<CheckpointName> list_checkpoints(const fs::path& folder, bool resumable) {
@@ -57,6 +66,13 @@ std::vector<CheckpointName> list_checkpoints(const fs::path& folder, bool resuma
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+fs::path checkpoint_at(const fs::path& folder, CheckpointName place) {
+  const fs::path path = folder / place.file();
+  place.older = !place.older;
+  const fs::path other = folder / place.file();
+  return !fs::exists(path) && fs::exists(other) ? other : path;
 }
 
 fs::path find_model_file(const fs::path& path) {

@@ -1,7 +1,11 @@
-// The model files of a run folder:
+// The model files of a run folder, named by epochs finished:
 //
-//   checkpoints/checkpoint-19.safetensors         after epoch 19 (from 0, as MAE counts)
-//   checkpoints/checkpoint-20-130.safetensors     inside epoch 20, 130 steps done (interrupted)
+//   checkpoints/epoch-0020.safetensors            after 20 epochs
+//   checkpoints/epoch-0020-step-130.safetensors   130 steps later (interrupted)
+//
+// Older versions counted as MAE does: their checkpoint-19.safetensors is that after 20 epochs, and
+// checkpoint-20-130.safetensors that 130 steps later. They are read, and found, in runs that have
+// them.
 #pragma once
 
 #include <compare>
@@ -9,6 +13,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sgmae {
@@ -16,14 +21,24 @@ namespace sgmae {
 // Position of a checkpoint in training: epochs finished, then steps of the next one.
 struct CheckpointName {
   std::int64_t epoch = 0, step = 0;
-  auto operator<=>(const CheckpointName&) const = default;
-  std::string file() const;   // checkpoint-19.safetensors
-  std::string state() const;  // checkpoint-19.state.safetensors
+  bool older = false;  // the file is named as older versions did; the same place all the same
+
+  std::string file() const;   // epoch-0020.safetensors
+  std::string state() const;  // epoch-0020.state.safetensors
+
+  bool operator==(const CheckpointName& other) const { return (*this <=> other) == 0; }
+  std::strong_ordering operator<=>(const CheckpointName& other) const {
+    return std::pair(epoch, step) <=> std::pair(other.epoch, other.step);
+  }
 };
 std::optional<CheckpointName> parse_checkpoint_name(const std::string& file);
 
 // The checkpoints of a folder, oldest first. `resumable` keeps those with optimizer state beside.
 std::vector<CheckpointName> list_checkpoints(const std::filesystem::path& folder, bool resumable);
+
+// The file of that place in a folder of checkpoints, by whichever name; where there is none, the
+// path that it would have.
+std::filesystem::path checkpoint_at(const std::filesystem::path& folder, CheckpointName place);
 
 // The newest model file of a run folder (or of its checkpoints/), else `path` itself.
 std::filesystem::path find_model_file(const std::filesystem::path& path);

@@ -41,7 +41,7 @@ std::vector<fs::path> checkpoints_of(const fs::path& path) {
   return files;
 }
 
-// The folder that tells runs apart: of runs/a/checkpoints/checkpoint-9.safetensors it is runs/a.
+// The folder that tells runs apart: of runs/a/checkpoints/epoch-0010.safetensors it is runs/a.
 fs::path run_of(const fs::path& checkpoint) {
   const fs::path folder = fs::weakly_canonical(checkpoint).parent_path();
   return folder.filename() == "checkpoints" ? folder.parent_path() : folder;

@@ -17,7 +17,22 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t position_sample_size = 4096;
 
+// What a network that knows nothing yet takes for the object is chance.
+void check_trained(const SelfGuidedOptions& options, const MaskContext& context) {
+  const GuideStart start = options.start(context.epochs);
+  if (start.automatic || start.epoch > 0) return;
+  need(context.trained,
+       "guide_start 0 would take masks from an untrained network; give 1 or more epochs, or begin "
+       "from weights with --init");
+  need(context.trained_decoder || !asks_for_error(options.guide.object),
+       str("guide_start 0 would ask a decoder that is not trained what it reconstructs worst "
+           "(guide_object ",
+           to_string(options.guide.object),
+           "); give 1 or more epochs, or another --guide_object such as eigenvector"));
+}
+
 GuideOptions guide_options(const SelfGuidedOptions& options, const MaskContext& context) {
+  check_trained(options, context);
   GuideOptions guide = options.guide;
   guide.mask_ratio = context.mask_ratio;
   guide.seed = context.seed;
@@ -28,9 +43,9 @@ GuideOptions guide_options(const SelfGuidedOptions& options, const MaskContext& 
 }  // namespace
 
 void SelfGuidedOptions::declare(Options& o) {
-  o.add(
-      "guide_start", guide_start,
-      "first epoch (from 0) of informed masks; auto: by the exploitation rate; empty: epochs / 8");
+  o.add("guide_start", guide_start,
+        "epochs of random masks before guidance begins; auto: by the exploitation rate; empty: "
+        "epochs / 8");
   declare_guide(o, guide);
   o.add("guide_target", guide_target,
         {{"object", GuideTarget::object},
@@ -60,11 +75,11 @@ void SelfGuidedOptions::declare(Options& o) {
 
 GuideStart SelfGuidedOptions::start(std::int64_t epochs) const {
   if (guide_start == "auto") return {.automatic = true};
-  if (guide_start.empty()) return {.epoch = epochs / 8};
+  if (guide_start.empty()) return {.epoch = std::max<std::int64_t>(1, epochs / 8)};
   char* end = nullptr;
   const long epoch = std::strtol(guide_start.c_str(), &end, 10);
   sgmae::check(*end == '\0' && epoch >= 0, ExitCode::usage, "guide_start: '", guide_start,
-               "' is neither an epoch (from 0) nor auto");
+               "' is neither a number of epochs nor auto");
   return {.epoch = epoch};
 }
 
@@ -127,7 +142,7 @@ EpochStart SelfGuided::before_epoch(std::int64_t epoch) {
   if (!start_) return {};
   EpochStart begins{.save_now = maps_.due(epoch, *start_, options_.mask_refresh_epochs)};
   if (!start_before)
-    begins.news.push_back(str("guidance began at epoch ", epoch, " because ", reason_));
+    begins.news.push_back(str("guidance began after epoch ", epoch, " because ", reason_));
   if (begins.save_now) {
     try {
       if (const std::string found = maps_.make(epoch); !found.empty()) begins.news.push_back(found);
@@ -172,7 +187,7 @@ std::string SelfGuided::make_maps(const Mae& model, const fs::path& path, const 
   const RelevancePassStats stats = make_relevance_maps(model, guide_, position_mean_,
                                                        training_images_whole(context_), path, info);
   sgmae::check(stats.degenerate < stats.images, ExitCode::diverged, "none of ", stats.images,
-               " images got guidance at epoch ", info.epoch,
+               " images got guidance after epoch ", info.epoch,
                ": the model does not tell their patches apart. It has diverged (try a lower "
                "--blr), or the images are blank");
   pass_ = {{"position_bias", stats.position_bias},

@@ -16,14 +16,14 @@
 
 namespace sgmae {
 
-// When guidance begins: at `epoch` (from 0), or where the exploitation rate says so.
+// When guidance begins: after `epoch` epochs, or where the exploitation rate says so.
 struct GuideStart {
   bool automatic = false;
   std::int64_t epoch = 0;
 };
 
 struct SelfGuidedOptions : MaskStrategyOptions {
-  std::string guide_start;  // "": epochs / 8; an epoch (from 0); or "auto"
+  std::string guide_start;  // "": epochs / 8; a number of epochs; or "auto"
   GuideTarget guide_target = GuideTarget::object;
   GuideOptions guide;  // guide_part, _layer, _features, _center, _object
   HintOptions hints;   // hint_ratio, hint_strategy, hint_decay, hint_floor
@@ -42,7 +42,8 @@ struct SelfGuidedOptions : MaskStrategyOptions {
 
 class SelfGuided : public MaskStrategy {
  public:
-  // Throws Error(usage) for a layer that does not exist and hints that do not fit.
+  // Throws Error(usage) for a layer that does not exist, hints that do not fit, and guidance by a
+  // network that is not trained.
   SelfGuided(const SelfGuidedOptions& options, const MaskContext& context);
 
   MaskPlan plan(const Batch& batch, std::int64_t epoch) override;

@@ -88,7 +88,7 @@ bool StoredMaps::restore(const nlohmann::json& state) {
     open();
     return true;
   }
-  const fs::path made_from = context_.folder.checkpoints() / CheckpointName{*epoch_, 0}.file();
+  const fs::path made_from = checkpoint_at(context_.folder.checkpoints(), {*epoch_});
   check(fs::exists(made_from), ExitCode::checkpoint, path().string(), " is missing, and so is ",
         made_from.string(),
         ", from which it could be recomputed; restore either file, or start a new run");

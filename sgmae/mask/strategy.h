@@ -85,6 +85,8 @@ struct MaskContext {
   std::uint64_t seed = 0;
   OptimOptions optim;  // of the run, for learners of the strategy's own
   ComputeOptions compute;
+  // The model that the run begins with is trained already, and so is its decoder.
+  bool trained = false, trained_decoder = false;
   const ExploitationProbe* probe = nullptr;  // null where the exploitation rate is not measured
 };
 

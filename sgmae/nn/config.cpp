@@ -1,5 +1,6 @@
 #include "sgmae/nn/config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -13,7 +14,7 @@ struct NamedSize {
   std::int64_t patch_size;  // where the name does not say
 };
 
-// MAE, table 8 of He et al. and ViT for small and tiny. Base, large and huge share one decoder.
+// MAE, table 8 of He et al. and ViT for small and tiny.
 const std::map<std::string, NamedSize>& named_sizes() {
   static const std::map<std::string, NamedSize> sizes{{"tiny", {{192, 12, 3}, 16}},
                                                       {"small", {{384, 12, 6}, 16}},
@@ -104,6 +105,7 @@ MaeConfig named_config(const std::string& name) {
   if (found == named_sizes().end()) return unknown();
   MaeConfig config;
   config.encoder = found->second.encoder;
+  config.decoder = decoder_for(config.encoder);
   config.patch_size = found->second.patch_size;
   rest.erase(0, size.size());
 
@@ -119,6 +121,11 @@ MaeConfig named_config(const std::string& name) {
   if (input > 0) config.height = config.width = input;
   if (!rest.empty()) return unknown();
   return config;
+}
+
+VitSize decoder_for(const VitSize& encoder) {
+  const std::int64_t heads = std::clamp<std::int64_t>(encoder.dim * 2 / 3 / 32, 1, 16);
+  return {.dim = 32 * heads, .depth = 8, .heads = heads};
 }
 
 VitConfig encoder_config(const MaeConfig& config) {

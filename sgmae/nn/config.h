@@ -97,6 +97,10 @@ struct MaeConfig {
 // `patchN` may be any size. Throws Error(usage) for other names.
 MaeConfig named_config(const std::string& name);
 
+// A decoder in proportion to the encoder, as MAE's is to ViT-B: two thirds as wide, 8 blocks, heads
+// of 32; never wider than MAE's 512.
+VitSize decoder_for(const VitSize& encoder);
+
 // The encoder of an autoencoder, as a ViT without head.
 VitConfig encoder_config(const MaeConfig& config);
 

@@ -12,8 +12,10 @@ void LaunchOptions::declare(Options& o) {
     o.add(name, value, help).may_change_on_resume();
   };
   add("nodes", nodes,
-      "machines that MAE's launcher would ask for; here torchrun or srun starts processes");
-  add("ngpus", ngpus, "GPUs of each that it would ask for, one process each");
+      "machines that MAE's launcher would ask for, by its own default 2; the effective batch of "
+      "its "
+      "processes is kept, which torchrun or srun starts here; 0: not asked for");
+  add("ngpus", ngpus, "GPUs of each that it would ask for, one process each, by its own default 8");
   add("world_size", world_size, "processes that train together, where it must be as it is; 1: any");
   add("local_rank", local_rank,
       "number of this process on its machine, where nothing else says it");
@@ -30,14 +32,23 @@ void LaunchOptions::declare(Options& o) {
   add("comment", comment, "Slurm's comment; without effect");
 }
 
-void LaunchOptions::check(std::int64_t accum_iter, int processes) const {
-  const std::int64_t wanted = std::int64_t{nodes} * ngpus;
-  if (wanted > 1 && wanted != processes)
-    warn("nodes and ngpus ask for ", wanted, " processes, but there ",
-         processes == 1 ? "is one" : str("are ", processes),
-         wanted % processes == 0 ? str(": for the same effective batch set --accum_iter ",
-                                       accum_iter * wanted / processes)
-                                 : std::string(": the effective batch is another"));
+std::int64_t LaunchOptions::keep_batch(std::int64_t accum_iter, int processes) {
+  sgmae::check(nodes >= 0 && ngpus >= 0, ExitCode::usage,
+               "nodes and ngpus must not be negative, but are ", nodes, " and ", ngpus);
+  const bool asked = nodes > 0 || ngpus > 0;
+  const std::int64_t wanted =
+      asked ? std::int64_t{nodes > 0 ? nodes : 2} * (ngpus > 0 ? ngpus : 8) : 1;
+  nodes = ngpus = 0;
+  if (wanted == 1 || wanted == processes) return accum_iter;
+  const std::int64_t passes = accum_iter * wanted;
+  const std::string there =
+      str("the line is for ", wanted, " processes of MAE's launcher, and there ",
+          processes == 1 ? "is one" : str("are ", processes));
+  sgmae::check(passes % processes == 0, ExitCode::usage, there, ", among which its ", passes,
+               " batches of a step cannot be shared; start as many "
+               "processes as divide that, or leave --nodes and --ngpus out");
+  info(there, ": accum_iter is ", passes / processes, " for the same effective batch");
+  return passes / processes;
 }
 
 Membership LaunchOptions::membership() const {

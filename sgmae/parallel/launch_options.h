@@ -11,7 +11,7 @@
 namespace sgmae {
 
 struct LaunchOptions {
-  int nodes = 1, ngpus = 1;
+  int nodes = 0, ngpus = 0;  // of MAE's launchers, whose own values are 2 and 8; 0 both: not asked
   int world_size = 1, local_rank = -1;
   bool dist_on_itp = false;
   std::string dist_url = "env://", dist_backend = "nccl";
@@ -22,9 +22,10 @@ struct LaunchOptions {
 
   void declare(Options& options);  // section [launch]
 
-  // `processes` are there: warns, with the accum_iter for the same effective batch, where MAE's
-  // launcher was to start others.
-  void check(std::int64_t accum_iter, int processes) const;
+  // MAE's launcher was to start nodes * ngpus processes, but there are `processes`: the
+  // forward passes per step that give the batch that it would have had, and says so. Nothing is
+  // asked of a launcher any more. Throws Error(usage) where no whole number does.
+  std::int64_t keep_batch(std::int64_t accum_iter, int processes);
 
   // What the environment and these options say of this process (find_membership). Throws
   // Error(usage) for a time that cannot be, and what find_membership() throws.

@@ -40,7 +40,11 @@ fs::path prefix_folder(const StudyCell& trunk, std::int64_t epochs) {
 }
 
 fs::path prefix_checkpoint(const StudyCell& trunk, std::int64_t epochs) {
-  return prefix_folder(trunk, epochs) / CheckpointName{epochs, 0}.file();
+  return checkpoint_at(prefix_folder(trunk, epochs), {epochs});
+}
+
+fs::path state_beside(const fs::path& model) {
+  return model.parent_path() / parse_checkpoint_name(model.filename().string())->state();
 }
 
 fs::path evaluation_file(const StudyCell& cell, std::int64_t epoch) {
@@ -48,7 +52,7 @@ fs::path evaluation_file(const StudyCell& cell, std::int64_t epoch) {
 }
 
 fs::path model_file(const StudyCell& cell, std::int64_t epoch) {
-  return RunFolder{cell.options.output_dir}.checkpoints() / CheckpointName{epoch, 0}.file();
+  return checkpoint_at(RunFolder{cell.options.output_dir}.checkpoints(), {epoch});
 }
 
 fs::path finetune_file(const StudyCell& cell, std::int64_t epoch) {
@@ -89,17 +93,16 @@ void keep(const fs::path& file, const fs::path& folder) {
 // Keeps a checkpoint of the trunk, while its state is there. The state goes last and the model
 // first, as a branch needs both and looks for the state.
 void keep_prefix(const StudyCell& trunk, std::int64_t epochs) {
-  const CheckpointName name{epochs, 0};
   const fs::path checkpoints = RunFolder{trunk.options.output_dir}.checkpoints();
+  const fs::path model = checkpoint_at(checkpoints, {epochs});
   fs::create_directories(prefix_folder(trunk, epochs));
-  keep(checkpoints / name.file(), prefix_folder(trunk, epochs));
-  keep(checkpoints / name.state(), prefix_folder(trunk, epochs));
+  keep(model, prefix_folder(trunk, epochs));
+  keep(state_beside(model), prefix_folder(trunk, epochs));
 }
 
 bool has_prefix(const StudyCell& trunk, std::int64_t epochs) {
-  const CheckpointName name{epochs, 0};
-  return fs::exists(prefix_folder(trunk, epochs) / name.file()) &&
-         fs::exists(prefix_folder(trunk, epochs) / name.state());
+  const fs::path model = prefix_checkpoint(trunk, epochs);
+  return fs::exists(model) && fs::exists(state_beside(model));
 }
 
 // Refuses a folder that holds another run than the cell, before any work is done.
@@ -298,13 +301,11 @@ class StudyRun {
     const auto add_log = [&](const StudyCell& from, std::int64_t end) {
       const fs::path log = RunFolder{from.options.output_dir}.log();
       if (!fs::exists(log)) return;
-      std::istringstream lines(read_text(log));
-      for (std::string line; std::getline(lines, line);) {
-        const json entry = json::parse(line, nullptr, false);
-        const std::int64_t epoch = json_value<std::int64_t>(entry, "epoch").value_or(end);
+      for (const ordered_json& entry : read_log(log)) {
+        const std::int64_t epoch = json_value<std::int64_t>(entry, "epoch").value_or(0);
         const double rate = json_value<double>(entry, "img_per_s").value_or(0);
-        if (epoch >= end || rate <= 0) continue;
-        first = std::min(first, epoch);
+        if (epoch < 1 || epoch > end || rate <= 0) continue;
+        first = std::min(first, epoch - 1);
         seconds += images / rate;
       }
     };

@@ -1,7 +1,7 @@
 // A study: variants of one pre-training recipe x seeds, trained, tested and compared.
 //
 //   output_dir/cells/VARIANT-sSEED/               an ordinary run folder, and in it
-//     prefixT/checkpoint-….{,state.}safetensors   where others branch off after T epochs
+//     prefixT/epoch-….{,state.}safetensors   where others branch off after T epochs
 //     evaluation/epoch-E.json                     what the tests of one checkpoint found
 //     evaluation/finetune-E.json, finetune/       the same after fine-tuning, and that run's folder
 //   output_dir/table.md, table.json               made anew after every test

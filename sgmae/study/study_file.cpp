@@ -148,7 +148,7 @@ PretrainOptions cell_options(const StudyFile& study, const StudyVariant& variant
     declared.set(name, value, study.where + ", variant " + variant.name);
   options.seed = seed;
   options.output_dir = study.output_dir + "/cells/" + variant.name + "-s" + std::to_string(seed);
-  return options;
+  return settled(options);
 }
 
 FinetuneOptions finetune_options(const StudyFile& study) {

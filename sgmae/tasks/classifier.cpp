@@ -36,7 +36,6 @@ void ClassifierOptions::check() const {
   RunOptions::check();
   ComputeOptions::check();
   data.check();
-  launch.check(accum_iter, processes().size());
 }
 
 LabelledSources open_classes(const LabelledData& data, std::int64_t nb_classes) {

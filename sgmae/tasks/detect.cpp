@@ -22,6 +22,7 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
@@ -368,7 +369,7 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
 DetectOptions::DetectOptions() {
   batch_size = 2;
   epochs = 50;
-  warmup_epochs = 1;
+  usual_epochs = 50, usual_warmup = 1;
   blr = 4e-4;  // 1e-4 for 64 images
   weight_decay = 0.1;
 }
@@ -430,7 +431,6 @@ void DetectOptions::check() const {
   RunOptions::check();
   ComputeOptions::check();
   if (!predict) data.check();
-  launch.check(accum_iter, processes().size());
   for (const auto& [name, size] : {std::pair{"input_size", input_size}, {"window", window}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
   need(layer_decay > 0 && layer_decay <= 1,
@@ -461,6 +461,7 @@ void DetectOptions::check() const {
 ordered_json detect(DetectOptions options, const std::vector<std::string>& images,
                     const EngineHooks& hooks) {
   options.check();
+  settle(options, folder_beside(options.checkpoint, "detect"));
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images to look for objects in"
                         : "images are named for --predict alone; data sets with --data_path");

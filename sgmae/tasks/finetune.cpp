@@ -11,6 +11,7 @@
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/tasks/fine_tuning.h"
+#include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
@@ -167,7 +168,7 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
 
 FinetuneOptions::FinetuneOptions() {
   epochs = 50;
-  warmup_epochs = 5;
+  usual_epochs = 50, usual_warmup = 5;
   min_lr = 1e-6;
 }
 
@@ -241,6 +242,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   if (options.eval && options.checkpoint.empty() && options.resume != "auto")  // as MAE's script
     options.checkpoint = std::exchange(options.resume, "auto");
   options.check();
+  settle(options, folder_beside(options.checkpoint, "finetune"));
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;

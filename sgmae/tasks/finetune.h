@@ -48,9 +48,9 @@ struct FinetuneHooks {
 };
 
 // Trains, or only tests with options.eval, and returns what result.json holds: "acc1", "acc5",
-// "class_mean" of the last epoch, "best_acc1", "best_epoch" (from 0), "classes", the tables of
-// "test" (metrics.h) … Throws Error: usage, data, checkpoint, diverged, and interrupted after a
-// SIGINT or SIGTERM, once the state after the last whole step is written.
+// "class_mean" of the last epoch, "best_acc1", "best_epoch" (epochs then finished), "classes", the
+// tables of "test" (metrics.h) … Throws Error: usage, data, checkpoint, diverged, and interrupted
+// after a SIGINT or SIGTERM, once the state after the last whole step is written.
 nlohmann::ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks = {});
 
 }  // namespace sgmae

@@ -12,6 +12,7 @@
 #include "sgmae/eval/logistic.h"
 #include "sgmae/optim/lars.h"
 #include "sgmae/parallel/process_group.h"
+#include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
@@ -228,7 +229,7 @@ ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& en
 LinprobeOptions::LinprobeOptions() {
   batch_size = 512;
   epochs = 90;
-  warmup_epochs = 10;
+  usual_epochs = 90, usual_warmup = 10;
   blr = 0.1;
   weight_decay = 0;
 }
@@ -263,8 +264,9 @@ void LinprobeOptions::check() const {
   ClassifierOptions::check();
 }
 
-ordered_json linprobe(const LinprobeOptions& options, const LinprobeHooks& hooks) {
+ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   options.check();
+  settle(options, folder_beside(options.checkpoint, "linprobe"));
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;

@@ -38,9 +38,10 @@ struct LinprobeHooks {
 };
 
 // Runs the probe and returns what result.json holds: "acc1", "acc5", "class_mean" of the last
-// epoch, "best_acc1", "best_epoch" (from 0), "classes", the tables of "test" (metrics.h) … Throws
-// Error: usage, data, checkpoint (encoder damaged, features not finite), diverged, and interrupted
-// after a SIGINT or SIGTERM, once the state after the last whole step is written.
-nlohmann::ordered_json linprobe(const LinprobeOptions& options, const LinprobeHooks& hooks = {});
+// epoch, "best_acc1", "best_epoch" (epochs then finished), "classes", the tables of "test"
+// (metrics.h) … Throws Error: usage, data, checkpoint (encoder damaged, features not finite),
+// diverged, and interrupted after a SIGINT or SIGTERM, once the state after the last whole step is
+// written.
+nlohmann::ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks = {});
 
 }  // namespace sgmae

@@ -2,10 +2,15 @@
 
 #include <utility>
 
+#include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/checkpoint/initial_weights.h"
+#include "sgmae/mask/self_guided.h"
 #include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
+#include "sgmae/parallel/process_group.h"
+#include "sgmae/tasks/expectation.h"
 #include "sgmae/tasks/moco.h"
 #include "sgmae/tasks/pretraining.h"
 #include "sgmae/train/flops.h"
@@ -23,17 +28,47 @@ void bring_maps(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::skip_existing | fs::copy_options::recursive);
 }
 
+std::optional<ModelFile> read_init(const PretrainOptions& o) {
+  if (o.init.empty()) return std::nullopt;
+  return read_model_file(o.init, {.heads = o.heads, .decoder_heads = o.decoder_heads});
+}
+
+// From a checkpoint of another folder.
+bool goes_on_elsewhere(const PretrainOptions& o) {
+  return o.resume != "auto" && o.resume != "none";
+}
+
+// Which masks the run trains with, and from when.
+std::string masks_sentence(const PretrainOptions& o) {
+  const std::string& name = o.mask.strategy;
+  if (name == "random")
+    return "random, as MAE's; --mask_strategy self_guided has the model choose what to hide";
+  const std::int64_t random = o.mask.chosen().random_epochs(o.epochs);
+  if (random >= o.epochs) return str(name, ", but the run ends before they begin: all are random");
+  if (random > 0) return str("random for ", random, " of ", o.epochs, " epochs, then ", name);
+  const bool waits =
+      name == "self_guided" && o.mask.of<SelfGuidedOptions>().start(o.epochs).automatic;
+  return waits ? "random until the exploitation rate says that the decoder uses mask tokens, then "
+                 "self_guided"
+               : str(name, ", from the start");
+}
+
 class PretrainTask : public TrainTask {
  public:
   explicit PretrainTask(const PretrainOptions& options)
       : options_(options),
         source_(open_source(options_.data_path, "train", options_.data_root, options_.data_format)),
-        model_(model_config(options_, source_->native_channels()), options_.seed),
+        init_(read_init(options_)),
+        model_(model_config(options_, source_->native_channels(), init_ ? &*init_ : nullptr),
+               options_.seed),
         folder_{options_.output_dir} {
+    if (init_) begun_ = copy_initial_weights(*init_, model_);
     place(model_, options_);
     model_.checkpoint_activations(options_.checkpoint_activations);
     steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
     loader_ = pretraining_loader(options_, model_.encoder());
+    if (init_ && init_->vit.channels == model_.config().channels)
+      loader_.normalisation = {init_->info.mean, init_->info.std};
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay,
@@ -53,6 +88,8 @@ class PretrainTask : public TrainTask {
                                              .seed = options_.seed,
                                              .optim = options_,
                                              .compute = options_,
+                                             .trained = init_ || goes_on_elsewhere(options_),
+                                             .trained_decoder = has_trained_decoder(),
                                              .probe = probe_ ? &*probe_ : nullptr});
   }
 
@@ -166,11 +203,12 @@ class PretrainTask : public TrainTask {
                           millions(value_count(model_.parameters())), " parameters",
                           own_values() > 0 ? str(", and ", millions(own_values()), " that make ",
                                                  options_.mask.strategy, " masks")
-                                           : std::string())},
+                                           : std::string(),
+                          init_ ? ", " : "", begun_.said)},
             {"data", str(source_->size(), " images")},
             {"training", compute_name(model_.encoder())},
             {"precision", name_of(model_.encoder().precision())},
-            {"masks", options_.mask.strategy},
+            {"masks", masks_sentence(options_)},
             {"mask_parameters", own_values()}};
   }
   double flop_per_image() const override {
@@ -182,7 +220,19 @@ class PretrainTask : public TrainTask {
   const MaskStrategy& strategy() const { return *strategy_; }
   std::optional<double> pixels_acc1() const { return neighbours_.pixels_acc1(); }
 
+  std::string expectation(const TrainClock& clock) override {
+    EstimateInput in = estimate_input(options_, model_.config(), source_->size(),
+                                      {.device = device(),
+                                       .processes = processes().size(),
+                                       .processes_per_host = processes().size()});
+    const double needed = estimate_memory(in).sum();
+    if (!in.on_cpu || needed < static_cast<double>(host_memory().available))
+      in.speed = measure_pass(model_, in.n_visible, in.batch_size);
+    return sgmae::expectation(in, clock);
+  }
+
  private:
+  bool has_trained_decoder() const { return goes_on_elsewhere(options_) || begun_.decoder; }
   // Trained by the strategy's own learners.
   std::int64_t own_values() const {
     std::int64_t count = 0;
@@ -192,6 +242,8 @@ class PretrainTask : public TrainTask {
 
   PretrainOptions options_;
   std::unique_ptr<Source> source_;
+  std::optional<ModelFile> init_;
+  InitialWeights begun_;  // from init_
   Mae model_;
   std::optional<StepGraph> steps_;
   RunFolder folder_;
@@ -221,8 +273,9 @@ PretrainResult pretrain_mae(const PretrainOptions& options, const PretrainHooks&
 
 }  // namespace
 
-PretrainResult pretrain(const PretrainOptions& options, const PretrainHooks& hooks) {
-  options.check();
+PretrainResult pretrain(const PretrainOptions& given, const PretrainHooks& hooks) {
+  given.check();
+  const PretrainOptions options = settled(given);
   use_threads(options.threads);
   const StopSignals signals;
   return options.method == PretrainMethod::moco_v3 ? pretrain_moco(options, hooks)

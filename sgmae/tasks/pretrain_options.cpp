@@ -1,9 +1,15 @@
 #include "sgmae/tasks/pretrain_options.h"
 
+#include "sgmae/checkpoint/initial_weights.h"
 #include "sgmae/image/contrastive_augment.h"
-#include "sgmae/parallel/process_group.h"
+#include "sgmae/tasks/settle.h"
 
 namespace sgmae {
+namespace {
+
+constexpr const char* maes_default = "mae_vit_large_patch16";
+
+}  // namespace
 
 PretrainOptions::PretrainOptions() {
   num_workers = 10;
@@ -18,15 +24,20 @@ void PretrainOptions::declare(Options& o) {
   o.add("method", method, {{"mae", PretrainMethod::mae}, {"moco_v3", PretrainMethod::moco_v3}},
         "a masked autoencoder, or contrastive learning without masks");
   o.add("model", model,
-        "mae_vit_{tiny,small,base,large,huge}_patchN; other spellings are understood");
-  o.add("input_size", input_size, "height and width of the training crops, in pixels");
+        "mae_vit_{tiny,small,base,large,huge}_patchN; other spellings are understood; empty: that "
+        "of init, or of the recipe that fits the number of images (docs/guide.md)");
+  o.add("init", init,
+        "run folder or model file of any family whose weights training begins from; encoder alone, "
+        "another grid and other channels will do");
+  o.add("input_size", input_size,
+        "height and width of the training crops, in pixels; 0: those of init, else 224");
   o.add("input_height", input_height, "height alone; 0: input_size");
   o.add("input_width", input_width, "width alone; 0: input_size");
   o.add("channels", channels, "colour channels; 0: those of the data set");
   o.add("patch_size", patch_size, "side of a patch in pixels; 0: by the model's name");
   o.add("dim", dim, "encoder width; 0: by the model's name");
   o.add("depth", depth, "encoder blocks; 0: by the model's name");
-  o.add("heads", heads, "encoder attention heads; 0: by the model's name");
+  o.add("heads", heads, "encoder attention heads; 0: by the model's name, or as init says");
   o.add("decoder_dim", decoder_dim, "decoder width; 0: by the model's name");
   o.add("decoder_depth", decoder_depth, "decoder blocks; 0: by the model's name");
   o.add("decoder_heads", decoder_heads, "decoder attention heads; 0: by the model's name");
@@ -66,6 +77,8 @@ void PretrainOptions::check() const {
   need(!data_path.empty(), "data_path is missing; name a folder of images: --data_path FOLDER");
   DataOptions::check();
   OptimOptions::check();
+  need(init.empty() || method == PretrainMethod::mae,
+       "init begins a masked autoencoder from other weights; leave it out with --method moco_v3");
   need(start_epoch >= 0 && start_epoch < epochs,
        str("start_epoch must be in 0 .. ", epochs - 1, ", but is ", start_epoch));
   need(probe_images >= 0, str("probe_images must not be negative, but is ", probe_images));
@@ -73,7 +86,6 @@ void PretrainOptions::check() const {
   check_method();
   RunOptions::check();
   ComputeOptions::check();
-  launch.check(accum_iter, processes().size());
 }
 
 void PretrainOptions::check_method() const {
@@ -106,13 +118,39 @@ void PretrainOptions::check_method() const {
   }
 }
 
-MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels) {
-  MaeConfig config = named_config(o.model);
+bool PretrainOptions::names_model() const {
+  return !model.empty() || !init.empty() || patch_size + dim + depth + heads > 0 ||
+         method != PretrainMethod::mae;
+}
+
+PretrainOptions settled(PretrainOptions o) {
+  if (o.init.empty()) {
+    if (o.model.empty()) o.model = maes_default;
+    if (o.input_size == 0) o.input_size = named_config(o.model).height;
+  }
+  settle(o, own_folder(o.data_path));
+  return o;
+}
+
+MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels,
+                       const ModelFile* init) {
+  const MaeConfig named = named_config(o.model.empty() ? maes_default : o.model);
+  MaeConfig config = init ? autoencoder_of(*init) : named;
+  if (init) {
+    need(o.patch_size == 0 && o.dim == 0 && o.depth == 0,
+         "patch_size, dim and depth are set by init; leave them out");
+    need(
+        o.model.empty() ||
+            (named.encoder.dim == config.encoder.dim &&
+             named.encoder.depth == config.encoder.depth && named.patch_size == config.patch_size),
+        str(init->path.string(), " is not a ", o.model, ": its encoder is ", config.encoder.dim,
+            " x ", config.encoder.depth, " with patch ", config.patch_size, "; leave --model out"));
+  }
   const auto override_with = [](std::int64_t& size, std::int64_t value) {
     if (value != 0) size = value;
   };
-  config.height = o.input_height ? o.input_height : o.input_size;
-  config.width = o.input_width ? o.input_width : o.input_size;
+  override_with(config.height, o.input_height ? o.input_height : o.input_size);
+  override_with(config.width, o.input_width ? o.input_width : o.input_size);
   config.channels = o.channels ? o.channels : data_channels;
   override_with(config.patch_size, o.patch_size);
   override_with(config.encoder.dim, o.dim);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sgmae/base/options.h"
+#include "sgmae/checkpoint/model_file.h"
 #include "sgmae/data/options.h"
 #include "sgmae/mask/registry.h"
 #include "sgmae/nn/config.h"
@@ -30,12 +31,14 @@ struct MocoOptions {
 struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, ComputeOptions {
   // [model]
   PretrainMethod method = PretrainMethod::mae;
-  std::string model = "mae_vit_large_patch16";     // any name that named_config() knows
-  std::int64_t input_size = 224;                   // height and width of the training crops
+  std::string model;  // any name that named_config() knows; "": init's, else MAE's default, ViT-L
+  std::string init;   // run folder or model file of any family to begin from; "": drawn weights
+  std::int64_t input_size = 0;  // height and width of the training crops; 0: init's, else 224
   std::int64_t input_height = 0, input_width = 0;  // 0: input_size
   std::int64_t channels = 0;                       // 0: what the data set has (1 or 3)
   std::int64_t patch_size = 0;                     // 0, here and below: as the model name says
-  std::int64_t dim = 0, depth = 0, heads = 0;
+  std::int64_t dim = 0, depth = 0;
+  std::int64_t heads = 0;  // with init: where its file does not say
   std::int64_t decoder_dim = 0, decoder_depth = 0, decoder_heads = 0;
   bool norm_pix_loss = false;
 
@@ -46,6 +49,9 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
   std::int64_t probe_images = 256;  // for the exploitation rate; 0: not measured
 
   bool cuda_graphs = true;  // nn/step_graph.h
+
+  // Whether anything says which model to train; else the command looks for a recipe that fits.
+  bool names_model() const;
 
   LaunchOptions launch;
 
@@ -58,8 +64,13 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
   void check_method() const;
 };
 
-// Sizes of the model that the options describe; `data_channels` is used where `channels` is 0.
-// Throws Error(usage) where sizes do not fit.
-MaeConfig model_config(const PretrainOptions& options, std::int64_t data_channels);
+// With what a line leaves open filled in (tasks/settle.h): MAE's default model and its image size
+// too, where nothing is begun from.
+PretrainOptions settled(PretrainOptions options);
+
+// Sizes of the model that the options describe, `init` being the file that they name, if any;
+// `data_channels` is used where `channels` is 0. Throws Error(usage) where sizes do not fit.
+MaeConfig model_config(const PretrainOptions& options, std::int64_t data_channels,
+                       const ModelFile* init = nullptr);
 
 }  // namespace sgmae

@@ -23,6 +23,7 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
@@ -340,7 +341,7 @@ ordered_json predict_images(const SegmentOptions& options, const SegmenterFile& 
 SegmentOptions::SegmentOptions() {
   batch_size = 16;
   epochs = 127;
-  warmup_epochs = 1.2;
+  usual_epochs = 127, usual_warmup = 1.2;
   blr = 1.6e-3;  // 1e-4 for 16 images
   weight_decay = 0.05;
 }
@@ -418,7 +419,6 @@ void SegmentOptions::check() const {
   RunOptions::check();
   ComputeOptions::check();
   if (!predict) data.check();
-  launch.check(accum_iter, processes().size());
   for (const auto& [name, size] : {std::pair{"input_size", input_size}, {"stride", stride}})
     need(size >= 0, str(name, " must not be negative, but is ", size));
   for (const auto& [name, count] : {std::pair{"head_channels", head_channels},
@@ -457,6 +457,7 @@ SegmentViews SegmentOptions::views() const {
 ordered_json segment(SegmentOptions options, const std::vector<std::string>& images,
                      const EngineHooks& hooks) {
   options.check();
+  settle(options, folder_beside(options.checkpoint, "segment"));
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images whose pixels to label"
                         : "images are named for --predict alone; data sets with --data_path");

@@ -242,7 +242,7 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
   if (layout_ == CheckpointLayout::numbered) {
     const auto name = parse_checkpoint_name(path.filename().string());
     check(name.has_value(), ExitCode::checkpoint, path.string(),
-          ": not a checkpoint of a training run; name one, such as checkpoint-19.safetensors");
+          ": not a checkpoint of a training run; name one, such as epoch-0020.safetensors");
     require_intact(path, go_back);
     state_path = path.parent_path() / name->state();
     if (!fs::exists(state_path)) {
@@ -289,7 +289,8 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
 
 std::string CheckpointStore::describe(const fs::path& path, const TrainClock& clock) const {
   if (layout_ == CheckpointLayout::numbered) return path.filename().string();
-  return str(path.filename().string(), " of epoch ", clock.epoch, ", step ", clock.step);
+  return str(path.filename().string(), " after epoch ", clock.epoch,
+             clock.step > 0 ? str(" and ", clock.step, " steps") : std::string());
 }
 
 }  // namespace sgmae

@@ -1,7 +1,7 @@
 // The checkpoints of a run: models, and beside them the states from which training goes on.
 //
-//   numbered       checkpoints/checkpoint-19.safetensors, checkpoint-19.state.safetensors: what is
-//                  left when a run is looked back on
+//   numbered       checkpoints/epoch-0020.safetensors, epoch-0020.state.safetensors: what is left
+//                  when a run is looked back on
 //   best_and_last  checkpoint-best.safetensors, checkpoint-last.safetensors and its state, which
 //                  holds the weights too; checkpoints/ where more than the last are to be kept
 //

@@ -31,7 +31,7 @@ nlohmann::json TrainClock::to_json() const {
           {"good_steps", sums.steps},
           {"train_loss", train_loss},
           {"best", best},
-          {"best_epoch", best_epoch}};
+          {"best_after", best_epoch}};
 }
 
 TrainClock TrainClock::from_json(const nlohmann::json& j, std::int64_t steps_per_epoch) {
@@ -49,7 +49,8 @@ TrainClock TrainClock::from_json(const nlohmann::json& j, std::int64_t steps_per
   if (clock.sums.steps == 0) clock.sums = {};
   if (j.contains("train_loss")) clock.train_loss = json_number(j["train_loss"]);
   if (j.contains("best")) clock.best = json_number(j["best"]);
-  clock.best_epoch = j.value("best_epoch", clock.best_epoch);
+  // Older versions counted epochs from 0.
+  clock.best_epoch = j.value("best_after", 1 + j.value("best_epoch", std::int64_t{-1}));
   return clock;
 }
 

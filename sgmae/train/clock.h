@@ -22,10 +22,10 @@ struct TrainClock {
   std::int64_t epoch = 0, step = 0;  // epochs finished (and evaluated); steps of the next one
   std::int64_t total_steps = 0;      // applied or skipped, of the whole run
   std::int64_t rollbacks = 0;
-  StepSums sums = {};     // of the present epoch
-  double train_loss = 0;  // mean over the last whole epoch
-  double best = -1;       // the highest EvaluationResult::value
-  std::int64_t best_epoch = -1;
+  StepSums sums = {};           // of the present epoch
+  double train_loss = 0;        // mean over the last whole epoch
+  double best = -1;             // the highest EvaluationResult::value
+  std::int64_t best_epoch = 0;  // epochs finished then
 
   // Epochs, with the present one's share.
   double progress() const {

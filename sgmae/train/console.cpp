@@ -63,13 +63,15 @@ std::string EpochConsole::line(std::int64_t batch) const {
   const int width = static_cast<int>(std::to_string(batches).size());
   const std::int64_t memory = device_memory > 0 ? device_memory : peak_process_memory();
   const double eta = time.mean() * static_cast<double>(batches - batch - 1);
+  const double run_eta = eta + time.mean() * static_cast<double>((epochs - epoch - 1) * batches);
   return format(
-      "Epoch: [%lld]  [%*lld/%lld]  eta: %s  lr: %.6f  loss: %.4f (%.4f)  time: %.4f  data: %.4f  "
-      "max mem: %lld  img/s: %.1f  TFLOP/s: %.3f  data wait: %.1f %%",
-      static_cast<long long>(epoch), width, static_cast<long long>(batch),
+      "Epoch: [%lld]  [%*lld/%lld]  eta: %s  lr: %.6f  loss: %.4f (%.4f)  time: %.4f  "
+      "data: %.4f  "
+      "max mem: %lld  img/s: %.1f  TFLOP/s: %.3f  data wait: %.1f %%  run: %s left",
+      static_cast<long long>(epoch + 1), width, static_cast<long long>(batch),
       static_cast<long long>(batches), clock_text(eta).c_str(), lr, loss.median(), loss.mean(),
       time.median(), data.median(), static_cast<long long>(memory >> 20), images_per_second(),
-      images_per_second() * flop_per_image * 1e-12, 100 * data_wait());
+      images_per_second() * flop_per_image * 1e-12, 100 * data_wait(), clock_text(run_eta).c_str());
 }
 
 std::string EpochConsole::bar(std::int64_t done) const {
@@ -79,7 +81,7 @@ std::string EpochConsole::bar(std::int64_t done) const {
   return format(
       "epoch %lld/%lld [%s%s] %lld/%lld  loss %.4f  lr %.2e  %.0f img/s  %.3f TFLOP/s  "
       "data wait %.0f %%  %s left",
-      static_cast<long long>(epoch), static_cast<long long>(epochs),
+      static_cast<long long>(epoch + 1), static_cast<long long>(epochs),
       std::string(static_cast<std::size_t>(filled), '#').c_str(),
       std::string(static_cast<std::size_t>(width - filled), '.').c_str(),
       static_cast<long long>(done), static_cast<long long>(batches), loss.median(), lr,

@@ -24,7 +24,8 @@ class Meter {
 std::string clock_text(double seconds);  // 1:02:03
 
 struct EpochConsole {
-  std::int64_t epoch = 0, epochs = 0;
+  std::int64_t epoch = 0;  // finished before; shown is the number of the present one, from 1
+  std::int64_t epochs = 0;
   std::int64_t batches = 0;  // of the epoch
   std::int64_t log_every = 20;
   std::int64_t images_per_batch = 0;

@@ -121,7 +121,9 @@ void Engine::begin() {
     return "";
   });
   result_.checkpoint = own;
+  const auto epochs_before = epochs_of_before();
   if (const fs::path& from = own.empty() ? named : own; !from.empty()) restore(from);
+  if (epochs_before && *epochs_before < optim_.epochs) tell_longer(*epochs_before);
   const ordered_json facts = this->facts();
   const ordered_json members = this->members();
   processes().leader([&] {
@@ -136,9 +138,12 @@ void Engine::begin() {
     events_->begin_again(event_x());
     if (folder_.existed) events_->begin_again(event_x());
   });
-  for (const char* key : {"model", "data", "training"})
-    info(key, ": ", facts.at(key).get<std::string>());
+  for (const char* key : {"model", "data", "training", "masks"})
+    if (facts.contains(key)) info(key, ": ", facts.at(key).get<std::string>());
   info("run folder: ", folder_.root.string());
+  if (clock_.epoch < optim_.epochs)
+    if (const std::string expected = task_.expectation(clock_); !expected.empty())
+      info("expected: ", expected);
   if (!own.empty()) {
     processes().leader([&] {
       if (hooks_.after_save) hooks_.after_save(own, clock_);
@@ -166,6 +171,25 @@ void Engine::check_same_steps() const {
        there % pass == 0 ? str("give --accum_iter ", there / pass)
                          : std::string("start as many processes as divide them"),
        ", or choose another --output_dir");
+}
+
+// Of the run that the folder holds, by run.json.
+std::optional<std::int64_t> Engine::epochs_of_before() const {
+  if (!folder_.existed || !fs::exists(folder_.facts())) return std::nullopt;
+  return json_value<std::int64_t>(nlohmann::json::parse(read_text(folder_.facts()), nullptr, false),
+                                  "epochs");
+}
+
+void Engine::tell_longer(std::int64_t epochs_before) {
+  const Schedule& schedule = task_.learners().front()->schedule;
+  Schedule before = schedule;
+  before.epochs = static_cast<double>(epochs_before);
+  info("the run is made longer, from ", epochs_before, " epochs to ", optim_.epochs,
+       ": its learning rate goes on as that of a run of ", optim_.epochs, " epochs, from ",
+       learning_rate(schedule, clock_.progress()), " where it was ",
+       learning_rate(before, clock_.progress()),
+       "; the result is not that of a run that was so long from the start");
+  happened("made longer", {{"from", epochs_before}, {"to", optim_.epochs}});
 }
 
 // Host, device and threads of every process.
@@ -326,6 +350,7 @@ void Engine::take_step(EpochConsole& console) {
   }
   ++clock_.step;
   ++clock_.total_steps;
+  tell_time_left();
   if (const auto x = static_cast<std::int64_t>(1000 * progress); events_ && x != last_x_) {
     events_->scalar("train_loss", loss, x);
     events_->scalar("lr", console.lr, x);
@@ -334,6 +359,19 @@ void Engine::take_step(EpochConsole& console) {
   const StepDone done{clock_.epoch, clock_.step, loss, good};
   task_.after_step(done);
   if (hooks_.after_step) hooks_.after_step(done);
+}
+
+// Once, after the first minute, when the speed of this process has settled.
+void Engine::tell_time_left() {
+  constexpr double minute = 60;
+  if (told_time_left_ || seconds_trained_ < minute) return;
+  told_time_left_ = true;
+  const double steps = static_cast<double>(images_trained_ / optim_.images_per_step());
+  const double left = seconds_trained_ / steps *
+                      (static_cast<double>(optim_.epochs) - clock_.progress()) *
+                      static_cast<double>(clock_.steps_per_epoch);
+  info("after a minute of training: ", clock_text(left), " left for the run, until about ",
+       utc_text(std::time(nullptr) + static_cast<std::time_t>(left)));
 }
 
 void Engine::apply(const Measured& measured, double progress) {
@@ -449,7 +487,7 @@ void Engine::finish_epoch(const EpochConsole& console) {
   const StepSums& sums = clock_.sums;
   ordered_json entries{{"train_loss", sums.mean(sums.loss)}, {"train_lr", sums.mean(sums.lr)}};
   if (found) entries.update(found->entries);
-  entries.update({{"epoch", epoch},
+  entries.update({{"epoch", finished},
                   {"n_parameters", parameter_count()},
                   {"grad_norm", sums.mean(sums.norm)},
                   {"img_per_s", console.images_per_second()},
@@ -462,7 +500,7 @@ void Engine::finish_epoch(const EpochConsole& console) {
   const bool best = found && found->value > clock_.best;
   if (best) {
     clock_.best = found->value;
-    clock_.best_epoch = epoch;
+    clock_.best_epoch = finished;
   }
   clock_.next_epoch();
   log_epoch(entries);
@@ -543,7 +581,7 @@ void Engine::roll_back(const std::string& reason) {
                             optim_.lr > 0 ? optim_.lr : optim_.blr,
                             "; --clip_grad 1 or --precision fp32 may help too"));
   if (events_)
-    warn(reason, " at ", place, ": rolling back to ", to,
+    warn(reason, " ", place, ": rolling back to ", to,
          " and continuing with another order of images");
   guard_ = guard;  // keeps counting
   guard_.forget();
@@ -593,7 +631,8 @@ std::int64_t Engine::event_x() const {
 }
 
 std::string Engine::where() const {
-  return str("epoch ", clock_.epoch, ", step ", clock_.step);
+  if (clock_.step == 0) return str("after epoch ", clock_.epoch);
+  return str("after epoch ", clock_.epoch, " and ", clock_.step, " steps");
 }
 
 }  // namespace sgmae

@@ -105,13 +105,16 @@ class Engine {
   std::optional<EvaluationResult> evaluate(std::int64_t epochs);
   void check_alike() const;  // all processes train the same
   void check_same_steps() const;
+  std::optional<std::int64_t> epochs_of_before() const;
+  void tell_longer(std::int64_t epochs_before);
+  void tell_time_left();
   void save();
   void roll_back(const std::string& reason);
   [[noreturn]] void stop();
   [[noreturn]] void stop_without_data(const Error& error);
   void happened(const char* what,
                 nlohmann::ordered_json details = nlohmann::ordered_json::object());
-  std::string where() const;  // "epoch 3, step 7"
+  std::string where() const;  // "after epoch 3 and 7 steps"
   std::int64_t event_x() const;
   std::int64_t parameter_count() const;
   nlohmann::ordered_json facts() const;
@@ -135,6 +138,7 @@ class Engine {
   std::int64_t last_x_ = -1;     // of TensorBoard
   std::int64_t good_steps_ = 0;  // since the newest checkpoint
   std::int64_t images_trained_ = 0;
+  bool told_time_left_ = false;
   double seconds_trained_ = 0, seconds_waited_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "sgmae/train/options.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <utility>
 
@@ -8,8 +9,15 @@
 
 namespace sgmae {
 
+namespace fs = std::filesystem;
+
 std::int64_t OptimOptions::images_per_step() const {
   return batch_size * accum_iter * processes().size();
+}
+
+double OptimOptions::warmup() const {
+  if (warmup_epochs >= 0) return warmup_epochs;
+  return usual_warmup * std::min(1.0, static_cast<double>(epochs) / usual_epochs);
 }
 
 void OptimOptions::declare(Options& o, const char* decayed) {
@@ -21,7 +29,9 @@ void OptimOptions::declare(Options& o, const char* decayed) {
         "processes")
       .may_change_on_resume();
   o.add("epochs", epochs, "passes over the training images");
-  o.add("warmup_epochs", warmup_epochs, "epochs of linearly rising learning rate");
+  o.add("warmup_epochs", warmup_epochs,
+        str("epochs of linearly rising learning rate; negative: ", usual_warmup, " of ",
+            usual_epochs, " or more, and the same share of a shorter run"));
   o.add("blr", blr, "base learning rate: lr = blr * effective batch / 256");
   o.add("lr", lr, "learning rate after the warm-up; 0: from blr");
   o.add("min_lr", min_lr, "learning rate at the end");
@@ -38,7 +48,6 @@ void OptimOptions::check() const {
        {std::pair{"batch_size", batch_size}, {"accum_iter", accum_iter}, {"epochs", epochs}})
     need(count >= 1 && count <= largest_count,
          str(name, " must be in 1 .. ", largest_count, ", but is ", count));
-  need(warmup_epochs >= 0, str("warmup_epochs must not be negative, but is ", warmup_epochs));
   need(lr >= 0, str("lr must not be negative, but is ", lr, "; 0 takes it from blr"));
   const double peak = peak_lr(*this);
   need(peak > 0 && peak <= std::numeric_limits<float>::max(),
@@ -61,7 +70,7 @@ double peak_lr(const OptimOptions& o) {
 Schedule schedule(const OptimOptions& o) {
   return {.peak_lr = peak_lr(o),
           .min_lr = o.min_lr,
-          .warmup_epochs = o.warmup_epochs,
+          .warmup_epochs = o.warmup(),
           .epochs = static_cast<double>(o.epochs)};
 }
 
@@ -94,14 +103,19 @@ bool MemoryOptions::shards_optimizer(bool on_cpu, std::int64_t processes,
 
 void RunOptions::declare(Options& o, const char* evaluation, const char* meaning) {
   o.section("run");
-  o.add("output_dir", output_dir, "run folder: configuration, logs, checkpoints, figures, results")
+  o.add("output_dir", output_dir,
+        "run folder: configuration, logs, checkpoints, figures, results; empty: runs/NAME of the "
+        "data, "
+        "or of a checkpoint's run the folder in it that is called as the command is")
       .alias("job_dir")
       .may_change_on_resume();
   o.add("log_dir", log_dir, "folder of TensorBoard events; empty: the run folder")
       .may_change_on_resume();
-  o.add("resume", resume,
-        "auto: resume the run in output_dir; none: never resume; or a checkpoint or run to start "
-        "from when output_dir holds none yet")
+  o.add(
+       "resume", resume,
+       "auto: resume the run in output_dir; none: never resume; a run folder, to go on in it with "
+       "its own options; or, with an output_dir, a checkpoint or run to start from when that holds "
+       "none yet")
       .may_change_on_resume();
   o.add("seed", seed, "seed of all random draws");
   OptionInfo& every = o.add(evaluation, eval_every, meaning).may_change_on_resume();
@@ -121,13 +135,31 @@ void RunOptions::declare(Options& o, const char* evaluation, const char* meaning
 }
 
 void RunOptions::check() const {
-  need(!output_dir.empty(), "output_dir is empty; name a folder for the run: --output_dir FOLDER");
   need(eval_every >= 0, str("eval_every must not be negative, but is ", eval_every));
   need(save_every >= 1, str("save_every must be at least 1, not ", save_every));
   need(keep_checkpoints >= 0,
        str("keep_checkpoints must not be negative, but is ", keep_checkpoints));
   need(log_every >= 1, str("log_every must be at least 1, not ", log_every));
   need(outlier_z >= 0, str("outlier_z must not be negative, but is ", outlier_z));
+}
+
+std::string own_folder(const std::string& data_path) {
+  fs::path path = fs::path(data_path).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // photos/
+  std::string name = path.stem().string();
+  if (name == "train" && path.has_parent_path()) name = path.parent_path().filename().string();
+  if (name.empty() || name == "." || name == ".." || name == "/") name = "pretrain";
+  return (fs::path("runs") / name).string();
+}
+
+std::string folder_beside(const std::string& checkpoint, const std::string& command) {
+  if (checkpoint.empty()) return (fs::path("runs") / command).string();
+  fs::path folder = fs::path(checkpoint).lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();
+  if (!fs::is_directory(folder)) folder = folder.parent_path();
+  if (folder.filename() == "checkpoints") folder = folder.parent_path();
+  if (!fs::exists(folder / "config.toml")) folder = "runs";
+  return (folder / command).string();
 }
 
 std::string options_difference(const Options& there, const Options& here,

@@ -27,16 +27,20 @@ struct OptimOptions {
   std::int64_t batch_size = 64;  // images per forward pass
   std::int64_t accum_iter = 1;   // forward passes per step
   std::int64_t epochs = 400;
-  double warmup_epochs = 40;
-  double blr = 1e-3;  // lr = blr * images_per_step() / 256
-  double lr = 0;      // absolute learning rate; 0: from blr
+  double warmup_epochs = -1;  // negative: usual_warmup, or its share of a shorter run
+  double blr = 1e-3;          // lr = blr * images_per_step() / 256
+  double lr = 0;              // absolute learning rate; 0: from blr
   double min_lr = 0;
   double weight_decay = 0.05;
   double clip_grad = 0;                            // largest gradient norm; 0: no clipping
   Precision exchange_precision = Precision::fp32;  // of gradients on their way between processes
 
+  // Of the published run.
+  double usual_epochs = 400, usual_warmup = 40;
+
   // The effective batch, over all processes.
   std::int64_t images_per_step() const;
+  double warmup() const;  // epochs
 
  protected:
   // `decayed` says what weight decay is of. Throws Error(usage) for values that no training could
@@ -69,7 +73,7 @@ Schedule schedule(const OptimOptions& options);
 
 // Section [run]: where a run lives, what is kept of it and what is told.
 struct RunOptions {
-  std::string output_dir = "./output_dir";
+  std::string output_dir;       // "": chosen by the command (own_folder, folder_beside)
   std::string log_dir;          // TensorBoard events; "": output_dir
   std::string resume = "auto";  // auto: go on if output_dir holds this run; none; or a path
   std::uint64_t seed = 0;
@@ -86,6 +90,12 @@ struct RunOptions {
   void declare(Options& options, const char* evaluation, const char* meaning);
   void check() const;
 };
+
+// Where runs go that are not told where: of pre-training on `data_path`, runs/NAME with NAME from
+// the path; of what is done with a checkpoint, a folder called `command` in its run's folder, so
+// that it is on that run's page, or runs/COMMAND where the checkpoint is of no run (or none).
+std::string own_folder(const std::string& data_path);
+std::string folder_beside(const std::string& checkpoint, const std::string& command);
 
 // Declares two copies of an option struct and compares them; what `may_differ` accepts is left out.
 // "epochs is 100 there, 200 here", or "" when there is no difference.

@@ -3,6 +3,7 @@
 #include <torch/version.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <fstream>
 #include <sstream>
@@ -56,6 +57,14 @@ std::string git_commit() {
 
 namespace {
 
+// What every kind of run has.
+std::int64_t epochs_in(const Options& options) {
+  const auto found = std::find_if(options.all().begin(), options.all().end(),
+                                  [](const OptionInfo& option) { return option.name == "epochs"; });
+  SGMAE_ASSERT(found != options.all().end());
+  return std::stoll(found->print());
+}
+
 void take(RunFolder& folder, const RunOptions& options, Options& stored, const Options& given,
           const RunKind& kind) {
   check(!fs::exists(folder.root) || fs::is_directory(folder.root), ExitCode::usage,
@@ -71,8 +80,11 @@ void take(RunFolder& folder, const RunOptions& options, Options& stored, const O
     check(read_text(folder.config()).find(kind.section) != std::string::npos, ExitCode::usage,
           folder.root.string(), " contains a run that is not a ", kind.name,
           "; choose another --output_dir");
-    const std::string other =
-        config_difference(folder.config(), stored, given, may_change_on_resume);
+    const auto may_differ = [&](const OptionInfo& option) {
+      const bool of_length = option.name == "epochs" || option.name == "warmup_epochs";
+      return option.changeable || (of_length && epochs_in(given) > epochs_in(stored));
+    };
+    const std::string other = config_difference(folder.config(), stored, given, may_differ);
     check(other.empty(), ExitCode::usage, folder.root.string(), " contains a different ", kind.name,
           ": ", other, "; choose another --output_dir, or give the options of ",
           folder.config().string());
@@ -123,9 +135,12 @@ void describe_run(const RunFolder& folder, const std::string& config, std::uint6
 }
 
 std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
+  return utc_text(std::time(nullptr));
+}
+
+std::string utc_text(std::time_t time) {
   std::tm parts{};
-  gmtime_r(&now, &parts);
+  gmtime_r(&time, &parts);
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
   return text;
@@ -139,14 +154,28 @@ void append_log(const fs::path& log, const ordered_json& entries) {
   }
 }
 
+std::vector<ordered_json> read_log(const fs::path& log) {
+  std::vector<ordered_json> entries;
+  std::istringstream lines(read_text(log));
+  for (std::string line; std::getline(lines, line);) {
+    ordered_json entry = ordered_json::parse(line, nullptr, false);
+    if (entry.is_object()) entries.push_back(std::move(entry));
+  }
+  const auto epoch_of = [](const ordered_json& entry) {
+    return json_value<std::int64_t>(entry, "epoch");
+  };
+  const bool from_0 = !entries.empty() && epoch_of(entries.front()) == 0;
+  for (ordered_json& entry : entries)
+    if (const auto epoch = epoch_of(entry); from_0 && epoch) entry["epoch"] = *epoch + 1;
+  return entries;
+}
+
 void trim_log(const fs::path& log, std::int64_t epoch) {
   if (!fs::exists(log)) return;
-  std::istringstream lines(read_text(log));
-  std::string kept, line;
-  while (std::getline(lines, line)) {
-    const nlohmann::json entry = nlohmann::json::parse(line, nullptr, false);
-    if (json_value<std::int64_t>(entry, "epoch").value_or(epoch) < epoch) kept += line + "\n";
-  }
+  std::string kept;
+  for (const ordered_json& entry : read_log(log))
+    if (json_value<std::int64_t>(entry, "epoch").value_or(epoch + 1) <= epoch)
+      kept += json_text(entry) + "\n";
   write_file(log, kept);
 }
 

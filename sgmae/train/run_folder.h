@@ -8,6 +8,7 @@
 //   .lock          who trains in it
 #pragma once
 
+#include <ctime>
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
@@ -77,10 +78,14 @@ void describe_run(const RunFolder& folder, const std::string& config, std::uint6
 // of and the line left out: training does not depend on it.
 void append_log(const std::filesystem::path& log, const nlohmann::ordered_json& entries);
 
-// Drops the lines of log.txt from `epoch` on: they are about to be made again.
+// The lines of log.txt that are JSON objects, in which "epoch" counts the epochs finished; older
+// versions wrote it as MAE does, from 0.
+std::vector<nlohmann::ordered_json> read_log(const std::filesystem::path& log);
+
+// Drops the lines of log.txt after `epoch` epochs: they are about to be made again.
 void trim_log(const std::filesystem::path& log, std::int64_t epoch);
 
-// "2026-11-28T13:09:23Z"
+std::string utc_text(std::time_t time);  // "2026-11-28T13:09:23Z"
 std::string utc_now();
 
 }  // namespace sgmae

@@ -100,7 +100,11 @@ class TrainTask {
   virtual bool needs_checkpoint(const CheckpointName&) const { return false; }
   virtual void checkpoints_left(const std::vector<CheckpointName>&) {}
 
-  // Facts for run.json; "model" and "data" are sentences for the console too.
+  // What the run is expected to take from here on, as a sentence; "" where nothing is known.
+  virtual std::string expectation(const TrainClock&) { return ""; }
+
+  // Facts for run.json; "model", "data" and, where it is there, "masks" are sentences for the
+  // console too.
   virtual nlohmann::ordered_json facts() const = 0;
   virtual double flop_per_image() const = 0;  // of a step
 };

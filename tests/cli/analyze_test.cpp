@@ -44,8 +44,8 @@ class Analyze : public testing::Test {
 
 TEST_F(Analyze, WritesMetricsAndTheFiguresItNames) {
   const Folder folder;
-  save(folder, "run/checkpoints/checkpoint-0.safetensors");
-  save(folder, "run/checkpoints/checkpoint-4.safetensors");
+  save(folder, "run/checkpoints/epoch-0001.safetensors");
+  save(folder, "run/checkpoints/epoch-0005.safetensors");
   for (int i = 0; i < 3; ++i) folder.image(str("images/", i, ".png"), 60 * i, 16, 16);
   const Outcome outcome = run(folder, "--checkpoint run --data_path images --output_dir made");
   ASSERT_EQ(outcome.code, 0) << outcome.err;

@@ -51,7 +51,7 @@ class Launch : public ::testing::Test {
   }
   // Process ids of those that it started, once they train.
   std::vector<pid_t> training_processes(pid_t launcher) const {
-    while (!fs::exists(folder_.root() / "run/checkpoints/checkpoint-0.safetensors"))
+    while (!fs::exists(folder_.root() / "run/checkpoints/epoch-0001.safetensors"))
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     std::vector<pid_t> found;
     std::ifstream children(str("/proc/", launcher, "/task/", launcher, "/children"));

@@ -64,6 +64,38 @@ class Program : public testing::Test {
   const fs::path root_ = folder_.root();
 };
 
+TEST_F(Program, ChoosesAModelForTheDataAndGoesOnInItsFolder) {
+  make_images(70);
+  const std::string line =
+      "pretrain --data_path images --threads 1 --num_workers 1 --probe_images 0 --guide paper "
+      "--guide_start 1 ";
+  const Outcome first = run(line + "--epochs 1");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_NE(first.err.find("by the recipe photos_1k for 70 images"), std::string::npos)
+      << first.err;
+  EXPECT_NE(first.err.find("masks: self_guided, but the run ends before"), std::string::npos);
+  EXPECT_NE(first.err.find("expected: about "), std::string::npos) << first.err;
+  const std::string config = read_text(root_ / "runs/images/config.toml");
+  EXPECT_NE(config.find("model = \"mae_vit_tiny_patch8\""), std::string::npos) << config;
+  EXPECT_NE(config.find("warmup_epochs = 0.1"), std::string::npos) << "a tenth of the run";
+
+  // The same line goes on with what was chosen; more images later would not change that.
+  EXPECT_EQ(run(line + "--epochs 1").code, 0);
+  const Outcome longer = run("pretrain --resume runs/images --epochs 2");
+  ASSERT_EQ(longer.code, 0) << longer.err;
+  EXPECT_NE(longer.err.find("made longer, from 1 epochs to 2"), std::string::npos) << longer.err;
+  EXPECT_TRUE(fs::exists(root_ / "runs/images/checkpoints/epoch-0002.safetensors"));
+  EXPECT_TRUE(fs::exists(root_ / "runs/images/maps")) << "guided after the first epoch";
+}
+
+TEST_F(Program, ALineForMaesLauncherKeepsItsBatch) {
+  make_images(4);
+  expect(
+      "pretrain --data_path images --job_dir out --nodes 8 --batch_size 64 "
+      "--model mae_vit_large_patch16",
+      2, "batch_size 64 x accum_iter 64");
+}
+
 TEST_F(Program, DataPackStatsVerify) {
   make_images(5);
   const Outcome stats = run("data stats images --json");
@@ -491,7 +523,7 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   const auto result = nlohmann::json::parse(outcome.out.substr(outcome.out.rfind('{')));
   EXPECT_EQ(result.at("guide_start"), 2);
-  EXPECT_NE(outcome.err.find("guidance began at epoch 2"), std::string::npos);
+  EXPECT_NE(outcome.err.find("guidance began after epoch 2"), std::string::npos);
   EXPECT_NE(outcome.err.find("broken.png"), std::string::npos);
   for (const char* file : {"run/config.toml", "run/env.json", "run/log.txt", "run/maps"})
     EXPECT_TRUE(fs::exists(root_ / file)) << file;

@@ -97,7 +97,7 @@ TEST_F(SelfGuidedTest, FixedStartBeginsInItsEpoch) {
   EXPECT_TRUE(begins.save_now);
   EXPECT_TRUE(begins.losses_do_not_compare);
   ASSERT_EQ(begins.news.size(), 2u);
-  EXPECT_EQ(begins.news[0], "guidance began at epoch 2 because guide_start is 2");
+  EXPECT_EQ(begins.news[0], "guidance began after epoch 2 because guide_start is 2");
   EXPECT_TRUE(begins.news[1].starts_with("relevance maps of 96 images")) << begins.news[1];
   EXPECT_EQ(s.guide_start(), 2);
   EXPECT_EQ(s.maps_epoch(), 2);

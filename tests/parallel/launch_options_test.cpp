@@ -29,18 +29,24 @@ TEST(LaunchOptions, TakesWhatMaesScriptsAndLaunchersTake) {
     EXPECT_TRUE(option.changeable) << option.name << ": results do not depend on it";
 }
 
-TEST(LaunchOptions, SayWhatKeepsTheEffectiveBatch) {
-  LaunchOptions options;
-  options.nodes = 2, options.ngpus = 8;
-  const auto warning = [&](int processes) {
-    testing::internal::CaptureStderr();
-    options.check(3, processes);
-    return testing::internal::GetCapturedStderr();
+TEST(LaunchOptions, KeepTheEffectiveBatch) {
+  const auto kept = [&](int nodes, int ngpus, std::int64_t accum_iter, int processes) {
+    LaunchOptions options;
+    options.nodes = nodes, options.ngpus = ngpus;
+    const std::int64_t passes = options.keep_batch(accum_iter, processes);
+    EXPECT_EQ(options.keep_batch(passes, processes), passes) << "what is kept is asked no more";
+    return passes;
   };
-  EXPECT_NE(warning(1).find("--accum_iter 48"), std::string::npos) << warning(1);
-  EXPECT_NE(warning(4).find("--accum_iter 12"), std::string::npos) << warning(4);
-  EXPECT_EQ(warning(16), "");
-  EXPECT_NE(warning(3).find("another"), std::string::npos) << warning(3);
+  EXPECT_EQ(kept(2, 8, 3, 1), 48);
+  EXPECT_EQ(kept(2, 8, 3, 4), 12);
+  EXPECT_EQ(kept(2, 8, 3, 16), 3);
+  EXPECT_EQ(kept(2, 8, 3, 3), 16);
+  EXPECT_EQ(kept(8, 0, 1, 1), 64) << "MAE's launcher asks for 8 GPUs of each machine";
+  EXPECT_EQ(kept(0, 4, 1, 1), 8) << "and for 2 machines";
+  EXPECT_EQ(kept(0, 0, 5, 7), 5) << "not asked";
+  EXPECT_EQ(kept(1, 1, 5, 7), 5) << "as configurations of older versions say";
+  EXPECT_THROW(kept(2, 8, 1, 3), Error) << "16 batches among 3 processes";
+  LaunchOptions options;
   EXPECT_THROW(
       {
         options.process_timeout = 0;

@@ -88,7 +88,7 @@ class Study : public ::testing::Test {
     return run_study(file, recipe, data_, hooks);
   }
   std::string model(const std::string& run, int epoch) const {
-    return read_text(folder_.path(run) + str("/checkpoints/checkpoint-", epoch, ".safetensors"));
+    return read_text(folder_.path(run) + str("/checkpoints/epoch-000", epoch + 1, ".safetensors"));
   }
 
   Folder folder_;
@@ -187,7 +187,7 @@ TEST_F(Study, TakesAFinishedRunForACell) {
   hooks.after_save = [&](const ModelView& view, const fs::path& path) {
     if (view.info.epoch != 2) return;
     fs::create_directories(folder / "prefix2");
-    for (const char* name : {"checkpoint-1.safetensors", "checkpoint-1.state.safetensors"})
+    for (const char* name : {"epoch-0002.safetensors", "epoch-0002.state.safetensors"})
       fs::copy_file(path.parent_path() / name, folder / "prefix2" / name);
   };
   pretrain(options, hooks);

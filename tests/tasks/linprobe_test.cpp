@@ -75,7 +75,7 @@ TEST_F(Linprobe, LearnsAndLeavesEverything) {
   std::int64_t epoch = 0;
   for (; std::getline(lines, line); ++epoch) {
     const auto entry = nlohmann::json::parse(line);
-    EXPECT_EQ(entry["epoch"], epoch);
+    EXPECT_EQ(entry["epoch"], epoch + 1);
     for (const char* key :
          {"train_lr", "train_loss", "test_loss", "test_acc1", "test_acc5", "grad_norm", "img_per_s",
           "data_wait_frac", "skipped_steps", "unreadable_images"})
@@ -175,7 +175,7 @@ TEST_F(Linprobe, CallingAFinishedProbeOnlyTestsAgain) {
   const std::string log = text("run/log.txt");
   LinprobeOptions same = options("run");
   same.data.data_format = DataFormat::idx;  // what it was taken for
-  same.launch.nodes = 2;
+  same.launch.partition = "another";
   EXPECT_EQ(linprobe(same), first);
   EXPECT_EQ(text("run/log.txt"), log);
 }

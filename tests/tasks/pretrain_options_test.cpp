@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "sgmae/base/file.h"
 #include "sgmae/mask/self_guided.h"
+#include "tests/support/temporary_folder.h"
 
 namespace sgmae {
 namespace {
@@ -45,10 +47,13 @@ TEST(PretrainOptions, TakesTheLineOfMaeSInstructions) {
                                                         {"warmup_epochs", "40"},
                                                         {"blr", "1.5e-4"},
                                                         {"weight_decay", "0.05"},
-                                                        {"data-path", "images"},
-                                                        {"accum_iter", "64"}})
+                                                        {"data-path", "images"}})
     declared.set(key, text, "--" + key);
   EXPECT_EQ(complaint(options), "");
+  options = settled(options);
+  EXPECT_EQ(options.images_per_step(), 4096) << "8 machines with 8 GPUs";
+  EXPECT_EQ(options.input_size, 224);
+  EXPECT_EQ(options.output_dir, "out");
   EXPECT_DOUBLE_EQ(peak_lr(options), 2.4e-3);
   EXPECT_TRUE(options.norm_pix_loss);
 }
@@ -70,6 +75,36 @@ TEST(PretrainOptions, TakesOlderSpellings) {
   declared.set("job_dir", "b", "--job_dir");
   EXPECT_EQ(options.eval_every, 7);
   EXPECT_EQ(options.output_dir, "b");
+}
+
+TEST(PretrainOptions, TheWarmUpFitsTheRun) {
+  PretrainOptions options = valid();
+  EXPECT_EQ(options.warmup(), 40) << "of 400 epochs, as published";
+  options.epochs = 800;
+  EXPECT_EQ(options.warmup(), 40);
+  options.epochs = 50;
+  EXPECT_EQ(options.warmup(), 5);
+  options = settled(options);
+  EXPECT_EQ(options.warmup_epochs, 5) << "as config.toml says it";
+  EXPECT_EQ(options.output_dir, "runs/images");
+  options.warmup_epochs = 0;
+  EXPECT_EQ(options.warmup(), 0);
+}
+
+TEST(PretrainOptions, FoldersOfRunsThatAreNotToldWhere) {
+  EXPECT_EQ(own_folder("data/photos/"), "runs/photos");
+  EXPECT_EQ(own_folder("photos/train.txt"), "runs/photos");
+  EXPECT_EQ(own_folder("photos.tar"), "runs/photos");
+  EXPECT_EQ(own_folder("."), "runs/pretrain");
+  const TemporaryFolder folder;
+  const auto run = folder.root() / "first";
+  std::filesystem::create_directories(run / "checkpoints");
+  EXPECT_EQ(folder_beside(run, "linprobe"), "runs/linprobe") << "no run yet";
+  write_file(run / "config.toml", "");
+  write_file(run / "checkpoints/epoch-0001.safetensors", "");
+  for (const auto& checkpoint : {run, run / "", run / "checkpoints/epoch-0001.safetensors"})
+    EXPECT_EQ(folder_beside(checkpoint, "linprobe"), (run / "linprobe").string());
+  EXPECT_EQ(folder_beside("", "finetune"), "runs/finetune");
 }
 
 TEST(PretrainOptions, AbsoluteLearningRateWins) {
@@ -104,6 +139,9 @@ TEST(PretrainOptions, GuideStart) {
     options.mask.of<SelfGuidedOptions>().guide_start = wrong;
     EXPECT_NE(complaint(options).find(wrong), std::string::npos);
   }
+  options.mask.of<SelfGuidedOptions>().guide_start = "";
+  EXPECT_EQ(options.mask.of<SelfGuidedOptions>().start(4).epoch, 1)
+      << "never from a network that is not trained";
 }
 
 TEST(PretrainOptions, RefusesWhatNoRunCouldHave) {

@@ -81,26 +81,27 @@ TEST_F(PretrainTest, LeavesACompleteRunFolder) {
   const PretrainResult result = pretrain(o, hooks);
   const fs::path run = o.output_dir;
   for (const char* name : {"config.toml", "env.json", "log.txt", "train.log",
-                           "maps/relevance-2.safetensors", "checkpoints/checkpoint-7.safetensors"})
+                           "maps/relevance-2.safetensors", "checkpoints/epoch-0008.safetensors"})
     EXPECT_TRUE(fs::exists(run / name)) << name;
-  EXPECT_EQ(saved,
-            (std::vector<std::string>{"checkpoint-0-0.safetensors", "checkpoint-1.safetensors",
-                                      "checkpoint-7.safetensors"}));
+  EXPECT_EQ(saved, (std::vector<std::string>{"epoch-0000.safetensors", "epoch-0002.safetensors",
+                                             "epoch-0008.safetensors"}));
   EXPECT_EQ(result.guide_start, 2);
-  EXPECT_EQ(result.checkpoint, run / "checkpoints" / "checkpoint-7.safetensors");
+  EXPECT_EQ(result.checkpoint, run / "checkpoints" / "epoch-0008.safetensors");
 
   const std::string first = read_text(run / "log.txt");
   EXPECT_TRUE(first.starts_with("{\"train_loss\":")) << "MAE's keys come first: " << first;
   EXPECT_LT(first.find("train_lr"), first.find("\"epoch\""));
   const auto lines = log_lines(run);
   ASSERT_EQ(lines.size(), 8u);
+  EXPECT_EQ(lines[0]["epoch"], 1) << "epochs finished";
   EXPECT_LT(lines[1]["train_loss"], lines[0]["train_loss"]) << "it learns";
   EXPECT_FALSE(lines[1].contains("mask_position_bias"));
   EXPECT_TRUE(lines[2].contains("mask_position_bias"));
   for (const json& line : lines)
     EXPECT_NEAR(line["mask_R_M"].get<double>() + line["mask_R_V"].get<double>(), 1, 1e-5);
-  EXPECT_NE(read_text(run / "train.log").find("guidance began at epoch 2 because guide_start is 2"),
-            std::string::npos);
+  EXPECT_NE(
+      read_text(run / "train.log").find("guidance began after epoch 2 because guide_start is 2"),
+      std::string::npos);
   EXPECT_EQ(load_mae(run).info.guide["hint_ratio"], 0.05);
 }
 
@@ -212,7 +213,7 @@ TEST_F(PretrainTest, LostMapsAreNeverMadeFromOtherWeights) {
   const PretrainOptions broken = options("broken");
   exit_code([&] { pretrain(broken, at_step(3, 2, [] { std::raise(SIGINT); })); });
   fs::remove(root_ / "broken/maps/relevance-2.safetensors");
-  fs::remove(root_ / "broken/checkpoints/checkpoint-1.safetensors");
+  fs::remove(root_ / "broken/checkpoints/epoch-0002.safetensors");
   EXPECT_EQ(exit_code([&] { pretrain(broken); }), ExitCode::checkpoint);
 }
 
@@ -304,11 +305,57 @@ TEST_F(PretrainTest, AFinishedRunStaysAsItIs) {
   EXPECT_EQ(log_lines(root_ / "run").size(), 4u);
 }
 
+TEST_F(PretrainTest, IsMadeLongerInPlace) {
+  PretrainOptions o = options("run");
+  pretrain(o);
+  o.epochs = 6;
+  pretrain(o);
+  const std::string said = read_text(root_ / "run/train.log");
+  EXPECT_NE(said.find("made longer, from 4 epochs to 6"), std::string::npos) << said;
+  const auto lines = log_lines(root_ / "run");
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_GT(lines[4]["train_lr"], lines[3]["train_lr"])
+      << "the cosine of six epochs, from the fifth";
+  PretrainOptions whole = options("whole");
+  whole.epochs = 6;
+  pretrain(whole);
+  EXPECT_EQ(lines[5]["train_lr"], log_lines(root_ / "whole")[5]["train_lr"]);
+  o.epochs = 5;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage) << "shorter it cannot become";
+}
+
+TEST_F(PretrainTest, BeginsFromOtherWeightsAndMayBeGuidedAtOnce) {
+  pretrain(options("first"));
+  PretrainOptions o = options("second");
+  tiny::guided(o).guide_start = "0";
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage) << "a network that is not trained";
+  o.init = (root_ / "first").string();
+  o.model = "", o.dim = o.depth = o.heads = 0, o.input_size = 0;
+  PretrainHooks hooks;
+  std::optional<std::string> begun;
+  hooks.after_save = [&](const ModelView& view, const fs::path&) {
+    if (view.info.epoch == 0) begun = model_hash(view.model);
+  };
+  const PretrainResult result = pretrain(o, hooks);
+  const std::string said = read_text(root_ / "second/train.log");
+  EXPECT_EQ(begun, model_hash(load_mae(root_ / "first").model));
+  EXPECT_EQ(result.guide_start, 0);
+  EXPECT_NE(said.find("begun from the encoder and the decoder of"), std::string::npos) << said;
+  EXPECT_EQ(log_lines(root_ / "second").size(), 4u);
+
+  // A decoder that was drawn cannot be asked what it reconstructs worst.
+  o.output_dir = (root_ / "third").string();
+  o.decoder_depth = 2;
+  EXPECT_EQ(exit_code([&] { pretrain(o); }), ExitCode::usage);
+  tiny::guided(o).guide.object = ObjectRule::eigenvector;
+  EXPECT_EQ(pretrain(o).guide_start, 0);
+}
+
 TEST_F(PretrainTest, BeginsFromACheckpointOfAnotherRun) {
   pretrain(options("unbroken"));
   exit_code([&] { pretrain(options("first"), at_step(3, 2, [] { std::raise(SIGINT); })); });
   PretrainOptions moved = options("moved");
-  moved.resume = (root_ / "first/checkpoints/checkpoint-3-2.safetensors").string();
+  moved.resume = (root_ / "first/checkpoints/epoch-0003-step-2.safetensors").string();
   pretrain(moved);
   const LoadedMae a = load_mae(root_ / "unbroken"), b = load_mae(root_ / "moved");
   EXPECT_EQ(model_hash(a.model), model_hash(b.model));

@@ -75,7 +75,7 @@ class ProcessesTest : public ::testing::Test {
   }
   fs::path run(const std::string& name) const { return folder_.root() / name; }
   fs::path last(const std::string& name) const {
-    return run(name) / "checkpoints/checkpoint-9.safetensors";
+    return run(name) / "checkpoints/epoch-0010.safetensors";
   }
   void copy(const std::string& from, const std::string& to) const {
     fs::copy(run(from), run(to), fs::copy_options::recursive);
@@ -139,7 +139,7 @@ TEST_F(ProcessesTest, ShardedOptimizersTrainTheSame) {
   sharded("several", 2, false, 3);
   sharded("several", 4, true, 6);
   expect_same_losses(run("one"), run("several"), 2e-6);
-  const fs::path state = "checkpoints/checkpoint-5.state.safetensors";
+  const fs::path state = "checkpoints/epoch-0006.state.safetensors";
   EXPECT_LT(distance(run("one") / state, run("several") / state), 24 * 1e-6);
 }
 
@@ -185,7 +185,7 @@ TEST_F(ProcessesTest, StoppingOneStopsAllAndOthersMayGoOn) {
       pretrain(o, hooks);
     });
     for (const Ended& one : all) EXPECT_EQ(one.code, static_cast<int>(ExitCode::interrupted));
-    ASSERT_TRUE(fs::exists(run("stopped") / "checkpoints/checkpoint-1-3.safetensors"))
+    ASSERT_TRUE(fs::exists(run("stopped") / "checkpoints/epoch-0001-step-3.safetensors"))
         << all[0].message;
     o.accum_iter = 3;
     expect_in_processes(4, [&] { pretrain(o); });

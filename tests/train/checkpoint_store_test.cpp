@@ -111,7 +111,7 @@ TEST_F(CheckpointStoreTest, GoesOnFromTheNewestModelWhereNoStateIsLeft) {
   clock_.epoch = 2;
   clock_.step = 1;
   const fs::path model = numbered.save(t, clock_, guard_, false);
-  fs::remove(folder_.path("run/checkpoints/checkpoint-2-1.state.safetensors"));
+  fs::remove(folder_.path("run/checkpoints/epoch-0002-step-1.state.safetensors"));
   ASSERT_EQ(numbered.newest(), model);
 
   ToyTask other = task();
@@ -122,7 +122,7 @@ TEST_F(CheckpointStoreTest, GoesOnFromTheNewestModelWhereNoStateIsLeft) {
   EXPECT_EQ(other.value(), 3);
   EXPECT_EQ(clock.name(), (CheckpointName{2, 1}));
   EXPECT_EQ(clock.total_steps, 13);
-  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-2-1.state.safetensors")))
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/epoch-0002-step-1.state.safetensors")))
       << "a roll-back finds a whole checkpoint";
 }
 
@@ -145,7 +145,7 @@ TEST_F(CheckpointStoreTest, TheLastSoundCheckpointStays) {
   EXPECT_EQ(left(), (Names{{1, 0}, {2, 0}, {3, 0}}));
   EXPECT_TRUE(numbered.step_back());
   EXPECT_EQ(left(), (Names{{1, 0}, {2, 0}}));
-  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-2.safetensors.diverged")));
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/epoch-0003.safetensors.diverged")));
   EXPECT_TRUE(numbered.step_back());
   EXPECT_FALSE(numbered.step_back()) << "the last one stays";
   EXPECT_EQ(left(), (Names{{1, 0}}));
@@ -197,7 +197,7 @@ TEST_F(CheckpointStoreTest, ADamagedFileIsNotGoneOnFrom) {
   const CheckpointStore numbered = store(CheckpointLayout::numbered);
   ToyTask t = task();
   const fs::path model = numbered.save(t, clock_, guard_, false);
-  const fs::path state = folder_.path("run/checkpoints/checkpoint-0-0.state.safetensors");
+  const fs::path state = folder_.path("run/checkpoints/epoch-0000.state.safetensors");
   for (const fs::path& file : {model, state}) {
     const std::string whole = read_text(file);
     for (std::size_t i = whole.size() - 4; i < whole.size(); ++i) {

@@ -47,7 +47,7 @@ class CheckpointTest : public ::testing::Test {
 
   const TemporaryFolder folder_;
   const fs::path root_ = folder_.root();
-  const fs::path path_ = root_ / "checkpoint-2.safetensors";
+  const fs::path path_ = root_ / "epoch-0003.safetensors";
 };
 
 at::Tensor& named(TensorFile& file, const std::string& name) {
@@ -91,7 +91,7 @@ TEST_F(CheckpointTest, ARunFolderMeansItsNewestCheckpoint) {
   }
   EXPECT_EQ(load_mae(root_).info.epoch, 10);
   EXPECT_EQ(load_mae(root_ / "checkpoints").info.epoch, 10);
-  EXPECT_EQ(load_mae(root_).path.filename(), "checkpoint-9.safetensors");
+  EXPECT_EQ(load_mae(root_).path.filename(), "epoch-0010.safetensors");
 }
 
 TEST_F(CheckpointTest, NamesTheTensorThatDoesNotFit) {

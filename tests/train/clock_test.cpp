@@ -40,6 +40,7 @@ TEST(TrainClock, ReadsAProbeOfAnOlderVersion) {
   EXPECT_EQ(clock.sums.mean(clock.sums.loss), 2.0) << "it left no step out";
   EXPECT_TRUE(std::isnan(clock.sums.mean(clock.sums.norm))) << "it measured no norm";
   EXPECT_EQ(clock.best, 0.5);
+  EXPECT_EQ(clock.best_epoch, 2) << "it counted from 0";
 }
 
 TEST(TrainClock, AnEpochEndsWithItsMean) {

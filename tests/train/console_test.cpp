@@ -32,19 +32,20 @@ TEST(Console, LineCanBeGreppedAsMaeS) {
   console.data.add(0.01);
   const std::string line = console.line(20);
   EXPECT_TRUE(std::regex_search(
-      line, std::regex(R"(^Epoch: \[3\]  \[  20/2502\]  eta: 0:16:32  lr: 0\.000100  )"
+      line, std::regex(R"(^Epoch: \[4\]  \[  20/2502\]  eta: 0:16:32  lr: 0\.000100  )"
                        R"(loss: 0\.4123 \(0\.4123\)  time: 0\.4000  data: 0\.0100  max mem: \d+)")))
       << line;
   EXPECT_NE(line.find("img/s: 160.0"), std::string::npos) << line;
   EXPECT_NE(line.find("TFLOP/s: 0.800"), std::string::npos) << line;
-  EXPECT_NE(line.find("data wait: 2.5 %"), std::string::npos) << line;
+  EXPECT_NE(line.find("data wait: 2.5 %  run: 1:56:37 left"), std::string::npos)
+      << "2481 batches of this epoch and 6 more epochs, 0.4 s each: " << line;
   console.device_memory = 5 << 20;
   EXPECT_NE(console.line(20).find("max mem: 5  "), std::string::npos);
 }
 
 TEST(Console, BarFillsUp) {
   EpochConsole console{.epoch = 0, .epochs = 1, .batches = 4};
-  EXPECT_NE(console.bar(0).find("[........................] 0/4"), std::string::npos);
+  EXPECT_NE(console.bar(0).find("epoch 1/1 [........................] 0/4"), std::string::npos);
   EXPECT_NE(console.bar(2).find("[############............] 2/4"), std::string::npos);
   EXPECT_NE(console.bar(4).find("[########################] 4/4"), std::string::npos);
 }

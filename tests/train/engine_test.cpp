@@ -172,7 +172,7 @@ TEST_F(EngineTest, ASpoiledCheckpointIsSetAside) {
     EXPECT_NE(message.find("--resume " + o.output_dir + " --output_dir"), std::string::npos)
         << message;
     EXPECT_NE(message.find("--lr below 0.1"), std::string::npos) << message;
-    EXPECT_NE(message.find("(epoch 2, step 8)"), std::string::npos) << message;
+    EXPECT_NE(message.find("(after epoch 2 and 8 steps)"), std::string::npos) << message;
     const CheckpointStore store(RunFolder{o.output_dir}, "toy", layout, 1);
     TrainClock clock{.steps_per_epoch = 13};
     StepGuard guard(0);
@@ -248,9 +248,8 @@ TEST_F(EngineTest, KeepsTheCheckpointsThatWereAskedFor) {
   o.save_every = 2;
   ToyTask all(*source_, o);
   train(all, o, CheckpointLayout::best_and_last);
-  EXPECT_EQ(files("all"),
-            (std::set<std::string>{"checkpoint-1.safetensors", "checkpoint-3.safetensors",
-                                   "checkpoint-4.safetensors"}));
+  EXPECT_EQ(files("all"), (std::set<std::string>{"epoch-0002.safetensors", "epoch-0004.safetensors",
+                                                 "epoch-0005.safetensors"}));
   EXPECT_TRUE(fs::exists(folder_.path("all/checkpoint-last.safetensors")));
   EXPECT_TRUE(fs::exists(folder_.path("all/checkpoint-best.safetensors")));
   o.output_dir = folder_.path("one");
@@ -321,7 +320,7 @@ TEST_F(EngineTest, ImagesThatVanishLeaveACheckpointToGoOnFrom) {
   };
   const std::string message =
       error_of(ExitCode::data, [&] { train(first, o, CheckpointLayout::numbered, hooks); });
-  EXPECT_NE(message.find("checkpoint-1-2.safetensors is written"), std::string::npos) << message;
+  EXPECT_NE(message.find("epoch-0001-step-2.safetensors is written"), std::string::npos) << message;
   EXPECT_EQ(events("run").back(), "stopped");
   fs::rename(folder_.path("unmounted"), folder_.path("photos"));
   train(second, o);
@@ -341,7 +340,7 @@ TEST_F(EngineTest, WhatIsMadeOfACheckpointIsMadeAgainWhenTheRunGoesOn) {
     made.push_back(path.filename());
   };
   train(second, o, CheckpointLayout::numbered, hooks);
-  EXPECT_EQ(made, (std::vector<std::string>{"checkpoint-2.safetensors"}));
+  EXPECT_EQ(made, (std::vector<std::string>{"epoch-0003.safetensors"}));
 }
 
 TEST(WholeSteps, LeaveOutWhatFillsNone) {
@@ -407,7 +406,7 @@ TEST_F(EngineTest, ImagesThatVanishForOneProcessEndAllWithACheckpoint) {
   }
   EXPECT_NE(all[0].message.find("process 1 ("), std::string::npos) << all[0].message;
   // Batches 0 and 1, 2 and 3; then 4 and the lost 5.
-  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/checkpoint-1-2.safetensors")));
+  EXPECT_TRUE(fs::exists(folder_.path("run/checkpoints/epoch-0001-step-2.safetensors")));
 }
 
 TEST_F(EngineTest, ProcessesThatDifferAreRefused) {

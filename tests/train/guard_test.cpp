@@ -102,18 +102,18 @@ TEST(StepGuard, StateGoesThroughTextExactly) {
 
 TEST(RollbackLimit, EndsWhatDivergesTwiceFromTheSamePlace) {
   RollbackLimit limit;
-  limit.count("checkpoint-3", "epoch 4, step 8", "lower --blr");
-  limit.count("checkpoint-7", "epoch 9, step 8", "lower --blr");
+  limit.count("epoch-0004", "epoch 4, step 8", "lower --blr");
+  limit.count("epoch-0008", "epoch 9, step 8", "lower --blr");
   try {
-    EXPECT_FALSE(limit.reached("checkpoint-5"));
-    limit.count("checkpoint-5", "epoch 8, step 1", "lower --blr");  // the one before, in between
-    EXPECT_TRUE(limit.reached("checkpoint-7"));
-    limit.count("checkpoint-7", "epoch 8, step 2", "lower --blr");
+    EXPECT_FALSE(limit.reached("epoch-0006"));
+    limit.count("epoch-0006", "epoch 8, step 1", "lower --blr");  // the one before, in between
+    EXPECT_TRUE(limit.reached("epoch-0008"));
+    limit.count("epoch-0008", "epoch 8, step 2", "lower --blr");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ExitCode::diverged);
     EXPECT_STREQ(error.what(),
-                 "training diverged twice after checkpoint-7 (epoch 8, step 2); lower --blr");
+                 "training diverged twice after epoch-0008 (epoch 8, step 2); lower --blr");
   }
 }
 

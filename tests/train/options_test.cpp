@@ -64,7 +64,6 @@ TEST(TrainOptions, RefusesWhatNoTrainingCouldHave) {
   refused([](Example& o) { o.batch_size = 0; });
   refused([](Example& o) { o.accum_iter = 0; });
   refused([](Example& o) { o.epochs = 0; });
-  refused([](Example& o) { o.warmup_epochs = -1; });
   refused([](Example& o) { o.blr = 0; });
   refused([](Example& o) { o.lr = 1e300; });
   refused([](Example& o) { o.lr = -1; });
@@ -74,7 +73,6 @@ TEST(TrainOptions, RefusesWhatNoTrainingCouldHave) {
   refused([](Example& o) { o.min_lr = 1; });
   refused([](Example& o) { o.weight_decay = -1; });
   refused([](Example& o) { o.clip_grad = -1; });
-  refused([](Example& o) { o.output_dir = ""; });
   refused([](Example& o) { o.save_every = 0; });
   refused([](Example& o) { o.keep_checkpoints = -1; });
   refused([](Example& o) { o.log_every = 0; });

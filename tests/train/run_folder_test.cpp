@@ -112,11 +112,11 @@ TEST_F(RunFolderTest, IsOneProcesssAtATime) {
 TEST_F(RunFolderTest, LosesWhatAKilledRunWasWriting) {
   begin();
   const fs::path checkpoints = root_ / "run" / "checkpoints";
-  write_file(checkpoints / "checkpoint-3.safetensors.part77", "half");
+  write_file(checkpoints / "epoch-0004.safetensors.part77", "half");
   write_file(checkpoints.parent_path() / "config.toml.part77", "half");
   write_file(checkpoints.parent_path() / "notes.part", "the user's");
   open_run_folder(options_, example);
-  EXPECT_FALSE(fs::exists(checkpoints / "checkpoint-3.safetensors.part77"));
+  EXPECT_FALSE(fs::exists(checkpoints / "epoch-0004.safetensors.part77"));
   EXPECT_FALSE(fs::exists(checkpoints.parent_path() / "config.toml.part77"));
   EXPECT_TRUE(fs::exists(checkpoints.parent_path() / "notes.part"));
 }
@@ -135,9 +135,14 @@ TEST_F(RunFolderTest, SaysWhenItCannotWrite) {
 TEST_F(RunFolderTest, TrimmedLogKeepsEarlierEpochs) {
   fs::create_directories(root_);
   const fs::path log = root_ / "log.txt";
-  write_file(log, "{\"train_loss\":1.0,\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n{\"epo");
+  const std::string two = "{\"train_loss\":1.0,\"epoch\":1}\n{\"epoch\":2}\n";
+  write_file(log, two + "{\"epoch\":3}\n{\"epo");
   trim_log(log, 2);
-  EXPECT_EQ(read_text(log), "{\"train_loss\":1.0,\"epoch\":0}\n{\"epoch\":1}\n");
+  EXPECT_EQ(read_text(log), two);
+  // Of an older version, which counted from 0.
+  write_file(log, "{\"train_loss\":1.0,\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n");
+  trim_log(log, 2);
+  EXPECT_EQ(read_text(log), two);
   trim_log(root_ / "absent.txt", 2);
 }
 

@@ -1,0 +1,123 @@
+#include "sgmae/tasks/expectation.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/randn.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "sgmae/base/clock.h"
+#include "sgmae/base/host.h"
+#include "sgmae/base/log.h"
+#include "sgmae/mask/patch_error.h"
+#include "sgmae/mask/self_guided.h"
+#include "sgmae/nn/products.h"
+#include "sgmae/optim/groups.h"
+#include "sgmae/train/flops.h"
+
+namespace sgmae {
+namespace {
+
+// What the strategy asks of the model beside its training. An automatic start is taken to be where
+// the default is.
+void add_guidance(const PretrainOptions& o, EstimateInput& in) {
+  if (o.mask.strategy != "self_guided") return;
+  const auto& guided = o.mask.of<SelfGuidedOptions>();
+  const GuideStart start = guided.start(o.epochs);
+  const std::int64_t first = start.automatic ? o.epochs / 8 : start.epoch;
+  if (first >= o.epochs) return;
+  const std::int64_t epochs = o.epochs - first, refresh = guided.mask_refresh_epochs;
+  in.maps_stored = guided.mask_source == MaskSource::stored;
+  in.guide_passes = !in.maps_stored ? epochs : refresh > 0 ? 1 + (epochs - 1) / refresh : 1;
+  const GuideOptions& guide = guided.guide;
+  guide_tap(in.model, guide);  // refuses a layer that does not exist
+  const std::int64_t depth = in.model.encoder.depth;
+  const std::int64_t blocks = 1 + (guide.layer < 0 ? guide.layer + depth : guide.layer);
+  const bool of_decoder = guide.part == GuidePart::decoder;
+  in.whole_forwards = of_decoder ? 0 : static_cast<double>(blocks) / static_cast<double>(depth);
+  in.masked_forwards = of_decoder ? 1 : 0;
+  if (asks_for_error(guide.object))
+    in.masked_forwards += static_cast<double>(error_masks(in.model.n_patches(), in.n_visible));
+}
+
+ImageStore store_of(const DataFormat& format) {
+  if (format.kind == DataFormat::tar) return ImageStore::shards;
+  return format.kind == DataFormat::pack ? ImageStore::pack : ImageStore::files;
+}
+
+}  // namespace
+
+EstimateInput estimate_input(const PretrainOptions& o, const MaeConfig& model, std::int64_t images,
+                             const RunPlace& place) {
+  EstimateInput in;
+  in.images = images;
+  in.model = model;
+  in.precision = choose_precision(o.precision, place.device);
+  in.n_visible = visible_count(in.model.n_patches(), o.mask.ratio);
+  in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
+  in.processes = place.processes, in.processes_per_host = place.processes_per_host;
+  in.on_cpu = place.device.is_cpu();
+  in.own_products = has_products(place.device);
+  in.shard_optimizer = o.shards_optimizer(in.on_cpu, in.processes, hosts(in) == 1);
+  in.checkpoint_activations = o.checkpoint_activations;
+  in.probe_images = std::min(o.probe_images, in.images);
+  in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;
+  in.num_workers = o.num_workers;
+  in.store = store_of(o.data_format);
+  check_estimate(in);
+  add_guidance(o, in);
+  return in;
+}
+
+MeasuredSpeed measure_pass(Mae& model, std::int64_t n_visible, std::int64_t batch_size) {
+  const at::NoGradGuard no_grad;
+  const MaeConfig& config = model.config();
+  constexpr double moment = 2e11;  // FLOP
+  const double flop = training_flop_per_image(config, n_visible, 0);
+  const bool on_cpu = model.encoder().device().is_cpu();
+  const std::int64_t batch =
+      on_cpu ? std::clamp<std::int64_t>(static_cast<std::int64_t>(moment / flop), 1, batch_size)
+             : batch_size;
+  const at::Tensor pixels = at::randn({batch, config.channels, config.height, config.width});
+  std::vector<std::int64_t> index(static_cast<std::size_t>(batch));
+  std::iota(index.begin(), index.end(), std::int64_t{0});
+  const MaskPlan plan = random_plan(index, config.n_patches(), n_visible, 0, 0);
+  double seconds = 0;
+  for (int pass = 0; pass < 2; ++pass) {  // the first warms up
+    const double begun = seconds_now();
+    model.forward_backward(pixels, plan).mean.item();
+    seconds = seconds_now() - begun;
+  }
+  zero_gradients(model.parameters());
+  return {seconds / static_cast<double>(batch), 0};
+}
+
+std::string duration_text(double seconds) {
+  const auto of = [](double value, const char* unit) {
+    return str(fixed(value, value < 9.95 ? 1 : 0), " ", unit);
+  };
+  if (seconds < 99.5) return str(fixed(seconds, 0), " seconds");
+  if (seconds < 99.5 * 60) return str(fixed(seconds / 60, 0), " minutes");
+  if (seconds < 48 * 3600) return of(seconds / 3600, "hours");
+  return of(seconds / 86400, "days");
+}
+
+std::string expectation(const EstimateInput& in, const TrainClock& clock) {
+  const MemoryEstimate memory = estimate_memory(in);
+  const auto gib = [](double bytes) { return str(fixed(bytes / (1 << 30), 1), " GiB"); };
+  const double here = static_cast<double>(host_memory().total);
+  const double needed = (in.on_cpu ? memory.sum() : memory.of_host()) *
+                        static_cast<double>(std::min(in.processes, in.processes_per_host));
+  std::string text = in.on_cpu ? str("about ", gib(needed), " of the machine's ", gib(here))
+                               : str("about ", gib(memory.of_model()), " of the GPU's memory");
+  const double left = 1 - clock.progress() / static_cast<double>(in.epochs);
+  if (in.speed && left > 0)
+    text += str(" and ", duration_text(3600 * left * estimate_time(in, 0).hours), " for ",
+                clock.progress() > 0 ? "the rest of " : "", in.epochs,
+                " epochs, by a pass timed just now; tests and waiting for images come on top");
+  if (needed > here) text += "; that is more memory than there is: lower --batch_size";
+  return text;
+}
+
+}  // namespace sgmae

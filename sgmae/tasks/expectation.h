@@ -1,0 +1,37 @@
+// What a pre-training run is expected to take, for its command and for `sgmae estimate`.
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+
+#include "sgmae/data/source.h"
+#include "sgmae/tasks/pretrain_options.h"
+#include "sgmae/train/clock.h"
+#include "sgmae/train/estimate.h"
+
+namespace sgmae {
+
+// How a run is spread.
+struct RunPlace {
+  at::Device device;
+  std::int64_t processes = 1, processes_per_host = 8;
+};
+
+// The formulas' input, of a run with these options on so many images; its speed is not known yet.
+// Throws Error(usage) for what no run could be.
+EstimateInput estimate_input(const PretrainOptions& options, const MaeConfig& model,
+                             std::int64_t images, const RunPlace& place);
+
+// Seconds of a forward and backward pass, by one of noise through `model` now, of no more images
+// than take a moment on a processor. Leaves gradients zero.
+MeasuredSpeed measure_pass(Mae& model, std::int64_t n_visible, std::int64_t batch_size);
+
+// Of `input` with its speed, from `clock` on: "1.3 GiB of memory in this process, and 48 minutes
+// …", with a warning where this machine has less.
+std::string expectation(const EstimateInput& input, const TrainClock& clock);
+
+std::string duration_text(double seconds);  // "40 seconds", "48 minutes", "3.5 hours", "12 days"
+
+}  // namespace sgmae
