@@ -11,6 +11,7 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/report/analysis_figures.h"
+#include "sgmae/report/report.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -47,9 +48,11 @@ fs::path metrics_file(const AnalyzeOptions& options) {
 // Pictures and metrics.json, which is written last.
 void write_results(const AnalyzeOptions& options, Analysis& analysis, std::size_t models) {
   std::vector<Figure> figures;
-  if (analysis.examples.defined())
-    figures =
-        analysis_figures(analysis.subjects, analysis.examples, analysis.options, options.figures);
+  if (analysis.examples.defined()) {
+    FigureOptions shown = options.figures;
+    shown.names = analysis.example_names;
+    figures = analysis_figures(analysis.subjects, analysis.examples, analysis.options, shown);
+  }
 
   // All is computed: what follows only writes.
   const fs::path folder = options.output_dir;
@@ -75,9 +78,9 @@ void write_results(const AnalyzeOptions& options, Analysis& analysis, std::size_
 
 // Beside the run whose checkpoints all are.
 std::string own_folder_of(const AnalysisTask& task) {
-  std::string folder = folder_beside(task.checkpoints.front(), "analysis");
+  std::string folder = evaluation_folder("", task.checkpoints.front(), "analysis");
   for (const std::string& checkpoint : task.checkpoints)
-    if (folder_beside(checkpoint, "analysis") != folder) return "runs/analysis";
+    if (evaluation_folder("", checkpoint, "analysis") != folder) return "runs/analysis";
   return folder;
 }
 
@@ -96,6 +99,7 @@ nlohmann::ordered_json run_analyze(AnalyzeOptions options) {
   for (AnalysedModel& model : models) place(model.opened, options.compute);
   Analysis analysis = run_analysis(models, options.task, options.figures.images);
   processes().leader([&] { write_results(options, analysis, models.size()); });
+  report_on_run_around(options.output_dir);
   return {{"metrics", metrics_file(options).string()},
           {"images", analysis.json["images"]},
           {"unreadable_images", analysis.json["unreadable_images"]},

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <filesystem>
+#include <sstream>
 
 #include "cli/command.h"
-#include "sgmae/base/file.h"
+#include "cli/recipes.h"
+#include "sgmae/checkpoint/checkpoint_name.h"
 
 namespace sgmae {
 namespace {
@@ -17,12 +19,89 @@ const OptionInfo* find_option(const Options& options, const std::string& name) {
   return found == options.all().end() ? nullptr : &*found;
 }
 
+bool is_checkpoint(const std::string& path) {
+  for (const char* ending : {".safetensors", ".pth", ".pt", ".bin", ".ckpt"})
+    if (path.ends_with(ending)) return true;
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored) && find_model_file(path) != path;
+}
+
+// What an argument must have been meant for where the command takes none without a flag.
+std::string meant_by(const Command& command, const std::string& argument) {
+  if (argument.starts_with("-")) {
+    std::string name = argument.substr(1);
+    std::replace(name.begin(), name.end(), '-', '_');
+    return find_option(command.options, name) ? "write -" + argument : "options begin with --";
+  }
+  const bool recipe = argument.ends_with(".toml") || builtin_recipes().count(argument) > 0;
+  if (command.takes_recipe && recipe) return "a recipe is named by --config " + argument;
+  const OptionInfo* const checkpoint = find_option(command.options, "checkpoint");
+  const OptionInfo* const images = find_option(command.options, "data_path");
+  if (checkpoint && (!images || is_checkpoint(argument)))
+    return "a model is named by --checkpoint " + argument;
+  return images ? "images are named by --data_path " + argument : "options begin with --";
+}
+
+// As a shell reads it back.
+std::string joined(const std::vector<std::string>& arguments) {
+  std::string line;
+  for (const std::string& argument : arguments) {
+    const bool plain = argument.find_first_of(" \t'\"$*?;&|<>()\\") == std::string::npos;
+    line += (line.empty() ? "" : " ") + (plain ? argument : "'" + argument + "'");
+  }
+  return line;
+}
+
+bool takes(Command command, const std::string& recipe, const std::string& text) try {
+  command.options.load_toml(text, recipe);
+  return command.takes_recipe;
+} catch (const Error&) {
+  return false;
+}
+
+bool takes(Command command, const std::vector<std::string>& arguments) try {
+  parse_arguments(command, arguments);
+  return true;
+} catch (const Error&) {
+  return false;
+}
+
+// A recipe that this command does not understand may be another one's, whose line is then said:
+// `arguments`, which hold no other recipe, where it takes them.
+void load_recipe(Command& command, const std::string& recipe,
+                 const std::vector<std::string>& arguments) {
+  const std::string text = recipe_text(recipe);
+  try {
+    command.options.load_toml(text, recipe);
+  } catch (const Error&) {
+    for (const CommandEntry& other : commands())
+      if (takes(other.make(), recipe, text))
+        fail(ExitCode::usage, recipe, " is a recipe of sgmae ", other.name, "; write sgmae ",
+             other.name, " ",
+             takes(other.make(), arguments) ? joined(arguments) : "--config " + recipe);
+    throw;
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> choices_of(const OptionInfo& option) {
+  std::vector<std::string> choices;
+  if (option.type.find('|') == std::string::npos) return choices;
+  std::istringstream words(option.type);
+  for (std::string word; std::getline(words, word, '|');) choices.push_back(word);
+  return choices;
+}
 
 ParsedArguments parse_arguments(Command& command, const std::vector<std::string>& arguments) {
   ParsedArguments parsed;
   std::vector<std::string> recipes;
   std::vector<Assignment> sets, flags;
+  const auto load_recipes = [&] {
+    for (const std::string& recipe : recipes)
+      load_recipe(command, recipe,
+                  recipes.size() == 1 ? arguments : std::vector<std::string>{"--config", recipe});
+  };
 
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
@@ -37,7 +116,7 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
     }
     if (!argument.starts_with("--")) {
       check(!command.positional_help.empty(), ExitCode::usage, "unexpected argument '", argument,
-            "'; options begin with --");
+            "'; ", meant_by(command, argument));
       parsed.positional.push_back(argument);
       continue;
     }
@@ -80,12 +159,16 @@ ParsedArguments parse_arguments(Command& command, const std::vector<std::string>
       no_value();
       flags.push_back({name.substr(3), "false", argument});
     } else {
+      check(command.positional_help.empty() || (name != "checkpoint" && name != "data_path"),
+            ExitCode::usage, argument,
+            " is no option of this command, which takes paths alone: ", command.positional_help);
+      load_recipes();  // the option may be of the command that they are for
       command.options.set(name, "", argument);  // throws, with "did you mean"
     }
   }
   if (parsed.help) return parsed;
 
-  for (const std::string& recipe : recipes) command.options.load_toml(recipe_text(recipe), recipe);
+  load_recipes();
   for (const std::vector<Assignment>* list : {&sets, &flags})
     for (const Assignment& a : *list) command.options.set(a.key, a.value, a.where);
   return parsed;
@@ -95,30 +178,6 @@ std::vector<std::string> resumed_run(const RunOptions& options) {
   const std::filesystem::path folder = options.resume, config = folder / "config.toml";
   if (!options.output_dir.empty() || !std::filesystem::exists(config)) return {};
   return {"--config", std::filesystem::absolute(config).string(), "--output_dir", folder.string()};
-}
-
-std::string help_text(const CommandEntry& entry, const Command& command) {
-  std::string text =
-      str("sgmae ", entry.name, ": ", entry.summary, "\n\nusage: sgmae ", entry.name,
-          command.positional_help.empty() ? "" : " ", command.positional_help, " [options]\n");
-  if (command.takes_recipe)
-    text +=
-        "\n  --config RECIPE            a recipe's name (sgmae recipes) or a TOML file; read "
-        "first\n"
-        "  --set SECTION.KEY=VALUE    one value of it, may be repeated; flags come last\n";
-  text += "\n  --json                     one JSON object as the last line of stdout\n";
-  std::string section;
-  for (const OptionInfo& option : command.options.all()) {
-    if (option.section != section) text += "\n[" + (section = option.section) + "]\n";
-    std::string flag = "  --" + option.name;
-    if (!option.is_flag)
-      flag += " " + (option.type.find('|') == std::string::npos ? option.type : "…");
-    flag.resize(std::max<std::size_t>(flag.size() + 1, 29), ' ');
-    text += flag + option.meaning();
-    if (option.type.find('|') != std::string::npos) text += " (" + option.type + ")";
-    text += " [" + option.default_value + "]\n";
-  }
-  return text;
 }
 
 }  // namespace sgmae

@@ -16,8 +16,9 @@ namespace sgmae {
 // What a command's options are read into, and what it then does.
 struct Command {
   Options options;
-  std::string positional_help;  // e.g. "IMAGES…"; empty: the command takes none
-  bool takes_recipe = false;    // --config and --set are understood
+  std::string positional_help;     // e.g. "IMAGES…"; empty: the command takes none
+  std::vector<std::string> words;  // that the first positional argument may be, where it is a word
+  bool takes_recipe = false;       // --config and --set are understood
   // How it shares its work among processes; null: it runs in one.
   const LaunchOptions* launch = nullptr;
   // Looked at once the options are set: arguments that belong before the given ones, for what those
@@ -39,14 +40,24 @@ struct SilentFailure {
   int code;
 };
 
+struct Example {
+  const char* arguments;  // behind "sgmae "
+  const char* meaning;
+};
+
 struct CommandEntry {
+  const char* purpose;  // under which it is listed
   const char* name;
   const char* summary;
   Command (*make)();
+  std::vector<Example> examples;
 };
 
-// Every command, in the order of the help text.
+// Every command, in the order of docs/options.md (commands.cpp).
 const std::vector<CommandEntry>& commands();
+
+// Throws Error(usage), with "did you mean".
+const CommandEntry& command_named(const std::string& name);
 
 Command pretrain_command();
 Command knn_command();
@@ -69,6 +80,8 @@ Command inspect_command();
 Command convert_command();
 Command recipes_command();
 Command options_command();
+Command help_command();
+Command completion_command();
 
 // Of a training that is to go on in the folder which --resume names, no other being named: that
 // folder, and the options of its config.toml. Else nothing.
@@ -76,6 +89,9 @@ std::vector<std::string> resumed_run(const RunOptions& options);
 
 // A recipe's text by name or path. Throws Error(usage), with "did you mean".
 std::string recipe_text(const std::string& name_or_path);
+
+// a, b and c of an option of type "a|b|c"; of another type none.
+std::vector<std::string> choices_of(const OptionInfo& option);
 
 // Sets the command's options from arguments, in the order recipe, --set, flags; the rest are the
 // positional arguments. `help` and `json` say whether those flags were given.
@@ -85,7 +101,8 @@ struct ParsedArguments {
 };
 ParsedArguments parse_arguments(Command& command, const std::vector<std::string>& arguments);
 
-// The text of `sgmae <command> --help`.
+// The text of `sgmae <command> --help`, and that of `sgmae --help`; at most 80 columns.
 std::string help_text(const CommandEntry& entry, const Command& command);
+std::string overview();
 
 }  // namespace sgmae

@@ -43,9 +43,13 @@ nlohmann::ordered_json run_convert(const ConvertOptions& options,
         "name the checkpoint and what to write: sgmae convert SRC DST --to FAMILY");
   if (options.to == "hf_beit") return convert_segmenter(files[0], files[1]);
   const std::optional<Family> to = family_named(options.to);
+  const std::string nearest = nearest_word(
+      options.to,
+      {"sgmae", "mae", "timm", "hf_vit_mae", "hf_vit", "hf_dinov2", "mmpretrain", "hf_beit"});
   check(to.has_value(), ExitCode::usage, "--to '", options.to,
         "' is not a family; choose sgmae, mae, timm, hf_vit_mae, hf_vit, hf_dinov2, mmpretrain or "
-        "hf_beit");
+        "hf_beit",
+        nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
   ModelFile file = read_model_file(files[0], options.open);
   check(!std::filesystem::exists(files[1]) || !std::filesystem::equivalent(file.path, files[1]),
         ExitCode::usage, files[1], " is the checkpoint itself; choose another name");

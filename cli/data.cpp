@@ -52,18 +52,6 @@ struct DataArguments {
   }
 };
 
-// A status line on a terminal; ten lines in a log.
-Progress progress_of(const std::string& what) {
-  return [what, last = std::int64_t{0}](std::int64_t done, std::int64_t total) mutable {
-    if (stderr_is_terminal()) {
-      draw_status(done < total ? str(what, ": ", done, " of ", total, " images") : "");
-    } else if (const std::int64_t tenth = 10 * done / total; tenth > last) {
-      last = tenth;
-      info(what, ": ", done, " of ", total, " images");
-    }
-  };
-}
-
 // What lies at a path: images in which objects are marked, images with label maps, or others.
 struct Opened {
   std::unique_ptr<AnnotatedImages> annotated;
@@ -122,8 +110,7 @@ void list_left_out(const Opened& data) {
 
 nlohmann::ordered_json verify_data(const DataArguments& options, const std::string& path) {
   const Opened data = open(options, path);
-  const DataStats stats =
-      inspect_data(data.source(), options.pack.num_workers, progress_of("checking"));
+  const DataStats stats = inspect_data(data.source(), options.pack.num_workers);
   warn_of_unreadable(stats);
   nlohmann::ordered_json all = to_json(stats, data.source()), json{{"path", path}};
   for (const char* key : {"images", "bytes", "unreadable_count", "unreadable"})
@@ -206,7 +193,7 @@ std::int64_t write_pictures(const AnnotatedImages& data, const std::string& fold
 // Some of the images, evenly from all, beside themselves with their labels.
 std::int64_t write_pictures(const SegmentedImages& data, const std::string& folder) {
   const auto images = static_cast<std::size_t>(data.images().size());
-  const std::size_t count = std::min(most_pictures, images);
+  const std::size_t count = std::min(most_pictures, images), common = common_folder(data.images());
   std::filesystem::create_directories(folder);
   std::int64_t written = 0;
   for (std::size_t k = 0; k < count; ++k) {
@@ -219,7 +206,9 @@ std::int64_t write_pictures(const SegmentedImages& data, const std::string& fold
       if (labels.size != opened.size) continue;  // told already
       Image buffer;
       const ImageView photo = decode(opened, whole(opened.size), 3, buffer);
-      write_picture(data.images(), index, draw_labels_beside(photo, labels, data.class_names()),
+      write_picture(data.images(), index,
+                    draw_labels_beside(photo, labels, data.class_names(),
+                                       data.images().name(index).substr(common)),
                     folder);
       ++written;
     } catch (const Error& error) {
@@ -288,8 +277,7 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
   const Opened data = open(options, path);
   check(options.pictures.empty() || data.annotated || data.segmented, ExitCode::usage,
         "--pictures shows marked objects and label maps, and ", path, " has neither");
-  const DataStats stats =
-      inspect_data(data.source(), options.pack.num_workers, progress_of("reading"));
+  const DataStats stats = inspect_data(data.source(), options.pack.num_workers);
   warn_of_unreadable(stats);
   const auto range = [](const DataStats::Range& r) {
     return str(r.smallest, " to ", r.largest, ", median ", r.median);
@@ -330,7 +318,7 @@ nlohmann::ordered_json pack_data(const DataArguments& options, const std::string
   check(to.ends_with(".sgpack"), ExitCode::usage, "'", to,
         "' should end in .sgpack, the extension of packed data sets");
   const auto source = open_source(from, options.split, options.data_root, options.format);
-  const PackReport report = write_pack(*source, to, options.pack, progress_of("packing"));
+  const PackReport report = write_pack(*source, to, options.pack);
   for (const std::string& image : report.left_out) warn("left out: ", image);
   info(to, ": ", report.images, " images, ", fixed(static_cast<double>(report.bytes) / 1e6, 1),
        " MB", report.resumed > 0 ? str("; ", report.resumed, " were packed by an earlier run") : "",
@@ -356,6 +344,7 @@ Command data_command() {
   const auto arguments = std::make_shared<DataArguments>();
   Command command;
   command.positional_help = "pack SRC DST.sgpack | stats PATH | verify PATH";
+  command.words = {"pack", "stats", "verify"};
   arguments->declare(command.options);
   command.run = [arguments](const std::vector<std::string>& words) -> nlohmann::ordered_json {
     check(arguments->pack.num_workers >= 1, ExitCode::usage, "num_workers must be at least 1");

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/report/report.h"
 
 namespace sgmae {
 
@@ -16,7 +17,10 @@ Command detect_command() {
   command.launch = &options->launch;
   command.leading = [options] { return resumed_run(*options); };
   command.run = [options](const std::vector<std::string>& images) {
-    return detect(*options, images);
+    nlohmann::ordered_json result = detect(*options, images);
+    if (images.empty())
+      report_on_run_around(evaluation_folder(options->output_dir, options->checkpoint, "detect"));
+    return result;
   };
   return command;
 }

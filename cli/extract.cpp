@@ -6,6 +6,7 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
+#include <filesystem>
 #include <limits>
 #include <memory>
 
@@ -94,6 +95,11 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   check(files.empty() != options.data.data_path.empty(), ExitCode::usage,
         "give either image files or --data_path");
+  for (const std::string& file : files) {
+    std::error_code ignored;
+    check(!std::filesystem::is_directory(file, ignored), ExitCode::usage, file,
+          " is a folder; give its images by --data_path ", file);
+  }
   const bool npy = options.output.ends_with(".npy");
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",
         options.output, "' must end in .npy or .safetensors");
@@ -131,7 +137,7 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
     features = at::full(shape, std::numeric_limits<float>::quiet_NaN(), at::kFloat);
     readable = at::zeros({images}, at::kByte);
   });
-  const SharedPass pass = shared_rounds(*source, loading, [&](const Batch& batch) {
+  const SharedPass pass = shared_rounds("features", *source, loading, [&](const Batch& batch) {
     at::Tensor own;
     processes().together([&] {
       std::vector<std::int64_t> none = shape;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/report/report.h"
 
 namespace sgmae {
 
@@ -17,7 +18,11 @@ Command finetune_command() {
     // MAE's script names in --resume what it tests.
     return options->eval ? std::vector<std::string>() : resumed_run(*options);
   };
-  command.run = [options](const std::vector<std::string>&) { return finetune(*options); };
+  command.run = [options](const std::vector<std::string>&) {
+    nlohmann::ordered_json result = finetune(*options);
+    report_on_run_around(evaluation_folder(options->output_dir, options->checkpoint, "finetune"));
+    return result;
+  };
   return command;
 }
 

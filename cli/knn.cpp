@@ -7,6 +7,7 @@
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/parallel/process_group.h"
+#include "sgmae/report/report.h"
 #include "sgmae/train/compute.h"
 
 namespace sgmae {
@@ -60,10 +61,10 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};
   json.update(to_json(score));
   json["knn_acc1_pixels"] = pixels ? nlohmann::ordered_json(*pixels) : nullptr;
-  const std::string folder =
-      options.output_dir.empty() ? folder_beside(options.checkpoint, "knn") : options.output_dir;
-  processes().leader([&] { write_result(folder, json, score.counts()); });
+  const std::string folder = evaluation_folder(options.output_dir, options.checkpoint, "knn");
+  processes().leader([&] { write_result(folder, json, score.counts(), score.class_names); });
   info("result: ", (std::filesystem::path(folder) / "result.json").string());
+  report_on_run_around(folder);
   return json;
 }
 

@@ -151,6 +151,7 @@ int run_launch(const LaunchArguments& launch, const std::vector<std::string>& co
     host = launch.master.substr(0, colon);
     port = launch.master.substr(colon + 1);
   }
+  answer_stop_signals(false);  // a process that trains does
   const StopSignals signals;
   Children children;
   for (int i = 0; i < launch.nproc; ++i) children.add(start(launch, command, host, port, i));

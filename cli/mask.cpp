@@ -134,10 +134,11 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
     fs::create_directories(folder, error);
     check(!error, ExitCode::usage, "cannot make the folder ", folder.string(), ": ",
           error.message(), "; choose another --output");
-    write_png(folder / "masks.png",
-              loaded.mae()
-                  ? mask_sheet(*loaded.mae(), pixels, guide, plan, n_hints, normalisation)
-                  : mask_sheet(loaded.encoder(), pixels, guide, plan, n_hints, normalisation));
+    const SheetText text{"Guidance by " + model_title(options.checkpoint, loaded.info), files};
+    write_png(folder / "masks.png", loaded.mae() ? mask_sheet(*loaded.mae(), pixels, guide, plan,
+                                                              n_hints, normalisation, text)
+                                                 : mask_sheet(loaded.encoder(), pixels, guide, plan,
+                                                              n_hints, normalisation, text));
     info("wrote ", (folder / "masks.png").string());
     json["sheet"] = (folder / "masks.png").string();
     tensors = folder / "masks.safetensors";

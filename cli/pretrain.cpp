@@ -4,18 +4,21 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
 #include "sgmae/base/log.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/io/tensorboard.h"
 #include "sgmae/mask/informed.h"
 #include "sgmae/mask/self_guided.h"
-#include "sgmae/parallel/process_group.h"
 #include "sgmae/report/report.h"
 #include "sgmae/report/sheet.h"
 
 namespace sgmae {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Some images from all over the data set, whole.
 Batch sample_images(const ModelView& view) {
@@ -31,6 +34,21 @@ Batch sample_images(const ModelView& view) {
   Batch batch;
   loader.next(batch);
   return batch;
+}
+
+// The images by their names below the folder that is common to all, under what there is to know of
+// the model.
+SheetText text_of(const ModelView& view, const Batch& batch) {
+  const std::string& strategy = view.options.mask.strategy;
+  const bool to_be_guided = strategy == "self_guided" && !view.info.guide.contains("start");
+  const std::string run = fs::absolute(view.folder.root).lexically_normal().filename().string();
+  SheetText text{str(model_title(run, view.info, view.options.epochs), ", trained with ",
+                     to_be_guided ? "random masks so far" : strategy + " masks", ", on ",
+                     view.options.data_path)};
+  const std::size_t common = common_folder(view.source);
+  for (const std::int64_t index : batch.index)
+    text.names.push_back(view.source.name(index).substr(common));
+  return text;
 }
 
 // They as the model of a checkpoint clusters, masks and rebuilds them.
@@ -50,17 +68,20 @@ Image guidance_sheet(const ModelView& view, const Batch& batch) {
   const std::int64_t n_hints =
       std::min(n_visible, hint_count(guided.hints, n, 0, 0, view.options.epochs));
   const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
-  return mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation);
+  return mask_sheet(view.model, batch.pixels, guide, plan, n_hints, view.loader.normalisation,
+                    text_of(view, batch));
 }
 
 // They as the run's own strategy masks them; what it throws counts as masked.
 Image strategy_sheet(const ModelView& view, const Batch& batch) {
   MaskPlan plan = view.masks(batch);
   plan.n_thrown = 0;
-  return reconstruction_sheet(view.model, batch.pixels, plan, view.loader.normalisation);
+  return reconstruction_sheet(view.model, batch.pixels, plan, view.loader.normalisation,
+                              text_of(view, batch));
 }
 
-void draw_masks(const ModelView& view) {
+// As a file, and for TensorBoard.
+void draw_masks(const ModelView& view, std::optional<EventWriter>& events) {
   const std::string& strategy = view.options.mask.strategy;
   const bool guided = strategy == "random" || strategy == "self_guided";
   // Inside an epoch its figures of masks are being counted, and plans count.
@@ -70,26 +91,27 @@ void draw_masks(const ModelView& view) {
   std::string epoch = std::to_string(view.info.epoch);
   if (epoch.size() < 4) epoch.insert(0, 4 - epoch.size(), '0');  // names sort as epochs do
   const auto path = view.folder.root / "figures" / ("masks_after_epoch_" + epoch + ".png");
-  std::filesystem::create_directories(path.parent_path());
-  write_png(path, guided ? guidance_sheet(view, batch) : strategy_sheet(view, batch));
+  fs::create_directories(path.parent_path());
+  const Image sheet = guided ? guidance_sheet(view, batch) : strategy_sheet(view, batch);
+  write_png(path, sheet);
   info("picture: ", path.string());
+  // Not beside the engine's events: of a folder that grows, readers only follow the last file.
+  if (!events)
+    events.emplace(
+        (view.options.log_dir.empty() ? view.folder.root : fs::path(view.options.log_dir)) /
+        "figures");
+  const std::int64_t x = 1000 * view.info.epoch;  // as the engine counts
+  events->begin_again(x);                         // a picture that is drawn again takes its place
+  events->image("masks", encode_png(sgmae::view(sheet)), sheet.width, sheet.height, sheet.channels,
+                x);
 }
 
 // Neither a picture nor a page that cannot be written makes the training a failure.
-void draw_masks_if_possible(const ModelView& view) {
+void draw_masks_if_possible(const ModelView& view, std::optional<EventWriter>& events) {
   try {
-    draw_masks(view);
+    draw_masks(view, events);
   } catch (const Error& error) {
     warn_once(str("no picture of masks: ", error.what()));
-  }
-}
-
-void report_on(const std::filesystem::path& folder) {
-  try {
-    write_report({folder}, folder / "report.html", {});
-    info("report: ", (folder / "report.html").string());
-  } catch (const Error& error) {
-    warn("no report: ", error.what());
   }
 }
 
@@ -124,14 +146,15 @@ std::vector<std::string> left_open(const PretrainOptions& options) {
 
 nlohmann::ordered_json run_pretrain(const PretrainOptions& options) {
   PretrainHooks hooks;
-  hooks.after_save = [](const ModelView& view, const std::filesystem::path&) {
-    draw_masks_if_possible(view);
+  std::optional<EventWriter> events;
+  hooks.after_save = [&](const ModelView& view, const fs::path&) {
+    draw_masks_if_possible(view, events);
   };
   const PretrainResult result = pretrain(options, hooks);
   info("encoder: ", result.checkpoint.string());
   if (options.method == PretrainMethod::mae)
     info("pictures: ", (result.folder / "figures").string());
-  if (processes().leads()) report_on(result.folder);
+  report_on(result.folder);
   return to_json(result);
 }
 

@@ -27,47 +27,7 @@
 
 namespace sgmae {
 
-const std::vector<CommandEntry>& commands() {
-  static const std::vector<CommandEntry> all{
-      {"pretrain", "train a masked autoencoder on a folder of images", pretrain_command},
-      {"knn", "test an encoder by the nearest neighbours of its features", knn_command},
-      {"linprobe", "test an encoder by a linear classifier on its features", linprobe_command},
-      {"finetune", "train a whole vision transformer to classify", finetune_command},
-      {"detect", "train a detector on a pre-trained encoder, test it, use it", detect_command},
-      {"segment", "train a segmentation model on a pre-trained encoder, test it, use it",
-       segment_command},
-      {"launch", "start another command in several processes", launch_command},
-      {"estimate", "say what a pre-training run will take, before it is started", estimate_command},
-      {"study", "train and compare variants of a recipe over several seeds", study_command},
-      {"mask", "draw object, relevance and informed masks of given images", mask_command},
-      {"reconstruct", "draw what the autoencoder makes of masked images", reconstruct_command},
-      {"analyze", "measure and draw what checkpoints have learned", analyze_command},
-      {"forward", "tensors in, tensors out, to check a model against another", forward_command},
-      {"extract", "features of images as NumPy or safetensors files", extract_command},
-      {"inspect", "say what a checkpoint of any family is", inspect_command},
-      {"convert", "turn a checkpoint into another family's", convert_command},
-      {"report", "write an HTML page about one run or several", report_command},
-      {"data", "pack a data set into one file, describe one, check one", data_command},
-      {"coco-eval", "average precision of a file of detections, as pycocotools counts",
-       coco_eval_command},
-      {"recipes", "list, show or copy the named recipes", recipes_command},
-      {"options", "print every command's options as Markdown (docs/options.md)", options_command},
-  };
-  return all;
-}
-
 namespace {
-
-std::string overview() {
-  std::string text = str("sgmae ", version,
-                         ": self-guided masked autoencoders\n\nusage: sgmae COMMAND [options]\n\n");
-  for (const CommandEntry& entry : commands()) {
-    std::string name = str("  ", entry.name);
-    name.resize(16, ' ');
-    text += name + entry.summary + "\n";
-  }
-  return text + "\nsgmae COMMAND --help lists the options of one command.\n";
-}
 
 // Where the environment says that this is one of several processes, waits for the others.
 void join(const Command& command, std::optional<Joined>& joined) {
@@ -133,27 +93,31 @@ int run(const CommandEntry& entry, const std::vector<std::string>& arguments) {
   return 0;
 }
 
+#ifdef __clang__
+constexpr const char* compiler = __VERSION__;
+#else
+constexpr const char* compiler = "GCC " __VERSION__;
+#endif
+
+std::string version_text() {
+  const std::string commit = build_commit;
+  return str("sgmae ", version, "\n", commit.empty() ? "" : "commit " + commit + "\n", "LibTorch ",
+             TORCH_VERSION, "\ninstructions ", name_of(instruction_set()), " (the processor has ",
+             name_of(processor_instruction_set()), "; SGMAE_ISA names fewer)\ncompiler ", compiler,
+             "\n");
+}
+
 int main_of(const std::vector<std::string>& arguments) {
-  if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h") {
-    std::cout << overview();
-    return arguments.empty() ? static_cast<int>(ExitCode::usage) : 0;
+  if (arguments.empty()) {
+    std::cerr << overview();
+    return static_cast<int>(ExitCode::usage);
   }
   if (arguments[0] == "--version") {
-    std::cout << "sgmae " << version << "\n";
-    if (arguments.size() > 1 && arguments[1] == "--verbose")
-      std::cout << "LibTorch " << TORCH_VERSION << "\ninstructions " << name_of(instruction_set())
-                << " (the processor has " << name_of(processor_instruction_set())
-                << "; SGMAE_ISA names fewer)\n";
+    std::cout << version_text();
     return 0;
   }
-  std::vector<std::string> names;
-  for (const CommandEntry& entry : commands()) {
-    if (arguments[0] == entry.name) return run(entry, {arguments.begin() + 1, arguments.end()});
-    names.emplace_back(entry.name);
-  }
-  const std::string nearest = nearest_word(arguments[0], names);
-  fail(ExitCode::usage, "unknown command '", arguments[0], "'",
-       nearest.empty() ? "; sgmae --help lists them" : "; did you mean '" + nearest + "'?");
+  const bool help = arguments[0] == "--help" || arguments[0] == "-h";
+  return run(command_named(help ? "help" : arguments[0]), {arguments.begin() + 1, arguments.end()});
 }
 
 // A file opened where standard output or error was closed would get their number, and our messages.

@@ -22,6 +22,10 @@ std::string summary_of(const std::string& text) {
 std::string recipe_text(const std::string& name_or_path) {
   const auto& recipes = builtin_recipes();
   if (const auto found = recipes.find(name_or_path); found != recipes.end()) return found->second;
+  std::error_code ignored;
+  check(!std::filesystem::is_directory(name_or_path, ignored), ExitCode::usage, name_or_path,
+        " is a folder; to take the options of a run in it, write --config ",
+        (std::filesystem::path(name_or_path) / "config.toml").string());
   if (name_or_path.find_first_of("/.") != std::string::npos) return read_text(name_or_path);
   std::vector<std::string> names;
   for (const auto& [name, text] : recipes) names.push_back(name);
@@ -34,6 +38,7 @@ std::string recipe_text(const std::string& name_or_path) {
 Command recipes_command() {
   Command command;
   command.positional_help = "[list | show NAME | copy NAME PATH]";
+  command.words = {"list", "show", "copy"};
   command.run = [](const std::vector<std::string>& words) -> nlohmann::ordered_json {
     nlohmann::ordered_json list;
     for (const auto& [name, text] : builtin_recipes()) list[name] = summary_of(text);

@@ -48,7 +48,9 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
       random_plan(index, config.n_patches(), visible_count(config.n_patches(), options.mask_ratio),
                   options.seed, 0);
   const double loss = loaded.model.forward(pixels, plan).loss;
-  write_png(options.output, reconstruction_sheet(loaded.model, pixels, plan, normalisation));
+  const SheetText text{str("Reconstruction by ", model_title(options.checkpoint, loaded.info)),
+                       files};
+  write_png(options.output, reconstruction_sheet(loaded.model, pixels, plan, normalisation, text));
   if (config.norm_pix_loss)
     info(
         "the model predicts normalised patches; the picture restores each patch's true mean and "

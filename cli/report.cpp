@@ -1,6 +1,7 @@
 // sgmae report: one HTML page about one run or several.
 #include "sgmae/report/report.h"
 
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
@@ -30,6 +31,11 @@ Command report_command() {
   options->declare(command.options);
   command.positional_help = "RUN…";
   command.run = [options](const std::vector<std::string>& folders) {
+    for (const std::string& folder : folders) {
+      std::error_code ignored;
+      check(!std::filesystem::is_regular_file(folder, ignored), ExitCode::usage, folder,
+            " is a file; name the folder of its run");
+    }
     const auto written =
         write_report({folders.begin(), folders.end()}, options->output, options->report);
     info("report: ", options->output);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/report/report.h"
 
 namespace sgmae {
 
@@ -16,7 +17,10 @@ Command segment_command() {
   command.launch = &options->launch;
   command.leading = [options] { return resumed_run(*options); };
   command.run = [options](const std::vector<std::string>& images) {
-    return segment(*options, images);
+    nlohmann::ordered_json result = segment(*options, images);
+    if (images.empty())
+      report_on_run_around(evaluation_folder(options->output_dir, options->checkpoint, "segment"));
+    return result;
   };
   return command;
 }

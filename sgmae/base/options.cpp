@@ -64,6 +64,33 @@ std::string with_underscores(std::string name) {
   return name;
 }
 
+// A choice as it may be written: self_guided, self-guided, Self_Guided.
+std::string plainly(const std::string& choice) {
+  std::string word = with_underscores(choice);
+  for (char& c : word)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return word;
+}
+
+// The place of `text` among `choices`. Throws Error(usage) with the nearest one and the list.
+std::size_t place_among(const std::vector<std::string>& choices, const std::string& text) {
+  const auto exact = std::find(choices.begin(), choices.end(), text);
+  const auto found =
+      exact != choices.end()
+          ? exact
+          : std::find_if(choices.begin(), choices.end(), [&](const std::string& choice) {
+              return plainly(choice) == plainly(text);
+            });
+  if (found == choices.end()) {
+    std::string list;
+    for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
+    const std::string nearest = nearest_word(plainly(text), choices);
+    fail(ExitCode::usage, "'", text, "' is not one of ", list,
+         nearest.empty() ? "" : "; did you mean '" + nearest + "'?");
+  }
+  return static_cast<std::size_t>(found - choices.begin());
+}
+
 }  // namespace
 
 std::string nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
@@ -188,15 +215,7 @@ OptionInfo& Options::add_choice(std::string name, std::vector<std::string> choic
   info.name = std::move(name);
   info.help = std::move(help);
   for (const std::string& choice : choices) info.type += (info.type.empty() ? "" : "|") + choice;
-  info.assign = [choices, choose](const std::string& text) {
-    const auto found = std::find(choices.begin(), choices.end(), text);
-    if (found == choices.end()) {
-      std::string list;
-      for (const std::string& choice : choices) list += (list.empty() ? "" : ", ") + choice;
-      fail(ExitCode::usage, "'", text, "' is not one of ", list);
-    }
-    choose(static_cast<std::size_t>(found - choices.begin()));
-  };
+  info.assign = [choices, choose](const std::string& text) { choose(place_among(choices, text)); };
   info.print = [choices, chosen] { return quoted(choices.at(chosen())); };
   return add_info(std::move(info));
 }

@@ -13,6 +13,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view suffix = ".safetensors";
+// Of trainings that test their model as they go (train/checkpoint_store.h).
+constexpr const char *best_model = "checkpoint-best.safetensors",
+                     *last_model = "checkpoint-last.safetensors";
 
 bool parse_number(const std::string& text, std::int64_t& value) {
   if (text.empty() || text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos)
@@ -77,6 +80,8 @@ fs::path checkpoint_at(const fs::path& folder, CheckpointName place) {
 
 fs::path find_model_file(const fs::path& path) {
   if (!fs::is_directory(path)) return path;
+  for (const char* name : {best_model, last_model})
+    if (fs::exists(path / name)) return path / name;
   for (const fs::path& folder : {path / "checkpoints", path}) {
     const auto names = list_checkpoints(folder, false);
     if (!names.empty()) return folder / names.back().file();

@@ -530,8 +530,14 @@ ModelFile examine_model_file(const fs::path& path, const OpenOptions& options) {
   const Stated stated(options);
   ModelFile file;
   file.path = find_model_file(path);
+  if (file.path != path)
+    info(path.string(), ": of its models ", file.path.lexically_relative(path).string(),
+         " is taken, the ",
+         file.path.filename() == "checkpoint-best.safetensors" ? "best" : "newest", " one");
   check(fs::exists(file.path), ExitCode::checkpoint, file.path.string(),
         ": no such file; name a checkpoint, a folder of transformers, or a run folder");
+  check(!fs::exists(file.path / "run.json"), ExitCode::checkpoint, file.path.string(),
+        ": a run folder in which no model is left; name another, or a checkpoint");
   const CheckpointContent content = read_checkpoint_file(file.path);
   try {
     Reader(file, options, stated).read(content);

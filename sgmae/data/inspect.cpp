@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/parallel.h"
 
@@ -107,12 +108,12 @@ DataStats::Range range_of(std::vector<int>& values) {
 
 }  // namespace
 
-DataStats inspect_data(const Source& source, int threads,
-                       const std::function<void(std::int64_t, std::int64_t)>& progress) {
+DataStats inspect_data(const Source& source, int threads) {
   const std::int64_t total = source.size();
   std::int64_t done = 0;
   Found found;
-  std::mutex mutex;  // guards `done`, `found` and the calls of `progress`
+  std::mutex mutex;  // guards `done` and `found`
+  Progress progress("images", total);
   constexpr std::int64_t share = 16;
   in_parallel(total, share, threads, [&] {
     return [&, opened = OpenedImage(), buffer = Image()](std::int64_t begin,
@@ -122,7 +123,7 @@ DataStats inspect_data(const Source& source, int threads,
       const std::lock_guard lock(mutex);
       found.add(own);
       done += end - begin;
-      if (progress) progress(done, total);
+      progress.show(done);
     };
   });
 

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -42,10 +41,8 @@ struct DataStats {
   std::int64_t conflicting = 0;  // groups whose images have different labels
 };
 
-// Opens and decodes every image, on `threads` threads. `progress(done, total)` is called now and
-// then, by one thread at a time.
-DataStats inspect_data(const Source& source, int threads,
-                       const std::function<void(std::int64_t, std::int64_t)>& progress = {});
+// Opens and decodes every image, on `threads` threads.
+DataStats inspect_data(const Source& source, int threads);
 
 nlohmann::ordered_json to_json(const std::vector<LeftOut>& left_out);
 

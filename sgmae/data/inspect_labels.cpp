@@ -6,6 +6,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/data/parallel.h"
 
 namespace sgmae {
@@ -45,7 +46,9 @@ LabelStats inspect_labels(const SegmentedImages& data, int threads) {
   for (const std::string& name : data.class_names()) stats.classes.push_back({name, 0, 0});
   stats.images = data.images().size();
   std::map<std::int64_t, LabelStats::Unusable> unusable;
-  std::mutex mutex;
+  std::int64_t done = 0;
+  std::mutex mutex;  // guards `done`, `stats` and `unusable`
+  Progress progress("labels", stats.images);
   constexpr std::int64_t share = 8;
   in_parallel(stats.images, share, threads, [&] {
     return [&, map = LabelMap()](std::int64_t begin, std::int64_t end) mutable {
@@ -61,6 +64,7 @@ LabelStats inspect_labels(const SegmentedImages& data, int threads) {
           above = values_above(data, i);
         }
         const std::lock_guard lock(mutex);
+        progress.show(++done);
         if (!why.empty()) {
           unusable[i] = {data.label_file(i), why};
           for (const auto& [value, pixels] : above) stats.above[value] += pixels;

@@ -655,6 +655,9 @@ std::vector<std::int64_t> Loader::unreadable() const {
 }
 
 Image read_image(const std::string& path, int channels) {
+  std::error_code ignored;
+  check(!std::filesystem::is_directory(path, ignored), ExitCode::usage, path,
+        " is a folder; name image files, e.g. ", path, "/*");
   try {
     return decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
   } catch (const Error& error) {

@@ -67,12 +67,10 @@ struct PackReport {
   std::vector<std::string> left_out;  // unreadable images, "name: reason"
 };
 
-using Progress = std::function<void(std::int64_t done, std::int64_t total)>;
-
 // Writes `path`. Unreadable images are left out and reported. Throws Error(usage) when `path`
 // exists, cannot be written, or is being written by another process; Error(data) when no image can
 // be read.
 PackReport write_pack(const Source& source, const std::filesystem::path& path,
-                      const PackOptions& options, const Progress& progress = {});
+                      const PackOptions& options);
 
 }  // namespace sgmae

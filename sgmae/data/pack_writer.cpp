@@ -18,6 +18,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/pack.h"
@@ -195,8 +196,7 @@ std::vector<PackIndex::Record> frames_in(const fs::path& part, std::uint64_t fin
 
 }  // namespace
 
-PackReport write_pack(const Source& source, const fs::path& path, const PackOptions& options,
-                      const Progress& progress) {
+PackReport write_pack(const Source& source, const fs::path& path, const PackOptions& options) {
   constexpr int jpeg_side = 65'500;  // libjpeg writes no larger ones
   check(options.max_side >= 0 && options.max_side <= jpeg_side, ExitCode::usage,
         "max_side must be from 0 to ", jpeg_side, ", not ", options.max_side);
@@ -227,8 +227,9 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
   }
 
   constexpr std::int64_t chunk = 256;
+  Progress progress("packing", total);
   for (std::int64_t first = report.resumed; first < total; first += chunk) {
-    if (progress) progress(first, total);
+    progress.show(first);
     std::vector<Encoded> encoded(static_cast<std::size_t>(std::min(chunk, total - first)));
     in_parallel(static_cast<std::int64_t>(encoded.size()), 1, options.num_workers, [&] {
       return [&, encoder = Encoder()](std::int64_t i, std::int64_t) mutable {
@@ -253,7 +254,6 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
       end += frame_size + size;
     }
   }
-  if (progress) progress(total, total);
 
   const std::size_t folder = common_folder(source);
   ByteWriter index, names;

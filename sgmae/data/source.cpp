@@ -100,7 +100,8 @@ std::unique_ptr<Source> open_idx_of(const fs::path& path, const std::string& spl
 }
 
 std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& split) {
-  check(is_folder(path), ExitCode::data, path.string(), " is not a folder");
+  check(is_folder(path), ExitCode::data, path.string(),
+        " is not a folder; for a list of images leave out --data_format");
   const Parts parts(path);
   if (const auto part = parts.part(split)) {
     const std::string beside = parts.beside(*part);

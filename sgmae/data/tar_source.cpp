@@ -3,6 +3,7 @@
 // Tar has no table of contents. Each archive is walked once, header by header, and what was found
 // is kept in an index, so that any image can be read at once and shuffling is exact.
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <filesystem>
 #include <limits>
@@ -18,6 +19,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/cache.h"
 #include "sgmae/data/file_type.h"
@@ -156,8 +158,8 @@ void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size
   constexpr std::uint64_t worth_a_word = std::uint64_t{1} << 30;
   if (bytes >= worth_a_word)
     info("indexing ", missing.size(), " tar file(s), once; the index is kept for later runs");
-  std::size_t done = 0;
-  std::mutex mutex;  // guards `done` and the status line
+  std::atomic<std::int64_t> done{0};
+  Progress progress("tar files indexed", static_cast<std::int64_t>(missing.size()));
   constexpr std::int64_t most_threads = 8;
   in_parallel(static_cast<std::int64_t>(missing.size()), 1, most_threads, [&] {
     return [&](std::int64_t k, std::int64_t) {
@@ -167,11 +169,9 @@ void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size
       } catch (const Error& error) {
         fail(error.code(), reason_of(paths[i], error));
       }
-      const std::lock_guard lock(mutex);
-      draw_status(str("indexing: ", ++done, " of ", missing.size(), " tar files"));
+      progress.show(++done);
     };
   });
-  draw_status("");
 }
 
 // Archives held open, the longest unused closed first: a process may not hold a thousand.

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <optional>
@@ -275,8 +276,8 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     LoaderOptions some = load;
     some.subset = draw(source->size(), kPositionImages, task.survey.seed);
     PositionMeans means(subjects, options.features);
-    const SharedPass learned =
-        shared_rounds(*source, some, [&](const Batch& batch) { means.add(batch.pixels); });
+    const SharedPass learned = shared_rounds("position means", *source, some,
+                                             [&](const Batch& batch) { means.add(batch.pixels); });
     check_spread(learned.images, learned.unreadable, task);
     means.hand_to(subjects);
   }
@@ -289,7 +290,8 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   Analysis analysis;
   std::vector<at::Tensor> kept;
   std::int64_t kept_images = 0;
-  const SharedPass pass = shared_rounds(*source, load, [&](const Batch& batch) {
+  const std::size_t common = common_folder(*source);
+  const SharedPass pass = shared_rounds("analysis", *source, load, [&](const Batch& batch) {
     std::vector<std::optional<MarkedObjects>> objects;
     std::vector<StoredRelevance> maps;
     processes().together([&] {
@@ -300,13 +302,18 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
       maps = stored.of(batch);
     });
     survey.add(batch.pixels, batch.index, objects, maps);
-    draw_status(str(survey.images(), " images analysed"));
     if (kept_images >= examples) return;
     const at::Tensor none = at::empty({0, config.channels, config.height, config.width});
-    for (const at::Tensor& part : processes().gather(
-             batch.size() > 0 ? batch.pixels.slice(0, 0, examples - kept_images) : none)) {
-      const std::int64_t more = std::min(part.size(0), examples - kept_images);
-      if (more > 0) kept.push_back(part.slice(0, 0, more).clone());
+    const std::vector<at::Tensor> pixels =
+        processes().gather(batch.size() > 0 ? batch.pixels.slice(0, 0, examples) : none);
+    const std::vector<at::Tensor> positions =
+        processes().gather(at::tensor(batch.index, at::kLong).slice(0, 0, examples));
+    for (std::size_t rank = 0; rank < pixels.size(); ++rank) {
+      const std::int64_t more = std::min(pixels[rank].size(0), examples - kept_images);
+      if (more > 0) kept.push_back(pixels[rank].slice(0, 0, more).clone());
+      for (std::int64_t i = 0; i < more; ++i)
+        analysis.example_names.push_back(
+            source->name(positions[rank][i].item<std::int64_t>()).substr(common));
       kept_images += more;
     }
   });

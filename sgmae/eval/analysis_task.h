@@ -53,10 +53,11 @@ std::vector<AnalysedModel> open_models(const std::vector<std::string>& paths, Pr
 std::set<std::string> parse_measures(const std::string& text);
 
 struct Analysis {
-  nlohmann::ordered_json json;    // metrics.json, without figures
-  at::Tensor examples;            // [F, C, H, W] the first images, as the first model wants them
-  std::vector<Subject> subjects;  // the models, which must outlive this
-  SurveyOptions options;          // with the measures that were taken
+  nlohmann::ordered_json json;  // metrics.json, without figures
+  at::Tensor examples;          // [F, C, H, W] the first images, as the first model wants them
+  std::vector<std::string> example_names;  // [F]
+  std::vector<Subject> subjects;           // the models, which must outlive this
+  SurveyOptions options;                   // with the measures that were taken
 };
 
 // Measures all models in one pass over the data. With metrics = all, measures that a model or the

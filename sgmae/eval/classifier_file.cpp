@@ -17,17 +17,12 @@ bool of_pooling(const std::string& name) {
 
 }  // namespace
 
-fs::path best_of_run(const fs::path& path) {
-  const fs::path best = path / "checkpoint-best.safetensors";
-  return fs::exists(best) ? best : path;
-}
-
 const at::Tensor* Pretrained::find(const std::string& name) const {
   return find_tensor(tensors, name);
 }
 
 Pretrained read_pretrained(const fs::path& path, const OpenOptions& options) {
-  ModelFile file = read_model_file(best_of_run(path), options);
+  ModelFile file = read_model_file(path, options);
   check_use(Use::finetune, file.vit, file.mae.has_value(), file.path);
   Pretrained read{.path = std::move(file.path),
                   .config = file.vit,

@@ -1,11 +1,13 @@
 #include "sgmae/eval/detection_pictures.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sgmae/base/error.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/image/draw_objects.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/image/side_by_side.h"
 
 namespace sgmae {
 namespace {
@@ -45,10 +47,10 @@ void write_pictures(const fs::path& folder, const MaskRcnn& model, const Annotat
   std::stable_sort(ranked.begin(), ranked.end(), [](const ImageVerdict& a, const ImageVerdict& b) {
     return a.quality() < b.quality();
   });
-  std::vector<std::pair<std::int64_t, std::string>> shown;  // image, file
+  std::vector<std::pair<ImageVerdict, std::string>> shown;  // and file
   const auto show = [&](const char* kind) {
     for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i)
-      shown.emplace_back(ranked[i].image, str(kind, i < 9 ? "_0" : "_", i + 1, ".png"));
+      shown.emplace_back(ranked[i], str(kind, i < 9 ? "_0" : "_", i + 1, ".png"));
   };
   show("worst");
   std::erase_if(ranked, [](const ImageVerdict& v) { return v.right == 0; });
@@ -60,7 +62,9 @@ void write_pictures(const fs::path& folder, const MaskRcnn& model, const Annotat
   const std::vector<std::string>& classes = data.class_names();
   OpenedImage opened;
   Image pixels;
-  for (const auto& [image, file] : shown) {
+  const std::size_t common = common_folder(data.images());
+  for (const auto& [verdict, file] : shown) {
+    const std::int64_t image = verdict.image;
     loader.subset = {image};
     Loader one(data.images(), loader);
     one.start_epoch(0);
@@ -70,8 +74,13 @@ void write_pictures(const fs::path& folder, const MaskRcnn& model, const Annotat
     const ImageView photo = decode(opened, whole(opened.size), 3, pixels);
     const std::vector<DetectedObject> found =
         find_objects(model, batch.pixels[0], opened.size, batch.placed[0]);
-    write_png(folder / file, side_by_side({picture_of(photo, data.objects(image), classes),
-                                           picture_of(photo, found, classes)}));
+    const std::string title = str(data.images().name(image).substr(common), ": ", verdict.right,
+                                  " right, ", verdict.wrong, " wrong, ", verdict.missed, " missed");
+    write_png(folder / file,
+              side_by_side({{"marked", picture_of(photo, data.objects(image), classes)},
+                            {str("found, with scores from ", std::lround(100 * shown_score), "%"),
+                             picture_of(photo, found, classes)}},
+                           title));
   }
 }
 

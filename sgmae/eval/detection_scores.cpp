@@ -184,7 +184,7 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
   const std::vector<std::int64_t> category_ids = classes_of(data).ids;
   const std::vector<std::int64_t> ranks = ranks_by_id(data);
   Matches boxes, masks;
-  const SharedPass pass = shared_pass(data.images(), loader, [&](const Batch& batch) {
+  const SharedPass pass = shared_pass("test", data.images(), loader, [&](const Batch& batch) {
     for (std::size_t i = 0; i < batch.index.size(); ++i) {
       const std::int64_t image = batch.index[i];
       const std::int64_t rank = ranks[static_cast<std::size_t>(image)];

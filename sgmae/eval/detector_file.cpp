@@ -4,6 +4,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/eval/stored_values.h"
@@ -63,7 +64,7 @@ DetectorClasses classes_of(const AnnotatedImages& data) {
 }
 
 bool holds_detector(const fs::path& path) {
-  const fs::path file = best_of_run(path);
+  const fs::path file = find_model_file(path);
   if (file.extension() != ".safetensors" || !fs::is_regular_file(file)) return false;
   const MappedFile mapped(file);
   return !heads_of(parse_safetensors_header(mapped.bytes(), file.string()).metadata).is_null();
@@ -71,13 +72,13 @@ bool holds_detector(const fs::path& path) {
 
 DetectorFile read_detector(const fs::path& path) {
   DetectorFile read;
-  read.path = best_of_run(path);
+  read.path = find_model_file(path);
   const bool is_file = read.path.extension() == ".safetensors" && fs::is_regular_file(read.path);
   const TensorFile file = is_file ? read_safetensors(read.path) : TensorFile{};
   const json heads = heads_of(file.metadata);
   check(heads.is_object(), ExitCode::checkpoint, path.string(),
         ": contains no detector; give a run of sgmae detect, or its checkpoint-best.safetensors");
-  const ModelFile encoder = examine_model_file(read.path);
+  const ModelFile encoder = examine_model_file(path);
   MaskRcnnConfig& c = read.config;
   c.backbone = encoder.vit;
   try {

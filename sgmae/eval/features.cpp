@@ -53,7 +53,7 @@ Features extract_features(const Encoder& encoder, const Source& source,
                           const LoaderOptions& options) {
   std::vector<at::Tensor> cls, mean;
   std::vector<std::int64_t> label, place;
-  const SharedPass pass = shared_pass(source, options, [&](const Batch& batch) {
+  const SharedPass pass = shared_pass("features", source, options, [&](const Batch& batch) {
     const Features part = encode_batch(encoder, batch);
     cls.push_back(part.cls);
     mean.push_back(part.mean);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/progress.h"
 
 namespace sgmae {
 namespace {
@@ -59,7 +60,9 @@ std::vector<at::Tensor> LabelledFeatures::votes(const at::Tensor& queries,
   std::vector<at::Tensor> scores;
   for (std::size_t i = 0; i < votes.size(); ++i)
     scores.push_back(at::zeros({all, classes_}, at::kDouble));
+  Progress progress("neighbours", all);
   for (std::int64_t first = 0; first < all; first += at_once) {
+    progress.show(first);
     const std::int64_t count = std::min(at_once, all - first);
     const at::Tensor similarity = at::mm(unit_rows(queries.narrow(0, first, count)), keys_);
     const auto [values, indices] = at::topk(similarity, most, 1);

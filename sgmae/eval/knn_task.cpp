@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/parallel/process_group.h"
 
@@ -61,10 +63,12 @@ std::pair<at::Tensor, std::vector<std::int64_t>> pixels_of(const Source& source,
   loader.start_epoch(0);
   std::vector<at::Tensor> rows;
   std::vector<std::int64_t> labels;
+  Progress progress("pixels", loader.batches_per_epoch() * options.batch_size);
   for (Batch batch; loader.next(batch);) {
     if (stop_requested()) throw StopRequested();
     rows.push_back(batch.pixels.flatten(1).clone());
     labels.insert(labels.end(), batch.label.begin(), batch.label.end());
+    progress.show(static_cast<std::int64_t>(labels.size()));
   }
   check(!rows.empty(), ExitCode::data, "there are no images to compare");
   return {at::cat(rows), labels};
@@ -77,7 +81,7 @@ void KnnTask::declare(Options& o) {
   o.add("batch_size", batch_size, "images per forward pass");
   o.add("max_train", max_train, "training images to use, drawn at random; 0: all");
   o.section("knn");
-  o.add("k", knn.k, "neighbours that vote");
+  o.add("k", knn.k, "neighbours that vote; all training images where there are fewer");
   o.add("temperature", knn.temperature,
         "a vote weighs exp(cosine / temperature); 0: all votes weigh the same");
   o.add("plain_k", plain_k,
@@ -101,7 +105,12 @@ void KnnTask::check() const {
 KnnScore score_knn(const Features& train, const Features& test, std::int64_t classes,
                    const KnnTask& task) {
   std::vector<KnnOptions> votes{task.knn};
-  if (task.lower_k) votes[0].k = std::min(votes[0].k, train.cls.size(0));
+  if (const std::int64_t all = train.cls.size(0); votes[0].k > all) {
+    votes[0].k = all;
+    if (processes().leads())
+      warn_once("k", str("k is ", all, ", not ", task.knn.k,
+                         ": there are no more training images that can be read"));
+  }
   for (const KnnOptions& plain : plain_votes(task.plain_k))
     if (plain.k <= train.cls.size(0)) votes.push_back(plain);
   KnnScore score;
@@ -132,8 +141,6 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task) {
   const KnnImages images = open_images(encoder.config(), normalisation, task);
-  check(task.lower_k || task.knn.k <= images.keys, ExitCode::usage, "k must be between 1 and ",
-        images.keys, " (the training images), but is ", task.knn.k);
   KnnScore score = score_knn(extract_features(encoder, *images.sources.train, images.train),
                              extract_features(encoder, *images.sources.test, images.test),
                              images.sources.classes, task);

@@ -20,7 +20,6 @@ struct KnnTask {
   std::int64_t max_train = 0;                // training images used, drawn at random; 0: all
   FeatureKind features = FeatureKind::mean;  // of the score that stands for the others
   KnnOptions knn;
-  bool lower_k = false;  // take all training images where there are fewer than k, not refuse
   // Neighbours of further tests in which all votes weigh alike; more than there are images: left
   // out.
   std::string plain_k = "1,5,10,20";

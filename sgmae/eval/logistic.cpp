@@ -13,6 +13,7 @@
 #include <numeric>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/base/rng.h"
 #include "sgmae/eval/metrics.h"
 
@@ -93,7 +94,10 @@ double choose_l2(const at::Tensor& features, const Labels& labels, const Labels&
   const Labels train_labels = pick(labels, rest), test_labels = pick(labels, held_out);
   at::Tensor solution = start.clone();
   std::size_t best = 0;
+  Progress progress("strengths of regularisation tried",
+                    std::lround(std::log(weakest / strongest) / std::log(ratio)) + 1);
   for (double l2 = strongest; l2 > weakest / 2; l2 *= ratio) {
+    progress.show(static_cast<std::int64_t>(trials.size()));
     solve_logistic(train, train_labels, l2, solution, trial_options);
     trials.push_back(judge(test, test_labels, solution, l2));
     const LogisticTrial &last = trials.back(), &champion = trials[best];

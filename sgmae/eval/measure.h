@@ -133,14 +133,21 @@ std::string features_tap(const SurveyOptions& options);
 
 // One chart of metrics.json. Its axes: model, part, `more`, x.
 struct MetricInfo {
-  std::string name, title, paper, unit = "";
+  std::string name, title, paper;
+  std::string good;  // one sentence for who sees it the first time: what a good model looks like
+  std::string unit = "";
   std::vector<std::string> more = {};
   std::string x = "layer";
   bool along_training = false;  // also drawn over the epochs of a run
+  bool may_be_negative = false;
 };
 
 inline MetricInfo along_training(MetricInfo chart) {
   chart.along_training = true;
+  return chart;
+}
+inline MetricInfo may_be_negative(MetricInfo chart) {
+  chart.may_be_negative = true;
   return chart;
 }
 

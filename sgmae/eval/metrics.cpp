@@ -9,7 +9,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
-#include "sgmae/image/draw.h"
+#include "sgmae/eval/confusion_figure.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/parallel/process_group.h"
 
@@ -137,23 +137,6 @@ nlohmann::ordered_json to_json(const ClassificationCounts& counts,
           {"class_mean", counts.class_mean()}, {"per_class", per_class}, {"confusion", confusion}};
 }
 
-Image confusion_figure(std::span<const std::int64_t> counts, std::int64_t classes) {
-  constexpr int wanted_side = 800, largest_cell = 32;
-  const int side = static_cast<int>(classes);
-  const int cell = std::clamp(wanted_side / side, 1, largest_cell);
-  Image figure = blank_image({side * cell, side * cell}, heat(0));
-  for (int truth = 0; truth < side; ++truth) {
-    const auto row = counts.subspan(static_cast<std::size_t>(truth * classes),
-                                    static_cast<std::size_t>(classes));
-    const std::int64_t sum = std::accumulate(row.begin(), row.end(), std::int64_t{0});
-    if (sum == 0) continue;
-    for (int predicted = 0; predicted < side; ++predicted)
-      fill(figure, {predicted * cell, truth * cell, cell, cell},
-           heat(share(row[static_cast<std::size_t>(predicted)], sum)));
-  }
-  return figure;
-}
-
 std::string class_name(const std::vector<std::string>& names, std::int64_t c) {
   const auto i = static_cast<std::size_t>(c);
   return i < names.size() ? names[i] : std::to_string(c);
@@ -176,10 +159,10 @@ void write_result(const std::filesystem::path& folder, const nlohmann::ordered_j
 }
 
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,
-                  const ClassificationCounts& counts) {
+                  const ClassificationCounts& counts, const std::vector<std::string>& class_names) {
   make_result_folder(folder);
   write_png(folder / "figures" / "confusion.png",
-            confusion_figure(counts.confusion(), counts.classes()));
+            confusion_figure(counts.confusion(), counts.classes(), class_names));
   write_result(folder, result);
 }
 

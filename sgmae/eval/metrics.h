@@ -63,10 +63,6 @@ class ClassificationCounts {
 nlohmann::ordered_json to_json(const ClassificationCounts& counts,
                                const std::vector<std::string>& class_names);
 
-// A matrix [classes, classes] of counts as a picture: row truth, column prediction, each row scaled
-// to its sum; dark is 0, yellow 1.
-Image confusion_figure(std::span<const std::int64_t> counts, std::int64_t classes);
-
 // What class `c` is called; by its number where the names end before it.
 std::string class_name(const std::vector<std::string>& names, std::int64_t c);
 
@@ -79,6 +75,6 @@ void write_result(const std::filesystem::path& folder, const nlohmann::ordered_j
 // Writes `result` to folder/result.json and the picture to folder/figures/confusion.png, making the
 // folders. Throws Error(usage) where they cannot be written.
 void write_result(const std::filesystem::path& folder, const nlohmann::ordered_json& result,
-                  const ClassificationCounts& counts);
+                  const ClassificationCounts& counts, const std::vector<std::string>& class_names);
 
 }  // namespace sgmae

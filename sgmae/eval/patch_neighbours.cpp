@@ -56,7 +56,7 @@ PixelClassifier classify_by_neighbours(const Encoder& encoder, const Source& tra
       std::clamp<std::int64_t>((options.patches + train.size() - 1) / train.size(), 1, n);
   std::vector<at::Tensor> features{at::empty({0, d}, at::kFloat)};
   std::vector<std::int64_t> labels;
-  shared_pass(train, loader, [&](const Batch& batch) {
+  shared_pass("patches of training images", train, loader, [&](const Batch& batch) {
     const at::Tensor tokens = patch_tokens(encoder, batch.pixels);
     for (std::int64_t i = 0; i < batch.size(); ++i) {
       const std::vector<std::int64_t> of_patch = patch_classes(

@@ -9,6 +9,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/image/draw_labels.h"
@@ -76,8 +77,10 @@ SegmentationTest test_segmentation(const PixelClassifier& classifier, const Segm
                         [&data, image, channels] { return read_pair(data, image, channels); });
     };
     std::future<std::optional<Pair>> ahead;
+    Progress progress("test", images);
     for (std::int64_t image = processes().rank(); image < images; image += step) {
       if (stop_requested()) throw StopRequested();
+      progress.show(image);
       if (!ahead.valid()) ahead = read(image);
       const std::optional<Pair> pair = ahead.get();
       if (image + step < images) ahead = read(image + step);
@@ -116,14 +119,17 @@ void write_pictures(const fs::path& folder, const PixelClassifier& classifier,
   std::erase_if(ranked, [](const ImageScore& score) { return std::isnan(score.miou); });
   std::stable_sort(ranked.begin(), ranked.end(),
                    [](const ImageScore& a, const ImageScore& b) { return a.miou < b.miou; });
+  const std::size_t common = common_folder(data.images());
   const auto show = [&](const char* kind) {
     for (std::size_t i = 0; i < std::min(count, ranked.size()); ++i) {
       const auto pair = read_pair(data, ranked[i].image, static_cast<int>(classifier.channels));
       if (!pair) continue;
       const LabelMap predicted = segment_photo(classifier, view(pair->photo), views);
-      write_png(
-          folder / str(kind, i < 9 ? "_0" : "_", i + 1, ".png"),
-          draw_labels_beside(view(pair->photo), pair->labels, data.class_names(), &predicted));
+      const std::string title = str(data.images().name(ranked[i].image).substr(common),
+                                    ": mean IoU ", std::lround(100 * ranked[i].miou), "%");
+      write_png(folder / str(kind, i < 9 ? "_0" : "_", i + 1, ".png"),
+                draw_labels_beside(view(pair->photo), pair->labels, data.class_names(), title,
+                                   &predicted));
     }
   };
   show("worst");

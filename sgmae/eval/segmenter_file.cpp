@@ -4,6 +4,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/checkpoint_name.h"
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/eval/beit_segmenter.h"
 #include "sgmae/eval/stored_values.h"
@@ -56,7 +57,7 @@ json heads_of(const Metadata& metadata) {
 
 bool holds_segmenter(const fs::path& path) {
   if (is_beit_segmenter(path)) return true;
-  const fs::path file = best_of_run(path);
+  const fs::path file = find_model_file(path);
   if (file.extension() != ".safetensors" || !fs::is_regular_file(file)) return false;
   const MappedFile mapped(file);
   return !heads_of(parse_safetensors_header(mapped.bytes(), file.string()).metadata).is_null();
@@ -65,14 +66,14 @@ bool holds_segmenter(const fs::path& path) {
 SegmenterFile read_segmenter(const fs::path& path) {
   if (is_beit_segmenter(path)) return read_beit_segmenter(path);
   SegmenterFile read;
-  read.path = best_of_run(path);
+  read.path = find_model_file(path);
   const bool is_file = read.path.extension() == ".safetensors" && fs::is_regular_file(read.path);
   const TensorFile file = is_file ? read_safetensors(read.path) : TensorFile{};
   const json heads = heads_of(file.metadata);
   check(heads.is_object(), ExitCode::checkpoint, path.string(),
         ": contains no segmentation model; give a run of sgmae segment, its "
         "checkpoint-best.safetensors, or a folder of BeitForSemanticSegmentation");
-  const ModelFile encoder = examine_model_file(read.path);
+  const ModelFile encoder = examine_model_file(path);
   SegmenterConfig& c = read.config;
   c.backbone = encoder.vit;
   try {

@@ -308,7 +308,9 @@ nlohmann::ordered_json Survey::metrics() const {
     axes.push_back(chart.x);
     json[chart.name] = {{"title", chart.title},
                         {"paper", chart.paper},
+                        {"good", chart.good},
                         {"unit", chart.unit},
+                        {"may_be_negative", chart.may_be_negative},
                         {"axes", axes},
                         {"series", nlohmann::ordered_json::array()}};
     for (const auto& [id, curve] : curves)

@@ -11,6 +11,8 @@
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/draw_objects.h"
 #include "sgmae/image/resize.h"
+#include "sgmae/image/side_by_side.h"
+#include "sgmae/image/text.h"
 
 namespace sgmae {
 namespace {
@@ -30,9 +32,8 @@ Image enlarged(const ImageView& photo, int least_side) {
   return colour;
 }
 
-// Dots of letters: their height is 1/50 of the side.
-int dot_of(ImageSize size) {
-  return std::max(1, static_cast<int>(std::lround(std::max(size.width, size.height) / 400.0)));
+int letters_of(ImageSize size) {
+  return std::max(12, std::max(size.width, size.height) / 40);
 }
 
 std::string name_of_class(std::uint8_t label, const std::vector<std::string>& class_names) {
@@ -80,7 +81,7 @@ Colours colours_of(const Present& present) {
 // Each class's colour mixed in, and a line where two classes, or a class and none, meet.
 void paint(Image& image, const LabelMap& labels, const Colours& colours, double opacity) {
   const int width = image.width, height = image.height;
-  const int line = std::max(1, dot_of(image.size()) / 2);
+  const int line = std::max(1, letters_of(image.size()) / 16);
   const auto at = [&](int x, int y) {
     return labels.labels[static_cast<std::size_t>(y) * static_cast<std::size_t>(width) +
                          static_cast<std::size_t>(x)];
@@ -99,7 +100,7 @@ void paint(Image& image, const LabelMap& labels, const Colours& colours, double 
 
 // Swatches and names in columns; none for a map without labels.
 Image legend_of(const LabelMap& labels, const std::vector<std::string>& class_names,
-                const Colours& colours, int width, int dot, double opacity) {
+                const Colours& colours, int width, int letters, double opacity) {
   std::array<std::int64_t, 256> pixels{};
   for (const std::uint8_t label : labels.labels) ++pixels[label];
   std::vector<std::uint8_t> order;
@@ -111,7 +112,7 @@ Image legend_of(const LabelMap& labels, const std::vector<std::string>& class_na
   const bool unlabelled = pixels[unlabelled_pixel] > 0;
   if (unlabelled) order.push_back(unlabelled_pixel);
 
-  const int swatch = 9 * dot, gap = 3 * dot, row = swatch + gap;
+  const int swatch = letters, gap = letters / 3, row = text_height(letters) + gap;
   const auto share_of = [&](std::uint8_t label) {
     const double share =
         100.0 * static_cast<double>(pixels[label]) / static_cast<double>(labels.labels.size());
@@ -123,7 +124,7 @@ Image legend_of(const LabelMap& labels, const std::vector<std::string>& class_na
     std::string name =
         (label == unlabelled_pixel ? std::string("no class") : name_of_class(label, class_names)) +
         share_of(label);
-    longest = std::max(longest, text_width(name, dot));
+    longest = std::max(longest, text_width(name, letters));
     names.push_back(std::move(name));
   }
   const int column = swatch + 2 * gap + longest + gap;
@@ -133,12 +134,12 @@ Image legend_of(const LabelMap& labels, const std::vector<std::string>& class_na
   for (std::size_t i = 0; i < order.size(); ++i) {
     const int x = gap + static_cast<int>(i) / rows * column,
               y = gap + static_cast<int>(i) % rows * row;
-    const CropBox box{x, y, swatch, swatch};
+    const CropBox box{x, y + (text_height(letters) - swatch) / 2, swatch, swatch};
     fill(legend, box, {128, 128, 128});  // as over a photo of middle grey
     if (order[i] != unlabelled_pixel)
       tint(legend, box, colours[order[i]], std::min(1.0, opacity + 0.3));
-    outline(legend, box, ink, std::max(1, dot / 2));
-    write_text(legend, names[i], x + swatch + gap, y + dot, dot, ink);
+    outline(legend, box, ink, std::max(1, letters / 16));
+    write_text(legend, names[i], x + swatch + gap, y, letters, ink);
   }
   return legend;
 }
@@ -158,8 +159,8 @@ Image draw(const ImageView& photo, const LabelMap& labels,
   LabelMap scaled;
   resize_labels(labels, whole(labels.size), image.size(), whole(image.size()), false, scaled);
   paint(image, scaled, colours, opacity);
-  return stacked(
-      image, legend_of(labels, class_names, colours, image.width, dot_of(image.size()), opacity));
+  return stacked(image, legend_of(labels, class_names, colours, image.width,
+                                  letters_of(image.size()), opacity));
 }
 
 }  // namespace
@@ -170,19 +171,22 @@ Image draw_labels(const ImageView& photo, const LabelMap& labels,
 }
 
 Image draw_labels_beside(const ImageView& photo, const LabelMap& labels,
-                         const std::vector<std::string>& class_names, const LabelMap* other) {
+                         const std::vector<std::string>& class_names, const std::string& title,
+                         const LabelMap* predicted) {
   constexpr int least_side = 640;
   constexpr double opacity = 0.55;
   // The same colours in both.
   Present present = present_in(labels);
-  if (other != nullptr)
-    for (const std::uint8_t label : other->labels) present[label] = true;
+  if (predicted != nullptr)
+    for (const std::uint8_t label : predicted->labels) present[label] = true;
   const Colours colours = colours_of(present);
-  std::vector<Image> pictures{enlarged(photo, least_side),
-                              draw(photo, labels, class_names, colours, opacity, least_side)};
-  if (other != nullptr)
-    pictures.push_back(draw(photo, *other, class_names, colours, opacity, least_side));
-  return side_by_side(pictures);
+  const auto painted = [&](const LabelMap& map) {
+    return draw(photo, map, class_names, colours, opacity, least_side);
+  };
+  std::vector<HeadedPicture> pictures{{"photo", enlarged(photo, least_side)},
+                                      {"marked", painted(labels)}};
+  if (predicted != nullptr) pictures.push_back({"predicted", painted(*predicted)});
+  return side_by_side(pictures, title);
 }
 
 }  // namespace sgmae

@@ -20,10 +20,10 @@ Image draw_labels(const ImageView& photo, const LabelMap& labels,
                   const std::vector<std::string>& class_names, double opacity = 0.55,
                   int least_side = 640);
 
-// The photo alone, likewise enlarged, and beside it draw_labels(). `other` labels, if given, come
-// to the right of those, e.g. predicted ones beside the true ones.
+// The photo alone, likewise enlarged, and beside it draw_labels() of the marked labels, and to the
+// right of those of the predicted ones, if given; under headings and a title.
 Image draw_labels_beside(const ImageView& photo, const LabelMap& labels,
-                         const std::vector<std::string>& class_names,
-                         const LabelMap* other = nullptr);
+                         const std::vector<std::string>& class_names, const std::string& title,
+                         const LabelMap* predicted = nullptr);
 
 }  // namespace sgmae

@@ -8,6 +8,7 @@
 #include "sgmae/image/augment.h"
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/resize.h"
+#include "sgmae/image/text.h"
 
 namespace sgmae {
 namespace {
@@ -42,9 +43,8 @@ class Drawing {
       reshape(image_, size_, 3);
       convert_pixels(scaled.pixels.data(), 1, image_.pixels.data(), 3, size_.width * size_.height);
     }
-    // Letters of 1/40 of the longer side, in whole dots.
-    dot_ = std::max(1, static_cast<int>(std::lround(side / 560.0 + 0.5)));
-    line_ = std::max(1, dot_);
+    letters_ = std::max(12, side / 40);
+    line_ = std::max(1, letters_ / 8);
   }
 
   void mask(const DrawnObject& object) {
@@ -99,9 +99,9 @@ class Drawing {
     if (object.label.empty()) return;
     const CropBox box = pixel_box(object);
     // Smaller letters where even those would be larger than the object.
-    const bool tiny = std::min(box.width, box.height) < 18 * dot_;
-    const int dot = tiny ? std::max(1, dot_ / 2) : dot_, room = 2 * dot;
-    const CropBox plate{0, 0, text_width(object.label, dot) + 2 * room, 8 * dot + 2 * room};
+    const bool tiny = std::min(box.width, box.height) < 2 * letters_;
+    const int letters = tiny ? std::max(10, letters_ * 2 / 3) : letters_, room = letters / 4;
+    const CropBox plate{0, 0, text_width(object.label, letters) + 2 * room, text_height(letters)};
     const int right = box.x + box.width - plate.width, below = box.y + box.height;
     const CropBox places[] = {
         {box.x, box.y - plate.height, 0, 0},
@@ -134,7 +134,7 @@ class Drawing {
     labels_.push_back(best);
     fill(image_, {best.x - 1, best.y - 1, best.width + 2, best.height + 2}, dark);
     fill(image_, best, object.colour);
-    write_text(image_, object.label, best.x + room, best.y + room, dot, opposite(object.colour));
+    write_text(image_, object.label, best.x + room, best.y, letters, opposite(object.colour));
   }
 
   Image take() { return std::move(image_); }
@@ -186,7 +186,7 @@ class Drawing {
 
   ImageSize source_, size_;
   Image image_;
-  int dot_ = 1, line_ = 1;
+  int letters_ = 0, line_ = 1;  // pixels
   std::vector<CropBox> labels_;
 };
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/io/checksum.h"
 #include "sgmae/io/safetensors_header.h"
 
@@ -56,7 +57,15 @@ void write_safetensors(const std::filesystem::path& path, const NamedTensors& te
   AtomicFile file(path);
   file.write(&header_bytes, 8);
   file.write(text);
-  for (const at::Tensor& tensor : contiguous) file.write(tensor.data_ptr(), tensor.nbytes());
+  const auto megabytes = [](std::uint64_t bytes) {
+    return static_cast<std::int64_t>(bytes / 1'000'000);
+  };
+  Progress progress(path.filename().string() + ", MB written", megabytes(offset));
+  offset = 0;
+  for (const at::Tensor& tensor : contiguous) {
+    file.write(tensor.data_ptr(), tensor.nbytes());
+    progress.show(megabytes(offset += tensor.nbytes()));
+  }
   file.commit();
 }
 

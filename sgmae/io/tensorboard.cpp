@@ -87,14 +87,23 @@ EventWriter::EventWriter(const std::filesystem::path& folder) {
 }
 
 void EventWriter::scalar(const std::string& tag, double value, std::int64_t step) {
-  std::string entry, summary, content;
-  put_bytes(entry, 1, tag);
-  put_tag(entry, 2, 5);
-  put_raw(entry, static_cast<float>(value));
-  put_bytes(summary, 1, entry);
-  put_bytes(content, 5, summary);
-  add_event(content, step);
+  std::string simple_value;
+  put_tag(simple_value, 2, 5);
+  put_raw(simple_value, static_cast<float>(value));
+  add_summary(tag, simple_value, step);
   if (pending_.size() >= largest_pending) flush();
+}
+
+void EventWriter::image(const std::string& tag, std::span<const std::uint8_t> png, int width,
+                        int height, int channels, std::int64_t step) {
+  std::string content, image;
+  put_integer(content, 1, height);
+  put_integer(content, 2, width);
+  put_integer(content, 3, channels);  // Image.colorspace: 1 grey, 3 RGB
+  put_bytes(content, 4, {reinterpret_cast<const char*>(png.data()), png.size()});
+  put_bytes(image, 4, content);
+  add_summary(tag, image, step);
+  flush();
 }
 
 void EventWriter::begin_again(std::int64_t step) {
@@ -114,6 +123,15 @@ void EventWriter::flush() {
       warn(error.what(), "; some events of this run are missing from TensorBoard");
   }
   pending_.clear();
+}
+
+void EventWriter::add_summary(const std::string& tag, const std::string& value, std::int64_t step) {
+  std::string entry, summary, content;
+  put_bytes(entry, 1, tag);
+  entry += value;
+  put_bytes(summary, 1, entry);
+  put_bytes(content, 5, summary);
+  add_event(content, step);
 }
 
 void EventWriter::add_event(const std::string& content, std::int64_t step) {

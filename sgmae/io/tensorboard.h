@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 
 namespace sgmae {
@@ -19,6 +20,9 @@ class EventWriter {
   EventWriter& operator=(const EventWriter&) = delete;
 
   void scalar(const std::string& tag, double value, std::int64_t step);
+  // A picture, `png` the file's bytes. Written at once.
+  void image(const std::string& tag, std::span<const std::uint8_t> png, int width, int height,
+             int channels, std::int64_t step);
   // Events of `step` and later, in earlier files too, are void: the run goes on from an earlier
   // place. A SessionLog START, which TensorBoard's readers understand so.
   void begin_again(std::int64_t step);
@@ -27,6 +31,8 @@ class EventWriter {
   void flush();
 
  private:
+  // `value`: the field of Summary.Value that holds it.
+  void add_summary(const std::string& tag, const std::string& value, std::int64_t step);
   void add_event(const std::string& content, std::int64_t step);
 
   std::filesystem::path path_;

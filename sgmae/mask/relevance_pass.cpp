@@ -166,8 +166,6 @@ std::int64_t write_maps(const std::function<at::Tensor(const Batch&)>& look, con
         maps.push_back(look(batch).to(at::kCPU, at::kFloat).reshape({batch.size(), n}));
         index.insert(index.end(), batch.index.begin(), batch.index.end());
         images += batch.size();
-        draw_status(
-            str("maps for masks: ", images * processes().size(), "/", info.images, " images"));
       }
     });
     const auto count = static_cast<std::int64_t>(index.size());

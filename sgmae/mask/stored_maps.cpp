@@ -7,6 +7,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/shared_pass.h"
@@ -125,9 +126,15 @@ NextBatch training_images_whole(const MaskContext& context, std::vector<std::int
   options.subset = std::move(subset);
   auto loader = std::make_shared<Loader>(context.source, options);
   loader->start_epoch(0);
-  return [loader](Batch& batch) {
+  const std::int64_t images = loader->batches_per_epoch() * options.batch_size;
+  auto progress =
+      std::make_shared<Progress>("images looked at for masks", images / processes().size());
+  return [loader, progress, done = std::int64_t{0}](Batch& batch) mutable {
     if (stop_requested()) throw StopRequested();
-    return loader->next(batch);
+    progress->show(done);
+    if (!loader->next(batch)) return false;
+    done += batch.size();
+    return true;
   };
 }
 

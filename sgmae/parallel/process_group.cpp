@@ -661,11 +661,13 @@ Joined::Joined(const Membership& membership, milliseconds timeout) {
   if (membership.size > 1) std::signal(SIGPIPE, SIG_IGN);
   group() = ProcessGroup(membership, timeout);
   if (!group().leads()) set_log_speaker(str("process ", group().rank()));
+  answer_stop_signals(group().leads());
 }
 
 Joined::~Joined() {
   group() = ProcessGroup();
   set_log_speaker("");
+  answer_stop_signals(true);
 }
 
 }  // namespace sgmae

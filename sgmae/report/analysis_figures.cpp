@@ -20,9 +20,8 @@
 namespace sgmae {
 namespace {
 
-constexpr int kPanel = 192;  // pixels, about
-constexpr Colour kMasked{150, 150, 150}, kObject{235, 80, 40};
 constexpr std::size_t kMostBlocks = 12;  // columns of the figure of layers
+const Key kScale{.mark = Key::heat, .text = "1 (highest)"};
 
 // What the figures need of one model and the example images.
 struct Shown {
@@ -32,12 +31,6 @@ struct Shown {
   std::vector<at::Tensor> attention, features;  // per encoder block; features without prefix
   std::int64_t columns = 0, prefix = 1;
 };
-
-Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation) {
-  const at::Tensor one = pixels.select(0, i).contiguous();
-  return denormalise(one.data_ptr<float>(), static_cast<int>(one.size(0)),
-                     {static_cast<int>(one.size(2)), static_cast<int>(one.size(1))}, normalisation);
-}
 
 Shown show(const Subject& subject, const at::Tensor& pixels, const SurveyOptions& options) {
   const VitConfig& config = subject.encoder->config();
@@ -85,8 +78,7 @@ class Figures {
   Figures(std::vector<Shown> shown, const SurveyOptions& options, const FigureOptions& figures)
       : shown_(std::move(shown)), options_(options), figures_(figures) {
     const VitConfig& config = shown_.front().subject->encoder->config();
-    const int scale = std::max(1, kPanel / static_cast<int>(std::max(config.width, config.height)));
-    panel_ = {static_cast<int>(config.width) * scale, static_cast<int>(config.height) * scale};
+    panel_ = enlarged_panel({static_cast<int>(config.width), static_cast<int>(config.height)});
     images_ = static_cast<std::int64_t>(shown_.front().picture.size());
   }
 
@@ -104,13 +96,19 @@ class Figures {
   }
 
  private:
-  Panels panels(std::vector<std::string> columns, std::int64_t rows) const {
-    return Panels(panel_, columns, rows);
+  // A row for each image, under its name.
+  Panels panels(const std::string& title, const std::vector<Column>& columns) const {
+    Panels sheet(panel_, columns, images_, title, !figures_.names.empty());
+    for (std::int64_t i = 0; i < images_; ++i) sheet.title_row(i, name_of(i));
+    return sheet;
   }
-  // Columns: the image, then every model.
-  std::vector<std::string> input_and_models() const {
-    std::vector<std::string> columns{"input"};
-    for (const Shown& shown : shown_) columns.push_back(shown.subject->name);
+  std::string name_of(std::int64_t image) const {
+    return static_cast<std::size_t>(image) < figures_.names.size() ? figures_.names[image] : "";
+  }
+  // Columns: the image, then every model, with these keys.
+  std::vector<Column> input_and_models(const std::vector<Key>& keys = {}) const {
+    std::vector<Column> columns{{"input"}};
+    for (const Shown& shown : shown_) columns.push_back({shown.subject->name, keys});
     return columns;
   }
   int line_width() const {
@@ -122,16 +120,23 @@ class Figures {
   }
 
   Figure relations() const {
-    Panels sheet =
-        panels({"input", "similarity M", "attention A", "cosine with mean", "attention of cls"},
-               images_ * static_cast<std::int64_t>(shown_.size()));
+    const std::string title = "Token relations";
+    Panels sheet(panel_,
+                 {{"input"},
+                  {"similarity M", {kScale}},
+                  {"attention A", {kScale}},
+                  {"cosine with mean", {kScale}},
+                  {"attention of CLS", {kScale}}},
+                 images_ * static_cast<std::int64_t>(shown_.size()), title, true);
     std::int64_t row = 0;
     for (std::int64_t i = 0; i < images_; ++i)
       for (const Shown& shown : shown_) {
         const std::size_t layer = guide_layer(shown, options_);
         const at::Tensor x = shown.features[layer].slice(0, i, i + 1);
         const at::Tensor attention = shown.attention[layer].slice(0, i, i + 1);
-        sheet.title_row(row, shown.subject->name);
+        const std::string name = name_of(i);
+        sheet.title_row(
+            row, name.empty() ? shown.subject->name : str(name, ", by ", shown.subject->name));
         for (const std::size_t column : {0, 3, 4})
           draw_picture(sheet.canvas(), sheet.place(row, column), shown.picture[i]);
         draw_matrix(sheet.canvas(), sheet.place(row, 1), min_max(similarity(x))[0]);
@@ -144,7 +149,7 @@ class Figures {
                        min_max(cls_attention(attention, shown.prefix))[0], shown.columns, 0.8);
         ++row;
       }
-    return {"relations.png", "Token relations", "Fig. 2",
+    return {"relations.png", title, "Fig. 2",
             layer_note() +
                 ". M: cosine of patches; A: attention among patches, heads averaged (square root); "
                 "then each patch's cosine with the mean patch and its attention from CLS. Each "
@@ -153,7 +158,8 @@ class Figures {
   }
 
   Figure clusters() const {
-    Panels sheet = panels(input_and_models(), images_);
+    const std::string title = "Clusters of patches";
+    Panels sheet = panels(title + ", a colour each", input_and_models());
     for (std::int64_t i = 0; i < images_; ++i) {
       draw_picture(sheet.canvas(), sheet.place(i, 0), shown_.front().picture[i]);
       for (std::size_t m = 0; m < shown_.size(); ++m) {
@@ -164,7 +170,7 @@ class Figures {
                       shown_[m].columns, line_width());
       }
     }
-    return {"clusters.png", "Clusters of patches", "Figs. 1, III, VII",
+    return {"clusters.png", title, "Figs. 1, III, VII",
             str(layer_note(), ", cut into ", figures_.clusters,
                 " parts by recursive normalised cut. Colours say which patches belong together "
                 "within one panel, the largest cluster orange; they mean nothing across panels."),
@@ -172,7 +178,8 @@ class Figures {
   }
 
   Figure plane() const {
-    Panels sheet = panels(input_and_models(), images_);
+    const std::string title = "Patches in the plane";
+    Panels sheet = panels(title + ", coloured by cluster", input_and_models());
     for (std::int64_t i = 0; i < images_; ++i) {
       draw_picture(sheet.canvas(), sheet.place(i, 0), shown_.front().picture[i]);
       for (std::size_t m = 0; m < shown_.size(); ++m) {
@@ -183,7 +190,7 @@ class Figures {
       }
     }
     return {
-        "tsne.png", "Patches in the plane", "Fig. III",
+        "tsne.png", title, "Fig. III",
         layer_note() + ". t-SNE of each image's patches, coloured by the clusters of clusters.png.",
         sheet.take()};
   }
@@ -192,9 +199,12 @@ class Figures {
   Figure masks(std::size_t model) const {
     const Shown& shown = shown_[model];
     const std::vector<std::size_t> blocks = spread_evenly(shown.features.size(), kMostBlocks);
-    std::vector<std::string> columns{"input"};
-    for (const std::size_t block : blocks) columns.push_back(str("block ", block));
-    Panels sheet = panels(columns, 2 * images_);
+    const std::string title = "Objects and informed masks by block, " + shown.subject->name;
+    std::vector<Column> columns{
+        {"input",
+         {{Key::filled, object_colour, "object"}, {Key::filled, masked_colour, "hidden"}}}};
+    for (const std::size_t block : blocks) columns.push_back({str("block ", block)});
+    Panels sheet(panel_, columns, 2 * images_, title, true);
     const std::int64_t n = shown.features.front().size(1);
     const std::int64_t n_visible = visible_count(n, options_.mask_ratio);
     const std::int64_t hints =
@@ -205,14 +215,18 @@ class Figures {
                                    shown.features[blocks[b]], evidence, options_);
       const at::Tensor mask = mask_of(informed_plan(guide, n_visible, hints));
       for (std::int64_t i = 0; i < images_; ++i) {
-        draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), kObject, 0.5);
-        draw_side(sheet, 2 * i + 1, b + 1, shown, i, mask[i], kMasked, 1);
+        draw_side(sheet, 2 * i, b + 1, shown, i, guide.object_side[i].to(at::kFloat), object_colour,
+                  0.5);
+        draw_side(sheet, 2 * i + 1, b + 1, shown, i, mask[i], masked_colour, 1);
       }
     }
-    for (std::int64_t i = 0; i < images_; ++i)
+    for (std::int64_t i = 0; i < images_; ++i) {
+      const std::string name = name_of(i).empty() ? "" : name_of(i) + ": ";
+      sheet.title_row(2 * i, name + "objects");
+      sheet.title_row(2 * i + 1, name + "masks");
       draw_picture(sheet.canvas(), sheet.place(2 * i, 0), shown.picture[i]);
-    return {str("masks-", model, ".png"),
-            str("Objects and informed masks by block, ", shown.subject->name), "Figs. II, VIII",
+    }
+    return {str("masks-", model, ".png"), title, "Figs. II, VIII",
             str("Upper rows: the object by each encoder block's tokens (guide_object ",
                 to_string(object_rule_for(*shown.subject, options_)),
                 "). Lower rows: "
@@ -226,17 +240,16 @@ class Figures {
                  double strength) const {
     const CropBox panel = sheet.place(row, column);
     draw_picture(sheet.canvas(), panel, shown.picture[i]);
-    const int across = panel.width / static_cast<int>(shown.columns);
-    for (std::int64_t p = 0; p < side.size(0); ++p)
+    const std::int64_t n = side.size(0);
+    for (std::int64_t p = 0; p < n; ++p)
       if (side[p].item<float>() > 0.5f)
-        tint(sheet.canvas(),
-             {panel.x + static_cast<int>(p % shown.columns) * across,
-              panel.y + static_cast<int>(p / shown.columns) * across, across, across},
-             colour, strength);
+        tint(sheet.canvas(), patch_box(panel, p, n / shown.columns, shown.columns), colour,
+             strength);
   }
 
   Figure rollout() const {
-    Panels sheet = panels(input_and_models(), images_);
+    const std::string title = "Attention rollout";
+    Panels sheet = panels(title, input_and_models({kScale}));
     for (std::size_t m = 0; m < shown_.size(); ++m) {
       const at::Tensor maps = min_max(attention_rollout(shown_[m].attention, shown_[m].prefix));
       for (std::int64_t i = 0; i < images_; ++i) {
@@ -245,16 +258,17 @@ class Figures {
         draw_patch_map(sheet.canvas(), sheet.place(i, m + 1), maps[i], shown_[m].columns, 0.8);
       }
     }
-    return {"rollout.png", "Attention rollout", "",
+    return {"rollout.png", title, "",
             "Which patches CLS after the last block comes from, each panel scaled to its own "
             "lowest and highest value.",
             sheet.take()};
   }
 
   Figure errors() const {
-    std::vector<std::string> columns = input_and_models();
-    columns.insert(columns.begin() + 1, "seen");
-    Panels sheet = panels(columns, images_);
+    const std::string title = "Reconstruction error";
+    std::vector<Column> columns = input_and_models({kScale});
+    columns.insert(columns.begin() + 1, {"seen", {{Key::filled, masked_colour, "hidden"}}});
+    Panels sheet = panels(title, columns);
     std::vector<std::int64_t> index(images_);
     std::iota(index.begin(), index.end(), 0);
     std::vector<at::Tensor> error;
@@ -273,12 +287,12 @@ class Figures {
       float highest = 1e-12f;
       for (const at::Tensor& e : error) highest = std::max(highest, e[i].max().item<float>());
       draw_picture(sheet.canvas(), sheet.place(i, 0), shown_.front().picture[i]);
-      draw_side(sheet, i, 1, shown_.front(), i, mask[i], kMasked, 1);
+      draw_side(sheet, i, 1, shown_.front(), i, mask[i], masked_colour, 1);
       for (std::size_t m = 0; m < shown_.size(); ++m)
         draw_patch_map(sheet.canvas(), sheet.place(i, m + 2), (error[m][i] / highest).sqrt(),
                        shown_[m].columns, 1);
     }
-    return {"error.png", "Reconstruction error", "",
+    return {"error.png", title, "",
             "Root mean square error of each masked patch in normalised pixels, on one scale per "
             "image; visible patches are dark. A model of normalised patches gets each patch's true "
             "mean and deviation back.",

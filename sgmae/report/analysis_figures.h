@@ -16,6 +16,7 @@ struct FigureOptions {
   std::int64_t clusters = 5;  // parts of an image, at most
   std::int64_t images = 4;    // rows
   std::int64_t models = 4;    // side by side, at most; of more, spread evenly from first to last
+  std::vector<std::string> names = {};  // of the images, over their rows; empty: none
 };
 
 struct Figure {

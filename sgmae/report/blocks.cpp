@@ -90,7 +90,7 @@ Table chart_table(const Chart& chart, std::size_t most_rows) {
   std::size_t columns = 0;
   for (const Series& series : chart.series) {
     table.head.push_back(series.name);
-    if (!series.spread.empty()) table.head.push_back("± " + series.name);
+    if (!series.spread.empty()) table.head.push_back("spread, " + series.name);
     for (std::size_t i = 0; i < series.y.size(); ++i) {
       if (std::isnan(series.x[i])) continue;
       std::vector<std::string>& row = rows[series.x[i]];

@@ -22,6 +22,7 @@ struct Curves {
   bool from_zero = false;
   double scale = 1;
   std::string note = "";
+  bool now_and_then = false;  // not measured after every epoch: lines go on over those without
 };
 
 const std::vector<Curves>& training_curves() {
@@ -47,7 +48,9 @@ const std::vector<Curves>& result_curves() {
   static const std::vector<Curves> all{
       {"k-NN accuracy",
        "%",
-       {{"knn_acc1", "top-1"}, {"knn_class_mean", "mean over classes"}},
+       {{"knn_acc1", "top-1"},
+        {"knn_class_mean", "mean over classes"},
+        {"knn_acc1_pixels", "top-1 of raw pixels"}},
        false,
        100},
       {"Test accuracy", "%", {{"test_acc1", "top-1"}, {"test_acc5", "top-5"}}},
@@ -94,10 +97,23 @@ const std::vector<Curves>& exploitation_curves() {
   return all;
 }
 
+void leave_out_gaps(Series& series) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < series.y.size(); ++i) {
+    if (std::isnan(series.y[i])) continue;
+    series.x[kept] = series.x[i];
+    series.y[kept++] = series.y[i];
+  }
+  series.x.resize(kept);
+  series.y.resize(kept);
+}
+
 // The lines of one chart for some quantities of all runs.
 Chart epoch_chart(const Runs& runs, const Curves& curves, const std::vector<Quantity>& quantities) {
-  Chart chart{
-      .title = curves.title, .x_label = "epoch", .y_label = curves.unit, .note = curves.note};
+  Chart chart{.title = curves.title,
+              .x_label = "epochs finished",
+              .y_label = curves.unit,
+              .note = curves.note};
   chart.from_zero = curves.from_zero;
   chart.names_lone_line = runs.size() > 1;
   for (std::size_t r = 0; r < runs.size(); ++r)
@@ -109,6 +125,7 @@ Chart epoch_chart(const Runs& runs, const Curves& curves, const std::vector<Quan
                     .y = log.column.at(quantities[q].key),
                     .colour = static_cast<int>(runs.size() == 1 ? q : r)};
       for (double& value : series.y) value *= curves.scale;
+      if (curves.now_and_then) leave_out_gaps(series);
       chart.series.push_back(std::move(series));
     }
   return chart;
@@ -183,7 +200,9 @@ std::vector<Chart> training_charts(const Runs& runs) {
 }
 
 std::vector<Chart> result_charts(const Runs& runs) {
-  return epoch_charts(runs, result_curves());
+  std::vector<Curves> curves = result_curves();
+  for (Curves& one : curves) one.now_and_then = true;
+  return epoch_charts(runs, curves);
 }
 
 std::vector<Chart> exploitation_charts(const Runs& runs) {

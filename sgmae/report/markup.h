@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace sgmae {
 
@@ -25,6 +26,12 @@ std::string element(std::string_view name, Attributes attributes, std::string_vi
 std::string text_element(std::string_view name, std::string_view text, Attributes attributes = {});
 
 std::string base64(std::span<const std::uint8_t> bytes);
+
+// A path as part of a URL: all but letters, digits and - . _ ~ / as %XX.
+std::string url_path(std::string_view path);
+
+// Those that are not empty, with `between` between them.
+std::string joined(const std::vector<std::string>& parts, std::string_view between);
 
 // A number as people read it: `digits` significant ones, no trailing zeros, "–" for NaN.
 std::string readable(double value, int digits = 4);

@@ -65,6 +65,8 @@ Line line_of(const ordered_json& json, const std::vector<double>& x) {
   line.series.x = x;
   line.series.y = numbers(json, "values");
   line.series.spread = numbers(json, "spread");
+  line.series.interval = numbers(json, "standard_error");
+  for (double& value : line.series.interval) value *= 1.96;
   line.model = json_member(json, "model").get<int>();
   for (const auto& [key, value] : json.items()) {
     if (key == "model" || key == "part" || key == "x") continue;
@@ -148,8 +150,15 @@ void fill(Chart& chart, const std::vector<Line>& lines, const std::vector<std::s
   const auto drawn = std::count_if(chart.series.begin(), chart.series.end(),
                                    [](const Series& series) { return !series.in_table_only; });
   if (static_cast<std::size_t>(drawn) < chart.series.size())
-    chart.note += str(chart.note.empty() ? "" : "; ", drawn, " of ", chart.series.size(),
-                      " lines are drawn, the numbers are of all");
+    chart.note += str(chart.note.empty() ? "" : " ", drawn, " of ", chart.series.size(),
+                      " lines are drawn, the numbers are of all.");
+}
+
+std::string axis_in_words(const std::string& axis) {
+  if (axis == "layer") return "block, from 0";
+  if (axis == "epoch") return "epochs finished";
+  if (axis == "depth") return "depth, in blocks";
+  return axis == "frequency" ? "frequency, in π per patch" : axis;
 }
 
 struct MetricReader {
@@ -186,20 +195,19 @@ struct MetricReader {
     constexpr std::size_t kModels = 3;
     const bool detailed = values_of<std::string>(lines, index_of).size() > 1;
     const auto models = values_of<int>(lines, model_of);
-    std::vector<Chart>& charts = detailed && axis != "epoch" ? into.detailed_charts : into.charts;
-    if (!detailed) {
-      charts.push_back(empty_chart(part, axis));
-      fill(charts.back(), lines, into.models);
-      return;
-    }
+    const auto add = [&](const std::string& of, const std::vector<Line>& shown) {
+      Chart chart = empty_chart(part, axis);
+      chart.title += of;
+      fill(chart, shown, into.models);
+      into.charts.push_back(
+          {text_of(metric, "paper"), detailed && axis != "epoch", std::move(chart)});
+    };
+    if (!detailed) return add("", lines);
     for (const int model : some_of(models, kModels)) {
       std::vector<Line> own;
       std::copy_if(lines.begin(), lines.end(), std::back_inserter(own),
                    [&](const Line& line) { return line.model == model; });
-      charts.push_back(empty_chart(part, axis));
-      if (models.size() > 1)
-        charts.back().title += ", " + into.models[static_cast<std::size_t>(model)];
-      fill(charts.back(), own, into.models);
+      add(models.size() > 1 ? ", " + into.models[static_cast<std::size_t>(model)] : "", own);
     }
   }
 
@@ -207,10 +215,11 @@ struct MetricReader {
     Chart chart;
     chart.title = text_of(metric, "title").empty() ? name : text_of(metric, "title");
     if (!part.empty()) chart.title += ", " + part;
-    chart.note = text_of(metric, "paper");
-    chart.x_label = axis;
+    chart.note = text_of(metric, "good");
+    chart.x_label = axis_in_words(axis);
     chart.y_label = text_of(metric, "unit");
     chart.names_lone_line = true;
+    chart.may_be_negative = json_value<bool>(metric, "may_be_negative").value_or(true);
     chart.whole_x = axis == "layer" || axis == "epoch";
     return chart;
   }

@@ -7,33 +7,16 @@
 #include <cmath>
 
 #include "sgmae/base/error.h"
+#include "sgmae/image/text.h"
 
 namespace sgmae {
 namespace {
 
-constexpr Colour kPaper{255, 255, 255}, kInk{40, 40, 40};
-constexpr int kMargin = 10, kTitle = 18;
+constexpr Colour kPaper{255, 255, 255}, kInk{30, 30, 30}, kPale{95, 95, 95}, kRim{205, 205, 205};
+constexpr int kMargin = 12, kSmallestLetters = 13, kLargestLetters = 28;
+constexpr int kUnderTitle = 4;  // pixels between a row and its title
 constexpr double kClusterTint = 0.35;
 constexpr int kPoint = 5;  // pixels of a point's side
-
-// The longest beginning of the text that fits, twice as large where that fits whole.
-void write_title(Image& canvas, std::string text, int x, int y, int room) {
-  if (text_width(text, 2) <= room) return write_text(canvas, text, x, y, 2, kInk);
-  while (!text.empty() && text_width(text, 1) > room) text.pop_back();
-  write_text(canvas, text, x, y + 4, 1, kInk);
-}
-
-// Patch (row, column) of a grid stretched over the panel.
-CropBox patch_box(const CropBox& panel, std::int64_t row, std::int64_t column, std::int64_t rows,
-                  std::int64_t columns) {
-  const auto edge = [](int begin, int length, std::int64_t i, std::int64_t count) {
-    return begin + static_cast<int>(length * i / count);
-  };
-  const int left = edge(panel.x, panel.width, column, columns);
-  const int top = edge(panel.y, panel.height, row, rows);
-  return {left, top, edge(panel.x, panel.width, column + 1, columns) - left,
-          edge(panel.y, panel.height, row + 1, rows) - top};
-}
 
 }  // namespace
 
@@ -49,30 +32,90 @@ Colour cluster_colour(std::int64_t cluster) {
   return colours[static_cast<std::size_t>(cluster) % colours.size()];
 }
 
-Panels::Panels(ImageSize panel, const std::vector<std::string>& columns, std::int64_t rows)
-    : panel_(panel),
-      canvas_(blank_image(
-          {kMargin + static_cast<int>(columns.size()) * (panel.width + kMargin),
-           kTitle + kMargin + static_cast<int>(rows) * (panel.height + kTitle + kMargin)},
-          kPaper)) {
-  for (std::size_t i = 0; i < columns.size(); ++i)
-    write_title(canvas_, columns[i], place(0, i).x, 4, panel.width);
+Panels::Panels(ImageSize panel, const std::vector<Column>& columns, std::int64_t rows,
+               const std::string& title, bool row_titles)
+    : panel_(panel), letters_(std::clamp(panel.width / 16, kSmallestLetters, kLargestLetters)) {
+  const int line = text_height(letters_), title_letters = letters_ + letters_ / 4;
+  const int most = std::max(panel.width, 14 * letters_);  // of a column's width
+  std::size_t keys = 0;
+  int width = kMargin;
+  std::vector<int> wide;
+  for (const Column& column : columns) {
+    wide.push_back(std::max(panel.width, std::min(most, text_width(column.heading, letters_))));
+    for (const Key& key : column.keys) wide.back() = std::max(wide.back(), key_width(key));
+    keys = std::max(keys, column.keys.size());
+    left_.push_back(width);
+    width += wide.back() + kMargin;
+  }
+  const int headings = kMargin + (title.empty() ? 0 : text_height(title_letters) + line / 2);
+  const int row_title = row_titles ? line + kUnderTitle : 0;
+  top_ = headings + (1 + static_cast<int>(keys)) * line + line / 4 + row_title;
+  row_ = row_title + panel.height + kMargin;
+  canvas_ = blank_image({width, top_ - row_title + static_cast<int>(rows) * row_}, kPaper);
+  write_text(canvas_, shortened_text(title, title_letters, width - 2 * kMargin), kMargin, kMargin,
+             title_letters, kInk);
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    write_text(canvas_, shortened_text(columns[i].heading, letters_, wide[i]), left_[i], headings,
+               letters_, kInk);
+    for (std::size_t k = 0; k < columns[i].keys.size(); ++k)
+      write_key(columns[i].keys[k], left_[i], headings + (1 + static_cast<int>(k)) * line);
+  }
+}
+
+int Panels::key_width(const Key& key) const {
+  if (key.mark == Key::heat) return scale_width("0", key.text, letters_);
+  return (key.mark == Key::none ? 0 : letters_ * 3 / 2) + text_width(key.text, letters_);
+}
+
+void Panels::write_key(const Key& key, int x, int y) {
+  if (key.mark == Key::heat) return write_scale(canvas_, "0", key.text, x, y, letters_, kPale);
+  const int side = letters_ * 4 / 5;
+  const CropBox mark{x, y + (text_height(letters_) - side) / 2, side, side};
+  if (key.mark == Key::filled) fill(canvas_, mark, key.colour);
+  if (key.mark == Key::outlined) outline(canvas_, mark, key.colour, std::max(2, side / 6));
+  write_text(canvas_, key.text, x + key_width(key) - text_width(key.text, letters_), y, letters_,
+             kPale);
 }
 
 void Panels::title_row(std::int64_t row, const std::string& title) {
   const CropBox first = place(row, 0);
-  write_title(canvas_, title, first.x, first.y - kTitle + 1, canvas_.width - 2 * kMargin);
+  write_text(canvas_, shortened_text(title, letters_, canvas_.width - 2 * kMargin), first.x,
+             first.y - text_height(letters_) - kUnderTitle, letters_, kPale);
 }
 
 CropBox Panels::place(std::int64_t row, std::size_t column) const {
-  return {kMargin + static_cast<int>(column) * (panel_.width + kMargin),
-          2 * kTitle + static_cast<int>(row) * (panel_.height + kTitle + kMargin), panel_.width,
-          panel_.height};
+  return {left_[column], top_ + static_cast<int>(row) * row_, panel_.width, panel_.height};
+}
+
+ImageSize enlarged_panel(ImageSize image) {
+  constexpr int least = 160;
+  const int longer = std::max(image.width, image.height);
+  const int scale = std::max(1, (least + longer - 1) / longer);
+  return {image.width * scale, image.height * scale};
+}
+
+Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation) {
+  const at::Tensor one = pixels.select(0, i).contiguous();
+  return denormalise(one.data_ptr<float>(), static_cast<int>(one.size(0)),
+                     {static_cast<int>(one.size(2)), static_cast<int>(one.size(1))}, normalisation);
+}
+
+CropBox patch_box(const CropBox& panel, std::int64_t p, std::int64_t rows, std::int64_t columns) {
+  const auto edge = [](int begin, int length, std::int64_t i, std::int64_t count) {
+    return begin + static_cast<int>(length * i / count);
+  };
+  const std::int64_t row = p / columns, column = p % columns;
+  const int left = edge(panel.x, panel.width, column, columns);
+  const int top = edge(panel.y, panel.height, row, rows);
+  return {left, top, edge(panel.x, panel.width, column + 1, columns) - left,
+          edge(panel.y, panel.height, row + 1, rows) - top};
 }
 
 void draw_picture(Image& canvas, const CropBox& panel, const Image& picture) {
   const int scale =
       std::max(1, std::min(panel.width / picture.width, panel.height / picture.height));
+  outline(canvas, {panel.x - 1, panel.y - 1, picture.width * scale + 2, picture.height * scale + 2},
+          kRim, 1);
   paste(canvas, view(picture), panel.x, panel.y, scale);
 }
 
@@ -81,8 +124,7 @@ void draw_patch_map(Image& canvas, const CropBox& panel, const at::Tensor& value
   const at::Tensor all = values.to(at::kFloat).contiguous();
   const std::int64_t rows = all.size(0) / columns;
   for (std::int64_t p = 0; p < all.size(0); ++p)
-    tint(canvas, patch_box(panel, p / columns, p % columns, rows, columns),
-         heat(all.data_ptr<float>()[p]), strength);
+    tint(canvas, patch_box(panel, p, rows, columns), heat(all.data_ptr<float>()[p]), strength);
 }
 
 void draw_matrix(Image& canvas, const CropBox& panel, const at::Tensor& matrix) {
@@ -102,7 +144,7 @@ void draw_clusters(Image& canvas, const CropBox& panel, const std::vector<std::i
   SGMAE_ASSERT(rows * columns == n);
   for (std::int64_t p = 0; p < n; ++p) {
     const std::int64_t row = p / columns, column = p % columns;
-    const CropBox box = patch_box(panel, row, column, rows, columns);
+    const CropBox box = patch_box(panel, p, rows, columns);
     const Colour colour = cluster_colour(label[p]);
     tint(canvas, box, colour, kClusterTint);
     const auto other = [&](std::int64_t down, std::int64_t right) {
@@ -133,7 +175,7 @@ void draw_points(Image& canvas, const CropBox& panel, const at::Tensor& points,
   const double across = high[0].item<double>() - left, down = high[1].item<double>() - top;
   const double scale = std::min((panel.width - kPoint) / std::max(across, 1e-12),
                                 (panel.height - kPoint) / std::max(down, 1e-12));
-  outline(canvas, panel, {200, 200, 200}, 1);
+  outline(canvas, panel, kRim, 1);
   for (std::size_t i = 0; i < label.size(); ++i) {
     const double* point = all.data_ptr<double>() + 2 * i;
     fill(canvas,

@@ -10,16 +10,34 @@
 
 #include "sgmae/image/draw.h"
 #include "sgmae/image/image.h"
+#include "sgmae/image/normalise.h"
 
 namespace sgmae {
+
+inline constexpr Colour masked_colour{150, 150, 150}, object_colour{235, 80, 40};
 
 // Colours that stay apart for most colour-blind readers (Okabe & Ito 2008), repeated beyond eight.
 Colour cluster_colour(std::int64_t cluster);
 
+// What a mark in the panels of a column means, said on a line below the column's heading.
+struct Key {
+  enum Mark { none, filled, outlined, heat };  // heat: the bar of colours from 0 to 1
+  Mark mark = none;
+  Colour colour = {};  // of filled and outlined
+  std::string text = {};
+};
+
+struct Column {
+  std::string heading;
+  std::vector<Key> keys = {};
+};
+
 class Panels {
  public:
-  // Panels of `width` x `height` pixels; a title over each column and room for one over each row.
-  Panels(ImageSize panel, const std::vector<std::string>& columns, std::int64_t rows);
+  // Panels of `panel` pixels under a title, if there is one, and a heading with keys over each
+  // column, which is as wide as these need, too; `row_titles`: with room for a title over each row.
+  Panels(ImageSize panel, const std::vector<Column>& columns, std::int64_t rows,
+         const std::string& title, bool row_titles);
 
   void title_row(std::int64_t row, const std::string& title);
   CropBox place(std::int64_t row, std::size_t column) const;
@@ -27,11 +45,28 @@ class Panels {
   Image take() { return std::move(canvas_); }
 
  private:
+  int key_width(const Key& key) const;
+  void write_key(const Key& key, int x, int y);
+
   ImageSize panel_;
+  int letters_;            // pixels an em
+  std::vector<int> left_;  // of each column
+  int top_ = 0, row_ = 0;  // of the first row; from one row to the next
   Image canvas_;
 };
 
-// The picture, as large as fits the panel by whole numbers, in its upper left.
+// The panel for images of a size: enlarged by the whole number that brings the longer side to at
+// least 160 pixels.
+ImageSize enlarged_panel(ImageSize image);
+
+// Image i of normalised pixels [B, C, H, W].
+Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation);
+
+// Patch p of a grid stretched over the panel.
+CropBox patch_box(const CropBox& panel, std::int64_t p, std::int64_t rows, std::int64_t columns);
+
+// The picture, as large as fits the panel by whole numbers, in its upper left, with a thin line
+// around it.
 void draw_picture(Image& canvas, const CropBox& panel, const Image& picture);
 
 // Values [N], 0 ... 1, of patches in rows of `columns`, as heat; `strength` below 1 lets what is

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "sgmae/report/blocks.h"
+#include "sgmae/report/markup.h"
 #include "sgmae/tasks/pretrain_options.h"
 
 namespace sgmae {
@@ -56,6 +58,23 @@ std::string reproducing_command(const RunRecord& run) {
     }
   }
   return command;
+}
+
+std::string how_to_reproduce(const std::vector<RunRecord>& runs) {
+  std::string out;
+  for (const RunRecord& run : runs) {
+    if (run.config_text.empty() && run.environment.empty()) continue;
+    out += text_element("h3", run.name);
+    if (const std::string command = reproducing_command(run); !command.empty())
+      out += element("pre", {{"tabindex", "0"}}, text_element("code", command));
+    Table table;
+    for (const auto& [key, value] : run.environment.items())
+      table.rows.push_back({key, run.environment_value(key)});
+    if (!table.rows.empty()) out += fold("Versions and machine", table_html(table));
+    if (!run.config_text.empty())
+      out += fold("config.toml", element("pre", {{"tabindex", "0"}}, escape(run.config_text)));
+  }
+  return out;
 }
 
 }  // namespace sgmae

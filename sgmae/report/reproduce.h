@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sgmae/report/run_reader.h"
 
@@ -14,6 +15,10 @@ std::string command_of(const RunRecord& run);
 // default, of other commands with every option that has a value. "" where the options do not say
 // which command it was.
 std::string reproducing_command(const RunRecord& run);
+
+// The section of a page: of each run its command, versions and config.toml. "" where nothing of it
+// is known.
+std::string how_to_reproduce(const std::vector<RunRecord>& runs);
 
 // `text` as one word of a shell command: in single quotes unless it is plain.
 std::string shell_word(const std::string& text);

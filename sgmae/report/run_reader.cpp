@@ -93,6 +93,17 @@ std::string printed(const toml::node& value) {
   return out.str();
 }
 
+const std::string kBeforeTheFirstStep = "before the first step";
+
+// Where an event stands; its "epoch" counts those finished.
+std::string place_of(const ordered_json& event) {
+  const auto epoch = json_value<std::int64_t>(event, "epoch"),
+             step = json_value<std::int64_t>(event, "step");
+  if (!epoch || !step) return "at an unknown step";
+  if (*step == 0) return *epoch == 0 ? kBeforeTheFirstStep : str("after epoch ", *epoch);
+  return str("in epoch ", readable(static_cast<double>(*epoch) + 1, 15), ", after step ", *step);
+}
+
 struct Reader {
   RunRecord run;
 
@@ -123,6 +134,7 @@ struct Reader {
   void read_settings();
   bool read_facts();
   void read_messages();
+  void read_result(const fs::path& part);
 };
 
 void Reader::read_settings() {
@@ -161,6 +173,7 @@ bool Reader::read_facts() {
   if (!facts) return false;
   RunMessages& m = run.messages;
   m = parse_events(text_of(run.folder / "events.jsonl").value_or(""));
+  m.kind = json_value<std::string>(*facts, "kind").value_or("");
   m.model = json_value<std::string>(*facts, "model").value_or("");
   m.data = json_value<std::string>(*facts, "data").value_or("");
   m.images_per_epoch = json_value<std::int64_t>(*facts, "images_per_epoch");
@@ -199,6 +212,42 @@ void Reader::read_messages() {
   if (!has_facts) m.continued -= std::min(m.continued, m.rollbacks);
 }
 
+// The last test of a log, as result.json would have it: shares, without "test_".
+ordered_json last_test(const RunLog& log) {
+  ordered_json result = ordered_json::object();
+  for (const std::string& key : log.keys)
+    if (key.starts_with("test_") && key != "test_loss") result[key.substr(5)] = log.last(key) / 100;
+  return result;
+}
+
+// `part` is the run's folder or one in it.
+void Reader::read_result(const fs::path& part) {
+  RunResult result;
+  if (auto content = json_of(part / "result.json")) {
+    result.file = relative(part / "result.json");
+    result.content = std::move(*content);
+  }
+  if (part == run.folder) {
+    result.kind = run.messages.kind;
+  } else {
+    std::error_code error;
+    if (fs::is_regular_file(part / "report.html", error)) result.report = part / "report.html";
+    if (const auto facts = json_of(part / "run.json"))
+      result.kind = json_value<std::string>(*facts, "kind").value_or("");
+    if (result.file.empty() && !result.kind.empty() && result.kind != "pretrain") {
+      Reader evaluation;
+      evaluation.run.folder = part;
+      evaluation.read_settings();
+      if (const auto text = text_of(part / "log.txt")) evaluation.run.log = parse_log(*text);
+      result.file = relative(part / "log.txt");
+      result.content = last_test(evaluation.run.log);
+      result.progress = evaluation.run.progress();
+      if (result.progress.empty()) result.progress = "no epoch finished";
+    }
+  }
+  if (!result.file.empty()) run.results.push_back(std::move(result));
+}
+
 }  // namespace
 
 double RunLog::last(const std::string& key) const {
@@ -206,6 +255,14 @@ double RunLog::last(const std::string& key) const {
   if (found == column.end()) return kNan;
   for (auto value = found->second.rbegin(); value != found->second.rend(); ++value)
     if (!std::isnan(*value)) return *value;
+  return kNan;
+}
+
+double RunLog::epoch_of(const std::string& key, double value) const {
+  const auto found = column.find(key);
+  if (found == column.end()) return kNan;
+  for (std::size_t i = found->second.size(); i-- > 0;)
+    if (found->second[i] == value) return epoch[i];
   return kNan;
 }
 
@@ -225,30 +282,51 @@ void RunMessages::tell(std::string event) {
 
 RunMessages parse_events(const std::string& text) {
   RunMessages m;
+  std::vector<ordered_json> entries;
   std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    const ordered_json entry = parse_json(line);
+  for (std::string line; std::getline(lines, line);) entries.push_back(parse_json(line));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const ordered_json& entry = entries[i];
     const auto word = [&](const char* key) {
       return json_value<std::string>(entry, key).value_or("");
     };
     const auto number = [&](const char* key) {
       return readable(json_value<double>(entry, key).value_or(kNan), 9);
     };
-    const std::string event = word("event");
-    const std::string place = "epoch " + number("epoch") + ", step " + number("step");
-    if (event == "resumed") {
+    const std::string event = word("event"), place = place_of(entry);
+    if (event == "began") {
+      if (m.began.empty()) m.began = word("time");
+    } else if (event == "finished") {
+      m.finished = word("time");
+    } else if (event == "evaluated") {
+      if (word("measure") == "k-NN accuracy" && place == kBeforeTheFirstStep)
+        m.untrained_knn = json_value<double>(entry, "value");
+    } else if (event == "resumed") {
+      // Called again when it was finished.
+      if (i + 1 < entries.size() && !m.finished.empty() &&
+          json_value<std::string>(entries[i + 1], "event") == "finished" &&
+          place_of(entries[i + 1]) == place) {
+        ++i;
+        continue;
+      }
+      if (m.began.empty() && i + 1 < entries.size() &&
+          json_value<std::string>(entries[i + 1], "event") == "began") {
+        m.tell("began from " + word("from"));
+        continue;
+      }
       ++m.continued;
-      m.tell("resumed from " + word("from") + ": " + place);
+      m.tell("resumed " + place + " from " + word("from"));
     } else if (event == "rolled back") {
       ++m.rollbacks;
       m.tell("rolled back from " + word("at") + " to " + word("to") + ": " + word("because"));
     } else if (event == "skipped") {
       ++m.skipped;
-      m.tell(place + " skipped: loss " + number("loss") + ", gradient norm " + number("grad_norm"));
+      m.tell("step skipped " + place + ": loss " + number("loss") + ", gradient norm " +
+             number("grad_norm"));
     } else if (event == "masks") {
       m.tell(word("text"));
     } else if (event == "interrupted") {
-      m.tell("interrupted: " + place);
+      m.tell("interrupted " + place);
     }
   }
   return m;
@@ -280,8 +358,10 @@ RunLog parse_log(const std::string& text) {
     if (!by_epoch.insert_or_assign(said, std::move(entry)).second) ++log.repeated;
   }
   for (auto& [key, values] : log.column) values.reserve(by_epoch.size());
+  // Older versions counted from 0 (train/run_folder.h).
+  const double before_first = !by_epoch.empty() && by_epoch.begin()->first == 0 ? 1 : 0;
   for (const auto& [epoch, entry] : by_epoch) {
-    log.epoch.push_back(epoch);
+    log.epoch.push_back(epoch + before_first);
     for (auto& [key, values] : log.column) {
       const auto found = entry.find(key);
       values.push_back(found == entry.end() ? kNan : number_of(*found));
@@ -300,6 +380,19 @@ std::string RunRecord::setting(const std::string& name) const {
   return "";
 }
 
+std::string RunRecord::environment_value(const std::string& key) const {
+  const auto found = environment.find(key);
+  if (found == environment.end() || found->is_null()) return "";
+  return found->is_string() ? found->get<std::string>()
+                            : found->dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::string RunRecord::progress() const {
+  if (log.epoch.empty()) return "";
+  const std::string planned = setting("epochs");
+  return "after epoch " + readable(log.epoch.back(), 9) + (planned.empty() ? "" : " of " + planned);
+}
+
 RunRecord read_run(const fs::path& folder) {
   std::error_code error;
   check(fs::exists(folder, error), ExitCode::data, folder.string(),
@@ -316,8 +409,7 @@ RunRecord read_run(const fs::path& folder) {
   if (const auto text = reader.text_of(run.folder / "log.txt")) run.log = parse_log(*text);
   reader.read_messages();
   for (const fs::path& part : folder_and_subfolders(run.folder)) {
-    if (auto result = reader.json_of(part / "result.json"))
-      run.results.push_back({reader.relative(part / "result.json"), std::move(*result)});
+    reader.read_result(part);
     if (fs::is_regular_file(part / "metrics.json", error))
       run.measurements.push_back(part / "metrics.json");
     const auto pictures = pictures_in(part / "figures");

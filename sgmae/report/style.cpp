@@ -71,17 +71,45 @@ tr.differs th,tr.differs td{background:var(--mark)}
 tr.differs th::before{content:"≠ "}
 .scroll{overflow-x:auto;max-width:100%}
 details .scroll{max-height:420px;overflow:auto}
+details .scroll.whole{max-height:none}
 details{margin:.5em 0}
 summary{cursor:pointer;color:var(--link)}
 pre{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px;margin:.4em 0;
  white-space:pre-wrap;font-size:13px}
 img{max-width:100%;height:auto;image-rendering:auto;background:#fff}
+svg.matrix{display:block;max-width:none}
+svg.matrix .label{font-size:11px;fill:var(--text)}
+svg.matrix .label.name{fill:var(--quiet)}
+svg.matrix .label.over{fill:var(--page)}
+svg.matrix rect{fill:currentColor;pointer-events:all}
+svg.matrix rect.frame{fill:none;stroke:var(--quiet);pointer-events:none}
+svg.matrix text{pointer-events:none}
+table.scores tbody th{font-weight:normal}
+table.scores tbody th[scope=rowgroup]{font-weight:bold;padding-top:10px}
+table.scores .best{background:var(--mark);font-weight:bold}
+table.scores td,table.scores thead th{padding-left:10px;padding-right:10px}
+table.scores thead th:first-child{padding-left:0}
+table.scores tbody th{min-width:8em}
+table.scores th[scope=row]{position:sticky;left:0;background:var(--page)}
+table.scores thead th.n{min-width:6.5em;max-width:11em}
+.difference{font-size:12px;font-weight:normal;color:var(--quiet);white-space:nowrap}
+.difference.clear{font-weight:bold;color:var(--text)}
+details.figure{border-bottom:1px solid var(--line);margin:0;padding:6px 0}
+details.figure>.grid{margin-top:8px}
+.card.wide ul{margin:.2em 0;padding-left:1.2em}
 .warning{border-left:4px solid var(--c1);padding-left:10px}
+@media (max-width:600px){
+ header,main,footer{padding:0 10px}
+ th,td{padding-right:8px}
+ .card{padding:8px}
+}
 @media print{
+ details.figure::details-content{content-visibility:visible;block-size:auto}
  nav{display:none}
  body{font-size:10.5pt}
  .card,figure,tr{break-inside:avoid}
- h2,h3{break-after:avoid}
+ h2,h3,summary{break-after:avoid}
+ .card img{max-height:22cm;width:auto}
  .scroll,details .scroll{overflow:visible;max-height:none}
  .grid,.grid.pictures{grid-template-columns:1fr 1fr}
 }

@@ -15,6 +15,7 @@ namespace {
 constexpr double kWidth = 440, kHeight = 270, kTop = 28, kBottom = 40;
 constexpr double kLetter = 7.2, kLineHeight = 13;  // of the 11-pixel font of style.h
 constexpr std::size_t kDirectLabels = 8;           // more lines than this have a legend only
+constexpr std::size_t kShadedLines = 6;            // of more lines no interval is shaded
 constexpr std::size_t kShownPoints = 40;           // more points than this are a line only
 constexpr std::size_t kDrawnPoints = 1200;         // per line
 constexpr std::size_t kLongestLabel = 18;          // letters
@@ -24,48 +25,20 @@ bool drawable(double value) {
   return std::isfinite(value) && std::abs(value) < 1e100;
 }
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", value);
-  return text;
-}
-
-// The first letters of a long text; counts bytes that begin a character.
-std::string shortened(const std::string& text) {
-  std::size_t letters = 0, end = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
-    if (++letters == kLongestLabel) end = i;
-    if (letters > kLongestLabel) return text.substr(0, end) + "…";
-  }
-  return text;
-}
-
-double text_width(const std::string& text) {
-  const auto letters = std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  });
-  return kLetter * static_cast<double>(letters);
+// Of UTF-8.
+bool begins_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
 }
 
 std::string colour_class(int colour) {
   return "c" + std::to_string(colour % static_cast<int>(series_colours));
 }
 
-std::string text_at(double x, double y, const std::string& text, std::string_view anchor,
-                    const std::string& more_class = "") {
-  return text_element("text", text,
-                      {{"x", number(x)},
-                       {"y", number(y)},
-                       {"text-anchor", anchor},
-                       {"class", more_class.empty() ? "label" : "label " + more_class}});
-}
-
 std::string line(double x1, double y1, double x2, double y2, std::string_view kind) {
-  return element("line", {{"x1", number(x1)},
-                          {"y1", number(y1)},
-                          {"x2", number(x2)},
-                          {"y2", number(y2)},
+  return element("line", {{"x1", svg_number(x1)},
+                          {"y1", svg_number(y1)},
+                          {"x2", svg_number(x2)},
+                          {"y2", svg_number(y2)},
                           {"class", kind}});
 }
 
@@ -91,12 +64,12 @@ struct Frame {
   }
 };
 
-double spread_at(const Series& series, std::size_t i) {
-  return i < series.spread.size() && drawable(series.spread[i]) ? series.spread[i] : 0;
-}
-
-bool shades_spread(const Chart& chart) {
-  return chart.series.size() <= 4;
+// What is shaded at point i, which has a value; of many lines nothing but the value.
+Range shaded(const Chart& chart, const Series& series, std::size_t i) {
+  const bool known = chart.series.size() <= kShadedLines && i < series.interval.size() &&
+                     drawable(series.interval[i]);
+  const double y = series.y[i], half = known ? series.interval[i] : 0;
+  return {chart.may_be_negative ? y - half : std::max(y - half, std::min(y, 0.0)), y + half};
 }
 
 bool labels_lines(const Chart& chart) {
@@ -108,37 +81,40 @@ std::string axes(const Chart& chart, const Frame& frame, const Ticks& x, const T
   for (std::size_t i = 0; i < y.count(); ++i) {
     const double at = frame.down(y.at(i));
     out += line(frame.left, at, frame.right, at, "grid");
-    out += text_at(frame.left - 6, at + 4, tick_label(y.at(i), y.step), "end");
+    out += svg_text(frame.left - 6, at + 4, tick_label(y.at(i), y.step), "end");
   }
   for (std::size_t i = 0; i < x.count(); ++i) {
     const double value = x.at(i), slack = 1e-9 * (frame.x.high - frame.x.low);
     if (value < frame.x.low - slack || value > frame.x.high + slack) continue;
     out += line(frame.across(value), frame.bottom, frame.across(value), frame.bottom + 4, "axis");
-    out += text_at(frame.across(value), frame.bottom + 17, tick_label(value, x.step), "middle");
+    out += svg_text(frame.across(value), frame.bottom + 17, tick_label(value, x.step), "middle");
   }
   out += line(frame.left, frame.bottom, frame.right, frame.bottom, "axis");
-  out += text_at((frame.left + frame.right) / 2, kHeight - 6, chart.x_label, "middle", "name");
-  return out + text_at(4, 13, chart.y_label, "start", "name");
+  out +=
+      svg_text((frame.left + frame.right) / 2, kHeight - 6, chart.x_label, "middle", "label name");
+  return out + svg_text(4, 13, chart.y_label, "start", "label name");
 }
 
-// Each label one row below the one before, so that lines close together stay readable.
+// The first label above the lines, each one row below the one before, so that lines close together
+// stay readable.
 std::string markers(const Chart& chart, const Frame& frame) {
   std::string out;
-  double row = frame.top + 11;
+  double row = frame.top - 3;
   for (const Marker& marker : chart.markers) {
     if (!(marker.x >= frame.x.low && marker.x <= frame.x.high)) continue;
     const double x = frame.across(marker.x);
-    const bool room = x + 5 + text_width(marker.label) < frame.right;
+    const bool room = x + 5 + svg_text_width(marker.label) < frame.right;
     out += element(
         "g", {{"class", colour_class(marker.colour)}},
         line(x, frame.top, x, frame.bottom, "marker") +
-            text_at(room ? x + 5 : x - 5, row, marker.label, room ? "start" : "end", "own"));
+            svg_text(room ? x + 5 : x - 5, row, marker.label, room ? "start" : "end", "label own"));
     row += kLineHeight;
   }
   return out;
 }
 
-std::string band(const Series& series, const std::vector<std::size_t>& drawn, const Frame& frame) {
+std::string band(const Chart& chart, const Series& series, const Frame& frame) {
+  if (series.interval.empty() || chart.series.size() > kShadedLines) return "";
   std::string upper, lower, out;
   const auto close = [&] {
     if (!upper.empty())
@@ -146,18 +122,18 @@ std::string band(const Series& series, const std::vector<std::size_t>& drawn, co
     upper.clear();
     lower.clear();
   };
-  for (const std::size_t i : drawn) {
-    if (!drawable(series.y[i])) {
+  for (const std::size_t i : thin(series.y, kDrawnPoints)) {
+    if (!drawable(series.y[i]) || !drawable(series.x[i])) {
       close();
       continue;
     }
-    const double s = spread_at(series, i);
-    const std::string x = number(frame.across(series.x[i]));
-    upper += (upper.empty() ? "" : "L") + x + " " + number(frame.down(series.y[i] + s));
-    lower = "L" + x + " " + number(frame.down(series.y[i] - s)) + lower;
+    const Range range = shaded(chart, series, i);
+    const std::string x = svg_number(frame.across(series.x[i]));
+    upper += (upper.empty() ? "" : "L") + x + " " + svg_number(frame.down(range.high));
+    lower = "L" + x + " " + svg_number(frame.down(range.low)) + lower;
   }
   close();
-  return out;
+  return element("g", {{"class", colour_class(series.colour)}}, out);
 }
 
 std::string curve(const Chart& chart, const Series& series, const Frame& frame) {
@@ -168,7 +144,8 @@ std::string curve(const Chart& chart, const Series& series, const Frame& frame) 
     if (!drawable(series.y[i]) || !drawable(series.x[i])) continue;
     const bool after_gap = k == 0 || !drawable(series.y[drawn[k - 1]]);
     const bool before_gap = k + 1 == drawn.size() || !drawable(series.y[drawn[k + 1]]);
-    const std::string x = number(frame.across(series.x[i])), y = number(frame.down(series.y[i]));
+    const std::string x = svg_number(frame.across(series.x[i])),
+                      y = svg_number(frame.down(series.y[i]));
     path += (after_gap ? "M" : "L") + x + " " + y;
     if (drawn.size() > kShownPoints && !(after_gap && before_gap)) continue;
     const std::string tip = series.name + ", " + chart.x_label + " " + readable(series.x[i]) +
@@ -176,9 +153,8 @@ std::string curve(const Chart& chart, const Series& series, const Frame& frame) 
     points += element("circle", {{"cx", x}, {"cy", y}, {"r", "2.6"}}, text_element("title", tip));
   }
   std::string out;
-  if (!series.spread.empty() && shades_spread(chart)) out += band(series, drawn, frame);
   if (!path.empty())
-    out += element("path", {{"d", path}, {"class", series.dashed ? "curve dashed" : "curve"}});
+    out = element("path", {{"d", path}, {"class", series.dashed ? "curve dashed" : "curve"}});
   return element("g", {{"class", colour_class(series.colour)}}, out + points);
 }
 
@@ -204,9 +180,9 @@ std::string line_names(const Chart& chart, const Frame& frame) {
     names[i].y = std::min(names[i].y, limit);
   std::string out;
   for (const Name& name : names)
-    out +=
-        element("g", {{"class", colour_class(name.series->colour)}},
-                text_at(frame.right + 6, name.y + 4, shortened(name.series->name), "start", "own"));
+    out += element("g", {{"class", colour_class(name.series->colour)}},
+                   svg_text(frame.right + 6, name.y + 4,
+                            shortened(name.series->name, kLongestLabel), "start", "label own"));
   return out;
 }
 
@@ -273,6 +249,34 @@ std::vector<std::size_t> thin(const std::vector<double>& y, std::size_t most) {
   return kept;
 }
 
+double svg_text_width(const std::string& text) {
+  return kLetter * static_cast<double>(std::count_if(text.begin(), text.end(),
+                                                     [](char c) { return begins_character(c); }));
+}
+
+std::string svg_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", value);
+  return text;
+}
+
+std::string svg_text(double x, double y, const std::string& text, std::string_view anchor,
+                     std::string_view classes) {
+  return text_element(
+      "text", text,
+      {{"x", svg_number(x)}, {"y", svg_number(y)}, {"text-anchor", anchor}, {"class", classes}});
+}
+
+std::string shortened(const std::string& text, std::size_t letters) {
+  std::size_t seen = 0, end = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!begins_character(text[i])) continue;
+    if (++seen == letters) end = i;
+    if (seen > letters) return text.substr(0, end) + "…";
+  }
+  return text;
+}
+
 bool has_points(const Chart& chart) {
   return std::any_of(chart.series.begin(), chart.series.end(), [](const Series& series) {
     return std::any_of(series.y.begin(), series.y.end(), drawable);
@@ -286,10 +290,10 @@ std::string chart_svg(const Chart& whole) {
   for (const Series& series : chart.series)
     for (std::size_t i = 0; i < series.y.size(); ++i) {
       if (!drawable(series.y[i]) || !drawable(series.x[i])) continue;
-      const double spread = shades_spread(chart) ? spread_at(series, i) : 0;
+      const Range range = shaded(chart, series, i);
       frame.x.add(series.x[i]);
-      frame.y.add(series.y[i] - spread);
-      frame.y.add(series.y[i] + spread);
+      frame.y.add(range.low);
+      frame.y.add(range.high);
     }
   if (frame.x.low > frame.x.high) return "";
   if (chart.from_zero) frame.y.add(0);
@@ -300,20 +304,22 @@ std::string chart_svg(const Chart& whole) {
 
   double tick_width = 0, name_width = 0;
   for (std::size_t i = 0; i < y.count(); ++i)
-    tick_width = std::max(tick_width, text_width(tick_label(y.at(i), y.step)));
+    tick_width = std::max(tick_width, svg_text_width(tick_label(y.at(i), y.step)));
   if (labels_lines(chart))
     for (const Series& series : chart.series)
-      name_width = std::max(name_width, text_width(shortened(series.name)) + 8);
+      name_width = std::max(name_width, svg_text_width(shortened(series.name, kLongestLabel)) + 8);
   frame.left = tick_width + 14;
   frame.right = kWidth - std::max(name_width, 12.0);
 
   std::string inner = axes(chart, frame, x, y);
+  // Below all lines, so that none is veiled.
+  for (const Series& series : chart.series) inner += band(chart, series, frame);
   for (const Series& series : chart.series) inner += curve(chart, series, frame);
   inner += markers(chart, frame);
   if (labels_lines(chart)) inner += line_names(chart, frame);
   return element("svg",
                  {{"xmlns", "http://www.w3.org/2000/svg"},
-                  {"viewBox", "0 0 " + number(kWidth) + " " + number(kHeight)},
+                  {"viewBox", "0 0 " + svg_number(kWidth) + " " + svg_number(kHeight)},
                   {"class", "chart"},
                   {"role", "img"},
                   {"aria-label", chart.title}},

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sgmae {
@@ -11,7 +12,8 @@ namespace sgmae {
 struct Series {
   std::string name;
   std::vector<double> x = {}, y = {};  // equally long; a y that is not finite leaves a gap
-  std::vector<double> spread = {};     // empty, or y ± spread is shaded and tabled
+  std::vector<double> spread = {};     // of what y is the mean of; empty, or tabled
+  std::vector<double> interval = {};   // empty, or y ± interval is shaded, below all lines
   int colour = 0;                      // of series_colours in style.h, taken modulo their number
   bool dashed = false;
   bool in_table_only = false;  // one of too many to be drawn
@@ -40,6 +42,7 @@ struct Chart {
   std::vector<LegendEntry> legend = {};  // empty: one entry per line, and names beside few lines
   bool whole_x = true;                   // x counts something: ticks at whole numbers only
   bool from_zero = false;                // the y axis begins at 0
+  bool may_be_negative = true;           // if not, shading ends at 0
   bool names_lone_line = false;          // a legend even for one line alone
 };
 
@@ -63,6 +66,15 @@ std::vector<std::size_t> thin(const std::vector<double>& y, std::size_t most);
 
 // Whether any point can be drawn.
 bool has_points(const Chart& chart);
+
+// <text>, escaped; `anchor` is SVG's. Width of it in the 11-pixel font of style.h, rather too wide.
+std::string svg_text(double x, double y, const std::string& text, std::string_view anchor,
+                     std::string_view classes = "label");
+double svg_text_width(const std::string& text);
+std::string svg_number(double value);  // a coordinate, to 0.1
+
+// The first letters of a long text and "…", `letters` in all.
+std::string shortened(const std::string& text, std::size_t letters);
 
 // The picture alone, an <svg> element. Its names for title and so on are escaped here.
 std::string chart_svg(const Chart& chart);

@@ -233,7 +233,6 @@ class StudyRun {
 
     KnnTask knn;
     knn.plain_k = "";
-    knn.lower_k = true;
     const KnnScore neighbours = score_knn(train, test, sources_.classes, knn);
     ordered_json metrics;
     for (const KnnRow& row : neighbours.rows)

@@ -84,7 +84,7 @@ VitConfig chosen_encoder(const EncoderSizes& sizes, const std::optional<Pretrain
 TestResult test_classifier(const Source& source, const LoaderOptions& options, std::int64_t classes,
                            const ScoreBatch& scores) {
   TestResult result{ClassificationCounts(classes)};
-  const SharedPass pass = shared_pass(source, options, [&](const Batch& batch) {
+  const SharedPass pass = shared_pass("test", source, options, [&](const Batch& batch) {
     const at::Tensor found = scores(batch);
     result.counts.add(found, batch.label);
     result.loss += cross_entropy(found, batch.label);
@@ -124,7 +124,7 @@ ordered_json test_log_entries(const TestResult& test) {
 ordered_json report_test(const fs::path& folder, ordered_json result, const TestResult& test,
                          const LabelledSources& sources) {
   result["test"] = to_json(test.counts, sources.class_names);
-  processes().leader([&] { write_result(folder, result, test.counts); });
+  processes().leader([&] { write_result(folder, result, test.counts, sources.class_names); });
   info("top-1 ", fixed(100 * test.counts.top1(), 2), " %, top-5 ",
        fixed(100 * test.counts.top5(), 2), " %, mean over classes ",
        fixed(100 * test.counts.class_mean(), 2), " % of ", test.counts.images(), " test images",

@@ -461,7 +461,7 @@ void DetectOptions::check() const {
 ordered_json detect(DetectOptions options, const std::vector<std::string>& images,
                     const EngineHooks& hooks) {
   options.check();
-  settle(options, folder_beside(options.checkpoint, "detect"));
+  settle(options, evaluation_folder(options.output_dir, options.checkpoint, "detect"));
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images to look for objects in"
                         : "images are named for --predict alone; data sets with --data_path");

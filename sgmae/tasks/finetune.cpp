@@ -242,7 +242,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   if (options.eval && options.checkpoint.empty() && options.resume != "auto")  // as MAE's script
     options.checkpoint = std::exchange(options.resume, "auto");
   options.check();
-  settle(options, folder_beside(options.checkpoint, "finetune"));
+  settle(options, evaluation_folder(options.output_dir, options.checkpoint, "finetune"));
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;

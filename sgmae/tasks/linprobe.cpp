@@ -266,7 +266,7 @@ void LinprobeOptions::check() const {
 
 ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   options.check();
-  settle(options, folder_beside(options.checkpoint, "linprobe"));
+  settle(options, evaluation_folder(options.output_dir, options.checkpoint, "linprobe"));
   open_device(options.device);  // refused before files are read
   use_threads(options.threads);
   const StopSignals signals;

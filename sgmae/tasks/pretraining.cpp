@@ -30,7 +30,6 @@ EvaluationResult NeighbourTest::test(const Encoder& encoder, const Normalisation
   task.data.data_root = options_.data_root;
   task.data.num_workers = options_.num_workers;
   task.plain_k = "";
-  task.lower_k = true;  // there is no option for it here
   const KnnScore score = run_knn(encoder, normalisation, task);
   if (!pixels_compared_) {
     pixels_compared_ = true;

@@ -11,6 +11,7 @@
 #include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/checkpoint/open_model.h"
+#include "sgmae/eval/confusion_figure.h"
 #include "sgmae/eval/labelled_data.h"
 #include "sgmae/eval/metrics.h"
 #include "sgmae/eval/patch_neighbours.h"
@@ -145,7 +146,7 @@ ordered_json report_test(const fs::path& folder, ordered_json result, const Segm
     make_result_folder(folder);
     write_result(folder, result);
     write_png(folder / "figures" / "confusion.png",
-              confusion_figure(test.counts.confusion(), test.counts.classes()));
+              confusion_figure(test.counts.confusion(), test.counts.classes(), data.class_names()));
     write_pictures(folder / "figures", classifier, data, test, views, pictures);
   });
   info(headline(test), " of ", test.images, " test images", left_out_note(test.unreadable), "; ",
@@ -289,7 +290,7 @@ ordered_json evaluate_only(const SegmentOptions& options, const SegmenterFile& f
 ordered_json by_neighbours(const SegmentOptions& options) {
   OpenOptions open = options.open;
   open.height = open.width = options.input_size > 0 ? options.input_size : default_side;
-  OpenedModel opened = open_model(best_of_run(options.checkpoint), open);
+  OpenedModel opened = open_model(options.checkpoint, open);
   opened.move_to(open_device(options.device, processes().local_rank()));
   opened.set_precision(choose_precision(options.precision, opened.encoder().device()));
   const auto train = options.data.open_training_part();
@@ -457,7 +458,7 @@ SegmentViews SegmentOptions::views() const {
 ordered_json segment(SegmentOptions options, const std::vector<std::string>& images,
                      const EngineHooks& hooks) {
   options.check();
-  settle(options, folder_beside(options.checkpoint, "segment"));
+  settle(options, evaluation_folder(options.output_dir, options.checkpoint, "segment"));
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images whose pixels to label"
                         : "images are named for --predict alone; data sets with --data_path");

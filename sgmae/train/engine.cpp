@@ -50,6 +50,12 @@ fs::path found_by_leader(const Find& find) {
   return processes().of_leader(found.string());
 }
 
+// While it lives, a second Ctrl-C would lose steps.
+struct Training {
+  Training() { set_steps_at_stake(0); }
+  ~Training() { set_steps_at_stake(-1); }
+};
+
 }  // namespace
 
 std::int64_t whole_steps(std::int64_t images, const OptimOptions& o) {
@@ -86,6 +92,7 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
 
 EngineResult Engine::run() {
   const LogFile log(processes().leads() ? folder_.messages() : fs::path());
+  const Training training;
   try {
     check_alike();
     begin();
@@ -127,6 +134,7 @@ void Engine::begin() {
   const ordered_json facts = this->facts();
   const ordered_json members = this->members();
   processes().leader([&] {
+    if (!events_) return;
     ordered_json environment{{"threads", at::get_num_threads()},
                              {"device", task_.device().str()},
                              {"precision", facts.at("precision")}};
@@ -253,6 +261,12 @@ std::int64_t Engine::parameter_count() const {
 void Engine::restore(const fs::path& path) {
   store_.restore(path, task_, clock_, guard_);
   processes().wait_for_all();  // before anybody changes what another one reads
+  if (path == result_.checkpoint && clock_.epoch >= optim_.epochs) {
+    events_.reset();  // what ended is not recorded again
+    info(folder_.root.string(), ": finished already, ", clock_.epoch,
+         " epochs; a larger --epochs trains on");
+    return;
+  }
   info("resumed from ", path.string(), ": ", where());
   happened("resumed", {{"from", path.string()}});
 }
@@ -329,7 +343,7 @@ void Engine::take_step(EpochConsole& console) {
   if (good) {
     apply(measured, progress);
     clock_.sums.add(loss, console.lr, norm);
-    ++good_steps_;
+    set_steps_at_stake(++good_steps_);
   } else {
     for (Learner* learner : task_.learners()) zero_gradients(*learner->parameters);
     if (events_)
@@ -541,7 +555,7 @@ void Engine::save() {
   result_.checkpoint = store_.save(task_, clock_, guard_, clock_.epoch == optim_.epochs);
   for (const GradientExchange& exchange : exchanges_)
     if (exchange.sharded()) release_freed_memory();  // that of the gathered shards
-  good_steps_ = 0;
+  set_steps_at_stake(good_steps_ = 0);
   processes().leader([&] {
     if (hooks_.after_save) hooks_.after_save(result_.checkpoint, clock_);
   });
@@ -585,7 +599,7 @@ void Engine::roll_back(const std::string& reason) {
          " and continuing with another order of images");
   guard_ = guard;  // keeps counting
   guard_.forget();
-  good_steps_ = 0;
+  set_steps_at_stake(good_steps_ = 0);
   if (events_) {
     trim_log(folder_.log(), clock_.epoch);
     events_->begin_again(event_x());

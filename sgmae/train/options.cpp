@@ -152,7 +152,9 @@ std::string own_folder(const std::string& data_path) {
   return (fs::path("runs") / name).string();
 }
 
-std::string folder_beside(const std::string& checkpoint, const std::string& command) {
+std::string evaluation_folder(const std::string& output_dir, const std::string& checkpoint,
+                              const std::string& command) {
+  if (!output_dir.empty()) return output_dir;
   if (checkpoint.empty()) return (fs::path("runs") / command).string();
   fs::path folder = fs::path(checkpoint).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();

@@ -73,7 +73,7 @@ Schedule schedule(const OptimOptions& options);
 
 // Section [run]: where a run lives, what is kept of it and what is told.
 struct RunOptions {
-  std::string output_dir;       // "": chosen by the command (own_folder, folder_beside)
+  std::string output_dir;       // "": chosen by the command (own_folder, evaluation_folder)
   std::string log_dir;          // TensorBoard events; "": output_dir
   std::string resume = "auto";  // auto: go on if output_dir holds this run; none; or a path
   std::uint64_t seed = 0;
@@ -92,10 +92,13 @@ struct RunOptions {
 };
 
 // Where runs go that are not told where: of pre-training on `data_path`, runs/NAME with NAME from
-// the path; of what is done with a checkpoint, a folder called `command` in its run's folder, so
-// that it is on that run's page, or runs/COMMAND where the checkpoint is of no run (or none).
+// the path.
 std::string own_folder(const std::string& data_path);
-std::string folder_beside(const std::string& checkpoint, const std::string& command);
+// Of what `command` does with a checkpoint: `output_dir`, or where that is empty a folder called as
+// the command in the checkpoint's run, so that it is on that run's page; runs/COMMAND where there
+// is no run, or no checkpoint.
+std::string evaluation_folder(const std::string& output_dir, const std::string& checkpoint,
+                              const std::string& command);
 
 // Declares two copies of an option struct and compares them; what `may_differ` accepts is left out.
 // "epochs is 100 there, 200 here", or "" when there is no difference.

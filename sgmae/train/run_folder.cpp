@@ -43,14 +43,11 @@ std::string processor_name() {
   return "unknown";
 }
 
-// The commit checked out where the program was started, "" outside a git repository.
-std::string git_commit() {
-  std::string head;
-  if (!std::getline(std::ifstream(".git/HEAD"), head)) return "";
-  if (!head.starts_with("ref: ")) return head;
-  std::string commit;
-  std::getline(std::ifstream(fs::path(".git") / head.substr(5)), commit);
-  return commit;
+// What an env.json says that is there already: a run that goes on was started when it began.
+std::string first_start(const fs::path& environment) {
+  if (!fs::exists(environment)) return utc_now();
+  const auto there = nlohmann::json::parse(read_text(environment), nullptr, false);
+  return json_value<std::string>(there, "started").value_or(utc_now());
 }
 
 }  // namespace
@@ -121,6 +118,7 @@ void describe_run(const RunFolder& folder, const std::string& config, std::uint6
   write_file(folder.config(), config);
 
   ordered_json environment{{"sgmae", version},
+                           {"commit", build_commit},
                            {"torch", TORCH_VERSION},
                            {"compiler", __VERSION__},
                            {"host", host_name()},
@@ -128,8 +126,7 @@ void describe_run(const RunFolder& folder, const std::string& config, std::uint6
                            {"instructions", name_of(instruction_set())},
                            {"processors", std::thread::hardware_concurrency()},
                            {"seed", seed},
-                           {"started", utc_now()}};
-  if (const std::string commit = git_commit(); !commit.empty()) environment["git"] = commit;
+                           {"started", first_start(folder.environment())}};
   for (const auto& [key, value] : more_environment.items()) environment[key] = value;
   write_file(folder.environment(), environment.dump(2) + "\n");
 }

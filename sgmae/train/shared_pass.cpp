@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/progress.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/parallel/process_group.h"
 
@@ -19,6 +20,13 @@ SharedPass of_all(SharedPass pass, const Source& source, const LoaderOptions& op
   return pass;
 }
 
+// Of one process, all of which go on alike.
+std::int64_t images_of_pass(const Source& source, const LoaderOptions& options) {
+  const std::int64_t all =
+      options.subset.empty() ? source.size() : static_cast<std::int64_t>(options.subset.size());
+  return (all + processes().size() - 1) / processes().size();
+}
+
 }  // namespace
 
 LoaderOptions own_share(LoaderOptions options) {
@@ -26,9 +34,10 @@ LoaderOptions own_share(LoaderOptions options) {
   return options;
 }
 
-SharedPass shared_pass(const Source& source, const LoaderOptions& options,
+SharedPass shared_pass(const std::string& what, const Source& source, const LoaderOptions& options,
                        const std::function<void(const Batch&)>& use) {
   SharedPass pass;
+  Progress progress(what, images_of_pass(source, options));
   processes().together([&] {
     Loader loader(source, own_share(options));
     loader.start_epoch(0);
@@ -36,13 +45,15 @@ SharedPass shared_pass(const Source& source, const LoaderOptions& options,
       if (stop_requested()) throw StopRequested();
       pass.images += batch.size();
       use(batch);
+      progress.show(pass.images);
     }
     pass.unreadable = loader.stats().unreadable;
   });
   return of_all(pass, source, options);
 }
 
-SharedPass shared_rounds(const Source& source, const LoaderOptions& options,
+SharedPass shared_rounds(const std::string& what, const Source& source,
+                         const LoaderOptions& options,
                          const std::function<void(const Batch&)>& round) {
   SGMAE_ASSERT(!options.shuffle);
   std::unordered_map<std::int64_t, std::int64_t> places;  // in the subset, by index
@@ -60,6 +71,7 @@ SharedPass shared_rounds(const Source& source, const LoaderOptions& options,
     loader->start_epoch(0);
   });
   const std::int64_t of = processes().size(), rounds = (loader->batches_per_epoch() + of - 1) / of;
+  Progress progress(what, images_of_pass(source, options));
   Batch ahead;  // the next one, which may be of a later round
   bool taken = true;
   for (std::int64_t r = 0; r < rounds; ++r) {
@@ -68,6 +80,7 @@ SharedPass shared_rounds(const Source& source, const LoaderOptions& options,
     });
     const bool due = !taken && round_of(ahead) == r;
     round(due ? ahead : Batch());
+    progress.show((r + 1) * options.batch_size);
     if (!due) continue;
     pass.images += ahead.size();
     taken = true;

@@ -70,6 +70,23 @@ TEST(Options, ErrorsNameThePlaceAndTheNearestWord) {
             std::string::npos);
 }
 
+TEST(Options, ChoicesMayBeWrittenWithDashesAndInCapitals) {
+  std::string strategy = "random", unit = "mb";
+  Options options;
+  options.add("strategy", strategy, {"random", "self_guided", "block_wise"}, "");
+  options.add("unit", unit, {"mb", "MB"}, "");
+  for (const char* text : {"self_guided", "self-guided", "Self-Guided"}) {
+    strategy = "random";
+    options.set("strategy", text, "f");
+    EXPECT_EQ(strategy, "self_guided") << text;
+  }
+  EXPECT_EQ(message_of([&] { options.set("strategy", "self-guded", "f"); }),
+            "f: strategy: 'self-guded' is not one of random, self_guided, block_wise; did you mean "
+            "'self_guided'?");
+  options.set("unit", "MB", "f");
+  EXPECT_EQ(unit, "MB") << "what is written exactly so comes first";
+}
+
 TEST(Options, MalformedTomlIsRefused) {
   Example example;
   Options options;

@@ -31,6 +31,40 @@ TEST(StopSignals, WhateverAnnouncesTheEndAsksToStop) {
   }
 }
 
+// What is written while `signal` comes.
+std::string answer_to(int signal) {
+  const StopSignals signals;
+  testing::internal::CaptureStderr();
+  std::raise(signal);
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(StopSignals, AreAnsweredAtOnceWithWhatComesNext) {
+  EXPECT_EQ(answer_to(SIGINT), "stopping; again to stop now\n") << "nothing trains";
+  set_steps_at_stake(0);
+  EXPECT_EQ(answer_to(SIGINT), "finishing this step, then saving; again to stop now\n");
+  set_steps_at_stake(1);
+  EXPECT_EQ(answer_to(SIGINT),
+            "finishing this step, then saving; again to stop now, losing 1 step\n");
+  set_steps_at_stake(12050);
+  EXPECT_EQ(answer_to(SIGINT),
+            "finishing this step, then saving; again to stop now, losing 12050 steps\n");
+  EXPECT_EQ(answer_to(SIGTERM), "finishing this step, then saving\n")
+      << "a second one would not stop it";
+  answer_stop_signals(false);
+  EXPECT_EQ(answer_to(SIGINT), "") << "another process says it";
+  answer_stop_signals(true);
+  set_steps_at_stake(-1);
+}
+
+TEST(StopSignals, AreAnsweredOnce) {
+  const StopSignals signals;
+  testing::internal::CaptureStderr();
+  std::raise(SIGTERM);
+  std::raise(SIGUSR1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "stopping\n");
+}
+
 TEST(StopSignals, NohupHolds) {
   std::signal(SIGHUP, SIG_IGN);
   {

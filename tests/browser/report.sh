@@ -5,7 +5,7 @@
 #   tests/browser/report.sh PROGRAM SCREENSHOTS [RUN…]
 #
 # at 1440 and 390 pixels, light and dark. PROGRAM is the built sgmae; SCREENSHOTS a folder for one
-# picture of each; without RUN a small run is trained on noise.
+# picture of each; without RUN a small run is trained on noise, tested and analysed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 2 ] || { sed -n '2,9p' "$0" | cut -c3-; exit 2; }
@@ -27,6 +27,8 @@ if [ $# -eq 0 ]; then
     --dim 32 --depth 2 --heads 2 --decoder_dim 16 --decoder_depth 2 --decoder_heads 2 --batch_size 16 --epochs 6 \
     --warmup_epochs 1 --lr 1e-3 --mask_strategy self_guided --guide_start 2 --knn_every 2 --save_every 2 --probe_images 16 \
     --num_workers 1 --threads 1 --log_every 100 >/dev/null
+  "$program" knn --checkpoint "$work/noise" --data_path "$work/data" --output_dir "$work/noise/knn" --threads 1 >/dev/null
+  "$program" analyze --checkpoint "$work/noise" --data_path "$work/data" --output_dir "$work/noise/analysis" --images 8 --threads 1 >/dev/null
   set -- "$work/noise"
 fi
 "$program" report "$@" --output "$work/report.html"

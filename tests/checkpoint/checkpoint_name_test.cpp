@@ -78,5 +78,12 @@ TEST_F(CheckpointFolder, AModelIsTheNewestOfItsFolderOrTheFileItself) {
             root_ / "checkpoint-3.safetensors");
 }
 
+TEST_F(CheckpointFolder, OfABestAndALastModelTheBestIsTaken) {
+  write_file(root_ / "checkpoint-last.safetensors", "x");
+  EXPECT_EQ(find_model_file(root_), root_ / "checkpoint-last.safetensors");
+  write_file(root_ / "checkpoint-best.safetensors", "x");
+  EXPECT_EQ(find_model_file(root_), root_ / "checkpoint-best.safetensors");
+}
+
 }  // namespace
 }  // namespace sgmae

@@ -118,7 +118,7 @@ TEST_F(BadValues, AreRefusedWithTheReason) {
   };
   expect(2, "temperature", line("knn", "--temperature=-1"));
   expect(2, "max_train", line("knn", "--max_train=-1"));
-  expect(2, "k must be between 1 and 12", line("knn", "--k 13"));
+  expect(0, "k is 12, not 13", line("knn", "--k 13"));
   expect(2, "plain_k", line("knn", "--k 2 --plain_k 1,0"));
   expect(2, "num_workers", line("knn", "--k 2 --num_workers=-1"));
   expect(2, "input height",

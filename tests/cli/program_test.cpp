@@ -348,7 +348,7 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   EXPECT_EQ(probe["acc1"], 1.0);
   EXPECT_EQ(nlohmann::json::parse(read_text(root_ / "probe/result.json")), probe);
 
-  expect("knn --k 25" + rest, 2, "between 1 and 24");
+  expect("knn --k 25" + rest, 0, "k is 24, not 25");
   expect("knn --checkpoint nowhere --data_path data", 4, "nowhere");
   expect("linprobe --data_path data", 2, "--checkpoint");
   expect("linprobe --batch_size 8 --output_dir probe" + rest, 2, "different linear probe");
@@ -532,10 +532,18 @@ TEST_F(Program, PretrainsGuidesDrawsAndContinues) {
   // The page that pretrain wrote is the page that report writes.
   expect("report run --output again.html", 0, "again.html");
   const std::string page = read_text(root_ / "run/report.html");
-  EXPECT_NE(page.find("began at epoch T = 2"), std::string::npos);
+  EXPECT_NE(page.find("began after epoch T = 2"), std::string::npos);
   EXPECT_NE(page.find("Time in training steps"), std::string::npos);  // train.log is understood
   EXPECT_NE(page.find("data:image/png;base64,"), std::string::npos);
   EXPECT_EQ(page, read_text(root_ / "again.html"));
+
+  // What is found in its folder is on its page.
+  expect(
+      "analyze --checkpoint run --data_path images --output_dir run/analysis --metrics variance "
+      "--images 2 --threads 1",
+      0, "report.html");
+  EXPECT_NE(read_text(root_ / "run/report.html").find("<strong>Table 1</strong>"),
+            std::string::npos);
 
   // A finished run does nothing more; another one is refused its folder.
   EXPECT_EQ(run(kTiny).code, 0);

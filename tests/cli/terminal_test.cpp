@@ -57,7 +57,9 @@ class Screen {
 };
 
 // Runs the command with all of its output on a terminal of that width; returns what was written.
-std::string on_terminal(const std::string& command, unsigned short columns, int& code) {
+// Ctrl-C is pressed once `interrupt_at` has been written.
+std::string on_terminal(const std::string& command, unsigned short columns, int& code,
+                        std::string interrupt_at = "") {
   struct winsize size {
     .ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0
   };
@@ -69,8 +71,12 @@ std::string on_terminal(const std::string& command, unsigned short columns, int&
   }
   std::string written;
   char buffer[4096];
-  for (ssize_t count; (count = read(terminal, buffer, sizeof buffer)) > 0;)
+  for (ssize_t count; (count = read(terminal, buffer, sizeof buffer)) > 0;) {
     written.append(buffer, static_cast<std::size_t>(count));
+    if (interrupt_at.empty() || written.find(interrupt_at) == std::string::npos) continue;
+    EXPECT_EQ(write(terminal, "\x03", 1), 1);
+    interrupt_at.clear();
+  }
   int status = 0;
   waitpid(child, &status, 0);
   close(terminal);
@@ -78,26 +84,30 @@ std::string on_terminal(const std::string& command, unsigned short columns, int&
   return written;
 }
 
-class Terminal : public testing::TestWithParam<unsigned short> {};
-
-TEST_P(Terminal, TheBarIsRedrawnInPlaceAndLeavesNoTrace) {
-  const unsigned short columns = GetParam();
-  const TemporaryFolder folder;
-  const fs::path& root = folder.root();
+// Greys, and the arguments of a short pre-training on them.
+void make_images(const fs::path& root) {
   fs::create_directories(root / "images");
   for (int i = 0; i < 24; ++i) {
     const auto grey = static_cast<std::uint8_t>(10 * i);
     write_png(root / "images" / (std::to_string(i) + ".png"),
               Image{16, 16, 1, std::vector<std::uint8_t>(256, grey)});
   }
+}
+constexpr const char* kPretrain =
+    " pretrain --data_path images --output_dir run --input_size 16 --patch_size 4 --dim 16 "
+    "--depth 2 --heads 2 --decoder_dim 16 --decoder_depth 1 --decoder_heads 2 --batch_size 4 "
+    "--warmup_epochs 1 --lr 1e-3 --num_workers 1 --threads 1 --probe_images 0 ";
+
+class Terminal : public testing::TestWithParam<unsigned short> {};
+
+TEST_P(Terminal, TheBarIsRedrawnInPlaceAndLeavesNoTrace) {
+  const unsigned short columns = GetParam();
+  const TemporaryFolder folder;
+  const fs::path& root = folder.root();
+  make_images(root);
   int code = 0;
   const std::string written = on_terminal(
-      "cd " + root.string() +
-          " && " SGMAE_PROGRAM
-          " pretrain --data_path images --output_dir run --input_size 16 --patch_size 4 --dim 16 "
-          "--depth 2 --heads 2 --decoder_dim 16 --decoder_depth 1 --decoder_heads 2 --batch_size 4 "
-          "--epochs 2 --warmup_epochs 1 --lr 1e-3 --num_workers 1 --threads 1 --probe_images 0 "
-          "--log_every 1",
+      str("cd ", root.string(), " && " SGMAE_PROGRAM, kPretrain, "--epochs 2 --log_every 1"),
       columns, code);
   ASSERT_EQ(code, 0) << written;
 
@@ -123,6 +133,21 @@ TEST_P(Terminal, TheBarIsRedrawnInPlaceAndLeavesNoTrace) {
   for (std::size_t i = 0; i + 1 < expected.rows().size(); ++i)
     EXPECT_EQ(seen.rows()[i], expected.rows()[i]) << "row " << i;
   for (const std::string& row : seen.rows()) EXPECT_FALSE(row.starts_with("epoch ")) << row;
+}
+
+TEST(TerminalSignal, CtrlCIsAnsweredAtOnceAndTheRunIsSaved) {
+  const TemporaryFolder folder;
+  make_images(folder.root());
+  int code = 0;
+  const std::string written =
+      on_terminal(str("cd ", folder.root().string(), " && exec " SGMAE_PROGRAM, kPretrain,
+                      "--epochs 100000 --save_every 100000"),
+                  100, code, "epoch 3/");
+  EXPECT_EQ(code, 130);
+  const std::regex said(
+      "\r\x1b\\[Kfinishing this step, then saving; again to stop now, losing \\d+ steps\r\n");
+  EXPECT_TRUE(std::regex_search(written, said)) << written;
+  EXPECT_NE(written.find("the same command resumes from there"), std::string::npos);
 }
 
 INSTANTIATE_TEST_SUITE_P(Widths, Terminal, testing::Values(60, 80, 200));

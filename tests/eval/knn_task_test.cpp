@@ -88,15 +88,14 @@ TEST_F(KnnTaskTest, LeavesOutPlainVotesOfMoreThanThereAre) {
 TEST_F(KnnTaskTest, RefusesUnusableK) {
   task_.plain_k = "1,many";
   EXPECT_EQ(refusal(), ExitCode::usage);
-  task_.plain_k = "";
-  task_.knn.k = 61;
-  EXPECT_EQ(refusal(), ExitCode::usage);
 }
 
-TEST_F(KnnTaskTest, LowersKWhereThatIsAskedFor) {
+TEST_F(KnnTaskTest, LowersKToTheNumberOfImagesAndSaysSo) {
   task_.knn.k = 61;
-  task_.lower_k = true;
-  EXPECT_EQ(run().rows[0].votes.k, 60);
+  testing::internal::CaptureStderr();
+  const KnnScore score = run();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("k is 60, not 61"), std::string::npos);
+  EXPECT_EQ(score.rows[0].votes.k, 60);
 }
 
 TEST_F(KnnTaskTest, RefusesNegativeNumbers) {

@@ -26,8 +26,10 @@ TEST(Measures, AreTheFilesOfTheirFolderInOrder) {
     EXPECT_EQ(measure.charts.empty(),
               !measure.see && !measure.see_masked && !measure.see_output && !measure.see_scene)
         << measure.name;
-    for (const MetricInfo& chart : measure.charts)
+    for (const MetricInfo& chart : measure.charts) {
       EXPECT_TRUE(metrics.insert(chart.name).second) << chart.name;
+      EXPECT_TRUE(chart.good.ends_with('.')) << chart.name << " says what good looks like";
+    }
   }
   EXPECT_EQ(names, files);
   EXPECT_EQ(measures().front().name, "relations");  // the paper's first figure

@@ -13,7 +13,6 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
-#include "sgmae/image/draw.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tensors.h"
 
@@ -111,32 +110,16 @@ TEST(Metrics, RefuseLabelsOutsideTheClasses) {
   EXPECT_EQ(counts.images(), 0);
 }
 
-TEST(Metrics, FigureShowsShares) {
-  ClassificationCounts counts(3);
-  counts.add(at::tensor({1.f, 0.f, 0.f, 0.f, 0.f, 1.f}).view({2, 3}), {0, 1});
-  const Image figure = confusion_figure(counts.confusion(), counts.classes());
-  EXPECT_EQ(figure.size(), (ImageSize{96, 96}));
-  const auto colour = [&](int row, int column) {
-    const std::uint8_t* p =
-        &figure.pixels[static_cast<std::size_t>((row * 32 + 5) * 96 + column * 32 + 5) * 3];
-    return Colour{p[0], p[1], p[2]};
-  };
-  EXPECT_EQ(colour(0, 0), heat(1));
-  EXPECT_EQ(colour(1, 2), heat(1));
-  EXPECT_EQ(colour(1, 1), heat(0));
-  EXPECT_EQ(colour(2, 2), heat(0));  // no images
-}
-
 TEST(Metrics, ResultIsWrittenBesideItsFigure) {
   const TemporaryFolder temporary;
   const std::filesystem::path& folder = temporary.root();
   ClassificationCounts counts(2);
   counts.add(at::zeros({1, 2}), {0});
-  write_result(folder / "run", {{"acc1", counts.top1()}}, counts);
+  write_result(folder / "run", {{"acc1", counts.top1()}}, counts, {"cat", "dog"});
   EXPECT_EQ(nlohmann::json::parse(read_text(folder / "run" / "result.json"))["acc1"], 1.0);
   EXPECT_GT(std::filesystem::file_size(folder / "run" / "figures" / "confusion.png"), 0u);
   temporary.write("file", "");
-  EXPECT_THROW(write_result(folder / "file", {}, counts), Error);
+  EXPECT_THROW(write_result(folder / "file", {}, counts, {}), Error);
 }
 
 }  // namespace

@@ -27,8 +27,8 @@ Measure largest() {
   return {.name = "largest",
           .order = 1,
           .summary = "the largest value",
-          .charts = {along_training({"largest", "Largest value", ""}),
-                     {"hidden", "Hidden patches", "", "patches"}},
+          .charts = {along_training(may_be_negative({"largest", "Largest value", "", "Good: 9."})),
+                     {"hidden", "Hidden patches", "", "", "patches"}},
           .taps = {"block_out"},
           .see =
               [](const BlockView& block) {
@@ -55,6 +55,9 @@ TEST(Survey, TakesAMeasureItHasNeverHeardOf) {
   EXPECT_EQ(value(survey, {.metric = "hidden", .model = 1}, 0), 27);  // 75 % of 36
   const auto json = survey.metrics();
   EXPECT_EQ(json["largest"]["title"], "Largest value");
+  EXPECT_EQ(json["largest_by_epoch"]["good"], "Good: 9.");
+  EXPECT_TRUE(json["largest"]["may_be_negative"]);
+  EXPECT_FALSE(json["hidden"]["may_be_negative"]);
   EXPECT_EQ(json["largest"]["series"].size(), 4u);  // two models, encoder and decoder
   EXPECT_EQ(json["largest_by_epoch"]["series"].size(), 3u);
   EXPECT_FALSE(json.contains("nmi"));

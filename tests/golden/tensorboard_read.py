@@ -1,4 +1,5 @@
-"""Reads an event folder with TensorBoard's own reader and checks it against the run's log.txt.
+"""Reads a run's events with TensorBoard's own reader and checks them against its log.txt and, of pre-training, the
+pictures in figures/.
 
 usage: tensorboard_read.py RUN_FOLDER
 Requirements: tensorboard==2.21.0
@@ -27,3 +28,14 @@ for line in (run / "log.txt").read_text().splitlines():
         compared += 1
 assert compared > 0
 print(f"{compared} values agree with log.txt")
+
+figures = run / "figures"
+pictures = EventAccumulator(str(figures), size_guidance={"images": 0})
+pictures.Reload()
+for tag in pictures.Tags()["images"]:
+    files = {path.read_bytes() for path in figures.glob("masks_*.png")}
+    for picture in pictures.Images(tag):
+        width, height = (int.from_bytes(picture.encoded_image_string[at:at + 4], "big") for at in (16, 20))  # of PNG
+        assert (picture.width, picture.height) == (width, height)
+        assert picture.encoded_image_string in files, picture.step
+        print(f"figures/{tag}: {width} x {height} at step {picture.step}, as in a file")

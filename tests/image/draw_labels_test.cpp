@@ -76,12 +76,12 @@ TEST(DrawLabels, TellsClassesOfAPictureApart) {
   LabelMap map = stripes(), other = map;
   for (std::uint8_t& label : map.labels) label = label == 0 ? 0 : 55;
   for (std::uint8_t& label : other.labels) label = 55;
-  const Image picture = draw_labels_beside(view(photo), map, {}, &other);
-  const Colour a = at(picture, 748, 100), b = at(picture, 1148, 100);
+  const Image picture = draw_labels_beside(view(photo), map, {}, "", &other);
+  const Colour a = at(picture, 748, 150), b = at(picture, 1148, 150);
   int distance = 0;
   for (std::size_t c = 0; c < 3; ++c) distance += std::abs(a[c] - b[c]);
   EXPECT_GT(distance, 40);
-  EXPECT_EQ(at(picture, 1396, 100), b);
+  EXPECT_EQ(at(picture, 1396, 150), b);
 }
 
 // Small and grey photos, many classes, a class without a name.
@@ -103,11 +103,11 @@ TEST(DrawLabels, AnySize) {
 TEST(DrawLabels, Beside) {
   const Image photo = blank_image({640, 300}, ground);
   const LabelMap map = stripes();
-  const Image pair = draw_labels_beside(view(photo), map, {"road", "sky"});
+  const Image pair = draw_labels_beside(view(photo), map, {"road", "sky"}, "1.png");
   EXPECT_EQ(pair.width, 2 * 640 + 8);
-  EXPECT_EQ(at(pair, 100, 100), ground);
-  EXPECT_NE(at(pair, 748, 100), ground);
-  EXPECT_EQ(draw_labels_beside(view(photo), map, {"road", "sky"}, &map).width, 3 * 640 + 16);
+  EXPECT_EQ(at(pair, 100, 150), ground);
+  EXPECT_NE(at(pair, 748, 150), ground);
+  EXPECT_EQ(draw_labels_beside(view(photo), map, {"road", "sky"}, "", &map).width, 3 * 640 + 16);
 }
 
 }  // namespace

@@ -3,11 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
-#include <vector>
 
 namespace sgmae {
 namespace {
@@ -67,41 +64,6 @@ TEST(Draw, PasteEnlargesGreyAndColour) {
   EXPECT_EQ(count(canvas, kWhite), 45 - 18);
   paste(canvas, view(Image{1, 1, 3, {1, 2, 3}}), 8, 4, 2);  // three quarters of it fall outside
   EXPECT_EQ(at(canvas, 8, 4), (Colour{1, 2, 3}));
-}
-
-TEST(Draw, PicturesStandSideBySide) {
-  const Image small = blank_image({2, 3}, kBlack), large = blank_image({4, 1}, kBlack);
-  const Image sheet = side_by_side({small, large});
-  EXPECT_EQ(sheet.size(), (ImageSize{14, 3}));
-  EXPECT_EQ(count(sheet, kBlack), 2 * 3 + 4);
-}
-
-TEST(Draw, TextIsAsWideAsItSays) {
-  const std::string text = "Epoch 12";
-  Image canvas = blank_image({text_width(text, 2), 18}, kWhite);
-  write_text(canvas, text, 0, 0, 2, kBlack);
-  int right = 0;
-  for (int y = 0; y < canvas.height; ++y)
-    for (int x = 0; x < canvas.width; ++x)
-      if (at(canvas, x, y) == kBlack) right = std::max(right, x);
-  EXPECT_EQ(right, canvas.width - 1);
-  EXPECT_EQ(text_width("", 3), 0);
-}
-
-// No two letters look alike, but O and 0, which a slash tells apart.
-TEST(Draw, LettersDiffer) {
-  std::set<std::vector<std::uint8_t>> seen;
-  for (char c = ' '; c <= '~'; ++c) {
-    Image letter = blank_image({5, 9}, kWhite);
-    write_text(letter, std::string(1, c), 0, 0, 1, kBlack);
-    EXPECT_TRUE(seen.insert(letter.pixels).second) << c;
-    EXPECT_EQ(count(letter, kBlack) == 0, c == ' ');
-  }
-  // Beyond ASCII one box a character, however many bytes it has.
-  Image two = blank_image({11, 9}, kWhite);
-  EXPECT_EQ(text_width("\xc3\xa9\xe7\x8b\x97", 1), 11);
-  write_text(two, "\xc3\xa9\xe7\x8b\x97", 0, 0, 1, kBlack);
-  EXPECT_EQ(count(two, kBlack), 2 * 20);
 }
 
 // The scale must also be read in black and white, so luma (Rec. 601) always grows.

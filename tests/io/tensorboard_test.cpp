@@ -24,6 +24,8 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
     EventWriter writer(folder);
     writer.scalar("train_loss", 0.5, 1000);
     writer.begin_again(300);
+    const std::vector<std::uint8_t> png{'P', 'N', 'G'};
+    writer.image("masks", png, 640, 5, 3, 2);
   }
   ASSERT_EQ(std::distance(fs::directory_iterator(folder), {}), 1);
   const auto bytes = read_file(fs::directory_iterator(folder)->path());
@@ -43,7 +45,7 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
     events.emplace_back(bytes.begin() + at + 12, bytes.begin() + at + 12 + length);
     at += 16 + length;
   }
-  ASSERT_EQ(events.size(), 3u);
+  ASSERT_EQ(events.size(), 4u);
   EXPECT_NE(events[0].find("brain.Event:2"), std::string::npos);
   // Event.step (field 2) = 1000, then summary.value {tag, simple_value 0.5f}.
   const std::string expected("\x10\xe8\x07\x2a\x13\x0a\x11\x0a\x0atrain_loss\x15\x00\x00\x00\x3f",
@@ -51,6 +53,12 @@ TEST(EventWriter, FramesHoldTheEventsAndTheirChecksums) {
   EXPECT_EQ(events[1].substr(9), expected);
   // Event.step = 300, then session_log (field 7) {status (field 1) START = 1}.
   EXPECT_EQ(events[2].substr(9), std::string("\x10\xac\x02\x3a\x02\x08\x01", 7));
+  // Event.step = 2, then summary.value {tag, image (field 4) {height (1), width (2), colorspace
+  // (3), encoded_image_string (4)}}.
+  EXPECT_EQ(events[3].substr(9),
+            std::string("\x10\x02\x2a\x17\x0a\x15\x0a\x05masks\x22\x0c\x08\x05\x10\x80\x05\x18\x03"
+                        "\x22\x03PNG",
+                        27));
 }
 
 TEST(EventWriter, AnotherWriterStartsAnotherFile) {

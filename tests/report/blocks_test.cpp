@@ -29,7 +29,7 @@ TEST_F(Blocks, TheTableOfAChartHoldsItsNumbers) {
       .series = {{.name = "a", .x = {0, 1, 2}, .y = {0.8776162, NAN, 3}, .spread = {0.5, 1, 2}},
                  {.name = "b", .x = {1, 2, 5}, .y = {10, 20, 1e-7}}}};
   const Table table = chart_table(chart, 100);
-  EXPECT_EQ(table.head, (std::vector<std::string>{"epoch", "a", "± a", "b"}));
+  EXPECT_EQ(table.head, (std::vector<std::string>{"epoch", "a", "spread, a", "b"}));
   const std::vector<std::vector<std::string>> rows{{"0", "0.877616", "0.5", "–"},
                                                    {"1", "–", "1", "10"},
                                                    {"2", "3", "2", "20"},

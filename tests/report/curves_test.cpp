@@ -31,6 +31,7 @@ TEST(Curves, OneRunHasALinePerQuantity) {
   const std::vector<RunRecord> runs{run_of("a", kLog)};
   const auto training = training_charts(runs);
   EXPECT_EQ(titled(training, "Loss").series[0].y, (std::vector<double>{2, 1}));
+  EXPECT_EQ(titled(training, "Loss").series[0].x, (std::vector<double>{1, 2}));  // finished
   EXPECT_EQ(titled(training, "Loss").markers[0].label, "T = 1");
   EXPECT_EQ(titled(training, "Waiting for data").series[0].y, (std::vector<double>{50, 25}));  // %
   const auto exploitation = exploitation_charts(runs);
@@ -78,6 +79,20 @@ TEST(Curves, DetectionHasItsPrecisionAndThePartsOfItsLoss) {
   EXPECT_EQ(box.series[1].y, (std::vector<double>{40}));  // per cent already
   EXPECT_EQ(titled(results, "Mask AP").series[0].name, "AP75");
   EXPECT_TRUE(further_charts(runs).empty());
+}
+
+// A test every other epoch is one line, a loss that is not finite a gap in it.
+TEST(Curves, TestsAreJoinedOverTheEpochsBetween) {
+  const std::vector<RunRecord> runs{run_of("a", R"({"epoch":0,"train_loss":3}
+{"epoch":1,"train_loss":"nan","knn_acc1":0.5}
+{"epoch":2,"train_loss":1}
+{"epoch":3,"train_loss":1,"knn_acc1":0.75}
+)")};
+  const auto results = result_charts(runs);
+  const Series& knn = titled(results, "k-NN accuracy").series[0];
+  EXPECT_EQ(knn.x, (std::vector<double>{2, 4}));
+  EXPECT_EQ(knn.y, (std::vector<double>{50, 75}));
+  EXPECT_EQ(titled(training_charts(runs), "Loss").series[0].y.size(), 4u);
 }
 
 TEST(Curves, WithoutALogThereIsNothing) {

@@ -63,5 +63,15 @@ TEST(Markup, ReadableNumbers) {
   EXPECT_EQ(readable(-INFINITY), "−∞");
 }
 
+TEST(Markup, PathsAreWrittenForLinks) {
+  EXPECT_EQ(url_path("../a-b_c.d/e~1"), "../a-b_c.d/e~1");
+  EXPECT_EQ(url_path("50 %#?&\"ä"), "50%20%25%23%3F%26%22%C3%A4");
+}
+
+TEST(Markup, WhatIsEmptyIsNotJoined) {
+  EXPECT_EQ(joined({"", "a", "", "b"}, ", "), "a, b");
+  EXPECT_EQ(joined({}, ", "), "");
+}
+
 }  // namespace
 }  // namespace sgmae

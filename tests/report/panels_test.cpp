@@ -14,16 +14,56 @@ Colour at_pixel(const Image& image, int x, int y) {
   return {p[0], p[1], p[2]};
 }
 
+// Text over columns that are narrower than it, as of images of 28 pixels.
 TEST(Panels, DoNotOverlapAndLieOnTheCanvas) {
-  Panels panels({40, 30}, {"one", "a title that is far too long for its column"}, 3);
-  const CropBox last = panels.place(2, 1);
-  EXPECT_LE(last.x + last.width, panels.canvas().width);
-  EXPECT_LE(last.y + last.height, panels.canvas().height);
-  EXPECT_GE(panels.place(0, 1).x, panels.place(0, 0).x + 40);
-  EXPECT_GE(panels.place(1, 0).y, panels.place(0, 0).y + 30);
-  // Titles keep to their column: what is between the columns stays paper.
-  for (int y = 0; y < panels.place(0, 0).y; ++y)
-    EXPECT_EQ(at_pixel(panels.canvas(), panels.place(0, 1).x - 2, y), (Colour{255, 255, 255}));
+  const std::vector<Column> columns{
+      {"one", {{Key::filled, object_colour, "object side of the cut"}}},
+      {"a heading that is far too long for its column, and for any other"},
+      {"reconstruction", {{.mark = Key::heat, .text = "1"}}}};
+  for (const bool titles : {false, true}) {
+    Panels panels({40, 30}, columns, 3, "Masks", titles);
+    const Image before = panels.canvas();
+    panels.title_row(2, "a/name.jpg");
+    EXPECT_NE(panels.canvas().pixels, before.pixels);
+    const CropBox last = panels.place(2, 2);
+    EXPECT_LE(last.x + last.width, before.width);
+    EXPECT_LE(last.y + last.height, before.height);
+    for (const std::size_t column : {1u, 2u}) {
+      EXPECT_GE(panels.place(0, column).x, panels.place(0, column - 1).x + 40);
+      // What is between the columns stays paper below the title.
+      for (int y = 40; y < panels.place(0, 0).y; ++y)
+        EXPECT_EQ(at_pixel(before, panels.place(0, column).x - 3, y), (Colour{255, 255, 255}));
+    }
+    EXPECT_GE(panels.place(1, 0).y, panels.place(0, 0).y + 30);
+    // So does where panels will be.
+    for (int x = 0; x < 40; ++x)
+      EXPECT_EQ(at_pixel(before, panels.place(0, 0).x + x, panels.place(0, 0).y),
+                (Colour{255, 255, 255}));
+  }
+}
+
+// The marks of the keys have the colours of what they stand for.
+TEST(Panels, KeysShowTheirColours) {
+  const auto count = [](const Key& key, Colour colour) {
+    const Image sheet = Panels({160, 160}, {{"", {key}}}, 1, "", false).take();
+    int n = 0;
+    for (int y = 0; y < sheet.height; ++y)
+      for (int x = 0; x < sheet.width; ++x) n += at_pixel(sheet, x, y) == colour;
+    return n;
+  };
+  const Key filled{Key::filled, object_colour, ""}, outlined{Key::outlined, object_colour, ""};
+  EXPECT_GT(count(filled, object_colour), 80);
+  EXPECT_GT(count(outlined, object_colour), 20);
+  EXPECT_LT(count(outlined, object_colour), count(filled, object_colour));
+  EXPECT_EQ(count({}, object_colour), 0);
+  for (const double value : {0.0, 1.0}) EXPECT_GT(count({.mark = Key::heat}, heat(value)), 5);
+}
+
+TEST(EnlargedPanel, IsLargeEnoughToBeSeen) {
+  EXPECT_EQ(enlarged_panel({28, 28}), (ImageSize{168, 168}));
+  EXPECT_EQ(enlarged_panel({64, 32}), (ImageSize{192, 96}));
+  EXPECT_EQ(enlarged_panel({160, 90}), (ImageSize{160, 90}));
+  EXPECT_EQ(enlarged_panel({224, 224}), (ImageSize{224, 224}));
 }
 
 TEST(DrawPatchMap, PutsEachValueAtItsPatch) {

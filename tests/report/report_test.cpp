@@ -33,7 +33,7 @@ TEST_F(ReportPage, TellsWhatTheFolderHolds) {
   const std::string html = page_of({root_ / "run"});
   expect_row(html, "Model", "mae_vit_tiny_patch4, 28×28 pixels");
   expect_row(html, "Masks", "self-guided, 0.75 of the patches hidden");
-  expect_row(html, "Guidance", "began at epoch T = 2");
+  expect_row(html, "Guidance", "began after epoch T = 2");
   expect_row(html, "Epochs", "4 of 4");
   expect_row(html, "Training loss", "0.25");
   // 60 images at 100, 200, 300 and 400 a second: 1.25 s; and 0.5 TFLOP/s over it.
@@ -45,7 +45,7 @@ TEST_F(ReportPage, TellsWhatTheFolderHolds) {
   expect_row(html, "Unreadable images", "1");
   expect_row(html, "Restarts", "1 continued, 1 rolled back");
   EXPECT_TRUE(contains(html, "a &lt;b&gt; &amp; &#39;c&#39;"));
-  EXPECT_TRUE(contains(html, "masks after epoch 0</h3>"));
+  EXPECT_TRUE(contains(html, "masks after epoch 0 of 4</h3>"));
   EXPECT_TRUE(contains(html, "T = 2</text>"));
   EXPECT_TRUE(contains(html, "sgmae pretrain --model mae_vit_tiny_patch4"));
   EXPECT_TRUE(contains(html, "skipped: loss nan"));
@@ -56,7 +56,7 @@ TEST_F(ReportPage, TablesEqualTheLog) {
   make_run("run");
   const std::string html = page_of({root_ / "run"});
   for (const auto& [epoch, loss] : std::vector<std::pair<std::string, std::string>>{
-           {"0", "1"}, {"1", "0.5"}, {"2", "0.333333"}, {"3", "0.25"}})
+           {"1", "1"}, {"2", "0.5"}, {"3", "0.333333"}, {"4", "0.25"}})
     EXPECT_TRUE(contains(html, ">" + epoch + "</th><td class=\"n\">" + loss + "</td>")) << epoch;
 }
 
@@ -85,22 +85,6 @@ TEST_F(ReportPage, RunsSideBySideShowWhatDiffers) {
   EXPECT_TRUE(contains(html, "options that are the same"));
 }
 
-TEST_F(ReportPage, ResultsOfEvaluationsStandInOneTable) {
-  make_run("a");
-  make_run("b");
-  write(
-      "a/knn/result.json",
-      R"({"knn_acc1": 0.805, "checkpoint": "x<y", "table": [{"k": 20, "acc1": 0.5}, {"k": 5, "acc1": 0.25}],
-            "test": {"acc1": 0.75, "images": 100, "per_class": {"cat": {"images": 3, "acc1": 1.0}}, "confusion": [[0, 0, 3]]}})");
-  write("b/knn/result.json", R"({"knn_acc1": 0.9})");
-  const std::string html = page_of({root_ / "a", root_ / "b"});
-  EXPECT_TRUE(contains(html, "knn: knn_acc1</th><td>80.50 %</td><td>90.00 %</td>"));
-  EXPECT_TRUE(contains(html, "knn: test acc1</th><td>75.00 %</td><td></td>"));
-  EXPECT_TRUE(contains(html, "x&lt;y"));
-  EXPECT_TRUE(contains(html, "test per_class (1 rows)"));
-  EXPECT_TRUE(contains(html, ">20</td><td class=\"n\">50.00 %</td>"));
-}
-
 TEST_F(ReportPage, SegmentationShowsIntersectionOverUnionAndWhatAPictureIs) {
   write("run/config.toml", "[model]\nauxiliary_weight = 0.4\n");
   write("run/log.txt", R"({"epoch":0,"test_miou":45.25,"test_accuracy":80,"train_accuracy":70})");
@@ -110,11 +94,10 @@ TEST_F(ReportPage, SegmentationShowsIntersectionOverUnionAndWhatAPictureIs) {
             "confusion": [[0, 0, 3], [0, 1, 1]]})");
   picture("run/figures/best_01.png");
   const std::string html = page_of({root_ / "run"});
-  expect_row(html, "Mean IoU", "45.25 % after the last epoch");
-  expect_row(html, "miou", "45.25 %");
+  expect_row(html, "Mean IoU", "45.25 % after epoch 1");
   EXPECT_TRUE(contains(html, ">sky</th><td class=\"n\">4</td><td class=\"n\">45.25 %"));
   EXPECT_TRUE(contains(html, "Mean IoU</h3>"));
-  EXPECT_TRUE(contains(html, "Pixels of each class"));
+  EXPECT_TRUE(contains(html, "Of the test pixels of each true class"));
   EXPECT_TRUE(contains(html, "The photo; what is there; what was predicted."));
 }
 
@@ -128,13 +111,11 @@ TEST_F(ReportPage, DetectionShowsPrecisionConfusionAndTheBestAndWorstImages) {
   for (const char* file : {"best_01", "best_02", "best_03", "worst_01", "worst_02", "worst_03"})
     picture(str("run/figures/", file, ".png"));
   const std::string html = page_of({root_ / "run"}, {.title = "", .figures = 2});
-  expect_row(html, "Box AP", "25.50 % after the last epoch");
-  expect_row(html, "box_ap", "25.50 %");
-  EXPECT_TRUE(contains(html, "per_class (1 rows)"));
+  expect_row(html, "Box AP", "25.50 % after epoch 1");
+  EXPECT_TRUE(contains(html, "Classes (1 rows)"));
   EXPECT_TRUE(contains(html, ">cat &lt;b&gt;</th><td class=\"n\">4</td><td class=\"n\">25.50 %"));
   EXPECT_TRUE(contains(html, "Precision of boxes</h3>"));
-  EXPECT_TRUE(contains(html, "confusion of classes"));
-  EXPECT_TRUE(contains(html, ">background</th><td class=\"n\">2</td>"));
+  EXPECT_TRUE(contains(html, "<li>background, taken for cat &lt;b&gt;: 2</li>"));
   for (const char* shown : {"best 1<", "best 2<", "worst 1<", "worst 2<"})
     EXPECT_TRUE(contains(html, shown)) << shown;
   EXPECT_FALSE(contains(html, "best 3<"));
@@ -150,8 +131,58 @@ TEST_F(ReportPage, MeasurementsAndTheirPicturesStandOnce) {
             "figures": [{"file": "figures/clusters.png", "title": "Clusters", "caption": "five", "paper": "Fig. 1"}]})");
   const std::string html = page_of({root_ / "run"});
   EXPECT_TRUE(contains(html, "NMI of attention, encoder</h3>"));
-  EXPECT_TRUE(contains(html, "five (Fig. 1)"));
+  EXPECT_TRUE(contains(html, "<strong>Figure 1</strong>"));
+  EXPECT_TRUE(contains(html, "<figcaption>five</figcaption>"));
   EXPECT_EQ(count_of(html, "width=\"7\""), 1u);
+}
+
+// A matrix that the page draws itself, with names, is not shown once more without.
+TEST_F(ReportPage, EvaluationsInTheFolderOfARunAreOnItsPage) {
+  make_run("run");
+  write("run/linprobe/config.toml", "[probe]\ncached_features = true\n");
+  write("run/linprobe/result.json",
+        R"({"acc1": 0.5, "features": "cls", "protocol": "cached features, L-BFGS",
+            "test": {"acc1": 0.5, "per_class": {"cat": {}}, "confusion": [[0, 0, 3]]}})");
+  picture("run/linprobe/figures/confusion.png");
+  write("run/linprobe/report.html", "its page");
+  write_report({root_ / "run"}, root_ / "page.html", {});
+  const std::string html = read_text(root_ / "page.html");
+  EXPECT_TRUE(contains(html, "href=\"run/linprobe/report.html\""));
+  EXPECT_TRUE(contains(html, "Linear probe (exact, whole images)"));
+  EXPECT_TRUE(contains(html, ">predicted class<"));
+  EXPECT_FALSE(contains(html, "<img"));
+}
+
+TEST_F(ReportPage, AnEvaluationInTheFolderOfARunIsPutOnItsPage) {
+  make_run("run");
+  write("run/knn/result.json", R"({"knn_acc1": 0.25, "test_images": 4})");
+  report_on_run_around(root_ / "run/knn/");
+  EXPECT_TRUE(contains(read_text(root_ / "run/report.html"), ">k-NN</th><td class=\"n\">25.00<"));
+  // Nowhere else: around no run, an evaluation, or a folder with a config.toml of something else.
+  write("probe/config.toml", "[probe]\ncached_features = true\n");
+  write("other/config.toml", "[=");
+  for (const char* inside : {"folder/knn", "probe/knn", "other/knn"}) {
+    write(str(inside, "/result.json"), R"({"knn_acc1": 0.25})");
+    report_on_run_around(root_ / inside);
+    EXPECT_FALSE(fs::exists((root_ / inside).parent_path() / "report.html")) << inside;
+  }
+  report_on_run_around("");
+}
+
+TEST_F(ReportPage, AStudyShowsItsTableAndARunOfEachVariant) {
+  for (const char* cell : {"mae-s0", "mae-s1", "guided-s0", "guided-s1"})
+    make_run(str("study/cells/", cell));
+  write("study/table.json", R"({"reference": "mae", "rows": [
+      {"epoch": 4, "variant": "guided", "metric": "probe_cls", "count": 2, "mean": 0.6, "deviation": 0.01}]})");
+  const auto written = write_report({root_ / "study"}, root_ / "page.html", {});
+  ASSERT_EQ(written["runs"].size(), 2u);
+  EXPECT_EQ(written["runs"][0]["name"], "mae-s0");
+  const std::string html = read_text(root_ / "page.html");
+  expect_well_formed(html);
+  EXPECT_TRUE(contains(html, "<title>study</title>"));
+  EXPECT_TRUE(contains(html, "60.00 ± 1.00"));
+  EXPECT_TRUE(contains(html, ">guided-s0</th>"));
+  EXPECT_FALSE(contains(html, "guided-s1"));
 }
 
 TEST_F(ReportPage, ShowsTheFirstAndTheLastOfManyPictures) {
@@ -160,7 +191,7 @@ TEST_F(ReportPage, ShowsTheFirstAndTheLastOfManyPictures) {
     picture(str("run/figures/masks_after_epoch_", epoch, ".png"));
   const std::string html = page_of({root_ / "run"}, {.title = "", .figures = 3});
   EXPECT_EQ(count_of(html, "<img"), 3u);
-  for (const char* shown : {"epoch 0<", "epoch 5<", "epoch 11<"})
+  for (const char* shown : {"epoch 0 of 4<", "epoch 5 of 4<", "epoch 11 of 4<"})
     EXPECT_TRUE(contains(html, shown)) << shown;
   EXPECT_TRUE(contains(html, "9 more in run/figures"));
 }

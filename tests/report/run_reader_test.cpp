@@ -23,7 +23,10 @@ TEST_F(RunReader, ReadsARun) {
   EXPECT_EQ(run.settings.front().section, "model");  // the file's order
   EXPECT_EQ(run.settings.back().name, "seed");
   EXPECT_EQ(run.environment["threads"], 2);
-  EXPECT_EQ(run.log.epoch, (std::vector<double>{0, 1, 2, 3}));
+  EXPECT_EQ(run.log.epoch, (std::vector<double>{1, 2, 3, 4}));  // finished
+  EXPECT_EQ(run.log.epoch_of("train_loss", 0.5), 2);
+  EXPECT_TRUE(std::isnan(run.log.epoch_of("train_loss", 7)));
+  EXPECT_EQ(run.progress(), "after epoch 4 of 4");
   EXPECT_EQ(run.log.column.at("train_loss")[3], 0.25);
   EXPECT_TRUE(std::isnan(run.log.column.at("guide_start")[1]));
   EXPECT_EQ(run.log.last("guide_start"), 2);
@@ -48,8 +51,9 @@ TEST_F(RunReader, LinesThatAreNotWholeAreCounted) {
   const RunLog log = parse_log(
       "{\"epoch\":0,\"train_loss\":1}\n\nnot json\n[1]\n{\"epoch\":\"one\"}\n"
       "{\"epoch\":1,\"train_loss\":0.5}\n{\"epoch\":2,\"train_lo");
-  EXPECT_EQ(log.epoch, (std::vector<double>{0, 1}));
+  EXPECT_EQ(log.epoch, (std::vector<double>{1, 2})) << "an older version's, which counted from 0";
   EXPECT_EQ(log.unreadable, 4);
+  EXPECT_EQ(parse_log("{\"epoch\":1}\n{\"epoch\":2}\n").epoch, (std::vector<double>{1, 2}));
 }
 
 TEST_F(RunReader, NanIsReadAsPythonWritesIt) {
@@ -126,10 +130,46 @@ TEST_F(RunReader, FactsAndEventsAreReadAsData) {
   EXPECT_EQ(m.rollbacks, 1);
   EXPECT_EQ(m.continued, 1);
   ASSERT_EQ(m.events.size(), 4u) << "what train.log says of the same is not told twice";
-  EXPECT_TRUE(m.events[0].starts_with("epoch 1, step 12345 skipped: loss ")) << m.events[0];
+  EXPECT_EQ(m.kind, "finetune");
+  EXPECT_TRUE(m.events[0].starts_with("step skipped in epoch 2, after step 12345: loss "))
+      << m.events[0];
   EXPECT_EQ(m.events[1], "rolled back from epoch 1, step 9 to there: 8 bad steps");
-  EXPECT_EQ(m.events[2], "resumed from here: epoch 1, step 2");
+  EXPECT_EQ(m.events[2], "resumed in epoch 2, after step 2 from here");
   EXPECT_EQ(m.events[3], "guidance began");
+}
+
+// What the engine writes when a run is begun, interrupted, resumed, finished, and called once more.
+TEST_F(RunReader, AFinishedRunThatIsCalledAgainWasNeitherRestartedNorFinishedAgain) {
+  const auto line = [](const char* event, int minute, int epoch, int step) {
+    return str(R"({"time":"2026-11-28T13:0)", minute, R"(:00Z","event":")", event,
+               R"(","from":"c","epoch":)", epoch, R"(,"step":)", step, "}\n");
+  };
+  const std::string once = line("began", 1, 0, 0) + line("interrupted", 2, 1, 5) +
+                           line("resumed", 3, 1, 5) + line("finished", 4, 4, 0);
+  for (const std::string& events :
+       {once, once + line("resumed", 5, 4, 0) + line("finished", 6, 4, 0)}) {
+    const RunMessages m = parse_events(events);
+    EXPECT_EQ(m.began, "2026-11-28T13:01:00Z");
+    EXPECT_EQ(m.finished, "2026-11-28T13:04:00Z");
+    EXPECT_EQ(m.continued, 1);
+    EXPECT_EQ(m.events, (std::vector<std::string>{"interrupted in epoch 2, after step 5",
+                                                  "resumed in epoch 2, after step 5 from c"}));
+  }
+  // Made longer, it goes on.
+  const RunMessages longer =
+      parse_events(once + line("resumed", 5, 4, 0) + line("finished", 7, 8, 0));
+  EXPECT_EQ(longer.continued, 2);
+  EXPECT_EQ(longer.finished, "2026-11-28T13:07:00Z");
+  EXPECT_EQ(longer.events.back(), "resumed after epoch 4 from c");
+}
+
+TEST_F(RunReader, AStartFromAnotherRunIsNoRestart) {
+  const RunMessages m = parse_events(R"({"event":"resumed","from":"there","epoch":2,"step":0})"
+                                     "\n"
+                                     R"({"event":"began","epoch":2,"step":0})"
+                                     "\n");
+  EXPECT_EQ(m.continued, 0);
+  EXPECT_EQ(m.events, (std::vector<std::string>{"began from there"}));
 }
 
 TEST_F(RunReader, WithoutALogThereIsStillTheRest) {
@@ -149,10 +189,29 @@ TEST_F(RunReader, FindsResultsMeasurementsAndPicturesOneFolderDown) {
   const RunRecord run = read_run(root_ / "run");
   ASSERT_EQ(run.results.size(), 2u);
   EXPECT_EQ(run.results[1].file, "linprobe/result.json");
+  EXPECT_TRUE(run.results[1].report.empty());
   EXPECT_EQ(run.measurements.size(), 1u);
   ASSERT_EQ(run.figures.size(), 4u);
   EXPECT_EQ(run.figures[1].filename(), "masks_after_epoch_9.png");
   EXPECT_EQ(run.figures[2].filename(), "masks_after_epoch_10.png");
+}
+
+TEST_F(RunReader, AnEvaluationThatGoesOnTellsItsLastTest) {
+  make_run("run");
+  write("run/linprobe/run.json", R"({"kind": "linprobe"})");
+  write("run/linprobe/config.toml", "[optim]\nepochs = 90\n");
+  write("run/linprobe/report.html", "a page");
+  write("run/linprobe/log.txt",
+        "{\"epoch\":0,\"test_acc1\":20}\n{\"epoch\":1,\"test_acc1\":25,\"test_loss\":3}\n");
+  write("run/other/run.json", R"({"kind": "pretrain"})");
+  write("run/other/log.txt", "{\"epoch\":0,\"train_loss\":1}\n");
+  const RunRecord run = read_run(root_ / "run");
+  ASSERT_EQ(run.results.size(), 1u);
+  const RunResult& result = run.results[0];
+  EXPECT_EQ(result.kind, "linprobe");
+  EXPECT_EQ(result.content, nlohmann::ordered_json::parse(R"({"acc1": 0.25})"));
+  EXPECT_EQ(result.progress, "after epoch 2 of 90");
+  EXPECT_EQ(result.report, root_ / "run/linprobe/report.html");
 }
 
 TEST_F(RunReader, WhatIsNoRunIsRefused) {

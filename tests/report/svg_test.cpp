@@ -168,12 +168,31 @@ TEST(Chart, MarkersOutsideAreLeftOut) {
   EXPECT_FALSE(contains(svg, "nowhere"));
 }
 
-TEST(Chart, SpreadIsShadedAndInsideTheAxes) {
+TEST(Chart, IntervalsAreShadedBelowAllLinesAndInsideTheAxes) {
   Chart chart = line_chart({1, 2, 3});
-  chart.series[0].spread = {0.5, NAN, 4};
+  chart.series[0].interval = {0.5, NAN, 4};
+  chart.series.push_back(chart.series[0]);
   const std::string svg = chart_svg(chart);
+  expect_well_formed(svg);
+  EXPECT_EQ(count_of(svg, "class=\"band\""), 2u);
+  EXPECT_LT(svg.rfind("class=\"band\""), svg.find("class=\"curve\""));
+  EXPECT_TRUE(contains(svg, ">8<")) << svg;   // the axis reaches 3 + 4
+  EXPECT_TRUE(contains(svg, ">-2<")) << svg;  // and 3 - 4
+}
+
+TEST(Chart, IntervalsOfWhatCannotBeNegativeEndAtZero) {
+  Chart chart = line_chart({1, 2, 3});
+  chart.series[0].interval = {5, 5, 5};
+  chart.may_be_negative = false;
+  const std::string svg = chart_svg(chart);
+  EXPECT_FALSE(contains(svg, ">-")) << svg;
   EXPECT_EQ(count_of(svg, "class=\"band\""), 1u);
-  EXPECT_TRUE(contains(svg, ">8<")) << svg;  // the axis reaches 3 + 4
+}
+
+TEST(Chart, LongNamesAreCutBetweenCharacters) {
+  EXPECT_EQ(shortened("äöü", 3), "äöü");
+  EXPECT_EQ(shortened("äöüß", 3), "äö…");
+  EXPECT_EQ(svg_text_width("äö"), svg_text_width("ab"));
 }
 
 }  // namespace

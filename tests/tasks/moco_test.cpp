@@ -160,7 +160,6 @@ TEST_F(MocoRun, NeighboursAreTested) {
   task.data.data_path = o.data_path;
   task.data.num_workers = 1;
   task.plain_k = "";
-  task.lower_k = true;
   const KnnScore score = run_knn(opened.encoder(), {opened.info.mean, opened.info.std}, task);
   EXPECT_EQ(score.counts().top1(), *result.knn_acc1);
 }

@@ -99,12 +99,12 @@ TEST(PretrainOptions, FoldersOfRunsThatAreNotToldWhere) {
   const TemporaryFolder folder;
   const auto run = folder.root() / "first";
   std::filesystem::create_directories(run / "checkpoints");
-  EXPECT_EQ(folder_beside(run, "linprobe"), "runs/linprobe") << "no run yet";
+  EXPECT_EQ(evaluation_folder("", run, "linprobe"), "runs/linprobe") << "no run yet";
   write_file(run / "config.toml", "");
   write_file(run / "checkpoints/epoch-0001.safetensors", "");
   for (const auto& checkpoint : {run, run / "", run / "checkpoints/epoch-0001.safetensors"})
-    EXPECT_EQ(folder_beside(checkpoint, "linprobe"), (run / "linprobe").string());
-  EXPECT_EQ(folder_beside("", "finetune"), "runs/finetune");
+    EXPECT_EQ(evaluation_folder("", checkpoint, "linprobe"), (run / "linprobe").string());
+  EXPECT_EQ(evaluation_folder("", "", "finetune"), "runs/finetune");
 }
 
 TEST(PretrainOptions, AbsoluteLearningRateWins) {

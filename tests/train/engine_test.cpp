@@ -9,6 +9,7 @@
 
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/base/version.h"
 #include "tests/data/folder.h"
 #include "tests/support/log_lines.h"
 #include "tests/support/processes.h"
@@ -92,6 +93,49 @@ TEST_F(EngineTest, TellsATaskWhereItIsAndLeavesARunFolder) {
     EXPECT_NE(points.find(tag), std::string::npos) << tag << " for TensorBoard";
   EXPECT_EQ(events("run"),
             (std::vector<std::string>{"began", "evaluated", "evaluated", "finished"}));
+}
+
+TEST_F(EngineTest, AFinishedRunCalledAgainRecordsNothingAndSaysSo) {
+  const ToyOptions o = options("run");
+  ToyTask task(*source_, o);
+  train(task, o);
+  const auto left = [&] {
+    std::string all;
+    for (const char* file : {"env.json", "run.json", "config.toml", "events.jsonl", "log.txt"})
+      all += read_text(folder_.path(str("run/", file)));
+    return all;
+  };
+  const std::string before = left();
+  ToyTask again(*source_, o);
+  train(again, o);
+  EXPECT_TRUE(again.places.empty());
+  EXPECT_EQ(left(), before);
+  const std::string said = read_text(folder_.path("run/train.log"));
+  EXPECT_NE(said.find("finished already, 3 epochs; a larger --epochs trains on"),
+            std::string::npos);
+  EXPECT_EQ(said.find("resumed from"), std::string::npos);
+}
+
+TEST_F(EngineTest, StartedIsTheFirstTimeOfARunThatWasStopped) {
+  const ToyOptions o = options("run");
+  ToyTask task(*source_, o);
+  EngineHooks stop;
+  stop.after_step = [](const StepDone& done) {
+    if (done.epoch == 1) std::raise(SIGTERM);
+  };
+  {
+    const StopSignals signals;
+    error_of(ExitCode::interrupted, [&] { train(task, o, CheckpointLayout::numbered, stop); });
+  }
+  const fs::path file = folder_.path("run/env.json");
+  auto environment = nlohmann::json::parse(read_text(file));
+  EXPECT_EQ(environment.at("commit"), build_commit);
+  environment["started"] = "2026-01-01T00:00:00Z";
+  write_file(file, environment.dump());
+  const StopSignals signals;
+  ToyTask again(*source_, o);
+  train(again, o);
+  EXPECT_EQ(nlohmann::json::parse(read_text(file)).at("started"), "2026-01-01T00:00:00Z");
 }
 
 class EngineResume : public EngineTest, public ::testing::WithParamInterface<CheckpointLayout> {};

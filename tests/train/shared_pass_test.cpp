@@ -32,7 +32,7 @@ class SharedRounds : public ::testing::Test {
   // Positions in the order in which process 0 can put them together, by round.
   std::vector<Ids> rounds() const {
     std::vector<Ids> all;
-    const SharedPass pass = shared_rounds(*source_, options_, [&](const Batch& batch) {
+    const SharedPass pass = shared_rounds("test", *source_, options_, [&](const Batch& batch) {
       const at::Tensor index = at::cat(processes().gather(at::tensor(batch.index, at::kLong)));
       const auto* const first = index.const_data_ptr<std::int64_t>();
       all.emplace_back(first, first + index.numel());
@@ -68,7 +68,7 @@ TEST_F(SharedRounds, FollowASubset) {
 
 TEST_F(SharedRounds, EndInAllForTheReasonOfOne) {
   const auto ended = in_processes(2, [&] {
-    shared_rounds(*source_, options_, [&](const Batch& batch) {
+    shared_rounds("test", *source_, options_, [&](const Batch& batch) {
       processes().together([&] {
         for (const std::int64_t index : batch.index)
           check(index != 6, ExitCode::checkpoint, "image ", index, " is too much");

@@ -23,18 +23,26 @@ void see(const BlockView& block) {
 }  // namespace
 
 Measure attention() {
+  const std::string information =
+      "Good: clearly above 0 in deep blocks. At 0 all patches look at the same places, whatever "
+      "they show; at 1 each looks at its own.";
+  const std::string distance =
+      "Good: blocks differ, some looking near and some far. All equally far is how an untrained "
+      "model looks.";
   return {.order = 60,
           .summary = "mutual information and distance of every head",
-          .charts = {{"nmi", "Mutual information of query and key", "Fig. 6", "of 1"},
+          .charts = {{"nmi", "Mutual information of query and key", "Fig. 6", information, "of 1"},
                      {"nmi_heads",
                       "Mutual information of query and key, by head",
                       "Fig. 6",
+                      information,
                       "of 1",
                       {"head"}},
-                     {"attention_distance", "Attention distance", "Fig. 7a", "pixels"},
+                     {"attention_distance", "Attention distance", "Fig. 7a", distance, "pixels"},
                      {"attention_distance_heads",
                       "Attention distance, by head",
                       "Fig. 7a",
+                      distance,
                       "pixels",
                       {"head"}}},
           .taps = {"attention"},

@@ -23,15 +23,18 @@ struct Divergence {
 }  // namespace
 
 Measure divergence() {
+  const std::string good =
+      "Good: near 0 early. What belongs together in an image is then settled, and guidance may "
+      "begin. The last epoch is at 0 by definition.";
   return {.order = 40,
           .summary = "relations against those of the run's last checkpoint",
           .needs_run = true,
           .charts = {along_training({"divergence_similarity",
                                      "KL divergence of similarity to the last epoch's", "Fig. 3b",
-                                     "nats"}),
+                                     good, "nats"}),
                      along_training({"divergence_attention",
                                      "KL divergence of attention to the last epoch's", "Fig. 3b",
-                                     "nats"})},
+                                     good, "nats"})},
           .taps = {"attention", "features"},
           .see = Divergence()};
 }

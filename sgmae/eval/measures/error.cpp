@@ -27,13 +27,18 @@ void see(const Scene& scene, const MaeOutput& output, const at::Tensor& mask) {
 }  // namespace
 
 Measure error() {
-  return {
-      .order = 140,
-      .summary = "reconstruction error, with a picture",
-      .needs_decoder = true,
-      .charts =
-          {{"reconstruction_error", "Reconstruction error", "", "mean square", {"label"}, "epoch"}},
-      .see_output = see};
+  return {.order = 140,
+          .summary = "reconstruction error, with a picture",
+          .needs_decoder = true,
+          .charts = {{"reconstruction_error",
+                      "Reconstruction error",
+                      "",
+                      "Good: falls on masked patches. On visible ones it may stay high, as they "
+                      "never enter the loss.",
+                      "mean square",
+                      {"label"},
+                      "epoch"}},
+          .see_output = see};
 }
 
 }  // namespace sgmae::measure

@@ -30,20 +30,25 @@ void see(const BlockView& block) {
 }  // namespace
 
 Measure fourier() {
+  const std::string good =
+      "Neither high nor low is good by itself: near 0 tokens follow fine texture, far below it "
+      "whole objects.";
   return {.order = 70,
           .summary = "spatial frequencies of tokens",
-          .charts = {{"fourier_depth",
-                      "Relative log amplitude of the highest frequency",
-                      "Fig. 7b",
-                      "log amplitude",
-                      {"label"},
-                      "depth"},
-                     {"fourier_spectrum",
-                      "Relative log amplitude",
-                      "Fig. 7b",
-                      "log amplitude",
-                      {"block"},
-                      "frequency"}},
+          .charts = {may_be_negative({"fourier_depth",
+                                      "Relative log amplitude of the highest frequency",
+                                      "Fig. 7b",
+                                      good,
+                                      "log amplitude",
+                                      {"label"},
+                                      "depth"}),
+                     may_be_negative({"fourier_spectrum",
+                                      "Relative log amplitude",
+                                      "Fig. 7b",
+                                      good,
+                                      "log amplitude",
+                                      {"block"},
+                                      "frequency"})},
           .taps = {"block_out", "attention_add", "embed"},
           .see = see};
 }

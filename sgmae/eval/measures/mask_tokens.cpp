@@ -14,12 +14,15 @@ void see(const BlockView& block) {
 }  // namespace
 
 Measure mask_tokens() {
+  const std::string good =
+      "Good: high already after the first blocks. Mask tokens then hold what differs from place to "
+      "place.";
   return {.order = 80,
           .summary = "how far mask tokens differ along the decoder",
           .needs_decoder = true,
-          .charts = {{"mask_token_variance", "Feature variance of mask tokens", "Fig. 7c"},
+          .charts = {{"mask_token_variance", "Feature variance of mask tokens", "Fig. 7c", good},
                      {"mask_token_variance_raw", "Mean variance of mask tokens per dimension",
-                      "Fig. 7c"}},
+                      "Fig. 7c", good}},
           .taps = {"block_out"},
           .see_masked = see};
 }

@@ -8,8 +8,11 @@ namespace sgmae::measure {
 Measure relations() {
   return {.order = 10,
           .summary = "similarity to the mean patch; picture of M, A and CLS attention",
-          .charts = {{"similarity_to_mean", "Similarity of patches to the mean patch", "Fig. 2",
-                      "cosine"}},
+          .charts = {may_be_negative({"similarity_to_mean",
+                                      "Similarity of patches to the mean patch", "Fig. 2",
+                                      "Good: clearly below 1. At 1 all patches of an image are "
+                                      "alike, and nothing in it can be told apart.",
+                                      "cosine"})},
           .taps = {"block_out"},
           .see = [](const BlockView& block) {
             block.add("similarity_to_mean", "",

@@ -37,18 +37,23 @@ struct Sides {
 }  // namespace
 
 Measure separation() {
+  const std::string good = "Good: 'within' far above 'between', and so from the first epochs on.";
   const std::string sides = " within and between the two sides of the last checkpoint's cut";
   return {.order = 30,
           .summary = "relations within and between the two sides of the last cut",
           .cuts = true,
-          .charts =
-              {along_training(
-                   {"separation_similarity", "Similarity" + sides, "Fig. 3a", "cosine", {"label"}}),
-               along_training({"separation_attention",
-                               "Attention" + sides,
-                               "Fig. 3a",
-                               "attention per patch",
-                               {"label"}})},
+          .charts = {along_training(may_be_negative({"separation_similarity",
+                                                     "Similarity" + sides,
+                                                     "Fig. 3a",
+                                                     good,
+                                                     "cosine",
+                                                     {"label"}})),
+                     along_training({"separation_attention",
+                                     "Attention" + sides,
+                                     "Fig. 3a",
+                                     good,
+                                     "attention per patch",
+                                     {"label"}})},
           .taps = {"attention", "features"},
           .see = Sides()};
 }

@@ -16,12 +16,15 @@ void see(const BlockView& block) {
 }  // namespace
 
 Measure variance() {
+  const std::string pairs =
+      "Good: high. Some pairs of patches are then alike and others not, which is what a cut needs.";
   return {.order = 20,
           .summary = "feature and similarity variance",
-          .charts = {along_training({"feature_variance", "Feature variance", "Table 1"}),
-                     {"similarity_variance", "Similarity variance", "Table 1"},
+          .charts = {along_training({"feature_variance", "Feature variance", "Table 1",
+                                     "Good: high. At 0 all patches of an image are alike."}),
+                     {"similarity_variance", "Similarity variance", "Table 1", pairs},
                      {"similarity_variance_normalised", "Similarity variance, M scaled to 0 … 1",
-                      "Table 1"}},
+                      "Table 1", pairs}},
           .taps = {"block_out"},
           .see = see};
 }
