@@ -99,6 +99,9 @@ nlohmann::ordered_json run_extract(ExtractOptions options, const std::vector<std
     std::error_code ignored;
     check(!std::filesystem::is_directory(file, ignored), ExitCode::usage, file,
           " is a folder; give its images by --data_path ", file);
+    for (const char* ending : {".txt", ".csv", ".tsv", ".tar", ".sgpack"})
+      check(!file.ends_with(ending), ExitCode::usage, file,
+            " is no image; a list or an archive is given by --data_path ", file);
   }
   const bool npy = options.output.ends_with(".npy");
   check(npy || options.output.ends_with(".safetensors"), ExitCode::usage, "--output '",

@@ -1,5 +1,6 @@
 # Writes OUTPUT, a source file with the git commit that SOURCE_DIR is at, where that is another than
 # before: so a build after a commit compiles one small file.
+cmake_minimum_required(VERSION 3.25)
 set(commit "")
 find_program(GIT git)
 if(GIT)

@@ -19,5 +19,18 @@ target_compile_definitions(torch INTERFACE AT_PER_OPERATOR_HEADERS)
 target_link_libraries(torch INTERFACE
   "${SGMAE_TORCH_DIR}/lib/libtorch_cpu.so" "${SGMAE_TORCH_DIR}/lib/libc10.so"
   "${SGMAE_TORCH_DIR}/lib/libgomp.so.1")
-# libtorch_cpu.so finds libcupti and libcudart itself, by its RUNPATH; the linker need not.
-target_link_options(torch INTERFACE "-Wl,-rpath,${SGMAE_TORCH_DIR}/lib" -Wl,--allow-shlib-undefined)
+# libtorch_cpu.so finds libcupti and libcudart itself, by its RPATH; the linker need not.
+target_link_options(torch INTERFACE -Wl,--allow-shlib-undefined)
+
+# What an installed program needs of the wheels, all in one folder, which is in the RPATH of each:
+# what libtorch_cpu.so asks for, and NVIDIA's libraries where they were installed.
+set(TORCH_LIBRARIES ${SGMAE_TORCH_DIR}/lib/libtorch_cpu.so ${SGMAE_TORCH_DIR}/lib/libc10.so
+  ${SGMAE_TORCH_DIR}/lib/libgomp.so.1)
+if(EXISTS ${SGMAE_TORCH_DIR}/lib/libtorch_cuda.so)
+  file(GLOB cuda_libraries ${SGMAE_TORCH_DIR}/lib/lib*cuda*.so ${SGMAE_TORCH_DIR}/lib/libtorch_nvshmem.so
+    ${SGMAE_TORCH_DIR}/lib/libcaffe2_nvrtc.so ${SGMAE_TORCH_DIR}/../nvidia/*/lib/*.so*)
+else()
+  file(GLOB cuda_libraries ${SGMAE_TORCH_DIR}/../nvidia/*/lib/libcupti.so.*
+    ${SGMAE_TORCH_DIR}/../nvidia/*/lib/libcudart.so.*)
+endif()
+list(APPEND TORCH_LIBRARIES ${cuda_libraries})

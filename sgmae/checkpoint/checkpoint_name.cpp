@@ -13,9 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view suffix = ".safetensors";
-// Of trainings that test their model as they go (train/checkpoint_store.h).
-constexpr const char *best_model = "checkpoint-best.safetensors",
-                     *last_model = "checkpoint-last.safetensors";
 
 bool parse_number(const std::string& text, std::int64_t& value) {
   if (text.empty() || text.size() > 15 || text.find_first_not_of("0123456789") != std::string::npos)

@@ -18,6 +18,10 @@
 
 namespace sgmae {
 
+// Of trainings that test their model as they go (train/checkpoint_store.h), in the run's folder.
+inline constexpr const char* best_model = "checkpoint-best.safetensors";
+inline constexpr const char* last_model = "checkpoint-last.safetensors";
+
 // Position of a checkpoint in training: epochs finished, then steps of the next one.
 struct CheckpointName {
   std::int64_t epoch = 0, step = 0;
@@ -40,7 +44,8 @@ std::vector<CheckpointName> list_checkpoints(const std::filesystem::path& folder
 // path that it would have.
 std::filesystem::path checkpoint_at(const std::filesystem::path& folder, CheckpointName place);
 
-// The newest model file of a run folder (or of its checkpoints/), else `path` itself.
+// The model file of a run folder: its best one where it has one, else its newest (of checkpoints/,
+// or of the folder itself). Any other path as it is.
 std::filesystem::path find_model_file(const std::filesystem::path& path);
 
 }  // namespace sgmae

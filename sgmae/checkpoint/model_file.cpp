@@ -531,9 +531,8 @@ ModelFile examine_model_file(const fs::path& path, const OpenOptions& options) {
   ModelFile file;
   file.path = find_model_file(path);
   if (file.path != path)
-    info(path.string(), ": of its models ", file.path.lexically_relative(path).string(),
-         " is taken, the ",
-         file.path.filename() == "checkpoint-best.safetensors" ? "best" : "newest", " one");
+    info(path.string(), ": its ", file.path.filename() == best_model ? "best" : "newest",
+         " model is taken, ", file.path.lexically_relative(path).string());
   check(fs::exists(file.path), ExitCode::checkpoint, file.path.string(),
         ": no such file; name a checkpoint, a folder of transformers, or a run folder");
   check(!fs::exists(file.path / "run.json"), ExitCode::checkpoint, file.path.string(),

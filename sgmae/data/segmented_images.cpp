@@ -304,7 +304,9 @@ std::unique_ptr<SegmentedImages> open_segmented(const std::string& path, const s
   names_of_split(split);  // an unknown split is an error of usage, whatever is there
   check_label_coding(coding);
   check(!path.empty(), ExitCode::usage, "no data set given; use --data_path FOLDER");
-  check(is_folder(path), ExitCode::data, "there is no folder ", path, "; ", layouts);
+  check(is_folder(path), ExitCode::data,
+        is_file(path) ? path + " is a file and no folder" : "there is no folder " + path, "; ",
+        layouts);
   if (format == SegmentedFormat::automatic) format = recognise(path, split);
   auto found = list_files(format, path, split, coding);
   const bool own = format == SegmentedFormat::folders;

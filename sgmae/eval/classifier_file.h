@@ -25,9 +25,6 @@ struct Pretrained {
   const at::Tensor* find(const std::string& name) const;
 };
 
-// A run of fine-tuning or detection by its best model; any other path as it is.
-std::filesystem::path best_of_run(const std::filesystem::path& path);
-
 // `path` is a file, a run folder of fine-tuning (its best classifier) or of pre-training (its
 // newest checkpoint). Throws Error(checkpoint), naming the file and the cure, for what holds no
 // encoder or is damaged.

@@ -1,6 +1,7 @@
 #include "sgmae/eval/labelled_data.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <vector>
 
 #include "sgmae/base/log.h"
@@ -20,8 +21,14 @@ void check_labelled(const Source& source, const char* part) {
 // A part of the data. With another split open_source() would look for a list beside this one.
 std::unique_ptr<Source> open_part(const LabelledData& data, const std::string& list,
                                   const std::string& split) {
-  return list.empty() ? open_source(data.data_path, split, data.data_root, data.data_format)
-                      : open_source(list, "train", data.data_root, data.data_format.keys());
+  if (!list.empty()) return open_source(list, "train", data.data_root, data.data_format.keys());
+  try {
+    return open_source(data.data_path, split, data.data_root, data.data_format);
+  } catch (const Error& error) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(data.data_path, ignored) || split == "train") throw;
+    fail(error.code(), error.what(), ", or name both files: --train_list and --test_list");
+  }
 }
 
 // Whether what was opened for training is all that is there, the test part with it: a data set that

@@ -68,7 +68,8 @@ class StoredMaps {
 };
 
 // This process's share of the training images (all, or those at the positions of `subset`), whole
-// and squashed. Throws StopRequested where the run is asked to stop.
+// and squashed. Where it takes long, it is said how far they are read. Throws StopRequested where
+// the run is asked to stop.
 NextBatch training_images_whole(const MaskContext& context, std::vector<std::int64_t> subset = {});
 
 }  // namespace sgmae

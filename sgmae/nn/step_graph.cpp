@@ -22,8 +22,10 @@ void say_unused(const std::string& why) {
 const GraphApi* open_graphs(at::Device device) {
   if (!device.is_cuda()) return nullptr;
   std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  const std::string path = program.parent_path() / "libsgmae_cuda.so";
+  const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
+  std::filesystem::path path = folder / "libsgmae_cuda.so";  // beside the program that was built
+  if (!std::filesystem::exists(path, ignored))
+    path = folder / "../lib/sgmae/libsgmae_cuda.so";  // of one that was installed
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* const get = library ? dlsym(library, graph_api_symbol) : nullptr;
   if (get) return reinterpret_cast<GetGraphApi>(get)();

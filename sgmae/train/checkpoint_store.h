@@ -26,9 +26,7 @@ namespace sgmae {
 
 enum class CheckpointLayout { numbered, best_and_last };
 
-// Files of best_and_last, in the run's folder.
-inline constexpr const char* best_model = "checkpoint-best.safetensors";
-inline constexpr const char* last_model = "checkpoint-last.safetensors";
+// States of best_and_last, in the run's folder.
 inline constexpr const char* last_state = "checkpoint-last.state.safetensors";
 inline constexpr const char* sound_state = "checkpoint-before.state.safetensors";  // until the end
 

@@ -69,8 +69,9 @@ inline bool may_change_on_resume(const OptionInfo& option) {
   return option.changeable;
 }
 
-// Writes config.toml and env.json. Separate from opening so that a refused or failed start (bad
-// data, bad checkpoint) leaves no trace that would stop the next one.
+// Writes config.toml and env.json, in which "started" stays that of the first time. Separate from
+// opening so that a refused or failed start (bad data, bad checkpoint) leaves no trace that would
+// stop the next one.
 void describe_run(const RunFolder& folder, const std::string& config, std::uint64_t seed,
                   const nlohmann::json& more_environment);
 

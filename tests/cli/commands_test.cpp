@@ -97,7 +97,7 @@ class Commands : public testing::Test {
       fs::current_path(root_);
       const rlimit memory{rlim_t{8} << 30, rlim_t{8} << 30};
       setrlimit(RLIMIT_AS, &memory);
-      alarm(60);  // on a busy machine, filling the memory takes long
+      alarm(120);  // on a busy machine, filling the memory takes long
       for (const auto& [stream, name] : {std::pair{1, "stdout"}, std::pair{2, "stderr"}})
         dup2(open((root_ / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), stream);
       leave(run_program(words));
@@ -197,18 +197,11 @@ TEST_F(Commands, NoDrawnValueEndsInABug) {
       const OptionInfo& option =
           all[static_cast<std::size_t>(rng.below(static_cast<std::int64_t>(all.size())))];
       if (left.contains(option.name)) continue;
-      Words choices;
-      std::string choice;
-      for (const char c : option.type + "|")
-        if (c != '|')
-          choice += c;
-        else
-          choices.push_back(std::exchange(choice, ""));
       const std::string value = option.type == "integer"  ? one_of(integers)
                                 : option.type == "number" ? one_of(numbers)
                                 : option.is_flag          ? one_of(Words{"true", "false"})
                                 : option.type == "text"   ? one_of(texts)
-                                                          : one_of(choices);
+                                                          : one_of(choices_of(option));
       words.push_back("--" + option.name + "=" + value);
     }
     const int code = run(words).code;

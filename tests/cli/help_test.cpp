@@ -158,6 +158,12 @@ TEST_F(Help, AFolderAndAFileAreNotTakenForEachOther) {
   expect("mask photos --checkpoint model.safetensors", 2, "photos is a folder; name image files");
   expect("reconstruct photos --checkpoint model.safetensors", 2,
          "photos is a folder; name image files");
+  expect("extract list.txt --checkpoint model.safetensors --output f.npy", 2,
+         "list.txt is no image; a list or an archive is given by --data_path list.txt");
+  expect("knn --checkpoint model.safetensors --data_path list.txt --data_root .", 3,
+         "there is no list for 'test' beside list.txt; expected test.txt, or name both files: "
+         "--train_list and --test_list");
+  expect("segment --data_path list.txt", 3, "list.txt is a file and no folder; expected ADE20K");
   expect("inspect photos", 4, "photos is a folder without model.safetensors");
   expect("report model.safetensors", 2, "model.safetensors is a file; name the folder of its run");
   expect("pretrain --data_path list.txt --data_format imagefolder --batch_size 1", 3,
