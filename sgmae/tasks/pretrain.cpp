@@ -62,7 +62,10 @@ class PretrainTask : public TrainTask {
         model_(model_config(options_, source_->native_channels(), init_ ? &*init_ : nullptr),
                options_.seed),
         folder_{options_.output_dir} {
-    if (init_) begun_ = copy_initial_weights(*init_, model_);
+    if (init_) {
+      begun_ = copy_initial_weights(*init_, model_);
+      init_->tensors.clear();  // else a second model in memory for the whole run
+    }
     place(model_, options_);
     model_.checkpoint_activations(options_.checkpoint_activations);
     steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
