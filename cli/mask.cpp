@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <system_error>
-#include <utility>
 
 #include "cli/command.h"
 #include "cli/pixels_file.h"
@@ -14,6 +13,8 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/mask/informed_plan.h"
+#include "sgmae/mask/trained_guide.h"
 #include "sgmae/ncut/graph.h"
 #include "sgmae/report/sheet.h"
 #include "sgmae/train/compute.h"
@@ -55,45 +56,6 @@ struct MaskOptions {
   }
 };
 
-// The guide options of the model's training, under those given here.
-GuideOptions choose_guide(const MaskOptions& options, const OpenedModel& model) {
-  const ModelInfo& info = model.info;
-  GuideOptions guide;
-  // Files of versions before there was a choice say each option on its own.
-  if (info.guide.is_object() && !info.guide.contains("guide"))
-    guide = guide_options(GuideChoice::paper);
-  Options declared;
-  declare_guide(declared, guide);
-  for (const auto& [name, given] : options.guide) {
-    if (info.guide.contains(name)) {
-      const nlohmann::json& trained = info.guide[name];
-      declared.set(name, trained.is_string() ? trained.get<std::string>() : trained.dump(),
-                   "the checkpoint");
-    }
-    if (!given.empty()) declared.set(name, given, "--" + name);
-  }
-  const bool chosen =
-      !options.guide.at("guide").empty() || !options.guide.at("guide_object").empty();
-  if (!chosen) guide.object = usable_rule(guide.object, model.mae(), "this model");
-  if (guide.center != GuideCenter::position) return guide;
-  const auto taps = [&](const auto& config) {
-    return std::pair(guide_tap(config, guide), position_mean_tap(info, config));
-  };
-  const auto [here, measured] =
-      model.mae() ? taps(model.mae()->config()) : taps(model.encoder().config());
-  if (!info.position_mean.defined())
-    warn(
-        "this checkpoint has no position means, which its own masks did not need; using "
-        "--guide_center none");
-  else if (here != measured)
-    warn("this checkpoint's position means are of ", measured.empty() ? "an unknown tap" : measured,
-         ", not of ", here, "; using --guide_center none");
-  else
-    return guide;
-  guide.center = GuideCenter::none;
-  return guide;
-}
-
 nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::string>& files) {
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
@@ -106,7 +68,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   place(loaded, options.compute);
   const VitConfig& config = loaded.encoder().config();
   const Normalisation normalisation{loaded.info.mean, loaded.info.std};
-  const GuideOptions guide_options = choose_guide(options, loaded);
+  const GuideOptions guide_options = trained_guide(loaded, options.guide);
 
   at::Tensor pixels;
   if (files.empty()) {

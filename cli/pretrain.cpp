@@ -11,6 +11,7 @@
 #include "sgmae/image/encode.h"
 #include "sgmae/io/tensorboard.h"
 #include "sgmae/mask/informed.h"
+#include "sgmae/mask/informed_plan.h"
 #include "sgmae/mask/self_guided.h"
 #include "sgmae/report/report.h"
 #include "sgmae/report/sheet.h"

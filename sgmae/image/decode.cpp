@@ -79,14 +79,6 @@ void turn_upright(Image& image, int exif) {
   image = std::move(upright);
 }
 
-void reshape(Image& image, ImageSize size, int channels) {
-  image.width = size.width;
-  image.height = size.height;
-  image.channels = channels;
-  image.pixels.resize(static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height) *
-                      static_cast<std::size_t>(channels));
-}
-
 void convert_pixels(const std::uint8_t* in, int in_channels, std::uint8_t* out, int out_channels,
                     int count) {
   if (in_channels == out_channels) {

@@ -1,29 +1,10 @@
 #include "sgmae/mask/guided_planner.h"
 
-#include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "sgmae/base/error.h"
-#include "sgmae/mask/plan_each.h"
 
 namespace sgmae {
-
-MaskPlan informed_plan(const at::Tensor& relevance, const std::vector<std::int64_t>& index,
-                       const InformedMasks& masks) {
-  const std::int64_t batch = relevance.size(0), n = relevance.size(1);
-  SGMAE_ASSERT(static_cast<std::int64_t>(index.size()) == batch);
-  const at::Tensor values = relevance.contiguous();
-  const float* const scores = values.const_data_ptr<float>();
-  return plan_each(batch, n, masks.n_visible, [&](std::int64_t i, std::span<std::int64_t> order) {
-    const std::span<const float> row(scores + i * n, order.size());
-    if (std::all_of(row.begin(), row.end(), [](float s) { return std::isfinite(s); }))
-      informed_order(row, masks.n_visible, masks.n_hints, masks.strategy, masks.target,
-                     Rng(masks.seed, masks.epoch, index[i], Purpose::hint), order);
-    else
-      random_order(Rng(masks.seed, masks.epoch, index[i], Purpose::mask), order);
-  });
-}
 
 GuidedPlanner::GuidedPlanner(const MaeConfig& config, const GuidedPlanOptions& options)
     : rows_(config.grid_height()),

@@ -1,4 +1,6 @@
 #include "sgmae/report/analysis_figures.h"
+#include "sgmae/analysis/reconstruction.h"
+#include "sgmae/mask/informed_plan.h"
 
 #include <ATen/TensorOperators.h>
 
@@ -15,7 +17,6 @@
 #include "sgmae/ncut/recursive.h"
 #include "sgmae/nn/patches.h"
 #include "sgmae/report/panels.h"
-#include "sgmae/report/sheet.h"
 
 namespace sgmae {
 namespace {

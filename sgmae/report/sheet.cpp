@@ -1,18 +1,14 @@
 #include "sgmae/report/sheet.h"
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/where.h>
-
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <vector>
 
+#include "sgmae/analysis/reconstruction.h"
 #include "sgmae/analysis/relations.h"
 #include "sgmae/base/error.h"
 #include "sgmae/image/draw.h"
 #include "sgmae/mask/guided_planner.h"
-#include "sgmae/nn/patches.h"
 #include "sgmae/report/panels.h"
 
 namespace sgmae {
@@ -61,27 +57,6 @@ std::string model_title(const std::string& name, const ModelInfo& info, std::int
   if (info.step > 0) return str(name, ", in epoch ", info.epoch + 1, of);
   if (info.epoch > 0) return str(name, ", after epoch ", info.epoch, of);
   return epochs > 0 ? name + ", before training" : name;
-}
-
-at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan) {
-  const MaeConfig& config = model.config();
-  const at::Tensor given = patchify(pixels, config.patch_size);
-  at::Tensor predicted = model.forward(pixels, plan).pred;
-  if (config.norm_pix_loss) {
-    const at::Tensor mean = given.mean(-1, /*keepdim=*/true);
-    const at::Tensor deviation =
-        given.var(-1, /*unbiased=*/true, /*keepdim=*/true).add(1e-6).sqrt();
-    predicted = predicted.mul(deviation).add(mean);
-  }
-  const at::Tensor masked = mask_of(plan).unsqueeze(-1).to(at::kBool);
-  return unpatchify(at::where(masked, predicted, given), config.channels, config.height,
-                    config.width);
-}
-
-MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints) {
-  std::vector<std::int64_t> row(static_cast<std::size_t>(guide.relevance.size(0)));
-  std::iota(row.begin(), row.end(), std::int64_t{0});
-  return informed_plan(guide.relevance, row, {.n_visible = n_visible, .n_hints = n_hints});
 }
 
 namespace {

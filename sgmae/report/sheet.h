@@ -13,15 +13,6 @@
 
 namespace sgmae {
 
-// Reconstructed pixels [B, C, H, W], normalised: the given ones where visible, predictions where
-// masked. A norm_pix_loss model predicts patches less their mean and deviation; the true ones are
-// put back, so such a picture knows more than the model does.
-at::Tensor reconstruction(const Mae& model, const at::Tensor& pixels, const MaskPlan& plan);
-
-// Informed masks for a guide, as in training: visible are the least relevant patches and n_hints
-// hints among the others. Degenerate images get random masks. Keyed by position in the batch.
-MaskPlan informed_plan(const Guide& guide, std::int64_t n_visible, std::int64_t n_hints);
-
 // What a sheet says of what it shows.
 struct SheetText {
   std::string title = {};               // over all, e.g. which model
