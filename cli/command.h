@@ -82,6 +82,7 @@ Command recipes_command();
 Command options_command();
 Command help_command();
 Command completion_command();
+Command licences_command();
 
 // Of a training that is to go on in the folder which --resume names, no other being named: that
 // folder, and the options of its config.toml. Else nothing.

@@ -162,6 +162,11 @@ const std::vector<CommandEntry>& commands() {
        completion_command,
        {{"completion bash > ~/.local/share/bash-completion/completions/sgmae", "for good"},
         {"completion zsh > ~/.zfunc/_sgmae", "a folder of $fpath"}}},
+      {ask,
+       "licences",
+       "list what others made and the program holds",
+       licences_command,
+       {{"licences --json", "the list as a CycloneDX bill of materials"}}},
   };
   return all;
 }

@@ -1,7 +1,12 @@
 # LibTorch out of the PyPI wheel, linked by path. find_package(Torch) is not used: with the CUDA
 # wheel it demands a CUDA toolkit and overrides its architectures; linking two libraries by path
-# needs neither. SGMAE_TORCH_DIR is the `torch` folder of the installed wheel.
-set(SGMAE_TORCH_DIR "" CACHE PATH "the `torch` folder of the PyPI wheel torch==2.11.0")
+# needs neither. SGMAE_TORCH_DIR is the `torch` folder of the installed wheel; by default where ./dev
+# installs it.
+set(cache "$ENV{XDG_CACHE_HOME}")
+if(NOT cache)
+  set(cache "$ENV{HOME}/.cache")
+endif()
+set(SGMAE_TORCH_DIR "${cache}/sgmae/torch-2.11.0/torch" CACHE PATH "the `torch` folder of the PyPI wheel torch==2.11.0")
 if(NOT EXISTS "${SGMAE_TORCH_DIR}/lib/libtorch_cpu.so")
   message(FATAL_ERROR "No LibTorch in SGMAE_TORCH_DIR='${SGMAE_TORCH_DIR}'. Run ./dev build, which "
                       "installs the wheel and sets this, or point it at an installed torch 2.11.0.")
