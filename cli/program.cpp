@@ -23,6 +23,8 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/instruction_set.h"
 #include "sgmae/base/version.h"
+#include "sgmae/data/table_file.h"
+#include "sgmae/image/codec_plugin.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -99,12 +101,33 @@ constexpr const char* compiler = __VERSION__;
 constexpr const char* compiler = "GCC " __VERSION__;
 #endif
 
+// The libraries that plug-ins bring, and what is not read for want of one.
+std::string plugins_text() {
+  std::vector<std::string> there, missing;
+  std::string why;
+  for (const PluginFormat& format : plugin_formats())
+    if (const CodecPlugin* const plugin = codec_plugin(format.format, why))
+      there.push_back(plugin->library);
+    else
+      missing.push_back(str(format.what, " (needs ", format.library, ")"));
+  if (const TablePlugin* const plugin = table_plugin(why))
+    there.push_back(plugin->library);
+  else
+    missing.push_back("Parquet (needs Apache Arrow: ./dev build --arrow)");
+  const auto line = [](const char* begin, const std::vector<std::string>& entries) {
+    std::string text;
+    for (const std::string& entry : entries) text += (text.empty() ? begin : ", ") + entry;
+    return text.empty() ? text : text + "\n";
+  };
+  return line("plug-ins ", there) + line("not read ", missing);
+}
+
 std::string version_text() {
   const std::string commit = build_commit;
   return str("sgmae ", version, "\n", commit.empty() ? "" : "commit " + commit + "\n", "LibTorch ",
              TORCH_VERSION, "\ninstructions ", name_of(instruction_set()), " (the processor has ",
              name_of(processor_instruction_set()), "; SGMAE_ISA names fewer)\ncompiler ", compiler,
-             "\n");
+             "\n", plugins_text());
 }
 
 int main_of(const std::vector<std::string>& arguments) {

@@ -10,14 +10,13 @@
 namespace sgmae {
 namespace {
 
-constexpr std::array<std::string_view, 13> image_types{"jpg", "jpeg", "jpe", "jfif", "pjpeg",
-                                                       "pjp", "webp", "png", "bmp",  "dib",
-                                                       "gif", "tif",  "tiff"};
+constexpr std::array<std::string_view, 23> image_types{
+    "jpg",  "jpeg", "jpe",  "jfif", "pjpeg", "pjp", "webp", "png", "bmp", "dib", "gif", "tif",
+    "tiff", "heic", "heif", "hif",  "avif",  "jxl", "jp2",  "j2k", "jpf", "jpx", "jpc"};
 
-constexpr std::array<std::string_view, 34> unread_image_types{
-    "avif", "heic", "heif", "jp2", "j2k", "jpx", "jpf", "jpc", "jxl", "jxr", "ppm", "pgm",
-    "pbm",  "pnm",  "pam",  "psd", "svg", "eps", "tga", "ico", "pcx", "exr", "hdr", "dds",
-    "dcm",  "nii",  "cr2",  "cr3", "nef", "arw", "dng", "raf", "rw2", "xcf"};
+constexpr std::array<std::string_view, 25> unread_image_types{
+    "jxr", "ppm", "pgm", "pbm", "pnm", "pam", "psd", "svg", "eps", "tga", "ico", "pcx", "exr",
+    "hdr", "dds", "dcm", "nii", "cr2", "cr3", "nef", "arw", "dng", "raf", "rw2", "xcf"};
 
 template <std::size_t N>
 bool among(const std::array<std::string_view, N>& types, std::string_view type) {
@@ -53,9 +52,11 @@ std::string described(Container container) {
     case Container::zip:
       return "is a zip archive; unzip it and give the folder";
     case Container::parquet:
-      return std::string("is a Parquet file") + as_files;
+      return "is a Parquet file; give it under a name that ends in .parquet, or the folder of such "
+             "files";
     case Container::arrow:
-      return std::string("is an Arrow file") + as_files;
+      return "is an Arrow file; give it under a name that ends in .arrow, or the folder of such "
+             "files";
     case Container::hdf5:
       return std::string("is an HDF5 file") + as_files;
     case Container::lmdb:

@@ -14,22 +14,7 @@ namespace sgmae {
 namespace {
 
 const char* format_name(const OpenedImage& opened) {
-  if (opened.raw.data) return "raw";
-  switch (opened.info.format) {
-    case ImageFormat::jpeg:
-      return "jpeg";
-    case ImageFormat::png:
-      return "png";
-    case ImageFormat::webp:
-      return "webp";
-    case ImageFormat::gif:
-      return "gif";
-    case ImageFormat::bmp:
-      return "bmp";
-    case ImageFormat::tiff:
-      return "tiff";
-  }
-  return "";
+  return opened.raw.data ? "raw" : name_of(opened.info.format);
 }
 
 // What one thread found. Sums of whole numbers, so that the result does not depend on who found

@@ -1,6 +1,7 @@
 // Which data set, and how it is read.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "sgmae/base/options.h"
@@ -13,6 +14,11 @@ struct DataOptions {
   DataFormat data_format = DataFormat::automatic;
   std::string data_root;  // what the paths of a list file are relative to ("": the list's folder)
   int num_workers = 2;    // decoding threads
+  // Whether images of a training set, once decoded, stay in memory (kept_source.h), and in how much
+  // of it at most; 0: docs/data.md has the rule.
+  enum class Keep { automatic, yes, no };
+  Keep cache_decoded = Keep::automatic;
+  std::int64_t cache_mb = 0;
 
  protected:
   void declare(Options& options, const char* what);  // section [data]; `what` lies at data_path

@@ -43,6 +43,7 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
                            const DataFormat& format) {
   if (!is_folder(path)) {
     const std::string name = lower_case(path);
+    if (is_table(path)) return DataFormat::table;
     if (is_pattern(path) || name.ends_with(".tar")) return DataFormat::tar;
     if (name.ends_with(".sgpack")) return DataFormat::pack;
     if (is_cifar_archive(path)) return DataFormat::cifar;
@@ -69,6 +70,8 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
   if (const auto list = find_list(path, split, format))
     if ((!archives && !part_of_images) || list_finds_images(*list, format)) return DataFormat::list;
   if (archives) return DataFormat::tar;
+  if (!part_of_images && !parts.others_hold_images() && !find_tables(path, split).paths.empty())
+    return DataFormat::table;
   return !part_of_images && find_idx(path, split) ? DataFormat::idx : DataFormat::folder;
 }
 
@@ -123,6 +126,18 @@ std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& 
   return open_folder(path);
 }
 
+// Which of several files are read.
+void say_which(const Shards& shards, const std::string& path, const std::string& split,
+               const char* type) {
+  if (!shards.beside.empty())
+    info("data: reading ", shards.paths.size(), " of ", shards.paths.size() + shards.beside.size(),
+         " ", type, " files in ", shards.paths.front().parent_path().string(), " for '", split,
+         "'; not ", shards.beside.front(), shards.beside.size() > 1 ? " …" : "");
+  else if (!shards.named && shards.paths.size() > 1 && is_folder(path))
+    info("data: reading all ", shards.paths.size(), " ", type, " files in ", path,
+         " for training, since none of their names mentions a split");
+}
+
 std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string& split,
                                      const DataFormat& format) {
   const Shards shards = find_shards(path, split);
@@ -133,14 +148,17 @@ std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string&
              container);
   check(!shards.paths.empty(), ExitCode::data, "there is no .tar file for '", split, "' at ", path,
         "; its name must contain the word ", split);
-  if (!shards.beside.empty())
-    info("data: reading ", shards.paths.size(), " of ", shards.paths.size() + shards.beside.size(),
-         " .tar files in ", shards.paths.front().parent_path().string(), " for '", split, "'; not ",
-         shards.beside.front(), shards.beside.size() > 1 ? " …" : "");
-  else if (!shards.named && shards.paths.size() > 1 && is_folder(path))
-    info("data: reading all ", shards.paths.size(), " .tar files in ", path,
-         " for training, since none of their names mentions a split");
+  say_which(shards, path, split, ".tar");
   return open_tars(shards.paths, split, format);
+}
+
+std::unique_ptr<Source> open_tables_of(const std::string& path, const std::string& split,
+                                       const std::string& data_root, const DataFormat& format) {
+  const Shards shards = find_tables(path, split);
+  check(!shards.paths.empty(), ExitCode::data, "there is no .parquet or .arrow file for '", split,
+        "' at ", path, "; its name or its folder must contain the word ", split);
+  say_which(shards, path, split, ".parquet or .arrow");
+  return open_tables(shards.paths, data_root, format);
 }
 
 // What `find` finds in the folder `path`, or else `path` itself.
@@ -217,6 +235,8 @@ void declare_data_format(Options& options, DataFormat& format) {
             {"idx", DataFormat::idx},
             {"webdataset", DataFormat::tar},
             {"ilsvrc", DataFormat::tar},
+            {"parquet", DataFormat::table},
+            {"arrow", DataFormat::table},
             {"cifar", DataFormat::cifar},
             {"cub", DataFormat::cub},
             {"inaturalist", DataFormat::inaturalist},
@@ -225,10 +245,10 @@ void declare_data_format(Options& options, DataFormat& format) {
       .may_change_on_resume();
   options.add("image_key", format.image_key,
               "which file of a sample in .tar shards is the image, e.g. jpg or left.png, or which "
-              "column of a list; empty: docs/data.md has the rule");
+              "column of a list or of Parquet; empty: docs/data.md has the rule");
   options.add("label_key", format.label_key,
               "which file of a sample, or entry of its .json, is the label, or which column of a "
-              "list");
+              "list or of Parquet");
 }
 
 namespace {
@@ -247,6 +267,8 @@ std::unique_ptr<Source> open_as(DataFormat::Kind kind, const std::string& data_p
       return open_idx_of(path, split);
     case DataFormat::tar:
       return open_tars_of(data_path, split, format);
+    case DataFormat::table:
+      return open_tables_of(data_path, split, data_root, format);
     case DataFormat::cifar:
       return open_cifar(found_in(path, find_cifar, "CIFAR-10 or CIFAR-100"), split);
     case DataFormat::cub:
@@ -275,9 +297,10 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
   const DataFormat::Kind kind =
       format.kind == DataFormat::automatic ? recognise(data_path, split, format) : format.kind;
   check((format.image_key.empty() && format.label_key.empty()) || kind == DataFormat::tar ||
-            kind == DataFormat::list,
+            kind == DataFormat::list || kind == DataFormat::table,
         ExitCode::usage, format.image_key.empty() ? "--label_key" : "--image_key",
-        " is for .tar shards and for lists with a header line, and ", data_path, " is neither");
+        " is for .tar shards, for lists with a header line and for Parquet, and ", data_path,
+        " is none of these");
   auto source = open_as(kind, data_path, split, data_root, format);
   if (const std::string text = describe(source->left_out(), LeftOut::Weight::told); !text.empty())
     warn("left out of ", data_path, ": ", text, "; sgmae data stats lists all");

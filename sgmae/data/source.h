@@ -82,6 +82,10 @@ class Source {
   // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no
   // file) and its checksum where that is stored; of raw pixels their hash.
   virtual std::int64_t content_mark(std::int64_t index) const = 0;
+  // That of another source, for one that stands in for it.
+  static std::int64_t content_mark_of(const Source& other, std::int64_t index) {
+    return other.content_mark(index);
+  }
 
   std::vector<std::int64_t> labels_;
   std::vector<std::string> class_names_;
@@ -94,11 +98,12 @@ class Source {
 
 // What lies at a path, and which of its files or columns count where there are several.
 struct DataFormat {
-  enum Kind { automatic, folder, list, idx, tar, cifar, cub, inaturalist, pack };
+  enum Kind { automatic, folder, list, idx, tar, table, cifar, cub, inaturalist, pack };
   Kind kind = automatic;
   // In a sample of a .tar: the file that is the image (`jpg`, `left.png`), and the file or the
-  // entry of its .json that is the label; in a list with a header line: columns. Several names,
-  // separated by semicolons, stand for the first that is there. "": docs/data.md has the rule.
+  // entry of its .json that is the label; in a list with a header line and in Parquet: columns.
+  // Several names, separated by semicolons, stand for the first that is there. "": docs/data.md has
+  // the rule.
   std::string image_key, label_key;
 
   DataFormat(Kind k = automatic) : kind(k) {}  // NOLINT: a kind is a format
@@ -119,6 +124,8 @@ void declare_data_format(Options& options, DataFormat& format);
 // - a packed data set, .sgpack: what `sgmae data pack` wrote, or a folder that holds train.sgpack.
 // - tar: WebDataset shards (a folder of .tar files or a pattern name-{0000..0012}.tar), ILSVRC's
 //   tar of tars, any .tar of images. Read in place through an index (tar_source.cpp).
+// - tables: Parquet and Arrow shards of the Hugging Face hub (a folder, a file or a pattern), read
+//   in place through an index too (table_source.cpp).
 // - CIFAR-10 and CIFAR-100, binary or Python files: their folder, the folder above or the .tar.gz.
 // - CUB-200-2011: its folder or the one above.
 // - iNaturalist: a JSON file that gives images one category each, or the folder of train2019.json.

@@ -4,7 +4,6 @@
 // is kept in an index, so that any image can be read at once and shuffling is exact.
 #include <algorithm>
 #include <atomic>
-#include <deque>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -13,8 +12,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <sys/stat.h>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
@@ -28,6 +25,7 @@
 #include "sgmae/data/left_out.h"
 #include "sgmae/data/parallel.h"
 #include "sgmae/data/samples.h"
+#include "sgmae/data/shards.h"
 #include "sgmae/data/split.h"
 #include "sgmae/data/tar.h"
 
@@ -37,8 +35,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Shard {
-  std::uint64_t size = 0;
-  std::int64_t changed = 0;  // nanoseconds since 1970
+  FileStamp stamp;
   std::vector<Sample> samples;
   std::vector<LeftOut> left_out;
 };
@@ -71,16 +68,6 @@ void scan_tar(const RandomAccessFile& file, const DataFormat& format, Shard& sha
                      [](const Sample& a, const Sample& b) { return a.offset < b.offset; });
 }
 
-Shard stamp_of(const fs::path& path) {
-  struct stat status {};
-  check(::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode), ExitCode::data,
-        "there is no shard ", path.string(), "; download it, or name only the shards that exist");
-  return {static_cast<std::uint64_t>(status.st_size),
-          static_cast<std::int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec,
-          {},
-          {}};
-}
-
 CachePlace place_of(const fs::path& first_shard) {
   return {.about = first_shard, .kind = "sgindex", .version = 2, .beside = true};
 }
@@ -97,8 +84,8 @@ ShardIndex read_index(const fs::path& first_shard, const DataFormat& format) {
     if (reader.text() != format.image_key || reader.text() != format.label_key) return index;
     for (std::size_t shards = reader.count(36); shards > 0; --shards) {
       Shard& shard = index[reader.text()];
-      shard.size = reader.number<std::uint64_t>();
-      shard.changed = reader.number<std::int64_t>();
+      shard.stamp.size = reader.number<std::uint64_t>();
+      shard.stamp.changed = reader.number<std::int64_t>();
       for (std::size_t samples = reader.count(28); samples > 0; --samples) {
         Sample sample;
         sample.name = reader.text();
@@ -124,8 +111,8 @@ void keep_index(const std::vector<fs::path>& paths, const std::vector<Shard>& sh
   writer.count(shards.size());
   for (std::size_t i = 0; i < shards.size(); ++i) {
     writer.text(paths[i].filename().string());
-    writer.number(shards[i].size);
-    writer.number(shards[i].changed);
+    writer.number(shards[i].stamp.size);
+    writer.number(shards[i].stamp.changed);
     writer.count(shards[i].samples.size());
     for (const Sample& sample : shards[i].samples) {
       writer.text(sample.name);
@@ -154,7 +141,7 @@ std::string reason_of(const fs::path& path, const Error& error) {
 void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size_t>& missing,
                  const DataFormat& format, std::vector<Shard>& shards) {
   std::uint64_t bytes = 0;
-  for (const std::size_t i : missing) bytes += shards[i].size;
+  for (const std::size_t i : missing) bytes += shards[i].stamp.size;
   constexpr std::uint64_t worth_a_word = std::uint64_t{1} << 30;
   if (bytes >= worth_a_word)
     info("indexing ", missing.size(), " tar file(s), once; the index is kept for later runs");
@@ -173,31 +160,6 @@ void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size
     };
   });
 }
-
-// Archives held open, the longest unused closed first: a process may not hold a thousand.
-class OpenFiles {
- public:
-  explicit OpenFiles(std::size_t count) : files_(count) {}
-
-  std::shared_ptr<const RandomAccessFile> get(std::size_t i, const fs::path& path) {
-    const std::lock_guard lock(mutex_);
-    if (!files_[i]) {
-      constexpr std::size_t most = 128;
-      files_[i] = std::make_shared<RandomAccessFile>(path);
-      order_.push_back(i);
-      if (order_.size() > most) {
-        files_[order_.front()].reset();
-        order_.pop_front();
-      }
-    }
-    return files_[i];
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<const RandomAccessFile>> files_;
-  std::deque<std::size_t> order_;  // in which they were opened
-};
 
 class TarSource : public Source {
  public:
@@ -244,69 +206,6 @@ class TarSource : public Source {
   std::vector<Entry> entries_;
   mutable OpenFiles files_;
 };
-
-// a{00..02}b{x,y} in full. Throws Error(usage) for braces that are no range.
-std::vector<std::string> expand(const std::string& pattern) {
-  constexpr std::int64_t most = 1'000'000;
-  const std::size_t open = pattern.find('{');
-  if (open == std::string::npos) return {pattern};
-  const std::size_t close = pattern.find('}', open);
-  check(close != std::string::npos, ExitCode::usage, "'", pattern, "' has a { without its }");
-  const std::string inside = pattern.substr(open + 1, close - open - 1);
-  std::vector<std::string> words;
-  if (const std::size_t dots = inside.find(".."); dots != std::string::npos) {
-    const std::string from = inside.substr(0, dots), to = inside.substr(dots + 2);
-    const auto first = as_number(from), last = as_number(to);
-    check(first && last && *first <= *last && *last - *first < most, ExitCode::usage, "'{", inside,
-          "}' in ", pattern, " is not a range; write it like {000000..001281}");
-    for (std::int64_t i = *first; i <= *last; ++i) {
-      std::string number = std::to_string(i);
-      if (number.size() < from.size()) number.insert(0, from.size() - number.size(), '0');
-      words.push_back(std::move(number));
-    }
-  } else {
-    for (std::size_t at = 0; at <= inside.size();) {
-      const std::size_t comma = std::min(inside.find(',', at), inside.size());
-      words.push_back(inside.substr(at, comma - at));
-      at = comma + 1;
-    }
-  }
-  std::vector<std::string> expanded;
-  for (const std::string& rest : expand(pattern.substr(close + 1)))
-    for (const std::string& word : words) {
-      check(static_cast<std::int64_t>(expanded.size()) < most, ExitCode::usage, "'", pattern,
-            "' names more than a million files");
-      expanded.push_back(pattern.substr(0, open) + word + rest);
-    }
-  std::sort(expanded.begin(), expanded.end());
-  return expanded;
-}
-
-// The archives of a split by their names. Where no name says what it is for, all are for training.
-Shards shards_in(const fs::path& folder, const std::string& split) {
-  std::vector<std::string> names;
-  for (const auto& [name, is_a_folder] : list_folder(folder))
-    // ILSVRC's dogs of task 3 are also in its training archive.
-    if (!is_a_folder && name.ends_with(".tar") && !name.ends_with("img_train_t3.tar"))
-      names.push_back(name);
-  const auto saying = [&](const std::vector<std::string>& words) {
-    Shards shards;
-    for (const std::string& word : words) {
-      if (shards.named) break;
-      for (const std::string& name : names)
-        if (says(name, word)) shards.paths.push_back(folder / name);
-      shards.named = !shards.paths.empty();
-    }
-    return shards;
-  };
-  Shards shards = saying(names_of_split(split));
-  if (!shards.named && split == "train" && !saying(names_of_split("val")).named)
-    for (const std::string& name : names) shards.paths.push_back(folder / name);
-  const std::set<fs::path> chosen(shards.paths.begin(), shards.paths.end());
-  for (const std::string& name : names)
-    if (!chosen.contains(folder / name)) shards.beside.push_back(name);
-  return shards;
-}
 
 // Labels of an archive without any, from a list beside it (ILSVRC's val.txt: "NAME LABEL" a line).
 // A number counts the classes of the training archives, where those lie in the same folder.
@@ -357,7 +256,8 @@ Labels labels_from_list(const std::vector<std::string>& names, const fs::path& l
   };
   Labels labels = number_by_word(words, list.string(), place, left_out);
   const bool numbers = !labels.class_names.empty() && as_number(labels.class_names.back());
-  if (const Shards training = shards_in(folder, "train"); numbers && !training.paths.empty()) {
+  if (const Shards training = shards_in(folder, "train", {"tar"});
+      numbers && !training.paths.empty()) {
     const auto classes = open_tars(training.paths, "train", format)->class_names();
     if (classes.size() >= labels.class_names.size()) labels.class_names = classes;
   }
@@ -367,19 +267,7 @@ Labels labels_from_list(const std::vector<std::string>& names, const fs::path& l
 }  // namespace
 
 Shards find_shards(const std::string& path, const std::string& split) {
-  if (is_folder(path)) {
-    if (const auto part = Parts(path).part(split)) {
-      Shards shards = shards_in(*part, split);
-      if (shards.paths.empty()) shards = shards_in(*part, "train");
-      shards.named |= !shards.paths.empty();
-      return shards;
-    }
-    return shards_in(path, split);
-  }
-  if (split != "train") return shards_in(fs::path(path).parent_path(), split);
-  Shards shards;
-  for (const std::string& shard : expand(path)) shards.paths.emplace_back(shard);
-  return shards;
+  return shards_of_split(path, split, {"tar"});
 }
 
 std::unique_ptr<Source> open_tars(const std::vector<fs::path>& paths, const std::string& split,
@@ -389,10 +277,9 @@ std::unique_ptr<Source> open_tars(const std::vector<fs::path>& paths, const std:
   std::vector<Shard> shards;
   std::vector<std::size_t> missing;
   for (const fs::path& path : paths) {
-    shards.push_back(stamp_of(path));
+    shards.push_back({stamp_of(path), {}, {}});
     const auto found = known.find(path.filename().string());
-    if (found != known.end() && found->second.size == shards.back().size &&
-        found->second.changed == shards.back().changed)
+    if (found != known.end() && found->second.stamp == shards.back().stamp)
       shards.back() = std::move(found->second);
     else
       missing.push_back(shards.size() - 1);

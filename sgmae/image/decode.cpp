@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sgmae/base/error.h"
+#include "sgmae/image/codec_plugin.h"
 #include "sgmae/image/codecs.h"
 #include "sgmae/image/sniff.h"
 
@@ -37,6 +38,14 @@ struct Codec {
   bool (*decode_alpha)(std::span<const std::uint8_t>, Image&);  // null: the format has none
 };
 
+template <ImageFormat format>
+Codec plugin_codec(const char* name) {
+  return {name, [](std::span<const std::uint8_t> bytes) { return read_plugin_info(format, bytes); },
+          [](std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+             Image& image) { decode_by_plugin(format, bytes, region, channels, image); },
+          nullptr};
+}
+
 Codec codec(ImageFormat format) {
   switch (format) {
     case ImageFormat::jpeg:
@@ -51,6 +60,14 @@ Codec codec(ImageFormat format) {
       return {"bmp", read_bmp_info, decode_bmp, nullptr};
     case ImageFormat::tiff:
       return {"tiff", read_tiff_info, decode_tiff, decode_tiff_alpha};
+    case ImageFormat::heif:
+      return plugin_codec<ImageFormat::heif>("heif");
+    case ImageFormat::avif:
+      return plugin_codec<ImageFormat::avif>("avif");
+    case ImageFormat::jxl:
+      return plugin_codec<ImageFormat::jxl>("jxl");
+    case ImageFormat::jp2:
+      return plugin_codec<ImageFormat::jp2>("jp2");
   }
   SGMAE_ASSERT(!"a format without a codec");
   return {};

@@ -1,6 +1,7 @@
 // JPEG, PNG, WebP, GIF, BMP and TIFF files (of an animation the first frame, of several pages the
 // first) to pixels, equal to what Pillow's Image.open(…).convert("RGB") or convert("L") gives,
-// turned upright as ImageOps.exif_transpose does (docs/compatibility.md). Two steps, so that a crop
+// turned upright as ImageOps.exif_transpose does (docs/compatibility.md); and HEIC, AVIF, JPEG XL
+// and JPEG 2000 through plug-ins (codec_plugin.h), where those are built. Two steps, so that a crop
 // box can be drawn from the size before anything is decoded, and only the crop is then decoded:
 //
 //   const ImageInfo info = read_image_info(bytes);
@@ -19,7 +20,7 @@
 
 namespace sgmae {
 
-enum class ImageFormat { jpeg, png, webp, gif, bmp, tiff };
+enum class ImageFormat { jpeg, png, webp, gif, bmp, tiff, heif, avif, jxl, jp2 };
 
 // "jpeg", "png" …
 const char* name_of(ImageFormat format);

@@ -22,10 +22,6 @@ struct Signature {
 
 // Images of kinds that are not read.
 constexpr Signature other_images[]{
-    {"\0\0\0\x0cjP  \r\n\x87\n"sv, "a JPEG 2000 image"},
-    {"\xff\x4f\xff\x51"sv, "a JPEG 2000 image"},
-    {"\0\0\0\x0cJXL \r\n\x87\n"sv, "a JPEG XL image"},
-    {"\xff\x0a"sv, "a JPEG XL image"},
     {"II\xbc\x01"sv, "a JPEG XR image"},
     {"8BPS"sv, "a Photoshop document (PSD)"},
     {"\0\0\1\0"sv, "an icon (ICO)"},
@@ -58,15 +54,16 @@ bool has(std::string_view bytes, const Signature& signature) {
   return bytes.size() > signature.at && bytes.substr(signature.at).starts_with(signature.magic);
 }
 
-// Of the ISO base media format, by its brands: HEIC, AVIF, videos.
-const char* isobmff(std::string_view bytes) {
+// Of the ISO base media format, by its brands: HEIC, AVIF. Throws for camera raw files and videos.
+ImageFormat isobmff(std::string_view bytes) {
   const std::string_view brand = bytes.substr(8, 4), brands = bytes.substr(8, 56);
   if (brands.find("avif") != brands.npos || brands.find("avis") != brands.npos)
-    return "an AVIF image";
-  if (brand == "crx ") return "a camera raw file (CR3)";
+    return ImageFormat::avif;
   for (const auto heif : {"hei", "hev", "mif1", "msf1"})
-    if (brand.starts_with(heif)) return "a HEIC (HEIF) image";
-  return "a video (MP4 or QuickTime)";
+    if (brand.starts_with(heif)) return ImageFormat::heif;
+  fail(ExitCode::data, "the file is ",
+       brand == "crx " ? "a camera raw file (CR3)" : "a video (MP4 or QuickTime)",
+       ", which is not read; convert it to PNG or JPEG");
 }
 
 // Of a file that begins as text: markup, or something else that is no image.
@@ -109,11 +106,12 @@ ImageFormat sniff_format(std::span<const std::uint8_t> file) {
   if (begins("BM"sv) && (bytes.size() <= 14 || std::find(bmp_headers.begin(), bmp_headers.end(),
                                                          file[14]) != bmp_headers.end()))
     return ImageFormat::bmp;
+  if (begins("\0\0\0\x0cjP  \r\n\x87\n"sv) || begins("\xff\x4f\xff\x51"sv)) return ImageFormat::jp2;
+  if (begins("\0\0\0\x0cJXL \r\n\x87\n"sv) || begins("\xff\x0a"sv)) return ImageFormat::jxl;
+  if (bytes.size() >= 12 && has(bytes, {"ftyp"sv, "", 4})) return isobmff(bytes);
 
   for (const Signature& known : other_images)
     check(!has(bytes, known), ExitCode::data, "the file is ", known.what, convert);
-  if (bytes.size() >= 12 && has(bytes, {"ftyp"sv, "", 4}))
-    fail(ExitCode::data, "the file is ", isobmff(bytes), convert);
   for (const Signature& known : no_images)
     check(!has(bytes, known), ExitCode::data, "not an image: the file is ", known.what);
   if (bytes.size() > 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7' &&
@@ -123,7 +121,8 @@ ImageFormat sniff_format(std::span<const std::uint8_t> file) {
         "not an image: the file holds zero bytes only (an incomplete download or copy?)");
   check(!is_text(bytes), ExitCode::data, "not an image: the file is ", text_kind(bytes));
   fail(ExitCode::data,
-       "not an image that can be read (JPEG, PNG, WebP, GIF, BMP or TIFF), whatever its name says");
+       "not an image that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF, JPEG XL or "
+       "JPEG 2000), whatever its name says");
 }
 
 }  // namespace sgmae

@@ -1,13 +1,12 @@
 #include "sgmae/nn/step_graph.h"
 
 #include <ATen/ops/empty.h>
-#include <dlfcn.h>
 
-#include <filesystem>
 #include <stdexcept>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/plugin.h"
 #include "sgmae/nn/device.h"
 
 namespace sgmae {
@@ -21,15 +20,10 @@ void say_unused(const std::string& why) {
 
 const GraphApi* open_graphs(at::Device device) {
   if (!device.is_cuda()) return nullptr;
-  std::error_code ignored;
-  const auto folder = std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path();
-  std::filesystem::path path = folder / "libsgmae_cuda.so";  // beside the program that was built
-  if (!std::filesystem::exists(path, ignored))
-    path = folder / "../lib/sgmae/libsgmae_cuda.so";  // of one that was installed
-  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  void* const get = library ? dlsym(library, graph_api_symbol) : nullptr;
-  if (get) return reinterpret_cast<GetGraphApi>(get)();
-  say_unused(dlerror());
+  std::string why;
+  if (void* const get = open_plugin("cuda", graph_api_symbol, why))
+    return reinterpret_cast<GetGraphApi>(get)();
+  say_unused(why);
   return nullptr;
 }
 

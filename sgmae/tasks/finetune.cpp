@@ -6,6 +6,7 @@
 
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/data/kept_source.h"
 #include "sgmae/data/mixup.h"
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/nn/drop_path.h"
@@ -249,7 +250,8 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   std::optional<Pretrained> start;
   if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint, options.open);
   if (options.eval) return evaluate_only(options, *start);
-  const LabelledSources sources = open_classes(options.data, options.nb_classes);
+  LabelledSources sources = open_classes(options.data, options.nb_classes);
+  sources.train = keep_decoded(std::move(sources.train), options.data, options.epochs);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
   task.training_loader();  // the same of images that no loader gives

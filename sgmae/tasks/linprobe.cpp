@@ -9,6 +9,7 @@
 #include "sgmae/base/clock.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/data/kept_source.h"
 #include "sgmae/eval/logistic.h"
 #include "sgmae/optim/lars.h"
 #include "sgmae/parallel/process_group.h"
@@ -278,7 +279,8 @@ ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   } catch (const StopRequested&) {
     fail(ExitCode::interrupted, nothing_written);
   }
-  const LabelledSources sources = open_classes(options.data, options.nb_classes);
+  LabelledSources sources = open_classes(options.data, options.nb_classes);
+  sources.train = keep_decoded(std::move(sources.train), options.data, options.epochs);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   ProbeTask task(options, encoder, sources);
   task.training_loader();  // the same of images that no loader gives

@@ -1,6 +1,7 @@
 #include "sgmae/tasks/moco.h"
 
 #include "sgmae/contrast/moco.h"
+#include "sgmae/data/kept_source.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/optim/ema.h"
 #include "sgmae/tasks/pretraining.h"
@@ -26,7 +27,9 @@ class MocoTask : public TrainTask {
  public:
   explicit MocoTask(const PretrainOptions& options)
       : options_(options),
-        source_(open_source(options.data_path, "train", options.data_root, options.data_format)),
+        source_(keep_decoded(
+            open_source(options.data_path, "train", options.data_root, options.data_format),
+            options, options.epochs)),
         model_(moco_config(options, source_->native_channels()), options.seed),
         steps_per_epoch_(whole_steps(source_->size(), options)),
         neighbours_(options) {

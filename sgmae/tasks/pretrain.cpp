@@ -6,6 +6,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
 #include "sgmae/checkpoint/initial_weights.h"
+#include "sgmae/data/kept_source.h"
 #include "sgmae/mask/self_guided.h"
 #include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
@@ -57,7 +58,9 @@ class PretrainTask : public TrainTask {
  public:
   explicit PretrainTask(const PretrainOptions& options)
       : options_(options),
-        source_(open_source(options_.data_path, "train", options_.data_root, options_.data_format)),
+        source_(keep_decoded(
+            open_source(options_.data_path, "train", options_.data_root, options_.data_format),
+            options_, options_.epochs)),
         init_(read_init(options_)),
         model_(model_config(options_, source_->native_channels(), init_ ? &*init_ : nullptr),
                options_.seed),

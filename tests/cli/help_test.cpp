@@ -98,6 +98,8 @@ TEST_F(Help, TheVersionSaysWhatWasBuilt) {
   for (const std::string& line : {str("sgmae ", version, "\n"), str("LibTorch "), str("compiler "),
                                   str("instructions ", name_of(instruction_set()), " ")})
     EXPECT_NE(said.find(line), std::string::npos) << said;
+  for (const char* library : {"libheif", "libavif", "libjxl", "OpenJPEG", "Apache Arrow"})
+    EXPECT_NE(said.find(library), std::string::npos) << said;  // there, or said to be missing
   EXPECT_EQ(said.find("\ncommit ") != std::string::npos, *build_commit != '\0');
 }
 

@@ -55,8 +55,8 @@ TEST(OpenFolder, CountsWhatItLeavesOut) {
   Folder folder;
   folder.image("cat/1.png");
   folder.image("cat/2.jfif");
-  folder.touch("dog/1.avif");
-  folder.touch("dog/2.avif");
+  folder.touch("dog/1.exr");
+  folder.touch("dog/2.exr");
   folder.touch("cat/notes.txt");
   folder.touch("cat/clip.mp4");
   folder.image("cat/.ipynb_checkpoints/1-checkpoint.png");
@@ -64,7 +64,7 @@ TEST(OpenFolder, CountsWhatItLeavesOut) {
   std::filesystem::create_directory_symlink(folder.path(), folder.path("cat/loop"));
   const auto source = open_source(folder.path());
   EXPECT_EQ(source->size(), 2);
-  EXPECT_EQ(count(*source, ".avif", Weight::lost), 2);
+  EXPECT_EQ(count(*source, ".exr", Weight::lost), 2);
   EXPECT_EQ(count(*source, ".mp4", Weight::told), 1);
   EXPECT_EQ(count(*source, ".txt", Weight::by_rule), 1);
   EXPECT_EQ(count(*source, "hidden", Weight::by_rule), 1);
@@ -82,7 +82,7 @@ TEST(OpenFolder, NamesWhatLiesThereInPlaceOfImages) {
   EXPECT_NE(why("data/train-00000-of-00001.parquet").find("Parquet"), std::string::npos);
   EXPECT_NE(why("train-000000.tar.gz").find("gunzip"), std::string::npos);
   EXPECT_NE(why("images.zip").find("unzip"), std::string::npos);
-  EXPECT_NE(why("cat/1.heic").find(".heic, which is not read: 1"), std::string::npos);
+  EXPECT_NE(why("cat/1.psd").find(".psd, which is not read: 1"), std::string::npos);
 }
 
 // The scan of a large folder is kept; what it says must follow every change of the folder.
@@ -91,7 +91,7 @@ TEST(OpenFolder, KeptScanFollowsTheFolder) {
   ::setenv("XDG_CACHE_HOME", folder.path("cache").c_str(), 1);
   constexpr int images = 2'000;  // from here on a scan is worth keeping
   for (int i = 0; i < images; ++i) folder.touch(str("data/", i % 4, "/", i, ".jpg"));
-  folder.touch("data/1/x.heic");
+  folder.touch("data/1/x.psd");
   const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(1);
   const auto age = [&] {
     for (const char* name : {"data", "data/0", "data/1", "data/2", "data/3"})
@@ -108,7 +108,7 @@ TEST(OpenFolder, KeptScanFollowsTheFolder) {
   EXPECT_EQ(names_in(*again, folder), names_in(*fresh, folder));
   EXPECT_EQ(again->labels(), fresh->labels());
   EXPECT_EQ(again->left_out(), fresh->left_out());
-  EXPECT_EQ(count(*again, ".heic", Weight::lost), 1);
+  EXPECT_EQ(count(*again, ".psd", Weight::lost), 1);
 
   folder.touch("data/2/new.jpg");
   EXPECT_EQ(open()->size(), images + 1);

@@ -12,16 +12,16 @@ using Weight = LeftOut::Weight;
 
 TEST(LeftOut, CountsByReasonAndKeepsTheFirstExample) {
   std::vector<LeftOut> all;
-  for (const char* name : {"a/1.avif", "a/2.AVIF", "notes.txt", "v.mp4", "README", "x.1234"})
+  for (const char* name : {"a/1.exr", "a/2.EXR", "notes.txt", "v.mp4", "README", "x.1234"})
     add_other_file(all, name);
   ASSERT_EQ(all.size(), 4u);
   EXPECT_EQ(all[0],
-            (LeftOut{"images of type .avif, which is not read", Weight::lost, 2, "a/1.avif"}));
+            (LeftOut{"images of type .exr, which is not read", Weight::lost, 2, "a/1.exr"}));
   EXPECT_EQ(all[1].weight, Weight::by_rule);
   EXPECT_EQ(all[2], (LeftOut{"files of type .mp4", Weight::told, 1, "v.mp4"}));
   EXPECT_EQ(all[3].count, 2);
   EXPECT_EQ(describe(all, Weight::lost),
-            "images of type .avif, which is not read: 2 (e.g. a/1.avif)");
+            "images of type .exr, which is not read: 2 (e.g. a/1.exr)");
   EXPECT_EQ(describe({}, Weight::by_rule), "");
   std::vector<LeftOut> more{{"files of type .mp4", Weight::told, 5, "w.mp4"}};
   add_left_out(more, all);

@@ -160,16 +160,16 @@ TEST(SampleCollector, NothingGoesWithoutACount) {
   const Collected all = collect({{"__meta__/1.jpg"},
                                  {"a/__x__/2.jpg"},
                                  {"._3.jpg"},
-                                 {"4.avif"},
+                                 {"4.exr"},
                                  {"4.cls", "1"},
                                  {"5.jpg"},
-                                 {"5.avif"},
+                                 {"5.exr"},
                                  {"6.mp4"},
                                  {"readme"}});
   EXPECT_EQ(all.names(), (Names{"a/__x__/2.jpg", "5.jpg"}));
   EXPECT_EQ(all.count(Weight::by_rule), 3);  // meta, hidden, readme
-  EXPECT_EQ(all.count(Weight::lost), 1);     // 4.avif
-  EXPECT_EQ(all.count(Weight::told), 2);     // 5.avif, 6.mp4
+  EXPECT_EQ(all.count(Weight::lost), 1);     // 4.exr
+  EXPECT_EQ(all.count(Weight::told), 2);     // 5.exr, 6.mp4
 }
 
 TEST(SampleCollector, Links) {
