@@ -108,12 +108,13 @@ const std::vector<CommandEntry>& commands() {
        {{"forward --checkpoint runs/first --input in.safetensors --output out.safetensors",
          "in.safetensors holds pixels [B, C, H, W]"}}},
       {files,
-       "extract",
+       "embed",
        "features of images as NumPy or safetensors files",
-       extract_command,
-       {{"extract --checkpoint runs/first --data_path flowers --output features.npy",
-         "a row for every image"},
-        {"extract a.jpg b.jpg --checkpoint runs/first --features patches --output ab.safetensors",
+       embed_command,
+       {{"embed flowers --checkpoint runs/first --to flowers.safetensors",
+         "a row for every image, with its path and label; the same line goes on where it was "
+         "killed"},
+        {"embed a.jpg b.jpg --checkpoint runs/first --features patches --to ab.npy",
          "a vector for every patch"}}},
       {files,
        "inspect",
@@ -127,6 +128,26 @@ const std::vector<CommandEntry>& commands() {
        convert_command,
        {{"convert runs/first encoder.safetensors --to timm", "the run's newest model, for timm"},
         {"convert runs/first encoder --to hf_vit_mae", "a folder for transformers"}}},
+      {files,
+       "export",
+       "write a model as an ONNX file",
+       export_command,
+       {{"export runs/first encoder.onnx", "features: mean and class token, all patches"},
+        {"export runs/flowers flowers.onnx --precision fp16", "a classifier, half as large"}}},
+      {look,
+       "search",
+       "find the images most like given ones among embedded ones",
+       search_command,
+       {{"search flowers.safetensors rose.jpg", "flowers.safetensors by sgmae embed"},
+        {"search flowers.safetensors a.jpg b.jpg --k 20 --html neighbours.html", "with pictures"}}},
+      {look,
+       "duplicates",
+       "find images that are there twice, or nearly so",
+       duplicates_command,
+       {{"duplicates photos", "the same bytes"},
+        {"duplicates photos --checkpoint runs/first", "also nearly the same, by a model"},
+        {"duplicates photos.safetensors --threshold 0.9 --html duplicates.html",
+         "of embedded images, with pictures"}}},
       {look,
        "report",
        "write an HTML page about one run or several",
@@ -174,7 +195,7 @@ const std::vector<CommandEntry>& commands() {
 const CommandEntry& command_named(const std::string& name) {
   std::vector<std::string> names;
   for (const CommandEntry& entry : commands()) {
-    if (name == entry.name) return entry;
+    if (name == entry.name || (name == "extract" && entry.make == embed_command)) return entry;
     names.emplace_back(entry.name);
   }
   const std::string nearest = nearest_word(name, names);

@@ -6,6 +6,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/eval/knn_task.h"
+#include "sgmae/image/encode.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/report/report.h"
 #include "sgmae/train/compute.h"
@@ -27,7 +28,8 @@ struct KnnArguments {
     task.declare(o);
     o.section("run");
     o.add("output_dir", output_dir,
-          "folder for result.json and the confusion matrix; empty: the folder knn of the "
+          "folder for result.json, the confusion matrix and a sheet of neighbours; empty: the "
+          "folder knn of the "
           "checkpoint's run, else runs/knn");
     compute.declare(o);
     launch.declare(o);
@@ -62,7 +64,12 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   json.update(to_json(score));
   json["knn_acc1_pixels"] = pixels ? nlohmann::ordered_json(*pixels) : nullptr;
   const std::string folder = evaluation_folder(options.output_dir, options.checkpoint, "knn");
-  processes().leader([&] { write_result(folder, json, score.counts(), score.class_names); });
+  processes().leader([&] {
+    write_result(folder, json, score.counts(), score.class_names);
+    const std::filesystem::path sheet =
+        std::filesystem::path(folder) / "figures" / "neighbours.png";
+    if (!score.neighbours.pixels.empty()) write_png(sheet, score.neighbours);
+  });
   info("result: ", (std::filesystem::path(folder) / "result.json").string());
   report_on_run_around(folder);
   return json;

@@ -18,6 +18,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/eval/token_features.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/image/resize.h"
 #include "sgmae/mask/informed_plan.h"
@@ -120,19 +121,23 @@ class Model {
     return pixels;
   }
 
-  // [B, 1+N, D], or [B, N, D] without a class token.
-  py::array_t<float> tokens(const Pixels& pixels) const {
-    return compute([&] { return opened_->encoder().encode(checked(pixels)).to(at::kFloat); });
-  }
-
-  // `tokens` of a classifier with global pooling as its head sees them, of others their mean.
-  py::array_t<float> pooled(const Pixels& pixels) const {
-    return compute([&] {
-      const at::Tensor tokens = opened_->encoder().encode(checked(pixels));
-      const VitConfig& c = config();
-      if (c.pooling == Pooling::mean) return opened_->vit()->pooled(tokens);
-      return tokens.narrow(1, c.class_tokens(), c.n_patches()).mean({1});
-    });
+  // [B, D], or [B, N, D] of patches.
+  py::array_t<float> features(const Pixels& pixels, const std::string& kind) const {
+    at::Tensor found;
+    {
+      const py::gil_scoped_release others_go_on;
+      const std::lock_guard<std::mutex> one_at_a_time(mutex_);
+      TokenFeatures wanted = TokenFeatures::mean;
+      Options option;
+      option.add("kind", wanted,
+                 {{"mean", TokenFeatures::mean},
+                  {"cls", TokenFeatures::cls},
+                  {"patches", TokenFeatures::patches}},
+                 "");
+      option.set("kind", kind, "features()");
+      found = features_of(*opened_, opened_->encoder().encode(checked(pixels)), wanted);
+    }
+    return to_numpy<float>(found);
   }
 
   // Guidance and informed masks; patches in the order of the image.
@@ -220,19 +225,8 @@ class Model {
   }
 
   // While it computes other threads of Python go on; one at a time uses the model.
-  template <class Function>
-  py::array_t<float> compute(const Function& function) const {
-    at::Tensor result;
-    {
-      const py::gil_scoped_release others_go_on;
-      const std::lock_guard<std::mutex> one_at_a_time(mutex_);
-      result = function();
-    }
-    return to_numpy<float>(result);
-  }
-
-  std::optional<OpenedModel> opened_;
   mutable std::mutex mutex_;
+  std::optional<OpenedModel> opened_;
 };
 
 void write_as(const std::string& path, const std::string& output, const std::string& family,
@@ -257,8 +251,7 @@ PYBIND11_MODULE(_native, m) {
            arg("options"))
       .def("facts", &Model::facts)
       .def("preprocess", &Model::preprocess, arg("pictures"))
-      .def("tokens", &Model::tokens, arg("pixels"))
-      .def("pooled", &Model::pooled, arg("pixels"))
+      .def("features", &Model::features, arg("pixels"), arg("kind"))
       .def("masks", &Model::masks, arg("pixels"), arg("mask_ratio"), arg("hint_ratio"),
            arg("given"))
       .def("random_order", &Model::random_order, arg("batch"), arg("mask_ratio"), arg("seed"))

@@ -125,18 +125,8 @@ class Model:
     def features(self, images: Images, kind: Literal["mean", "cls", "patches"] = "mean") -> np.ndarray:
         """Features of whole images, float32: "mean" of the patches [B, D] (behind the head's norm in a classifier with
         global pooling), the class token "cls" [B, D], or "patches" [B, rows, columns, D]."""
-        pixels = self._pixels(images)
-        if kind == "mean":
-            return self._native.pooled(pixels)
-        if kind not in ("cls", "patches"):
-            raise Error(f"kind: '{kind}' is unknown; use mean, cls or patches")
-        if kind == "cls" and not self.class_token:
-            raise Error("this model has no class token; use kind mean or patches")
-        tokens = self._native.tokens(pixels)
-        if kind == "cls":
-            return tokens[:, 0].copy()
-        patches = tokens[:, 1:] if self.class_token else tokens
-        return patches.reshape(len(patches), *self.grid, -1)
+        found = self._native.features(self._pixels(images), kind)
+        return self._on_grid(found) if kind == "patches" else found
 
     def masks(self, images: Images, mask_ratio: float = 0.75, hint_ratio: float = 0.05, **guide: object) -> Masks:
         """The informed masks that the model would train on. `guide`: what `sgmae mask` has beside, such as
@@ -171,7 +161,7 @@ class Model:
         return Reconstruction(self._native.pictures(restored), self._on_grid(hidden), loss)
 
     def _on_grid(self, patches: np.ndarray) -> np.ndarray:
-        return patches.reshape(len(patches), *self.grid)
+        return patches.reshape(len(patches), *self.grid, *patches.shape[2:])
 
 
 def load(path: str | os.PathLike[str], *, image_size: int | tuple[int, int] | None = None, device: str = "cpu",

@@ -82,6 +82,7 @@ std::vector<std::string> uses_of(const ModelFile& file) {
     }
   }
   lines.push_back("sgmae convert: files for other programs");
+  lines.push_back("sgmae export: an ONNX file");
   return lines;
 }
 

@@ -6,7 +6,7 @@ namespace sgmae {
 
 const std::vector<UseInfo>& uses() {
   static const std::vector<UseInfo> all{
-      {Use::extract, "extract", "features of images"},
+      {Use::embed, "embed", "features of images"},
       {Use::knn, "knn", "accuracy of nearest neighbours on its features"},
       {Use::forward, "forward", "tensors of pixels in, tensors out"},
       {Use::mask, "mask", "clusters and relevance from the encoder"},
@@ -28,7 +28,7 @@ void check_use(Use use, const VitConfig& config, bool decoder, const std::filesy
   check((use != Use::knn && use != Use::linprobe) || config.class_token, ExitCode::usage,
         file.string(),
         ": the model has no class token, which this command evaluates beside the mean of the "
-        "patches; use a model with one, or sgmae extract");
+        "patches; use a model with one, or sgmae embed");
 }
 
 void check_decoder(bool decoder, const std::filesystem::path& file) {

@@ -10,11 +10,11 @@
 namespace sgmae {
 
 // The commands that run a model.
-enum class Use { extract, knn, forward, mask, analyze, linprobe, finetune, reconstruct };
+enum class Use { embed, knn, forward, mask, analyze, linprobe, finetune, reconstruct };
 
 struct UseInfo {
   Use use;
-  const char* command;  // "extract"
+  const char* command;  // "embed"
   const char* does;     // "features of images"
 };
 

@@ -21,7 +21,7 @@ Features encode_batch(const Encoder& encoder, const Batch& batch) {
   check(
       encoder.config().class_token, ExitCode::usage,
       "this model has no class token, and the test needs it beside the mean of the patches; use a "
-      "model that has one, or sgmae extract");
+      "model that has one, or sgmae embed");
   // Reduced where the encoder computes, since [B, 1+N, D] would be much to bring back, and brought
   // back together, since the host waits each time.
   const at::Tensor tokens =
@@ -31,7 +31,11 @@ Features encode_batch(const Encoder& encoder, const Batch& batch) {
   check(at::isfinite(features).all().item<bool>(), ExitCode::checkpoint,
         "the encoder's features are not all finite numbers; use an earlier checkpoint, or "
         "--precision fp32");
-  return {.cls = features[0], .mean = features[1], .label = batch.label, .unreadable = 0};
+  return {.cls = features[0],
+          .mean = features[1],
+          .label = batch.label,
+          .index = batch.index,
+          .unreadable = 0};
 }
 
 Features extract_features(const Encoder& encoder, const std::function<bool(Batch&)>& next) {
@@ -42,6 +46,7 @@ Features extract_features(const Encoder& encoder, const std::function<bool(Batch
     cls.push_back(part.cls);
     mean.push_back(part.mean);
     features.label.insert(features.label.end(), part.label.begin(), part.label.end());
+    features.index.insert(features.index.end(), part.index.begin(), part.index.end());
   }
   check(!cls.empty(), ExitCode::data, "there are no images to extract features from");
   features.cls = at::cat(cls);
@@ -73,16 +78,22 @@ Features extract_features(const Encoder& encoder, const Source& source,
     return everybodys(
         at::from_blob(own.data(), {static_cast<std::int64_t>(own.size())}, at::kLong));
   };
-  Features features{.cls = rows(cls), .mean = rows(mean), .label = {}, .unreadable = 0};
-  at::Tensor labels = numbers(label);
+  Features features{
+      .cls = rows(cls), .mean = rows(mean), .label = {}, .index = {}, .unreadable = 0};
+  at::Tensor labels = numbers(label), places = numbers(place);
   if (processes().size() > 1) {
-    const at::Tensor order = numbers(place).argsort();
+    const at::Tensor order = places.argsort();
     features.cls = features.cls.index_select(0, order);
     features.mean = features.mean.index_select(0, order);
     labels = labels.index_select(0, order);
+    places = places.index_select(0, order);
   }
-  const auto* first = labels.const_data_ptr<std::int64_t>();
-  features.label.assign(first, first + labels.numel());
+  const auto list = [](const at::Tensor& values) {
+    const auto* first = values.const_data_ptr<std::int64_t>();
+    return std::vector<std::int64_t>(first, first + values.numel());
+  };
+  features.label = list(labels);
+  features.index = list(places);
   features.unreadable = pass.unreadable;
   return features;
 }

@@ -16,6 +16,7 @@ struct Features {                   // fp32
   at::Tensor cls;                   // [M, D] class token after the final norm
   at::Tensor mean;                  // [M, D] mean of the patch tokens after the final norm
   std::vector<std::int64_t> label;  // [M] -1 where unlabelled
+  std::vector<std::int64_t> index;  // [M] of the images in their source
   std::int64_t unreadable = 0;      // images that are missing here
 };
 

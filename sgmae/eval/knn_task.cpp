@@ -1,14 +1,18 @@
 #include "sgmae/eval/knn_task.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
 #include "sgmae/base/progress.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/eval/nearest.h"
+#include "sgmae/eval/neighbour_sheet.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -56,6 +60,38 @@ KnnImages open_images(const VitConfig& config, const Normalisation& normalisatio
   return images;
 }
 
+// Some test images, each beside the training images that are nearest to it.
+Image draw_neighbours(const LabelledSources& sources, const Features& train, const Features& test,
+                      const KnnTask& task) {
+  constexpr std::int64_t shown = 8;  // of each
+  std::vector<std::int64_t> queries = draw(test.cls.size(0), task.pictures);
+  if (queries.empty()) {  // all
+    queries.resize(static_cast<std::size_t>(test.cls.size(0)));
+    std::iota(queries.begin(), queries.end(), std::int64_t{0});
+  }
+  const std::vector<std::vector<Neighbour>> found =
+      NearestRows(features_of(train, task.features))
+          .find(features_of(test, task.features).index_select(0, at::tensor(queries, at::kLong)),
+                shown);
+  const std::vector<std::string>& names = sources.train->class_names();
+  std::vector<NeighbourRow> rows;
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    const auto query = static_cast<std::size_t>(queries[q]);
+    const std::int64_t truth = test.label[query];
+    NeighbourRow row{{.image = neighbour_thumbnail(*sources.test, test.index[query]),
+                      .caption = class_name(names, truth)}};
+    for (const auto& [key, cosine] : found[q]) {
+      const auto place = static_cast<std::size_t>(key);
+      row.push_back({.image = neighbour_thumbnail(*sources.train, train.index[place]),
+                     .caption = fixed(cosine, 2) + " " + class_name(names, train.label[place]),
+                     .mark = train.label[place] == truth ? NeighbourPicture::Mark::right
+                                                         : NeighbourPicture::Mark::wrong});
+    }
+    rows.push_back(std::move(row));
+  }
+  return neighbour_sheet(rows, "Test images, and the training images most like them (cosine)");
+}
+
 // [M, C*H*W] fp32, and the labels.
 std::pair<at::Tensor, std::vector<std::int64_t>> pixels_of(const Source& source,
                                                            const LoaderOptions& options) {
@@ -86,6 +122,8 @@ void KnnTask::declare(Options& o) {
         "a vote weighs exp(cosine / temperature); 0: all votes weigh the same");
   o.add("plain_k", plain_k,
         "further tests with these numbers of neighbours and equal votes, e.g. 1,5,20");
+  o.add("pictures", pictures,
+        "test images, drawn at random, that are shown with their neighbours; 0: none");
   o.add("features", features, {{"mean", FeatureKind::mean}, {"cls", FeatureKind::cls}},
         "of the score reported first: mean of the patch tokens, or the class token; both are "
         "measured");
@@ -99,6 +137,7 @@ void KnnTask::check() const {
   sgmae::check(knn.k >= 1, ExitCode::usage, "k must be at least 1, not ", knn.k);
   sgmae::check(knn.temperature >= 0, ExitCode::usage, "temperature must not be negative, but is ",
                knn.temperature);
+  sgmae::check(pictures >= 0, ExitCode::usage, "pictures must not be negative, but is ", pictures);
   plain_votes(plain_k);
 }
 
@@ -141,10 +180,13 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
 
 KnnScore run_knn(const Encoder& encoder, const Normalisation& normalisation, const KnnTask& task) {
   const KnnImages images = open_images(encoder.config(), normalisation, task);
-  KnnScore score = score_knn(extract_features(encoder, *images.sources.train, images.train),
-                             extract_features(encoder, *images.sources.test, images.test),
-                             images.sources.classes, task);
+  const Features train = extract_features(encoder, *images.sources.train, images.train),
+                 test = extract_features(encoder, *images.sources.test, images.test);
+  KnnScore score = score_knn(train, test, images.sources.classes, task);
   score.class_names = images.sources.train->class_names();
+  processes().leader([&] {
+    if (task.pictures > 0) score.neighbours = draw_neighbours(images.sources, train, test, task);
+  });
   return score;
 }
 

@@ -10,6 +10,7 @@
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/knn.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/image/image.h"
 #include "sgmae/nn/encoder.h"
 
 namespace sgmae {
@@ -23,6 +24,7 @@ struct KnnTask {
   // Neighbours of further tests in which all votes weigh alike; more than there are images: left
   // out.
   std::string plain_k = "1,5,10,20";
+  std::int64_t pictures = 8;  // test images, drawn at random, that are shown with their neighbours
 
   void declare(Options& options);
   void check() const;  // throws Error(usage)
@@ -41,6 +43,7 @@ struct KnnScore {
   std::vector<std::string> class_names;
   std::int64_t train_images = 0, test_images = 0;  // that could be read
   std::int64_t unreadable_train_images = 0, unreadable_test_images = 0;
+  Image neighbours;  // process 0's: test images beside their neighbours; empty for none
 
   const ClassificationCounts& counts() const { return rows[chosen].counts; }
 };

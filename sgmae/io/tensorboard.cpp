@@ -3,10 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -14,6 +12,7 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/io/checksum.h"
+#include "sgmae/io/protobuf.h"
 
 namespace sgmae {
 namespace {
@@ -21,28 +20,7 @@ namespace {
 constexpr std::size_t largest_pending = 8192;  // bytes
 constexpr std::string_view name_start = "events.out.tfevents.";
 
-// The wire format of protocol buffers, as far as events need it.
-void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
-  out += static_cast<char>(value);
-}
-void put_tag(std::string& out, int field, int wire_type) {
-  put_varint(out, static_cast<std::uint64_t>(field << 3 | wire_type));
-}
-void put_integer(std::string& out, int field, std::int64_t value) {
-  put_tag(out, field, 0);
-  put_varint(out, static_cast<std::uint64_t>(value));
-}
-void put_bytes(std::string& out, int field, const std::string& bytes) {
-  put_tag(out, field, 2);
-  put_varint(out, bytes.size());
-  out += bytes;
-}
-template <class T>
-void put_raw(std::string& out, T value) {
-  static_assert(std::endian::native == std::endian::little);
-  out.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
+using namespace protobuf;
 
 std::uint32_t masked_crc(const std::string& bytes) {
   const std::uint32_t crc =
@@ -88,8 +66,7 @@ EventWriter::EventWriter(const std::filesystem::path& folder) {
 
 void EventWriter::scalar(const std::string& tag, double value, std::int64_t step) {
   std::string simple_value;
-  put_tag(simple_value, 2, 5);
-  put_raw(simple_value, static_cast<float>(value));
+  put_float(simple_value, 2, static_cast<float>(value));
   add_summary(tag, simple_value, step);
   if (pending_.size() >= largest_pending) flush();
 }
@@ -136,8 +113,7 @@ void EventWriter::add_summary(const std::string& tag, const std::string& value, 
 
 void EventWriter::add_event(const std::string& content, std::int64_t step) {
   std::string event;
-  put_tag(event, 1, 1);
-  put_raw(event, seconds_now());
+  put_double(event, 1, seconds_now());
   put_integer(event, 2, step);
   event += content;
 

@@ -51,7 +51,7 @@ GivenMaps::GivenMaps(const std::filesystem::path& path, std::string option, Give
                                         model.grid_width()};
   check(found.shape == shape, ExitCode::data, option_, ": ", path_.string(), " is of shape ",
         at::IntArrayRef(found.shape), ", but ", at::IntArrayRef(shape),
-        " is needed: one map for each training image, in the order in which `sgmae extract "
+        " is needed: one map for each training image, in the order in which `sgmae embed "
         "--data_path` writes them, of one value for each patch of the image squashed to the "
         "model's input");
   type_ = found.type;

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "sgmae/base/file.h"
+#include "sgmae/base/version.h"
 #include "sgmae/report/markup.h"
 #include "sgmae/report/style.h"
 
@@ -132,6 +133,31 @@ std::string chart_card(const Chart& chart) {
   return element("figure", {{"class", "card"}}, inner);
 }
 
+std::string embedded_picture(std::span<const std::uint8_t> png, const std::string& title) {
+  const auto [width, height] = png_size(png);
+  return element("img", {{"src", "data:image/png;base64," + base64(png)},
+                         {"width", std::to_string(width)},
+                         {"height", std::to_string(height)},
+                         {"alt", title}});
+}
+
+std::string page_html(const std::string& title, const std::string& links, const std::string& body) {
+  const std::string head =
+      element("meta", {{"charset", "utf-8"}}) +
+      element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
+      text_element("title", title) + element("style", {}, style_sheet());
+  const std::string top =
+      text_element("h1", title) + (links.empty() ? "" : element("nav", {}, links));
+  const std::string foot = text_element("p", std::string("sgmae ") + version);
+  return "<!DOCTYPE html>\n" +
+         element("html", {{"lang", "en"}},
+                 element("head", {}, head) +
+                     element("body", {},
+                             element("header", {}, top) + element("main", {}, body) +
+                                 element("footer", {}, foot))) +
+         "\n";
+}
+
 std::string PictureBox::picture(const std::filesystem::path& file, const std::string& title,
                                 const std::string& caption) {
   const std::string name = file.filename().string();
@@ -152,12 +178,8 @@ std::string PictureBox::picture(const std::filesystem::path& file, const std::st
   const auto [width, height] = png_size(content);
   if (width == 0 || height == 0) return missing("it is not a PNG picture");
   left_ -= bytes;
-  const std::string image = element("img", {{"src", "data:image/png;base64," + base64(content)},
-                                            {"width", std::to_string(width)},
-                                            {"height", std::to_string(height)},
-                                            {"alt", title.empty() ? name : title}});
   std::string text = title.empty() ? "" : text_element("h3", title);
-  text += image;
+  text += embedded_picture(content, title.empty() ? name : title);
   if (!caption.empty()) text += text_element("figcaption", caption);
   return element("figure", {{"class", "card"}}, text);
 }

@@ -1,9 +1,10 @@
-// What a report page is put together from: tables, foldable parts, charts with their numbers,
-// embedded pictures.
+// What a page is put together from: tables, foldable parts, charts with their numbers, embedded
+// pictures, and the page around them.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,12 @@ struct Table {
   bool numbers = false;           // cells after the first are right-aligned
 };
 std::string table_html(const Table& table);
+
+// A whole document, self-contained: a heading with links, if there are any, and markup below it.
+std::string page_html(const std::string& title, const std::string& links, const std::string& body);
+
+// A picture in the page itself, `png` the bytes of its file.
+std::string embedded_picture(std::span<const std::uint8_t> png, const std::string& title);
 
 std::string fold(const std::string& summary, const std::string& inner);
 

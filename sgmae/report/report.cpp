@@ -7,7 +7,6 @@
 
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "sgmae/base/version.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/report/blocks.h"
 #include "sgmae/report/confusion.h"
@@ -17,7 +16,6 @@
 #include "sgmae/report/overview.h"
 #include "sgmae/report/paper_figures.h"
 #include "sgmae/report/reproduce.h"
-#include "sgmae/report/style.h"
 
 namespace sgmae {
 namespace {
@@ -89,6 +87,9 @@ std::string caption_of(const RunRecord& run, const fs::path& file) {
   if (is_mask_sheet(file))
     return "Columns: input; object, tinted; relevance; informed mask, hints outlined; "
            "reconstruction.";
+  if (file.filename() == "neighbours.png")
+    return "Left: a test image; then the training images nearest to it, framed by whether they are "
+           "of its class.";
   const std::string group = group_of(file);
   if (group.empty()) return "";
   const std::string of = group == "best_" ? "Of the images in which most is right."
@@ -217,22 +218,9 @@ Report make_report(Runs runs, const ReportOptions& options,
     body += element("section", {{"id", section.id}},
                     text_element("h2", section.title) + section.content);
   }
-  const std::string head =
-      element("meta", {{"charset", "utf-8"}}) +
-      element("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}}) +
-      text_element("title", title) + element("style", {}, style_sheet());
   Report report;
   report.figures_left_out = box.left_out();
-  report.html =
-      "<!DOCTYPE html>\n" +
-      element(
-          "html", {{"lang", "en"}},
-          element("head", {}, head) +
-              element("body", {},
-                      element("header", {}, text_element("h1", title) + element("nav", {}, links)) +
-                          element("main", {}, body) +
-                          element("footer", {}, text_element("p", str("sgmae ", version))))) +
-      "\n";
+  report.html = page_html(title, links, body);
   return report;
 }
 

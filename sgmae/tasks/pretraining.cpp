@@ -30,6 +30,7 @@ EvaluationResult NeighbourTest::test(const Encoder& encoder, const Normalisation
   task.data.data_root = options_.data_root;
   task.data.num_workers = options_.num_workers;
   task.plain_k = "";
+  task.pictures = 0;
   const KnnScore score = run_knn(encoder, normalisation, task);
   if (!pixels_compared_) {
     pixels_compared_ = true;

@@ -62,7 +62,7 @@ TEST(Describe, TellsRegistersLayerScaleAndHeadsApart) {
   EXPECT_NE(dino.architecture.find("LayerScale, 2 registers"), std::string::npos);
   EXPECT_EQ(dino.kind, "an encoder without decoder or head");
   EXPECT_FALSE(holds(dino.uses, "reconstruct"));
-  for (const char* command : {"knn:", "extract:", "mask:", "analyze:", "finetune:", "linprobe:"})
+  for (const char* command : {"knn:", "embed:", "mask:", "analyze:", "finetune:", "linprobe:"})
     EXPECT_TRUE(holds(dino.uses, command)) << command;
 
   config = encoder_config(tiny_mae());

@@ -30,7 +30,7 @@ TEST(Uses, EveryCommandTakesAPlainEncoderButReconstruct) {
 TEST(Uses, ImagesHaveOneOrThreeChannels) {
   VitConfig config;
   config.channels = 1;
-  EXPECT_EQ(complaint(Use::extract, config, false), "");
+  EXPECT_EQ(complaint(Use::embed, config, false), "");
   config.channels = 4;
   for (const UseInfo& info : uses())
     EXPECT_EQ(complaint(info.use, config, true).find("4 channels") != std::string::npos,

@@ -91,7 +91,7 @@ TEST_F(BadValues, OfKnn) {
   try_all(str("knn", kModel, kData, "--k 2 --output_dir out"));
 }
 TEST_F(BadValues, OfExtract) {
-  try_all(str("extract", kModel, kData, "--output out.safetensors"));
+  try_all(str("embed", kModel, kData, "--output out.safetensors"));
 }
 TEST_F(BadValues, OfAnalyze) {
   try_all(str("analyze", kModel, kData,
@@ -157,7 +157,7 @@ TEST_F(BadValues, DataThatCannotBeUsed) {
     expect(3, "single", line + "single");
   }
   expect(3, "at least two", str("analyze --output_dir out", kModel, "--data_path single"));
-  expect(0, "wrote [1, 16]", str("extract --output out.npy", kModel, "--data_path single"));
+  expect(0, "wrote [1, 16]", str("embed --output out.npy", kModel, "--data_path single"));
   expect(2, "fewer than one step",
          str("finetune --output_dir out", kModel, "--data_path data --batch_size 13"));
 }
@@ -170,7 +170,7 @@ TEST_F(BadValues, AModelOfFourChannels) {
   for (const char* command :
        {"knn --k 1", "linprobe --output_dir out --batch_size 2",
         "linprobe --output_dir out --cached_features", "finetune --output_dir out --batch_size 2",
-        "analyze --output_dir out", "extract --output out.npy"}) {
+        "analyze --output_dir out", "embed --output out.npy"}) {
     const Outcome outcome =
         run_program_in(folder_.path(), str(command, " --checkpoint four.safetensors", kData));
     EXPECT_TRUE(outcome.code == 2 || outcome.code == 4) << command << " " << outcome.code;

@@ -69,7 +69,7 @@ class Commands : public testing::Test {
     } else if (command == "mask" || command == "reconstruct") {
       add(model);
       add({"image.png", "--output", "out.png"});
-    } else if (command == "extract") {
+    } else if (command == "embed") {
       add(model);
       add(data);
       add({"--output", "out.npy"});
@@ -175,7 +175,7 @@ TEST_F(Commands, NoDrawnValueEndsInABug) {
   const std::set<std::string> left{"output_dir", "log_dir", "device", "threads", "num_workers"};
   const std::vector<std::string> names{"pretrain",    "pretrain", "pretrain", "mask",
                                        "reconstruct", "linprobe", "finetune", "knn",
-                                       "analyze",     "extract",  "inspect"};
+                                       "analyze",     "embed",    "inspect"};
   std::map<std::string, Command> commands_by_name;
   for (const CommandEntry& entry : commands()) commands_by_name.emplace(entry.name, entry.make());
 

@@ -65,7 +65,7 @@ TEST_F(Completion, OfRecipesByNameOrFile) {
 
 TEST_F(Completion, LeavesPathsToTheShell) {
   for (const char* words : {"sgmae pretrain --data_path ''", "sgmae inspect ''",
-                            "sgmae extract --checkpoint x ''", "sgmae data pack ''"})
+                            "sgmae embed --checkpoint x ''", "sgmae data pack ''"})
     EXPECT_EQ(after(words), Words{}) << words;
   EXPECT_FALSE(after("sgmae pretrain --norm_pix_loss ''").empty())
       << "a flag takes no value, and pretrain no paths: the options";

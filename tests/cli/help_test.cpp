@@ -155,13 +155,9 @@ TEST_F(Help, AFolderAndAFileAreNotTakenForEachOther) {
   model_info.mean = model_info.std = {0.5f, 0.5f, 0.5f};
   save_mae(root_ / "model.safetensors", Mae(config, 1), model_info);
   write_file(root_ / "list.txt", "photos/0.png 0\nphotos/1.png 1\n");
-  expect("extract photos --checkpoint model.safetensors --output f.npy", 2,
-         "photos is a folder; give its images by --data_path photos");
   expect("mask photos --checkpoint model.safetensors", 2, "photos is a folder; name image files");
   expect("reconstruct photos --checkpoint model.safetensors", 2,
          "photos is a folder; name image files");
-  expect("extract list.txt --checkpoint model.safetensors --output f.npy", 2,
-         "list.txt is no image; a list or an archive is given by --data_path list.txt");
   expect("knn --checkpoint model.safetensors --data_path list.txt --data_root .", 3,
          "there is no list for 'test' beside list.txt; expected test.txt, or name both files: "
          "--train_list and --test_list");

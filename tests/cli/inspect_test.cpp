@@ -45,7 +45,7 @@ class Inspect : public testing::Test {
     const std::string photo = "data/train/a/0.png", data = " --data_path data --num_workers 1 ";
     const std::string train = model + data + "--epochs 1 --warmup_epochs 0 --batch_size 4 ";
     write_safetensors(root_ / "in.safetensors", {{"pixels", at::randn({1, channels, 16, 16})}});
-    return {{"extract", "extract " + photo + model + "--output f.npy"},
+    return {{"embed", "embed " + photo + model + "--output f.npy"},
             {"knn", "knn" + model + data + "--k 1"},
             {"forward", "forward" + model + "--input in.safetensors --output out.safetensors"},
             {"mask", "mask " + photo + model + "--output masks"},

@@ -95,7 +95,7 @@ TEST_F(Launch, ExtractsAndAnalysesAsOneProcess) {
   };
   for (const char* features : {"mean", "patches"}) {
     for (const int processes : {1, 2, 3})
-      EXPECT_EQ(in(processes, str("extract --features ", features, " --output ",
+      EXPECT_EQ(in(processes, str("embed --features ", features, " --output ",
                                   folder_.path(str(processes, ".safetensors")))),
                 0)
           << said();

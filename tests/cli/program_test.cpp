@@ -482,26 +482,26 @@ TEST_F(Program, InspectsConvertsAndExtracts) {
   expect("convert model.safetensors hf --to hf_vit_mae", 0, "");
   expect("convert hf timm.safetensors --to timm", 0, "");
   expect(
-      "extract --checkpoint model.safetensors --data_path images --fit squash --features cls "
+      "embed --checkpoint model.safetensors --data_path images --fit squash --features cls "
       "--output a.safetensors --precision fp32",
       0, "");
   expect(
-      "extract --checkpoint timm.safetensors images/0.png images/1.png images/2.png "
+      "embed --checkpoint timm.safetensors images/0.png images/1.png images/2.png "
       "--features cls --output b.safetensors --precision fp32",
       0, "");
   const at::Tensor a = *read_safetensors(root_ / "a.safetensors").find("features");
   EXPECT_EQ(a.sizes(), (at::IntArrayRef{3, 32}));
   EXPECT_TRUE(a.equal(*read_safetensors(root_ / "b.safetensors").find("features")));
-  expect("extract --checkpoint hf images/0.png --input_size 48 --features patches --output c.npy",
-         0, "[1, 36, 32]");
+  expect("embed --checkpoint hf images/0.png --input_size 48 --features patches --output c.npy", 0,
+         "[1, 36, 32]");
   expect("reconstruct images/0.png --checkpoint timm.safetensors", 4, "encoder only");
 
   expect("convert model.safetensors x --to pytorch", 2, "hf_vit_mae");
   expect("convert model.safetensors x --to hf_dinov2", 2, "LayerScale");
   expect("convert model.safetensors model.safetensors --to timm", 2, "the checkpoint itself");
   expect("inspect images/0.png", 4, "image");
-  expect("extract --checkpoint hf images/0.png --output c.txt", 2, ".npy");
-  expect("extract --checkpoint hf --data_path images --data_format webdataset --output c.npy", 3,
+  expect("embed --checkpoint hf images/0.png --output c.txt", 2, ".npy");
+  expect("embed --checkpoint hf --data_path images --data_format webdataset --output c.npy", 3,
          "no .tar file");
 }
 

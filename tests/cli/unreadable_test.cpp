@@ -118,7 +118,7 @@ TEST_F(UnreadableImages, AreRowsOfNaNInFeatures) {
   spoil("test/dog/11.png", /*all_of_it=*/true);
   const auto extract = [&](const std::string& data, const std::string& more) {
     const Outcome outcome =
-        run(str("extract --data_path ", data, " --split test --output out.safetensors ", more));
+        run(str("embed --data_path ", data, " --split test --output out.safetensors ", more));
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return read_safetensors(folder_.path("out.safetensors"));
   };
@@ -143,8 +143,8 @@ TEST_F(UnreadableImages, AreRowsOfNaNInFeatures) {
     }
   }
   // Files that are named are no different.
-  const Outcome named = run(
-      "extract broken/test/cat/4.png broken/test/cat/5.png gone.png --output named.safetensors");
+  const Outcome named =
+      run("embed broken/test/cat/4.png broken/test/cat/5.png gone.png --output named.safetensors");
   EXPECT_EQ(named.code, 0) << named.err;
   const at::Tensor readable = *read_safetensors(folder_.path("named.safetensors")).find("readable");
   EXPECT_EQ(readable.sum().item<int>(), 1);
@@ -153,7 +153,7 @@ TEST_F(UnreadableImages, AreRowsOfNaNInFeatures) {
 
 TEST_F(UnreadableImages, CanBeMadeAFailureOfExtract) {
   const auto refused = [&](const std::string& line, const std::string& name) {
-    const Outcome outcome = run("extract --output out.npy " + line);
+    const Outcome outcome = run("embed --output out.npy " + line);
     EXPECT_EQ(outcome.code, 3) << outcome.err;
     EXPECT_NE(outcome.err.find(name), std::string::npos) << outcome.err;
     EXPECT_FALSE(fs::exists(folder_.path("out.npy")));

@@ -62,6 +62,18 @@ TEST_F(KnnTaskTest, SolvesWhatPixelsDecide) {
   EXPECT_EQ(json["table"][9]["k"], 20);
 }
 
+TEST_F(KnnTaskTest, ShowsTestImagesBesideTheirNeighbours) {
+  const Image eight = run().neighbours;
+  task_.pictures = 2;
+  const Image two = run().neighbours;
+  EXPECT_EQ(two.width, eight.width) << "as many neighbours";
+  EXPECT_LT(two.height, eight.height / 2);
+  task_.pictures = 0;
+  EXPECT_TRUE(run().neighbours.pixels.empty());
+  task_.pictures = 1000;  // all of the 30
+  EXPECT_GT(run().neighbours.height, 3 * eight.height);
+}
+
 TEST_F(KnnTaskTest, HasTheNeighboursOfRawPixelsBesideIt) {
   VitConfig config = encoder_config(tiny_mae());
   EXPECT_EQ(pixel_knn_acc1(config, default_normalisation(1), task_), 1.0);

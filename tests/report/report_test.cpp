@@ -153,6 +153,16 @@ TEST_F(ReportPage, EvaluationsInTheFolderOfARunAreOnItsPage) {
   EXPECT_FALSE(contains(html, "<img"));
 }
 
+TEST_F(ReportPage, ShowsTheNeighboursOfAKnnTest) {
+  make_run("run");
+  write("run/knn/result.json", R"({"knn_acc1": 0.25, "test_images": 4})");
+  picture("run/knn/figures/neighbours.png");
+  const std::string html = page_of({root_ / "run"});
+  EXPECT_TRUE(contains(html, "neighbours</h3>"));
+  EXPECT_TRUE(contains(html, "the training images nearest to it"));
+  EXPECT_EQ(count_of(html, "<img"), 1u);
+}
+
 TEST_F(ReportPage, AnEvaluationInTheFolderOfARunIsPutOnItsPage) {
   make_run("run");
   write("run/knn/result.json", R"({"knn_acc1": 0.25, "test_images": 4})");

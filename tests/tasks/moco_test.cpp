@@ -89,7 +89,7 @@ TEST_F(MocoRun, LeavesAnEncoderThatIsOpenedAsAnyOther) {
   EXPECT_EQ(opened.info.epoch, 10);
   EXPECT_EQ(opened.encoder().config().size.dim, o.dim);
   EXPECT_TRUE(opened.info.guide.is_null());
-  for (const Use use : {Use::knn, Use::linprobe, Use::finetune, Use::analyze, Use::extract})
+  for (const Use use : {Use::knn, Use::linprobe, Use::finetune, Use::analyze, Use::embed})
     EXPECT_NO_THROW(check_use(use, opened));
 
   // What was frozen is as it was in the beginning; all else has moved.
