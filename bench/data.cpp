@@ -1,6 +1,6 @@
 // How fast images become batches: `bench_data PATH [WORKERS [SIZE [CHANNELS [EPOCHS [jitter]]]]]`
 // loads and augments every image of PATH, with `jitter` as detection does, and prints one JSON
-// object. data_peer.py runs it beside torchvision.
+// object. data_peer.py runs it beside torchvision, channels_peer.py beside tifffile.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +9,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/data/loader.h"
+#include "sgmae/data/normalisation_file.h"
 
 namespace {
 
@@ -34,6 +35,8 @@ int main(int argc, char** argv) {
     options.num_workers = number(2, 0);
     options.height = options.width = number(3, 224);
     options.channels = number(4, source->native_channels());
+    options.normalisation =
+        sgmae::own_normalisation(*source, options.channels, options.num_workers);
     const bool jitter = argc > 6 && std::string(argv[6]) == "jitter";
     if (jitter) options.fit = sgmae::Fit::jitter;
     options.batch_size = jitter ? 4 : 64;

@@ -9,6 +9,7 @@
 #include "sgmae/data/inspect.h"
 #include "sgmae/data/inspect_labels.h"
 #include "sgmae/data/inspect_objects.h"
+#include "sgmae/data/normalisation_file.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/segmented_images.h"
 #include "sgmae/data/source.h"
@@ -25,7 +26,7 @@ struct DataArguments {
   AnnotationFormat annotations = AnnotationFormat::automatic;
   SegmentedFormat labels = SegmentedFormat::automatic;
   LabelCoding coding;
-  std::string pictures;
+  std::string pictures, save;
   PackOptions pack;
   bool verify = false;
 
@@ -43,6 +44,9 @@ struct DataArguments {
     o.add("pictures", pictures,
           "stats: folder for pictures of some images with what is marked in them, objects or the "
           "classes of pixels");
+    o.add(
+        "save", save,
+        "stats: file for mean and deviation of each channel, which pretrain --normalisation takes");
     o.section("pack");
     o.add("max_side", pack.max_side,
           "scale larger images to this longer side and store them as JPEG; 0: keep every file as "
@@ -273,6 +277,32 @@ nlohmann::ordered_json show_labels(const SegmentedImages& data, const DataArgume
   return json;
 }
 
+// Of values as stored, channel by channel.
+void show_channels(const DataStats& stats) {
+  constexpr std::size_t most_shown = 32;
+  for (std::size_t c = 0; c < stats.mean.size() && c < most_shown; ++c)
+    info("channel ", c + 1, c < 9 ? "    " : "   ", "mean ", stats.mean[c], ", std ", stats.std[c],
+         ", from ", stats.lowest[c], " to ", stats.highest[c], ", ", stats.counted[c], " values");
+  if (stats.mean.size() > most_shown)
+    info("and ", stats.mean.size() - most_shown, " more channels (--json lists them)");
+}
+
+// Mean and deviation as normalisation: of grey images of one channel, of values as stored of all.
+void save_normalisation(const DataStats& stats, const Source& source, const std::string& file) {
+  check(!stats.mean.empty(), ExitCode::data, "no image can be read, and so nothing is saved");
+  Normalisation normalisation{{}, {}, source.stored_values()};
+  for (int c = 0; c < source.native_channels(); ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    normalisation.mean.push_back(static_cast<float>(stats.mean[i]));
+    normalisation.std.push_back(stats.std[i] > 0 ? static_cast<float>(stats.std[i]) : 1);
+  }
+  nlohmann::ordered_json json = to_json(normalisation);
+  json["images"] = stats.images - static_cast<std::int64_t>(stats.unreadable.size());
+  if (source.stored_values()) json["counted"] = stats.counted;
+  write_file(file, json.dump(2) + "\n");
+  info("wrote ", file);
+}
+
 nlohmann::ordered_json show_stats(const DataArguments& options, const std::string& path) {
   const Opened data = open(options, path);
   check(options.pictures.empty() || data.annotated || data.segmented, ExitCode::usage,
@@ -282,8 +312,10 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
   const auto range = [](const DataStats::Range& r) {
     return str(r.smallest, " to ", r.largest, ", median ", r.median);
   };
-  const auto triple = [](const std::array<double, 3>& v) {
-    return str(fixed(v[0], 4), " ", fixed(v[1], 4), " ", fixed(v[2], 4));
+  const auto triple = [](const std::vector<double>& values) {
+    std::string text;
+    for (const double value : values) text += (text.empty() ? "" : " ") + fixed(value, 4);
+    return text;
   };
   info("images       ", stats.images, " (", stats.unreadable.size(), " unreadable), ",
        fixed(static_cast<double>(stats.bytes) / 1e6, 1), " MB");
@@ -294,8 +326,13 @@ nlohmann::ordered_json show_stats(const DataArguments& options, const std::strin
   for (const auto& [number, count] : stats.channels) channels += str(number, ": ", count, "  ");
   info("formats      ", formats);
   info("channels     ", channels);
-  info("mean         ", triple(stats.mean));
-  info("std          ", triple(stats.std));
+  if (data.source().stored_values()) {
+    show_channels(stats);
+  } else {
+    info("mean         ", triple(stats.mean));
+    info("std          ", triple(stats.std));
+  }
+  if (!options.save.empty()) save_normalisation(stats, data.source(), options.save);
   if (!stats.class_names.empty()) {
     const auto [fewest, most] = std::minmax_element(stats.per_class.begin(), stats.per_class.end());
     info("classes      ", stats.class_names.size(), ", of ", *fewest, " to ", *most,
@@ -317,6 +354,9 @@ nlohmann::ordered_json pack_data(const DataArguments& options, const std::string
                                  const std::string& to) {
   check(to.ends_with(".sgpack"), ExitCode::usage, "'", to,
         "' should end in .sgpack, the extension of packed data sets");
+  check(options.format.stored.pages != Pages::images, ExitCode::usage,
+        "a pack keeps files as they are, all their pages in one; leave --pages out, and give it "
+        "again where the pack is read");
   const auto source = open_source(from, options.split, options.data_root, options.format);
   const PackReport report = write_pack(*source, to, options.pack);
   for (const std::string& image : report.left_out) warn("left out: ", image);

@@ -45,8 +45,7 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
   OpenedModel loaded = open_model(options.checkpoint, options.open);
   check_use(Use::knn, loaded);
   place(loaded, options.compute);
-  const KnnScore score =
-      run_knn(loaded.encoder(), {loaded.info.mean, loaded.info.std}, options.task);
+  const KnnScore score = run_knn(loaded.encoder(), loaded.info.normalisation(), options.task);
   for (const KnnRow& row : score.rows)
     info(row.features == FeatureKind::cls ? "class token" : "mean of patches", ", k ", row.votes.k,
          row.votes.temperature > 0 ? str(", temperature ", row.votes.temperature) : ", plain",
@@ -57,7 +56,7 @@ nlohmann::ordered_json run_knn(const KnnArguments& options) {
        score.test_images, " test images", left_out_note(score.unreadable_test_images), " against ",
        score.train_images, " training images", left_out_note(score.unreadable_train_images));
   const auto pixels =
-      pixel_knn_acc1(loaded.encoder().config(), {loaded.info.mean, loaded.info.std}, options.task);
+      pixel_knn_acc1(loaded.encoder().config(), loaded.info.normalisation(), options.task);
   if (pixels)
     info("the same vote by raw pixels, without a model: top-1 ", fixed(100 * *pixels, 2), " %");
   nlohmann::ordered_json json{{"checkpoint", loaded.path.string()}, {"epoch", loaded.info.epoch}};

@@ -67,7 +67,7 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   if (!files.empty()) check_use(Use::mask, loaded);
   place(loaded, options.compute);
   const VitConfig& config = loaded.encoder().config();
-  const Normalisation normalisation{loaded.info.mean, loaded.info.std};
+  const Normalisation normalisation = loaded.info.normalisation();
   const GuideOptions guide_options = trained_guide(loaded, options.guide);
 
   at::Tensor pixels;

@@ -36,9 +36,10 @@ nlohmann::ordered_json run_reconstruct(const ReconstructOptions& options,
   check(!options.checkpoint.empty(), ExitCode::usage, "--checkpoint is missing");
   check(!files.empty(), ExitCode::usage, "give one or more image files");
   const LoadedMae loaded = load_mae(options.checkpoint, options.open);
-  check_use(Use::reconstruct, loaded.model.encoder().config(), true, loaded.path);
+  check_use(Use::reconstruct, loaded.model.encoder().config(), true, loaded.info.stored.has_value(),
+            loaded.path);
   const MaeConfig& config = loaded.model.config();
-  const Normalisation normalisation{loaded.info.mean, loaded.info.std};
+  const Normalisation normalisation = loaded.info.normalisation();
   const at::Tensor pixels =
       load_images(files, static_cast<int>(config.height), static_cast<int>(config.width),
                   static_cast<int>(config.channels), normalisation);

@@ -35,19 +35,20 @@ std::string name_of(const Embedding& index, std::int64_t row) {
   return index.names[static_cast<std::size_t>(row)];
 }
 
-void write_page(const std::string& path, const Embedding& index,
-                const std::vector<std::string>& queries, const std::vector<std::int64_t>& own_rows,
+void write_page(const std::string& path, const Embedding& index, const Source& queries,
+                const std::vector<std::int64_t>& own_rows,
                 const std::vector<std::vector<Neighbour>>& found) {
   using Mark = NeighbourPicture::Mark;
   const std::unique_ptr<Source> images = images_of(index);
   std::vector<NeighbourSection> sections;
-  for (std::size_t q = 0; q < queries.size(); ++q) {
+  for (std::size_t q = 0; q < found.size(); ++q) {
+    const auto query = static_cast<std::int64_t>(q);
     const std::string known = own_rows[q] < 0 ? "" : index.class_of(own_rows[q]);
-    NeighbourSection section{.heading = queries[q],
+    NeighbourSection section{.heading = queries.name(query),
                              .text = own_rows[q] < 0 ? ""
                                                      : "It is among the embedded images itself, "
                                                        "which is left out here.",
-                             .row = {{.image = neighbour_thumbnail(view(read_image(queries[q], 3))),
+                             .row = {{.image = neighbour_thumbnail(queries, query),
                                       .caption = known.empty() ? "query" : known}},
                              .table = {.head = {"image", "class", "cosine"}, .rows = {}}};
     for (const auto& [row, cosine] : found[q]) {
@@ -103,7 +104,10 @@ nlohmann::ordered_json run_search(const SearchOptions& options,
     results.push_back(
         {{"query", queries[q]}, {"row", own_rows[q]}, {"neighbours", std::move(neighbours)}});
   }
-  if (!options.html.empty()) write_page(options.html, index, queries, own_rows, found);
+  if (!options.html.empty()) {
+    const DataFormat as_trained = DataFormat().read_as(model.info.normalisation());
+    write_page(options.html, index, *open_files(queries, as_trained), own_rows, found);
+  }
   return {{"index", arguments[0]}, {"images", index.size()}, {"results", std::move(results)}};
 }
 

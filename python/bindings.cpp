@@ -19,6 +19,7 @@
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
 #include "sgmae/eval/token_features.h"
+#include "sgmae/image/bands.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/image/resize.h"
 #include "sgmae/mask/informed_plan.h"
@@ -33,6 +34,7 @@ namespace {
 
 using Pixels = py::array_t<float, py::array::c_style | py::array::forcecast>;  // [B, C, H, W]
 using Picture = py::array_t<std::uint8_t, py::array::c_style | py::array::forcecast>;  // [H, W, C]
+using Values = Pixels;                                                                 // [H, W, C]
 using Order = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;    // [B, N]
 
 template <class T>
@@ -79,46 +81,49 @@ class Model {
   py::dict facts() const {
     const VitConfig& c = config();
     using namespace py::literals;
-    return py::dict("path"_a = opened_->path.string(), "family"_a = name_of(opened_->family),
-                    "image_size"_a = py::make_tuple(c.height, c.width), "channels"_a = c.channels,
-                    "patch_size"_a = c.patch_size,
-                    "grid"_a = py::make_tuple(c.grid_height(), c.grid_width()),
-                    "dim"_a = c.size.dim, "depth"_a = c.size.depth, "heads"_a = c.size.heads,
-                    "mlp_hidden"_a = c.mlp_hidden, "layer_norm_eps"_a = c.layer_norm_eps,
-                    "layer_scale"_a = c.layer_scale, "registers"_a = c.registers,
-                    "class_token"_a = c.class_token, "classes"_a = c.classes,
-                    "batch_norm_head"_a = c.batch_norm_head,
-                    "pooling"_a = c.pooling == Pooling::cls    ? "cls"
-                                  : c.pooling == Pooling::mean ? "mean"
-                                                               : "normed_mean",
-                    "decoder"_a = opened_->mae() != nullptr, "mean"_a = opened_->info.mean,
-                    "std"_a = opened_->info.std, "class_names"_a = opened_->info.class_names);
+    return py::dict(
+        "path"_a = opened_->path.string(), "family"_a = name_of(opened_->family),
+        "image_size"_a = py::make_tuple(c.height, c.width), "channels"_a = c.channels,
+        "patch_size"_a = c.patch_size, "grid"_a = py::make_tuple(c.grid_height(), c.grid_width()),
+        "dim"_a = c.size.dim, "depth"_a = c.size.depth, "heads"_a = c.size.heads,
+        "mlp_hidden"_a = c.mlp_hidden, "layer_norm_eps"_a = c.layer_norm_eps,
+        "layer_scale"_a = c.layer_scale, "registers"_a = c.registers,
+        "class_token"_a = c.class_token, "classes"_a = c.classes,
+        "batch_norm_head"_a = c.batch_norm_head,
+        "pooling"_a = c.pooling == Pooling::cls    ? "cls"
+                      : c.pooling == Pooling::mean ? "mean"
+                                                   : "normed_mean",
+        "decoder"_a = opened_->mae() != nullptr, "mean"_a = opened_->info.mean,
+        "std"_a = opened_->info.std, "stored_values"_a = opened_->info.stored.has_value(),
+        "class_names"_a = opened_->info.class_names);
   }
 
   // Pictures of any size, with the model's channels, as the commands see single files: squashed to
-  // the model's size, normalised.
+  // the model's size, normalised. Of a model of values as stored they are float32.
   py::array_t<float> preprocess(const std::vector<Picture>& pictures) const {
-    const VitConfig& c = config();
-    const auto channels = static_cast<int>(c.channels);
-    const ImageSize size{static_cast<int>(c.width), static_cast<int>(c.height)};
-    std::vector<ImageView> views;
-    for (const Picture& picture : pictures) {
-      check(picture.ndim() == 3 && picture.shape(2) == channels && picture.size() > 0,
-            ExitCode::usage, "a picture must be [height, width, ", channels, "] for this model");
-      views.push_back({picture.data(), static_cast<int>(picture.shape(1)),
-                       static_cast<int>(picture.shape(0)), channels,
-                       static_cast<std::ptrdiff_t>(picture.shape(1)) * channels});
-    }
-    py::array_t<float> pixels(std::vector<py::ssize_t>{static_cast<py::ssize_t>(pictures.size()),
-                                                       channels, size.height, size.width});
-    float* out = pixels.mutable_data();
-    const Normalisation normalisation{opened_->info.mean, opened_->info.std};
-    const py::gil_scoped_release others_go_on;
-    for (const ImageView& picture : views) {
-      normalise(resize(picture, size), normalisation, out);
-      out += c.channels * c.height * c.width;
-    }
-    return pixels;
+    Resizer resizer;
+    Image scaled;
+    return each_picture(pictures, [&](const Picture& picture, ImageSize size, float* out) {
+      const auto width = static_cast<int>(picture.shape(1)),
+                 height = static_cast<int>(picture.shape(0)),
+                 channels = static_cast<int>(picture.shape(2));
+      resizer.resize({picture.data(), width, height, channels, picture.shape(1) * channels}, size,
+                     false, scaled);
+      normalise(scaled, opened_->info.normalisation(), out);
+    });
+  }
+  py::array_t<float> preprocess_values(const std::vector<Values>& pictures) const {
+    BandResizer resizer;
+    Bands bands, scaled;
+    return each_picture(pictures, [&](const Values& picture, ImageSize size, float* out) {
+      reshape(bands, {static_cast<int>(picture.shape(1)), static_cast<int>(picture.shape(0))},
+              static_cast<int>(picture.shape(2)));
+      std::copy_n(picture.data(), bands.values.size(), bands.values.begin());
+      const Normalisation normalisation = opened_->info.normalisation();
+      fill_nodata(bands, normalisation);
+      resizer.resize(bands, size, whole(size), false, scaled);
+      normalise(scaled, normalisation, out);
+    });
   }
 
   // [B, D], or [B, N, D] of patches.
@@ -199,7 +204,7 @@ class Model {
   py::array_t<std::uint8_t> pictures(const Pixels& pixels) const {
     const at::Tensor x = checked(pixels);
     const VitConfig& c = config();
-    const Normalisation normalisation{opened_->info.mean, opened_->info.std};
+    const Normalisation normalisation = opened_->info.normalisation();
     py::array_t<std::uint8_t> result(
         std::vector<py::ssize_t>{x.size(0), c.height, c.width, c.channels});
     std::uint8_t* out = result.mutable_data();
@@ -222,6 +227,24 @@ class Model {
           ExitCode::usage, "pixels must be [images, ", c.channels, ", ", c.height, ", ", c.width,
           "] for this model");
     return view_of(pixels, at::kFloat);
+  }
+
+  // `make` is given each picture, the model's size, and where its pixels [C, H, W] are wanted.
+  template <class Array, class Make>
+  py::array_t<float> each_picture(const std::vector<Array>& pictures, const Make& make) const {
+    const VitConfig& c = config();
+    for (const Array& picture : pictures)
+      check(picture.ndim() == 3 && picture.shape(2) == c.channels && picture.size() > 0,
+            ExitCode::usage, "a picture must be [height, width, ", c.channels, "] for this model");
+    py::array_t<float> pixels(std::vector<py::ssize_t>{static_cast<py::ssize_t>(pictures.size()),
+                                                       c.channels, c.height, c.width});
+    float* out = pixels.mutable_data();
+    const py::gil_scoped_release others_go_on;
+    for (const Array& picture : pictures) {
+      make(picture, ImageSize{static_cast<int>(c.width), static_cast<int>(c.height)}, out);
+      out += c.channels * c.height * c.width;
+    }
+    return pixels;
   }
 
   // While it computes other threads of Python go on; one at a time uses the model.
@@ -251,6 +274,7 @@ PYBIND11_MODULE(_native, m) {
            arg("options"))
       .def("facts", &Model::facts)
       .def("preprocess", &Model::preprocess, arg("pictures"))
+      .def("preprocess_values", &Model::preprocess_values, arg("pictures"))
       .def("features", &Model::features, arg("pixels"), arg("kind"))
       .def("masks", &Model::masks, arg("pixels"), arg("mask_ratio"), arg("hint_ratio"),
            arg("given"))

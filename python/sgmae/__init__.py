@@ -9,7 +9,7 @@
 
 `images` are pictures, uint8, of any sizes: one [H, W, C] or [H, W], several in a list or an array [B, H, W, C].
 They are squashed to the model's size and normalised as in training, which is what the command line does with
-single files. Or they are what Model.preprocess() gives: normalised pixels, float32 [B, C, H, W].
+single files. For a model of values as stored (docs/channels.md) they are [H, W, C] of any numbers. Or they are what Model.preprocess() gives: normalised pixels, float32 [B, C, H, W].
 
 PyTorch is not imported. Of the installed package `torch` the library alone is opened, the same file that
 `import torch` opens, before or after.
@@ -67,7 +67,7 @@ class Masks(NamedTuple):
 class Reconstruction(NamedTuple):
     """What the autoencoder makes of images of which it sees a part."""
 
-    images: np.ndarray  #: [B, H, W, C] uint8, given where visible, predicted where hidden
+    images: np.ndarray  #: [B, H, W, C] uint8 (float32 of values as stored), given where visible, predicted where hidden
     mask: np.ndarray  #: [B, rows, columns] bool, True where hidden
     loss: float  #: mean over hidden patches and their pixels
 
@@ -94,6 +94,7 @@ class Model:
         self.decoder: bool = facts["decoder"]  #: whether it can reconstruct
         self.mean: list[float] = facts["mean"]  #: of pixels in 0 … 1, per channel
         self.std: list[float] = facts["std"]
+        self.stored_values: bool = facts["stored_values"]  #: pictures are values as stored, not 8-bit pixels
         self.class_names: list[str] = facts["class_names"]  #: of a classifier, where known
         self._pooling: str = facts["pooling"]
 
@@ -105,12 +106,15 @@ class Model:
     def preprocess(self, images: Images) -> np.ndarray:
         """Pictures as the model wants them: squashed (bicubic, as Pillow), normalised, float32 [B, C, H, W]."""
         pictures = [images] if isinstance(images, np.ndarray) and images.ndim <= 3 else list(images)
+        if self.stored_values:
+            return self._native.preprocess_values([np.asarray(picture, dtype=np.float32) for picture in pictures])
         return self._native.preprocess([self._picture(picture) for picture in pictures])
 
     def _picture(self, picture: np.ndarray) -> np.ndarray:
         picture = np.asarray(picture)
         if picture.dtype != np.uint8:
-            raise Error(f"a picture must be uint8, not {picture.dtype}; normalised pixels are float32 [B, C, H, W]")
+            raise Error(f"a picture must be uint8, not {picture.dtype}; normalised pixels are float32 "
+                        f"[B, {self.channels}, {self.image_size[0]}, {self.image_size[1]}]")
         if picture.ndim == 2:
             picture = picture[:, :, None]
         if picture.ndim == 3 and picture.shape[2] == 1 and self.channels == 3:
@@ -118,7 +122,7 @@ class Model:
         return picture
 
     def _pixels(self, images: Images) -> np.ndarray:
-        if isinstance(images, np.ndarray) and images.dtype == np.float32:
+        if isinstance(images, np.ndarray) and images.dtype == np.float32 and images.shape[1:] == (self.channels, *self.image_size):
             return images
         return self.preprocess(images)
 
@@ -158,7 +162,11 @@ class Model:
             order = np.argsort(hidden, axis=1, kind="stable")
             visible = int(hidden.shape[1] - counts[0])
         restored, loss = self._native.reconstruct(pixels, order, visible)
-        return Reconstruction(self._native.pictures(restored), self._on_grid(hidden), loss)
+        if self.stored_values:
+            pictures = restored.transpose(0, 2, 3, 1) * np.float32(self.std) + np.float32(self.mean)
+        else:
+            pictures = self._native.pictures(restored)
+        return Reconstruction(pictures, self._on_grid(hidden), loss)
 
     def _on_grid(self, patches: np.ndarray) -> np.ndarray:
         return patches.reshape(len(patches), *self.grid, *patches.shape[2:])

@@ -66,6 +66,8 @@ std::string error_of(const Work& work) {
   what.resize(std::min(what.find('\n'), what.size()));
   if (what.find("crypt") != what.npos)
     return "it is encrypted, or a column of it is; write it again without encryption";
+  if (what.find("magic bytes") != what.npos || what.find("minimum file footer") != what.npos)
+    return "the end of a Parquet file is missing; an incomplete download?";
   return what.empty() ? "damaged" : what;
 }
 

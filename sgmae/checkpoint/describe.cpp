@@ -76,7 +76,7 @@ std::vector<std::string> uses_of(const ModelFile& file) {
   std::vector<std::string> lines;
   for (const UseInfo& info : uses()) {
     try {
-      check_use(info.use, file.vit, file.mae.has_value(), file.path);
+      check_use(info.use, file.vit, file.mae.has_value(), file.info.stored.has_value(), file.path);
       lines.push_back(str("sgmae ", info.command, ": ", info.does));
     } catch (const Error&) {  // no promise of it
     }
@@ -177,6 +177,8 @@ nlohmann::ordered_json to_json(const ModelDescription& d, const ModelFile& file)
   if (file.norm_pix_loss) j["norm_pix_loss"] = *file.norm_pix_loss;
   j["mean"] = file.info.mean;
   j["std"] = file.info.std;
+  j["stored_values"] = nullptr;
+  if (file.info.stored) j["stored_values"] = to_json(*file.info.stored);
   j["assumed"] = file.assumptions;
   j["notes"] = file.remarks;
   j["left_out"] = file.left_out;

@@ -369,6 +369,8 @@ void Reader::read_normalisation(bool ours) {
   if (!stated_.mean.empty()) {
     mean = stated_.mean;
     std = stated_.std;
+    // Images of other channels are read no other way.
+    if (!file_.info.stored && channels != 1 && channels != 3) file_.info.stored.emplace();
   } else if (!ours) {
     mean = described_.mean;
     std = described_.std;
@@ -520,8 +522,8 @@ void OpenOptions::declare(Options& o) {
       "grid", grid,
       "ROWS,COLUMNS of patches in the position table, where the file does not say; empty: square");
   o.add("pixel_mean", pixel_mean,
-        "mean of the pixels, in 0 .. 1, that the model was trained with: a number for each channel "
-        "or one for all; empty: as the file says");
+        "mean of the pixels that the model was trained with, in 0 .. 1, of values as stored in "
+        "their units: a number for each channel or one for all; empty: as the file says");
   o.add("pixel_std", pixel_std, "their standard deviation");
   o.add("layer_norm_eps", layer_norm_eps, "epsilon of LayerNorm; 0: as the file says");
 }

@@ -80,6 +80,7 @@ json to_json(const ModelInfo& info) {
          {"step", info.step}};
   if (!info.guide.is_null()) j["guide"] = info.guide;
   if (!info.class_names.empty()) j["classes"] = info.class_names;
+  if (info.stored) j["stored_values"] = to_json(*info.stored);
   return j;
 }
 
@@ -92,6 +93,11 @@ ModelInfo model_info_from_json(const json& j) {
   info.version = optional(j, "version", std::string());
   info.guide = optional(j, "guide", json());
   info.class_names = optional(j, "classes", std::vector<std::string>());
+  if (j.contains("stored_values")) try {
+      info.stored = stored_values_from_json(j["stored_values"]);
+    } catch (const json::exception&) {
+      fail(ExitCode::checkpoint, "the configuration in the file has malformed 'stored_values'");
+    }
   return info;
 }
 

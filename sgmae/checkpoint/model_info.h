@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sgmae/image/normalise.h"
 #include "sgmae/nn/config.h"
 
 namespace sgmae {
@@ -23,6 +25,12 @@ struct ModelInfo {
   nlohmann::json guide;  // how masks were guided: part, layer, features, center …; or null
   std::vector<std::string> class_names = {};  // of a classifier, where known
   at::Tensor position_mean;  // [N, D] for guide_center = position; undefined where not made yet
+  std::optional<StoredValues> stored = {};  // trained on values as stored, and how these were read
+
+  Normalisation normalisation() const { return {mean, std, stored}; }
+  void use(const Normalisation& of_pixels) {
+    mean = of_pixels.mean, std = of_pixels.std, stored = of_pixels.stored;
+  }
 };
 
 // The metadata entry `sgmae` of our files, under which tensors have MAE's names.

@@ -106,7 +106,8 @@ Vit make_vit(const ModelFile& file) {
 }
 
 void check_use(Use use, const OpenedModel& opened) {
-  check_use(use, opened.encoder().config(), opened.mae() != nullptr, opened.path);
+  check_use(use, opened.encoder().config(), opened.mae() != nullptr, opened.info.stored.has_value(),
+            opened.path);
 }
 
 OpenedModel open_model(const std::filesystem::path& path, const OpenOptions& options) {

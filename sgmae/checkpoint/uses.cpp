@@ -17,10 +17,12 @@ const std::vector<UseInfo>& uses() {
   return all;
 }
 
-void check_use(Use use, const VitConfig& config, bool decoder, const std::filesystem::path& file) {
-  check(use == Use::forward || config.channels == 1 || config.channels == 3, ExitCode::usage,
-        file.string(), ": the model takes images of ", config.channels,
-        " channels, and image files are read with 1 or 3; give it tensors (sgmae forward)");
+void check_use(Use use, const VitConfig& config, bool decoder, bool stored_values,
+               const std::filesystem::path& file) {
+  check(use == Use::forward || stored_values || config.channels == 1 || config.channels == 3,
+        ExitCode::usage, file.string(), ": the model takes images of ", config.channels,
+        " channels, and how their values are normalised is not known; say it with --pixel_mean and "
+        "--pixel_std, in units of the stored values, or give it tensors (sgmae forward)");
   if (use == Use::reconstruct) check_decoder(decoder, file);
   check(use != Use::linprobe || config.pooling != Pooling::mean, ExitCode::usage, file.string(),
         ": a classifier fine-tuned with global pooling; its encoder has no final norm whose output "

@@ -101,8 +101,8 @@ ordered_json hf_preprocessor(const ModelFile& file) {
   return {{"image_processor_type", "ViTImageProcessor"},
           {"do_resize", true},
           {"size", {{"height", file.vit.height}, {"width", file.vit.width}}},
-          {"resample", 3},  // bicubic
-          {"do_rescale", true},
+          {"resample", 3},                    // bicubic
+          {"do_rescale", !file.info.stored},  // values as stored
           {"rescale_factor", 1.0 / 255},
           {"do_normalize", true},
           {"image_mean", file.info.mean},

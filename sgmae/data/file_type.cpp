@@ -117,6 +117,11 @@ int image_rank(std::string_view extension) {
   return found == image_types.end() ? -1 : static_cast<int>(found - image_types.begin());
 }
 
+bool has_array_extension(std::string_view path) {
+  const std::string type = extension_of(path);
+  return type == "npy" || type == "npz";
+}
+
 bool has_unread_image_extension(std::string_view path) {
   return among(unread_image_types, extension_of(path));
 }

@@ -20,6 +20,9 @@ bool has_image_extension(std::string_view path);
 // Their order in that list, for an extension in lower case; -1 for any other.
 int image_rank(std::string_view extension);
 
+// NumPy arrays: npy npz.
+bool has_array_extension(std::string_view path);
+
 // Formats of images that are known and not read: ppm, psd, exr, raw photos …
 bool has_unread_image_extension(std::string_view path);
 

@@ -111,8 +111,7 @@ void FileSource::open(std::int64_t index, OpenedImage& opened) const {
   opened.raw = {};
   opened.bytes =
       read_file(root_ / paths_[static_cast<std::size_t>(index)], ExitCode::data, max_image_bytes);
-  opened.info = read_image_info(opened.bytes);
-  opened.size = opened.info.size;
+  read_info(opened);
 }
 
 std::int64_t FileSource::content_mark(std::int64_t index) const {
@@ -139,6 +138,7 @@ ImageView RawSource::pixels_of(std::int64_t index) const {
 
 void RawSource::open(std::int64_t index, OpenedImage& opened) const {
   opened.bytes.clear();
+  opened.array.reset();
   opened.size = image_size_;
   opened.raw = pixels_of(index);
 }

@@ -46,10 +46,10 @@ class FileSource : public Source {
 
   std::int64_t size() const override { return static_cast<std::int64_t>(paths_.size()); }
   std::string name(std::int64_t index) const override;
-  int native_channels() const override { return 3; }
   void open(std::int64_t index, OpenedImage& opened) const override;
 
  protected:
+  int colour_channels() const override { return 3; }
   std::int64_t content_mark(std::int64_t index) const override;
 
  private:
@@ -66,10 +66,10 @@ class RawSource : public Source {
 
   std::int64_t size() const override { return static_cast<std::int64_t>(labels_.size()); }
   std::string name(std::int64_t index) const override { return str(name_, "#", index); }
-  int native_channels() const override { return channels_; }
   void open(std::int64_t index, OpenedImage& opened) const override;
 
  protected:
+  int colour_channels() const override { return channels_; }
   std::int64_t content_mark(std::int64_t index) const override;
 
  private:

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,8 +52,9 @@ using Weight = LeftOut::Weight;
 
 // Adds the images below root/folder. Each real folder is visited once, so links cannot loop;
 // `above` are the real folders on the way to this one. False where it is not visited.
-bool scan(const fs::path& root, const fs::path& folder, std::vector<fs::path>& above,
-          std::set<fs::path>& visited, Scan& found) {
+using IsImage = bool (*)(std::string_view path);
+bool scan(const fs::path& root, const fs::path& folder, IsImage is_image,
+          std::vector<fs::path>& above, std::set<fs::path>& visited, Scan& found) {
   std::error_code error;
   fs::path real = fs::canonical(root / folder, error);
   const std::string shown = folder.string() + "/";
@@ -79,10 +81,10 @@ bool scan(const fs::path& root, const fs::path& folder, std::vector<fs::path>& a
     const fs::path path = folder / name;
     const std::size_t images = found.images.size();
     if (is_a_folder) {
-      const bool visited_now = scan(root, path, above, visited, found);
+      const bool visited_now = scan(root, path, is_image, above, visited, found);
       if (visited_now && folder.empty() && found.images.size() == images)
         add_left_out(found.left_out, "folders without an image", Weight::told, path.string() + "/");
-    } else if (has_image_extension(name)) {
+    } else if (is_image(name)) {
       found.images.push_back(path.string());
     } else {
       add_other_file(found.left_out, path.string());
@@ -90,6 +92,14 @@ bool scan(const fs::path& root, const fs::path& folder, std::vector<fs::path>& a
   }
   above.pop_back();
   return true;
+}
+
+Scan scan_all(const fs::path& folder, IsImage is_image) {
+  Scan found;
+  std::vector<fs::path> above;
+  std::set<fs::path> visited;
+  scan(folder, {}, is_image, above, visited, found);
+  return found;
 }
 
 // A walk through a million files takes minutes on a network disk, a look at a thousand folders does
@@ -143,11 +153,12 @@ void keep_scan(const fs::path& root, const Scan& found, std::int64_t begun) {
 std::unique_ptr<Source> open_folder(const fs::path& folder) {
   Scan found;
   if (!read_scan(folder, found)) {
-    found = {};
     const std::int64_t begun = now();
-    std::vector<fs::path> above;
-    std::set<fs::path> visited;
-    scan(folder, {}, above, visited, found);
+    found = scan_all(folder, has_image_extension);
+    // Arrays count where there is nothing else: beside images they are made of these.
+    if (found.images.empty())
+      if (Scan arrays = scan_all(folder, has_array_extension); !arrays.images.empty())
+        found = std::move(arrays);
     keep_scan(folder, found, begun);
   }
   if (found.images.empty()) {

@@ -52,6 +52,9 @@ std::unique_ptr<Source> open_cifar(const std::filesystem::path& folder_or_tar,
 std::optional<std::filesystem::path> find_cub(const std::filesystem::path& folder);
 std::unique_ptr<Source> open_cub(const std::filesystem::path& folder, const std::string& split);
 
+// pages.cpp: every page of every TIFF an image. Looks into each file.
+std::unique_ptr<Source> open_pages(std::unique_ptr<Source> files);
+
 // inaturalist.cpp: iNaturalist's JSON, which names images and gives each one category.
 std::optional<std::filesystem::path> find_inaturalist(const std::filesystem::path& folder,
                                                       const std::string& split);

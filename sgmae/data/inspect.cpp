@@ -1,6 +1,7 @@
 #include "sgmae/data/inspect.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <mutex>
 #include <utility>
@@ -8,13 +9,15 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
+#include "sgmae/data/normalisation_file.h"
 #include "sgmae/data/parallel.h"
 
 namespace sgmae {
 namespace {
 
 const char* format_name(const OpenedImage& opened) {
-  return opened.raw.data ? "raw" : name_of(opened.info.format);
+  if (opened.raw.data) return "raw";
+  return opened.array ? "numpy" : name_of(opened.info.format);
 }
 
 // What one thread found. Sums of whole numbers, so that the result does not depend on who found
@@ -22,6 +25,7 @@ const char* format_name(const OpenedImage& opened) {
 struct Found {
   std::uint64_t bytes = 0, pixels = 0;
   std::array<std::uint64_t, 3> sum{}, square_sum{};
+  std::map<std::int64_t, ChannelSums> stored;  // of values as stored, by the first of their images
   std::vector<int> widths, heights;
   std::map<std::string, std::int64_t> formats;
   std::map<int, std::int64_t> channels;
@@ -35,6 +39,7 @@ struct Found {
       sum[c] += other.sum[c];
       square_sum[c] += other.square_sum[c];
     }
+    stored.insert(other.stored.begin(), other.stored.end());
     widths.insert(widths.end(), other.widths.begin(), other.widths.end());
     heights.insert(heights.end(), other.heights.begin(), other.heights.end());
     for (const auto& [name, count] : other.formats) formats[name] += count;
@@ -44,20 +49,43 @@ struct Found {
   }
 };
 
-void look_at(const Source& source, std::int64_t index, OpenedImage& opened, Image& buffer,
+// What one thread works with.
+struct Looker {
+  OpenedImage opened;
+  Image buffer;
+  Bands bands;
+};
+
+void look_at(const Source& source, std::int64_t index, Looker& looker, ChannelSums& sums,
              Found& found) {
+  OpenedImage& opened = looker.opened;
   ImageView pixels;
   try {
     source.open(index, opened);
-    pixels = decode(opened, whole(opened.size), 3, buffer);
+    if (source.stored_values())
+      decode_bands(opened, whole(opened.size), source.native_channels(), looker.bands);
+    else
+      pixels = decode(opened, whole(opened.size), 3, looker.buffer);
   } catch (const Error& error) {
     found.unreadable.emplace_back(index, error.what());
     return;
   }
-  found.widths.push_back(pixels.width);
-  found.heights.push_back(pixels.height);
+  found.widths.push_back(opened.size.width);
+  found.heights.push_back(opened.size.height);
   ++found.formats[format_name(opened)];
-  ++found.channels[opened.raw.data ? opened.raw.channels : opened.info.channels];
+  ++found.channels[opened.raw.data ? opened.raw.channels
+                   : opened.array  ? opened.array->channels
+                                   : opened.info.channels];
+  if (source.stored_values()) {
+    found.bytes += opened.bytes.size();
+    sums.add(looker.bands, *source.stored_values());
+    Hash64 hash;
+    hash.add(std::int64_t{opened.size.width});
+    hash.add({reinterpret_cast<const std::uint8_t*>(looker.bands.values.data()),
+              looker.bands.values.size() * sizeof(float)});
+    found.contents.emplace_back(hash.value(), index);
+    return;
+  }
   const auto count =
       static_cast<std::uint64_t>(pixels.width) * static_cast<std::uint64_t>(pixels.height);
   found.bytes += opened.raw.data ? count * static_cast<std::uint64_t>(opened.raw.channels)
@@ -101,10 +129,11 @@ DataStats inspect_data(const Source& source, int threads) {
   Progress progress("images", total);
   constexpr std::int64_t share = 16;
   in_parallel(total, share, threads, [&] {
-    return [&, opened = OpenedImage(), buffer = Image()](std::int64_t begin,
-                                                         std::int64_t end) mutable {
+    return [&, looker = Looker()](std::int64_t begin, std::int64_t end) mutable {
       Found own;
-      for (std::int64_t i = begin; i < end; ++i) look_at(source, i, opened, buffer, own);
+      ChannelSums sums;
+      for (std::int64_t i = begin; i < end; ++i) look_at(source, i, looker, sums, own);
+      if (!sums.count.empty()) own.stored[begin] = std::move(sums);
       const std::lock_guard lock(mutex);
       found.add(own);
       done += end - begin;
@@ -123,9 +152,18 @@ DataStats inspect_data(const Source& source, int threads) {
     const double count = static_cast<double>(found.pixels);
     const double mean = static_cast<double>(found.sum[c]) / count;
     const double variance = static_cast<double>(found.square_sum[c]) / count - mean * mean;
-    stats.mean[c] = mean / 255;
-    stats.std[c] = std::sqrt(std::max(variance, 0.0)) / 255;
+    stats.mean.push_back(mean / 255);
+    stats.std.push_back(std::sqrt(std::max(variance, 0.0)) / 255);
   }
+  ChannelSums all;
+  for (const auto& [begin, sums] : found.stored) all.add(sums);
+  for (std::size_t c = 0; c < all.count.size(); ++c) {
+    stats.mean.push_back(all.mean(c));
+    stats.std.push_back(all.deviation(c));
+  }
+  stats.counted = std::move(all.count);
+  stats.lowest = std::move(all.lowest);
+  stats.highest = std::move(all.highest);
   std::sort(found.unreadable.begin(), found.unreadable.end());
   for (auto& [index, reason] : found.unreadable)
     stats.unreadable.push_back({source.name(index), std::move(reason)});
@@ -187,23 +225,29 @@ nlohmann::ordered_json to_json(const DataStats& stats, const Source& source) {
   for (const auto& [number, count] : stats.channels) channels[std::to_string(number)] = count;
   for (std::size_t i = 0; i < stats.class_names.size(); ++i)
     classes[stats.class_names[i]] = stats.per_class[i];
-  return {{"images", stats.images},
-          {"bytes", stats.bytes},
-          {"unreadable_count", stats.unreadable.size()},
-          {"unreadable", std::move(unreadable)},
-          {"left_out", to_json(source.left_out())},
-          {"width", range(stats.width)},
-          {"height", range(stats.height)},
-          {"formats", stats.formats},
-          {"channels", std::move(channels)},
-          {"mean", stats.mean},
-          {"std", stats.std},
-          {"classes", std::move(classes)},
-          {"unlabelled", stats.unlabelled},
-          {"duplicate_groups", stats.duplicates.size()},
-          {"duplicate_surplus", surplus},
-          {"conflicting_groups", stats.conflicting},
-          {"duplicates", std::move(duplicates)}};
+  ordered_json json{{"images", stats.images},
+                    {"bytes", stats.bytes},
+                    {"unreadable_count", stats.unreadable.size()},
+                    {"unreadable", std::move(unreadable)},
+                    {"left_out", to_json(source.left_out())},
+                    {"width", range(stats.width)},
+                    {"height", range(stats.height)},
+                    {"formats", stats.formats},
+                    {"channels", std::move(channels)},
+                    {"mean", stats.mean},
+                    {"std", stats.std},
+                    {"classes", std::move(classes)},
+                    {"unlabelled", stats.unlabelled},
+                    {"duplicate_groups", stats.duplicates.size()},
+                    {"duplicate_surplus", surplus},
+                    {"conflicting_groups", stats.conflicting},
+                    {"duplicates", std::move(duplicates)}};
+  if (source.stored_values()) {
+    json["counted"] = stats.counted;
+    json["lowest"] = stats.lowest;
+    json["highest"] = stats.highest;
+  }
+  return json;
 }
 
 }  // namespace sgmae

@@ -2,7 +2,6 @@
 // there.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -29,8 +28,12 @@ struct DataStats {
   Range width, height;
   std::map<std::string, std::int64_t> formats;  // jpeg, png, webp, raw
   std::map<int, std::int64_t> channels;         // as stored
-  // Over all pixels, values from 0 to 1, in red, green, blue; grey counts as all three.
-  std::array<double, 3> mean{}, std{};
+  // Over all pixels, values from 0 to 1, in red, green, blue; grey counts as all three. Of values
+  // as stored, as they are, in each channel, without those that are no data.
+  std::vector<double> mean, std;
+  // Of values as stored alone: how many count, and their range.
+  std::vector<std::int64_t> counted;
+  std::vector<float> lowest, highest;
 
   std::vector<std::string> class_names;
   std::vector<std::int64_t> per_class;  // images, by label

@@ -40,7 +40,6 @@ class KeptSource : public Source {
 
   std::int64_t size() const override { return source_->size(); }
   std::string name(std::int64_t index) const override { return source_->name(index); }
-  int native_channels() const override { return source_->native_channels(); }
 
   void open(std::int64_t index, OpenedImage& opened) const override {
     std::atomic<const Image*>& place = kept_[static_cast<std::size_t>(index)];
@@ -56,6 +55,7 @@ class KeptSource : public Source {
   }
 
  protected:
+  int colour_channels() const override { return source_->native_channels(); }
   std::int64_t content_mark(std::int64_t index) const override {
     return content_mark_of(*source_, index);
   }
@@ -111,6 +111,19 @@ std::int64_t decoded_bytes(const Source& source) {
                                          static_cast<double>(source.size()));
 }
 
+void declare_cache(Options& o, DataOptions& data) {
+  using Keep = DataOptions::Keep;
+  o.add("cache_decoded", data.cache_decoded,
+        {{"auto", Keep::automatic}, {"true", Keep::yes}, {"false", Keep::no}},
+        "keep images of the training set in memory once they are decoded; auto: where all of them "
+        "take no more than an eighth of what is free")
+      .may_change_on_resume()
+      .is_flag = true;
+  o.add("cache_mb", data.cache_mb,
+        "most memory for decoded images, in MB on this process; 0: a quarter of what is free")
+      .may_change_on_resume();
+}
+
 std::unique_ptr<Source> keep_decoded(std::unique_ptr<Source> source, std::int64_t most_bytes) {
   return std::make_unique<KeptSource>(std::move(source), most_bytes);
 }
@@ -121,16 +134,18 @@ std::unique_ptr<Source> keep_decoded(std::unique_ptr<Source> source, const DataO
   const bool automatic = options.cache_decoded == Keep::automatic;
   // To keep an image the whole of it is decoded, where training needs a crop.
   if (options.cache_decoded == Keep::no || (automatic && epochs < 2)) return source;
+  if (source->stored_values()) return source;  // no 8-bit pixels
   const std::int64_t needed = decoded_bytes(*source);
   if (needed == 0) return source;
   const std::int64_t free = host_memory().available / processes().size();
   const std::int64_t most = options.cache_mb > 0 ? options.cache_mb * mib : free / 4;
   const bool all = needed <= most;
   if (automatic && (!all || (options.cache_mb == 0 && needed > free / 8))) return source;
-  if (all)
+  constexpr std::int64_t worth_a_word = 100 * mib;
+  if (all && needed >= worth_a_word)
     info("data: decoded images stay in memory, about ", needed / mib + 1,
          " MB (--no_cache_decoded to save that)");
-  else
+  if (!all)
     info("data: decoded images stay in memory, of about ", needed / mib + 1,
          " MB as many as fit in ", most / mib, " MB (--cache_mb)");
   return keep_decoded(std::move(source), most);

@@ -10,6 +10,9 @@
 
 namespace sgmae {
 
+// --cache_decoded and --cache_mb, for commands that train on images for several epochs.
+void declare_cache(Options& options, DataOptions& data);
+
 // As the options say, for a training of `epochs`; `source` itself where nothing is kept: the
 // options say so, images lie in memory undecoded anyway, or, with `automatic`, they would not all
 // fit or are read only once. How large decoded images are is guessed from a few headers, and said

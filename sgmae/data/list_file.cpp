@@ -31,7 +31,7 @@ constexpr std::array<const char*, 16> label_columns{
 constexpr char blank = ' ';
 
 bool is_image(std::string_view text) {
-  return has_image_extension(text) || has_unread_image_extension(text);
+  return has_image_extension(text) || has_array_extension(text) || has_unread_image_extension(text);
 }
 
 // A line, or a record of lines where a quoted field goes on over line ends.

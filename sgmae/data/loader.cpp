@@ -148,7 +148,18 @@ struct Worker {
   Image decoded, scaled;
   LabelMap labels, seen;  // of the whole image and of what the network sees
   Resizer resizer;
+  // Of values as stored:
+  Bands bands, scaled_bands;
+  BandResizer band_resizer;
 };
+
+// Decoded values, resized and normalised, to `out` [C, H, W].
+void prepare(Bands& bands, ImageSize scaled, const CropBox& window, bool flip,
+             const Normalisation& normalisation, BandResizer& resizer, Bands& scratch, float* out) {
+  fill_nodata(bands, normalisation);
+  resizer.resize(bands, scaled, window, flip, scratch);
+  normalise(scratch, normalisation, out);
+}
 
 // Labels in the upper left corner of a canvas without any.
 void lay_labels(const LabelMap& map, ImageSize canvas, std::uint8_t* out) {
@@ -244,10 +255,7 @@ struct Loader::Impl {
       : source(from), options(std::move(given)), own(options.fit) {
     if (options.normalisation.mean.empty() && options.normalisation.std.empty())
       options.normalisation = default_normalisation(options.channels);
-    check(options.channels == 1 || options.channels == 3, ExitCode::usage,
-          "images can be loaded with "
-          "1 or 3 channels, not ",
-          options.channels);
+    check_values();
     const auto channels = static_cast<std::size_t>(options.channels);
     check(options.normalisation.mean.size() == channels &&
               options.normalisation.std.size() == channels,
@@ -283,6 +291,39 @@ struct Loader::Impl {
         options.batch_size / (4 * std::max<std::int64_t>(1, options.num_workers)), 1, 32);
     threads.emplace(options.num_workers, [this] { run_worker(); });
     options.num_workers = threads->count();
+  }
+
+  // Whether source and options agree on what the pixels are.
+  void check_values() const {
+    const bool stored = options.normalisation.stored.has_value();
+    const auto of = [](int channels) {
+      return str(channels, channels == 1 ? " channel" : " channels");
+    };
+    if (!stored) {
+      check(!source.stored_values(), ExitCode::usage, "the images are values as stored, of ",
+            of(source.native_channels()), ", e.g. ", source.name(0),
+            ", and the model takes 8-bit grey or colour; train one on such values "
+            "(docs/channels.md)");
+      check(options.channels == 1 || options.channels == 3, ExitCode::usage,
+            "images can be loaded with 1 or 3 channels, not ", options.channels,
+            "; more are of values as stored, --values stored");
+      return;
+    }
+    check(source.stored_values().has_value(), ExitCode::usage,
+          "the model takes values as stored, of ", of(options.channels),
+          ", and the images are read here as 8-bit pixels, e.g. ", source.name(0),
+          "; give the data it was trained on or such like");
+    check(options.channels == source.native_channels(), ExitCode::usage,
+          "the model takes images of ", of(options.channels), ", and these have ",
+          source.native_channels(), ", e.g. ", source.name(0),
+          "; give images of the same channels, in the same order");
+    check(options.rand_augment.count == 0, ExitCode::usage,
+          "RandAugment changes the colours of 8-bit photos, which values as stored are not; leave "
+          "it out with --aa none");
+    check(
+        !options.photometric && !options.two_views && !on_canvas(options.fit), ExitCode::usage,
+        "this training changes colours or lays photos on a canvas, and these images are values as "
+        "stored; pretrain, linprobe, finetune, knn and extract take them");
   }
 
   ~Impl() {
@@ -530,7 +571,10 @@ struct Loader::Impl {
         second = plan(options, worker.opened.size, nullptr, second_rng);
         part = around(part, second.box);
       }
-      pixels = decode(worker.opened, part, options.channels, worker.decoded);
+      if (options.normalisation.stored)
+        decode_bands(worker.opened, part, options.channels, worker.bands);
+      else
+        pixels = decode(worker.opened, part, options.channels, worker.decoded);
     } catch (const Error& error) {
       if (options.unreadable == Unreadable::fail)
         fail(ExitCode::data, "cannot read ", reason(actual, error));
@@ -539,36 +583,41 @@ struct Loader::Impl {
     }
     const std::int64_t values =
         static_cast<std::int64_t>(options.channels) * options.height * options.width;
-    const auto seen = [&](const CropBox& box) {
-      return crop(pixels, {box.x - part.x, box.y - part.y, box.width, box.height});
-    };
-    if (options.two_views) {
-      worker.resizer.resize(seen(second.box), target, second.flip, worker.scaled);
-      apply(draw_view(second_rng, options.two_views->second), worker.scaled);
-      normalise(worker.scaled, options.normalisation,
-                slot.batch.second_view.mutable_data_ptr<float>() + i * values);
+    float* const out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
+    if (options.normalisation.stored) {
+      prepare(worker.bands, geometry.scaled, geometry.window, geometry.flip, options.normalisation,
+              worker.band_resizer, worker.scaled_bands, out);
+    } else {
+      const auto seen = [&](const CropBox& box) {
+        return crop(pixels, {box.x - part.x, box.y - part.y, box.width, box.height});
+      };
+      if (options.two_views) {
+        worker.resizer.resize(seen(second.box), target, second.flip, worker.scaled);
+        apply(draw_view(second_rng, options.two_views->second), worker.scaled);
+        normalise(worker.scaled, options.normalisation,
+                  slot.batch.second_view.mutable_data_ptr<float>() + i * values);
+      }
+      if (crops_scaled)
+        worker.resizer.resize(pixels, part, worker.opened.size, geometry.scaled, geometry.window,
+                              geometry.flip, worker.scaled);
+      else
+        worker.resizer.resize(seen(geometry.box), geometry.scaled, geometry.window, geometry.flip,
+                              worker.scaled);
+      if (options.two_views) apply(draw_view(rng, options.two_views->first), worker.scaled);
+      if (options.rand_augment.count > 0) {
+        Rng own = draws(Purpose::rand_augment);
+        for (const AugmentStep& step : draw_rand_augment(own, options.rand_augment))
+          apply(step, mean_colour, worker.scaled);
+      }
+      if (options.photometric) {
+        Rng own = draws(Purpose::photometric);
+        apply(draw_photometric(own), worker.scaled);
+      }
+      if (on_canvas(options.fit))
+        normalise(worker.scaled, options.normalisation, target, out);
+      else
+        normalise(worker.scaled, options.normalisation, out);
     }
-    if (crops_scaled)
-      worker.resizer.resize(pixels, part, worker.opened.size, geometry.scaled, geometry.window,
-                            geometry.flip, worker.scaled);
-    else
-      worker.resizer.resize(seen(geometry.box), geometry.scaled, geometry.window, geometry.flip,
-                            worker.scaled);
-    if (options.two_views) apply(draw_view(rng, options.two_views->first), worker.scaled);
-    if (options.rand_augment.count > 0) {
-      Rng own = draws(Purpose::rand_augment);
-      for (const AugmentStep& step : draw_rand_augment(own, options.rand_augment))
-        apply(step, mean_colour, worker.scaled);
-    }
-    if (options.photometric) {
-      Rng own = draws(Purpose::photometric);
-      apply(draw_photometric(own), worker.scaled);
-    }
-    float* out = slot.batch.pixels.mutable_data_ptr<float>() + i * values;
-    if (on_canvas(options.fit))
-      normalise(worker.scaled, options.normalisation, target, out);
-    else
-      normalise(worker.scaled, options.normalisation, out);
     if (options.random_erase.probability > 0) {
       Rng own = draws(Purpose::random_erase);
       random_erase(own, options.random_erase, options.channels, target, out);
@@ -654,12 +703,16 @@ std::vector<std::int64_t> Loader::unreadable() const {
   return found;
 }
 
-Image read_image(const std::string& path, int channels) {
+namespace {
+
+// What `read` makes of a file's bytes; its errors name the file.
+template <class Read>
+auto read_named(const std::string& path, const Read& read) {
   std::error_code ignored;
   check(!std::filesystem::is_directory(path, ignored), ExitCode::usage, path,
         " is a folder; name image files, e.g. ", path, "/*");
   try {
-    return decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
+    return read();
   } catch (const Error& error) {
     const std::string why = error.what();
     if (why.find(path) != std::string::npos) throw;
@@ -667,21 +720,48 @@ Image read_image(const std::string& path, int channels) {
   }
 }
 
+// The whole image with its values as stored.
+Bands read_bands(const std::string& path, int channels, const Normalisation& normalisation) {
+  const auto source = open_files({path}, DataFormat().read_as(normalisation));
+  OpenedImage opened;
+  source->open(0, opened);
+  Bands bands;
+  decode_bands(opened, whole(opened.size), channels, bands);
+  return bands;
+}
+
+}  // namespace
+
+Image read_image(const std::string& path, int channels) {
+  return read_named(path, [&] {
+    return decode_image(read_file(path, ExitCode::data, max_image_bytes), channels);
+  });
+}
+
 LoadedImage load_image(const std::string& path, int height, int width, int channels,
                        const Normalisation& normalisation, Fit fit) {
   SGMAE_ASSERT(fit != Fit::augment && fit != Fit::jitter && fit != Fit::scale_crop);
   LoadedImage loaded;
-  loaded.image = read_image(path, channels);
+  loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);
+  float* const out = loaded.pixels.mutable_data_ptr<float>();
   Rng unused(0, 0, 0, Purpose::augment);
   LoaderOptions options;
   options.fit = fit;
   options.width = width;
   options.height = height;
+  if (normalisation.stored) {
+    SGMAE_ASSERT(!on_canvas(fit));
+    Bands bands = read_named(path, [&] { return read_bands(path, channels, normalisation); });
+    const Geometry geometry = plan(options, bands.size(), nullptr, unused);
+    BandResizer resizer;
+    Bands scaled;
+    prepare(bands, geometry.scaled, geometry.window, false, normalisation, resizer, scaled, out);
+    return loaded;
+  }
+  loaded.image = read_image(path, channels);
   const Geometry geometry = plan(options, loaded.image.size(), nullptr, unused);
   Image scaled;
   Resizer().resize(view(loaded.image), geometry.scaled, geometry.window, false, scaled);
-  loaded.pixels = at::empty({1, channels, height, width}, at::kFloat);
-  float* const out = loaded.pixels.mutable_data_ptr<float>();
   if (on_canvas(fit)) {
     normalise(scaled, normalisation, {width, height}, out);
     loaded.placed = placement_of(geometry);

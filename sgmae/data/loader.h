@@ -58,8 +58,9 @@ struct LoaderOptions {
   int num_workers = 2;  // threads; 0: the calling thread works inside next()
   std::uint64_t seed = 0;
   int height = 224, width = 224;
-  int channels = 3;             // 1 or 3
-  Normalisation normalisation;  // empty: default_normalisation(channels)
+  int channels = 3;             // 1 or 3; of values as stored those of the source
+  Normalisation normalisation;  // empty: default_normalisation(channels); says whether values
+                                // are as stored, and then so does the source
   Fit fit = Fit::augment;
   AugmentOptions augment;  // jitter and scale_crop take its `flip`
   // Scale: of jitter in terms of what fits the canvas, of scale_crop of its shorter side.
@@ -133,7 +134,7 @@ Image read_image(const std::string& path, int channels);
 
 // One image file as the network wants it, for the commands that look at single images.
 struct LoadedImage {
-  Image image;        // the whole, as decoded
+  Image image;        // the whole, as decoded; empty for values as stored
   at::Tensor pixels;  // [1, C, H, W] fp32, normalised
   Placement placed;   // of Fit::inside
 };

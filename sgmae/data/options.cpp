@@ -11,15 +11,6 @@ void DataOptions::declare(Options& o, const char* what) {
       .may_change_on_resume();
   o.add("num_workers", num_workers, "threads that decode images; 0: decode in the main thread")
       .may_change_on_resume();
-  o.add("cache_decoded", cache_decoded,
-        {{"auto", Keep::automatic}, {"true", Keep::yes}, {"false", Keep::no}},
-        "keep images of the training set in memory once they are decoded; auto: where all of them "
-        "take no more than an eighth of what is free")
-      .may_change_on_resume()
-      .is_flag = true;
-  o.add("cache_mb", cache_mb,
-        "most memory for decoded images, in MB on this process; 0: a quarter of what is free")
-      .may_change_on_resume();
 }
 
 void DataOptions::check() const {

@@ -27,7 +27,7 @@ class PackSource : public Source {
       check(file_.size() >= bytes.size(), ExitCode::data, "truncated: it ends in its header");
       file_.read(0, bytes);
       const PackHeader header = read_pack_header(bytes, file_.size());
-      native_channels_ = header.native_channels;
+      colour_channels_ = header.native_channels;
       std::vector<std::uint8_t> index(static_cast<std::size_t>(header.index_size));
       file_.read(header.index_offset, index);
       PackIndex read = read_pack_index(index, header);
@@ -46,7 +46,6 @@ class PackSource : public Source {
   std::string name(std::int64_t index) const override {
     return path_.string() + "/" + names_[static_cast<std::size_t>(index)];
   }
-  int native_channels() const override { return native_channels_; }
   void open(std::int64_t index, OpenedImage& opened) const override {
     const PackIndex::Record& record = records_[static_cast<std::size_t>(index)];
     opened.raw = {};
@@ -54,11 +53,11 @@ class PackSource : public Source {
     file_.read(record.offset, opened.bytes);
     check(crc32_z(0, opened.bytes.data(), record.size) == record.crc, ExitCode::data,
           "its checksum does not match; the pack is damaged here");
-    opened.info = read_image_info(opened.bytes);
-    opened.size = opened.info.size;
+    read_info(opened);
   }
 
  protected:
+  int colour_channels() const override { return colour_channels_; }
   std::int64_t content_mark(std::int64_t index) const override {
     const PackIndex::Record& record = records_[static_cast<std::size_t>(index)];
     return static_cast<std::int64_t>(std::uint64_t{record.size} << 32 | record.crc);
@@ -67,7 +66,7 @@ class PackSource : public Source {
  private:
   fs::path path_;
   RandomAccessFile file_;
-  int native_channels_ = 3;
+  int colour_channels_ = 3;
   std::vector<PackIndex::Record> records_;
   std::vector<std::string> names_;
 };

@@ -123,6 +123,7 @@ struct Encoded {
 struct Encoder {
   OpenedImage opened;
   Image pixels, small;
+  Bands bands;
   Resizer resizer;
 };
 
@@ -134,6 +135,11 @@ Encoded encode(const Source& source, std::int64_t index, const PackOptions& opti
     source.open(index, opened);
     const int channels = opened.raw.data ? opened.raw.channels : opened.info.channels <= 2 ? 1 : 3;
     // Decoded even where the file is kept as it is: what cannot be read is to be found now.
+    if (source.stored_values()) {
+      decode_bands(opened, whole(opened.size), source.native_channels(), encoder.bands);
+      encoded.bytes = std::move(opened.bytes);
+      return encoded;
+    }
     const ImageView pixels = decode(opened, whole(opened.size), channels, encoder.pixels);
     const int longer = std::max(opened.size.width, opened.size.height);
     if (options.max_side > 0 && longer > options.max_side) {
@@ -205,8 +211,11 @@ PackReport write_pack(const Source& source, const fs::path& path, const PackOpti
   std::error_code ignored;
   check(!fs::exists(path, ignored), ExitCode::usage, path.string(),
         " exists already; remove it or choose another name");
+  check(options.max_side == 0 || !source.stored_values(), ExitCode::usage,
+        "max_side scales 8-bit photos and stores them as JPEG, which values as stored are not; "
+        "leave it out, and every file is kept as it is");
   PackHeader header;
-  header.native_channels = source.native_channels();
+  header.native_channels = source.stored_values() ? 3 : source.native_channels();
   header.fingerprint = fingerprint_of(source, options);
 
   PartFile part(path.string() + ".part");

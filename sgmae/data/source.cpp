@@ -8,6 +8,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
+#include "sgmae/base/number_list.h"
 #include "sgmae/data/bytes.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
@@ -49,7 +50,7 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
     if (is_cifar_archive(path)) return DataFormat::cifar;
     if (name.ends_with(".json")) return DataFormat::inaturalist;
     if (is_idx(path)) return DataFormat::idx;
-    const std::string container = container_at(path);
+    const std::string container = has_array_extension(path) ? "" : container_at(path);
     check(container.empty(), ExitCode::data, path, " ", container);
     return DataFormat::list;
   }
@@ -78,7 +79,8 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
 std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& split,
                                      const std::string& data_root, const DataFormat& format) {
   if (!is_folder(path) && split == "train") {
-    check(!has_image_extension(path.string()), ExitCode::data, path.string(),
+    check(!has_image_extension(path.string()) && !has_array_extension(path.string()),
+          ExitCode::data, path.string(),
           " is a single image; give the folder that holds the images");
     return open_list(path, data_root, format);
   }
@@ -173,6 +175,9 @@ fs::path found_in(const fs::path& path, const Find& find, const char* what) {
 }  // namespace
 
 ImageView decode(const OpenedImage& opened, const CropBox& region, int channels, Image& buffer) {
+  check(!opened.array, ExitCode::data,
+        "a NumPy array, which 8-bit pixels cannot stand for; keep the images' values with --values "
+        "stored");
   if (opened.raw.data == nullptr) {
     decode_image(opened.bytes, opened.info, region, channels, buffer);
     return view(buffer);
@@ -185,6 +190,96 @@ ImageView decode(const OpenedImage& opened, const CropBox& region, int channels,
     convert_pixels(part.row(y), part.channels, buffer.pixels.data() + y * result.stride, channels,
                    part.width);
   return result;
+}
+
+void decode_bands(const OpenedImage& opened, const CropBox& region, int channels, Bands& bands) {
+  SGMAE_ASSERT(opened.raw.data == nullptr);
+  if (!opened.array) return decode_bands(opened.bytes, opened.info, region, channels, bands);
+  check(opened.array->channels == channels, ExitCode::data, "the array has ",
+        opened.array->channels, " channels, where ", channels,
+        " are expected; if its axes lie otherwise, say how: --array_axes hwc or chw");
+  decode_array(opened.bytes, *opened.array, region, bands);
+}
+
+void Source::read_info(OpenedImage& opened) const {
+  opened.array.reset();
+  const StoredValues reading = stored_.value_or(StoredValues{});
+  if (is_npz(opened.bytes)) opened.bytes = npy_of_npz(opened.bytes);
+  if (is_npy(opened.bytes)) {
+    opened.array = read_array_info(opened.bytes, reading.axes);
+    opened.size = opened.array->size;
+    return;
+  }
+  opened.info = read_image_info(opened.bytes, reading.pages == Pages::channels ? all_pages : 0);
+  opened.size = opened.info.size;
+}
+
+// With what its options say in text.
+StoredValues stored_values_of(const DataFormat& format) {
+  StoredValues stored = format.stored;
+  const auto nodata = numbers_of<double>(format.nodata, "nodata");
+  check(nodata.size() <= 1, ExitCode::usage, "nodata is '", format.nodata, "'; give one number");
+  if (!nodata.empty()) stored.nodata = nodata.front();
+  const auto picture = numbers_of<int>(format.picture_bands, "picture_bands");
+  check(picture.empty() || picture.size() == 1 || picture.size() == 3, ExitCode::usage,
+        "picture_bands is '", format.picture_bands,
+        "'; name three channels, counted from 1, for red, green and blue, or one for grey");
+  if (!picture.empty()) stored.picture = picture;
+  return stored;
+}
+
+void Source::choose_values(const DataFormat& format) {
+  const StoredValues reading = stored_values_of(format);
+  if (format.values == DataFormat::eight_bit) return;
+  // The first image speaks for all, unless it asks for values as stored: then most of some do.
+  constexpr std::int64_t most_asked = 9;
+  const std::int64_t some = std::min(size(), most_asked);
+  OpenedImage opened;
+  std::int64_t read = 0, asking = 0;
+  std::string reason;
+  stored_ = reading;
+  for (std::int64_t i = 0; i < some; ++i) {
+    try {
+      open(i * size() / some, opened);
+    } catch (const Error& error) {
+      reason = str(name(i * size() / some), ": ", error.what());
+      continue;
+    }
+    if (opened.raw.data != nullptr) break;
+    const bool asks = opened.array || !opened.info.eight_bit;
+    if (format.values == DataFormat::as_stored || asks) {
+      const int channels = opened.array ? opened.array->channels : opened.info.channels;
+      if (stored_channels_ == 0) stored_channels_ = channels;
+    }
+    ++read;
+    asking += asks;
+    if (format.values == DataFormat::as_stored || asking == 0) break;
+  }
+  const bool as_stored = format.values == DataFormat::as_stored;
+  check(!as_stored || opened.raw.data == nullptr, ExitCode::usage,
+        "--values stored is for image files, and this data set holds 8-bit pixels as they are; "
+        "leave it out");
+  check(!as_stored || read > 0, ExitCode::data,
+        size() == 1 ? "cannot read " : "none of some images can be read, e.g. ", reason);
+  if (!as_stored && 2 * asking <= read) {
+    stored_.reset();
+    stored_channels_ = 0;
+    return;
+  }
+  for (const int channel : stored_->picture)
+    check(channel >= 1 && channel <= stored_channels_, ExitCode::usage, "picture_bands names ",
+          channel, ", but the images have channels 1 to ", stored_channels_);
+  if (!as_stored)
+    info("data: images of ", stored_channels_, stored_channels_ == 1 ? " channel" : " channels",
+         " that are not 8-bit grey or colour; their values are kept as stored");
+}
+
+DataFormat DataFormat::read_as(const Normalisation& trained) const {
+  DataFormat same = *this;
+  if (!trained.stored) return same;
+  same.values = as_stored;
+  same.stored = *trained.stored;
+  return same;
 }
 
 void Source::use_classes(const std::vector<std::string>& training) {
@@ -249,6 +344,27 @@ void declare_data_format(Options& options, DataFormat& format) {
   options.add("label_key", format.label_key,
               "which file of a sample, or entry of its .json, is the label, or which column of a "
               "list or of Parquet");
+  options.add(
+      "values", format.values,
+      {{"auto", DataFormat::by_images},
+       {"8bit", DataFormat::eight_bit},
+       {"stored", DataFormat::as_stored}},
+      "pixels of 8 bits with 1 or 3 channels, or values as stored, of any number of channels "
+      "and any range; auto: stored where images cannot be the former (docs/channels.md)");
+  options.add("pages", format.stored.pages,
+              {{"first", Pages::first}, {"channels", Pages::channels}, {"images", Pages::images}},
+              "pages of a TIFF: the first is the image, all are its channels, or each is an image");
+  options.add("array_axes", format.stored.axes,
+              {{"auto", ArrayAxes::automatic}, {"hwc", ArrayAxes::hwc}, {"chw", ArrayAxes::chw}},
+              "axes of NumPy arrays; auto: the one that differs from two equal ones is the "
+              "channels', else the shorter of the first and the last");
+  options.add("nodata", format.nodata,
+              "stored value that stands for 'not measured', e.g. 0 or -9999; NaN always does");
+  options
+      .add("picture_bands", format.picture_bands,
+           "channels that pictures show as red, green and blue, e.g. 4,3,2; empty: the first "
+           "three, or the first as grey")
+      .may_change_on_resume();
 }
 
 namespace {
@@ -302,15 +418,19 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
         " is for .tar shards, for lists with a header line and for Parquet, and ", data_path,
         " is none of these");
   auto source = open_as(kind, data_path, split, data_root, format);
+  if (format.stored.pages == Pages::images) source = open_pages(std::move(source));
+  source->choose_values(format);
   if (const std::string text = describe(source->left_out(), LeftOut::Weight::told); !text.empty())
     warn("left out of ", data_path, ": ", text, "; sgmae data stats lists all");
   return source;
 }
 
-std::unique_ptr<Source> open_files(std::vector<std::string> files) {
+std::unique_ptr<Source> open_files(std::vector<std::string> files, const DataFormat& format) {
   Labels unlabelled{std::vector<std::int64_t>(files.size(), -1), {}};
-  return std::make_unique<FileSource>(std::filesystem::path(), std::move(files),
-                                      std::move(unlabelled));
+  auto source = std::make_unique<FileSource>(std::filesystem::path(), std::move(files),
+                                             std::move(unlabelled));
+  source->choose_values(format);
+  return source;
 }
 
 }  // namespace sgmae

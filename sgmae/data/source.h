@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "sgmae/base/options.h"
+#include "sgmae/data/array_image.h"
 #include "sgmae/image/decode.h"
 #include "sgmae/image/image.h"
 
@@ -27,11 +29,15 @@ struct OpenedImage {
   ImageView raw;                    // pixels, where the source has them undecoded (IDX); else empty
   std::vector<std::uint8_t> bytes;  // else the encoded file
   ImageInfo info;
+  std::optional<ArrayInfo> array;  // of `bytes`, where they are a NumPy array; `info` then is not
 };
 
 // The pixels of `region` with 1 or 3 channels; they lie in `buffer` or in the source itself.
 // Throws Error(data), without the image's name, when they cannot be read.
 ImageView decode(const OpenedImage& opened, const CropBox& region, int channels, Image& buffer);
+
+// The same with the values as stored.
+void decode_bands(const OpenedImage& opened, const CropBox& region, int channels, Bands& bands);
 
 // What was found and is not among a source's images, by reason.
 struct LeftOut {
@@ -51,12 +57,17 @@ struct LeftOut {
 // "REASON: COUNT (e.g. EXAMPLE); …" of what weighs at least so much; "" where nothing does.
 std::string describe(const std::vector<LeftOut>& left_out, LeftOut::Weight least);
 
+struct DataFormat;
+
 class Source {
  public:
   virtual ~Source() = default;
   virtual std::int64_t size() const = 0;
   virtual std::string name(std::int64_t index) const = 0;  // for messages: a path, or file#number
-  virtual int native_channels() const = 0;                 // 1: all grey, 3: perhaps in colour
+  // 1: all grey, 3: perhaps in colour; of values as stored the number of the first image.
+  int native_channels() const { return stored_channels_ ? stored_channels_ : colour_channels(); }
+  // How values as stored are read; none where images are 8-bit pixels.
+  const std::optional<StoredValues>& stored_values() const { return stored_; }
   // Throws Error(data), without the image's name, when the image cannot be read.
   virtual void open(std::int64_t index, OpenedImage& opened) const = 0;
 
@@ -78,7 +89,15 @@ class Source {
   void use_classes_of(const Source& training) { use_classes(training.class_names_); }
   void use_classes(const std::vector<std::string>& training);
 
+  // As `format` says or, where it leaves that open, as the images ask for: values as stored where
+  // most of some cannot be 8-bit grey or colour, which is said. Throws Error: data where none of
+  // some can be read, usage for values that do not fit.
+  void choose_values(const DataFormat& format);
+
  protected:
+  virtual int colour_channels() const = 0;
+  // What `opened.bytes` are. An array in a .npz is unpacked.
+  void read_info(OpenedImage& opened) const;
   // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no
   // file) and its checksum where that is stored; of raw pixels their hash.
   virtual std::int64_t content_mark(std::int64_t index) const = 0;
@@ -92,6 +111,8 @@ class Source {
   std::vector<LeftOut> left_out_;
 
  private:
+  std::optional<StoredValues> stored_;
+  int stored_channels_ = 0;
   mutable std::once_flag digested_;
   mutable std::uint64_t digest_ = 0;
 };
@@ -105,8 +126,15 @@ struct DataFormat {
   // Several names, separated by semicolons, stand for the first that is there. "": docs/data.md has
   // the rule.
   std::string image_key, label_key;
+  // Pixels of 8 bits, 1 or 3 channels, or values as stored (docs/channels.md).
+  enum Values { by_images, eight_bit, as_stored };
+  Values values = by_images;
+  StoredValues stored;
+  std::string nodata, picture_bands;  // of it, as text: a number; one or three with commas
 
   DataFormat(Kind k = automatic) : kind(k) {}  // NOLINT: a kind is a format
+  // The same, read as the images were that a model was trained on.
+  DataFormat read_as(const Normalisation& trained) const;
   // The same keys for a file whose kind shows by itself.
   DataFormat keys() const {
     DataFormat same = *this;
@@ -116,7 +144,8 @@ struct DataFormat {
   bool operator==(const DataFormat&) const = default;
 };
 
-// --data_format, --image_key and --label_key. Declared here once: several commands have them.
+// --data_format, --image_key, --label_key, --values and what says how values as stored are read.
+// Declared here once: several commands have them.
 void declare_data_format(Options& options, DataFormat& format);
 
 // Opens what lies at `data_path`; docs/data.md describes each kind. `automatic` tells them apart by
@@ -151,6 +180,6 @@ std::unique_ptr<Source> open_source(const std::string& data_path,
 std::size_t common_folder(const Source& source);
 
 // Image files by name, without labels.
-std::unique_ptr<Source> open_files(std::vector<std::string> files);
+std::unique_ptr<Source> open_files(std::vector<std::string> files, const DataFormat& format = {});
 
 }  // namespace sgmae

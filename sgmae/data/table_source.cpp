@@ -245,8 +245,8 @@ void scan_table(const TablePlugin& plugin, const fs::path& path, const DataForma
   const std::string text = error.what();
   const bool named = text.find(path.string()) != std::string::npos;
   const bool cut =
-      text.find("footer") != std::string::npos || text.find("too small") != std::string::npos ||
-      text.find("nvalid") != std::string::npos || text.find("xpected") != std::string::npos;
+      text.find("incomplete") == std::string::npos &&
+      (text.find("nvalid") != std::string::npos || text.find("xpected") != std::string::npos);
   fail(error.code(), named ? "" : path.string() + ": ", text,
        cut ? "; an incomplete download?" : "");
 }
@@ -434,7 +434,6 @@ class TableSource : public Source {
     const auto [shard, row] = entries_[static_cast<std::size_t>(index)];
     return str(paths_[shard].string(), "#", row);
   }
-  int native_channels() const override { return 3; }
 
   void open(std::int64_t index, OpenedImage& opened) const override {
     const std::size_t shard = entries_[static_cast<std::size_t>(index)].shard;
@@ -476,11 +475,11 @@ class TableSource : public Source {
       default:
         bytes = read_file(path_of(index), ExitCode::data, max_image_bytes);
     }
-    opened.info = read_image_info(bytes);
-    opened.size = opened.info.size;
+    read_info(opened);
   }
 
  protected:
+  int colour_channels() const override { return 3; }
   std::int64_t content_mark(std::int64_t index) const override {
     const Row& row = row_at(index);
     if (row.kind != Row::Kind::file) return static_cast<std::int64_t>(row.size);

@@ -180,18 +180,17 @@ class TarSource : public Source {
     const Entry& entry = entries_[static_cast<std::size_t>(index)];
     return paths_[entry.shard].string() + "/" + entry.name;
   }
-  int native_channels() const override { return 3; }
   void open(std::int64_t index, OpenedImage& opened) const override {
     const Entry& entry = entries_[static_cast<std::size_t>(index)];
     check(entry.size <= max_image_bytes, ExitCode::data, "an image file of ", entry.size, " bytes");
     opened.raw = {};
     opened.bytes.resize(static_cast<std::size_t>(entry.size));
     files_.get(entry.shard, paths_[entry.shard])->read(entry.offset, opened.bytes);
-    opened.info = read_image_info(opened.bytes);
-    opened.size = opened.info.size;
+    read_info(opened);
   }
 
  protected:
+  int colour_channels() const override { return 3; }
   std::int64_t content_mark(std::int64_t index) const override {
     return static_cast<std::int64_t>(entries_[static_cast<std::size_t>(index)].size);
   }

@@ -259,11 +259,18 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
     subjects.push_back({.name = model.name,
                         .encoder = &model.encoder(),
                         .mae = model.mae(),
-                        .normalisation = {model.opened.info.mean, model.opened.info.std},
+                        .normalisation = model.opened.info.normalisation(),
                         .epoch = model.epoch,
                         .last_of_run = model.last_of_run});
   }
-  const auto source = open_source(task.data_path, task.split, task.data_root, task.data_format);
+  for (const Subject& subject : subjects)
+    check(subject.normalisation.stored.has_value() ==
+              subjects.front().normalisation.stored.has_value(),
+          ExitCode::usage, "one pass shows all models the same images, but only one of ",
+          subjects.front().name, " and ", subject.name,
+          " takes values as stored; analyse them one by one");
+  const auto source = open_source(task.data_path, task.split, task.data_root,
+                                  task.data_format.read_as(subjects.front().normalisation));
   check(source->size() >= 2, ExitCode::data, task.data_path,
         " contains one image; the spread over images needs at least two");
   const VitConfig& config = models.front().encoder().config();

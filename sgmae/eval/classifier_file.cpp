@@ -23,11 +23,11 @@ const at::Tensor* Pretrained::find(const std::string& name) const {
 
 Pretrained read_pretrained(const fs::path& path, const OpenOptions& options) {
   ModelFile file = read_model_file(path, options);
-  check_use(Use::finetune, file.vit, file.mae.has_value(), file.path);
+  check_use(Use::finetune, file.vit, file.mae.has_value(), file.info.stored.has_value(), file.path);
   Pretrained read{.path = std::move(file.path),
                   .config = file.vit,
                   .tensors = {},
-                  .normalisation = {file.info.mean, file.info.std},
+                  .normalisation = file.info.normalisation(),
                   .class_names = file.info.class_names,
                   .position_resize = position_resize(file)};
   for (auto& [name, tensor] : file.tensors)
@@ -68,8 +68,7 @@ void load_pretrained(const Pretrained& file, Vit& model) {
 void save_classifier(const fs::path& path, const Vit& model, const Normalisation& normalisation,
                      std::int64_t epoch, const std::vector<std::string>& class_names) {
   ModelInfo info;
-  info.mean = normalisation.mean;
-  info.std = normalisation.std;
+  info.use(normalisation);
   info.epoch = epoch;
   info.class_names = class_names;
   save_vit(path, model, info);

@@ -101,7 +101,7 @@ DetectorFile read_detector(const fs::path& path) {
     fail(ExitCode::checkpoint, read.path.string(), ": its header is damaged (", error.what(),
          "); use another checkpoint");
   }
-  read.normalisation = {encoder.info.mean, encoder.info.std};
+  read.normalisation = encoder.info.normalisation();
   read.classes.names = encoder.info.class_names;
   for (const auto& [name, tensor] : file.tensors)
     read.tensors.emplace_back(
@@ -141,8 +141,7 @@ void load_backbone(const Pretrained& file, MaskRcnn& model) {
 void save_detector(const fs::path& path, const MaskRcnn& model, const Normalisation& normalisation,
                    std::int64_t epoch, const DetectorClasses& classes) {
   ModelInfo info;
-  info.mean = normalisation.mean;
-  info.std = normalisation.std;
+  info.use(normalisation);
   info.epoch = epoch;
   info.class_names = classes.names;
   NamedTensors tensors;

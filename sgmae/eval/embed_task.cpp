@@ -148,7 +148,8 @@ std::vector<std::string> EmbedTask::take_images(const std::vector<std::string>& 
   const auto is_set = [](const std::string& name) {
     std::error_code error;
     bool set = fs::is_directory(name, error);
-    for (const char* ending : {".txt", ".csv", ".tsv", ".json", ".tar", ".gz", ".sgpack", "-ubyte"})
+    for (const char* ending : {".txt", ".csv", ".tsv", ".json", ".tar", ".parquet", ".arrow", ".gz",
+                               ".sgpack", "-ubyte"})
       set = set || name.ends_with(ending);
     return set;
   };
@@ -165,11 +166,11 @@ std::vector<std::string> EmbedTask::take_images(const std::vector<std::string>& 
 }
 
 std::unique_ptr<Source> open_images(const EmbedTask& task, const std::vector<std::string>& files) {
-  if (!files.empty()) return open_files(files);
+  if (!files.empty()) return open_files(files, task.data.data_format);
   return open_source(task.data.data_path, task.split, task.data.data_root, task.data.data_format);
 }
 
-Embedding embed_images(const EmbedTask& task, const std::vector<std::string>& files,
+Embedding embed_images(EmbedTask task, const std::vector<std::string>& files,
                        const fs::path& kept) {
   task.check();
   use_threads(task.compute.threads);
@@ -179,11 +180,12 @@ Embedding embed_images(const EmbedTask& task, const std::vector<std::string>& fi
   check_use(Use::embed, model);
   place(model, task.compute);
   const VitConfig& config = model.encoder().config();
+  const Normalisation normalisation = model.info.normalisation();
+  task.data.data_format = task.data.data_format.read_as(normalisation);
   const std::unique_ptr<Source> source = open_images(task, files);
   LabelledData data = task.data;
   if (!files.empty() && data.fit == EvalFit::automatic) data.fit = EvalFit::squash;
-  LoaderOptions loading =
-      evaluation_loader(data, *source, config, {model.info.mean, model.info.std}, task.batch_size);
+  LoaderOptions loading = evaluation_loader(data, *source, config, normalisation, task.batch_size);
   if (task.unreadable == EmbedTask::OnUnreadable::fail) loading.unreadable = Unreadable::fail;
 
   // A row an image, in the source's order; those of images that are not read stay as they are here.

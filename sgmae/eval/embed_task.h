@@ -39,7 +39,7 @@ std::unique_ptr<Source> open_images(const EmbedTask& task, const std::vector<std
 // images by the same model left there is not computed again: the result has the same bits. The
 // caller removes it. Throws Error, as open_model() and the loader do; checkpoint for features that
 // are not finite.
-Embedding embed_images(const EmbedTask& task, const std::vector<std::string>& files,
+Embedding embed_images(EmbedTask task, const std::vector<std::string>& files,
                        const std::filesystem::path& kept);
 
 }  // namespace sgmae

@@ -226,7 +226,7 @@ at::Tensor embed_like(const Embedding& embedding, const OpenedModel& model,
   for (std::size_t i = 0; i < files.size(); ++i) {
     const LoadedImage loaded =
         load_image(files[i], static_cast<int>(config.height), static_cast<int>(config.width),
-                   static_cast<int>(config.channels), {info.mean, info.std}, fit);
+                   static_cast<int>(config.channels), model.info.normalisation(), fit);
     rows[static_cast<std::int64_t>(i)].copy_(
         features_of(model, model.encoder().encode(loaded.pixels), features)[0]);
   }

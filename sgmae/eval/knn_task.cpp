@@ -47,7 +47,8 @@ struct KnnImages {
 KnnImages open_images(const VitConfig& config, const Normalisation& normalisation,
                       const KnnTask& task) {
   task.check();  // refused before the work, not after
-  KnnImages images{.sources = open_labelled(task.data), .train = {}, .test = {}};
+  KnnImages images{
+      .sources = open_labelled(task.data.read_as(normalisation)), .train = {}, .test = {}};
   const auto loader = [&](const Source& source) {
     return evaluation_loader(task.data, source, config, normalisation, task.batch_size);
   };

@@ -111,6 +111,12 @@ void LabelledData::declare(Options& o) {
         "already have it, else centre_crop");
 }
 
+LabelledData LabelledData::read_as(const Normalisation& trained) const {
+  LabelledData same = *this;
+  same.data_format = data_format.read_as(trained);
+  return same;
+}
+
 LabelledSources open_labelled(const LabelledData& data) {
   check(!data.data_path.empty() || (!data.train_list.empty() && !data.test_list.empty()),
         ExitCode::usage,
@@ -177,9 +183,10 @@ LabelledSources open_tested(const LabelledData& data, const TrainedClasses& clas
 }
 
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation) {
-  check(config.channels == 1 || config.channels == 3, ExitCode::usage, "the model takes images of ",
-        config.channels,
-        " channels, and image files are read with 1 or 3; use sgmae forward with a file of pixels");
+  check(normalisation.stored || config.channels == 1 || config.channels == 3, ExitCode::usage,
+        "the model takes images of ", config.channels,
+        " channels, and 8-bit images are read with 1 or 3; give images of such channels "
+        "(docs/channels.md), or use sgmae forward with a file of pixels");
   LoaderOptions options;
   options.height = static_cast<int>(config.height);
   options.width = static_cast<int>(config.width);

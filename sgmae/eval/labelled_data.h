@@ -24,6 +24,8 @@ struct LabelledData : DataOptions {
 
   void declare(Options& options);  // section [data]
   using DataOptions::check;
+  // The same, read as the images were that a model was trained on.
+  LabelledData read_as(const Normalisation& trained) const;
 };
 
 struct LabelledSources {
@@ -53,7 +55,7 @@ LabelledSources open_tested(const LabelledData& data, const TrainedClasses& clas
 std::string left_out_note(std::int64_t unreadable);
 
 // A loader's options for images as the model takes them. Throws Error(usage) for a model that takes
-// other than grey or colour images.
+// other than grey or colour images and not values as stored.
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation);
 
 // How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic,

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "sgmae/base/error.h"
+#include "sgmae/image/bands.h"
 #include "sgmae/image/draw.h"
 #include "sgmae/image/resize.h"
 #include "sgmae/image/text.h"
@@ -26,6 +28,19 @@ std::string sign_of(Mark mark) {
   return mark == Mark::right ? "✓ " : mark == Mark::wrong ? "✗ " : "";
 }
 
+// Values as stored, stretched to what can be seen.
+Image picture_of(const OpenedImage& opened, int channels, const StoredValues& stored) {
+  Bands bands;
+  decode_bands(opened, whole(opened.size), channels, bands);
+  const auto count = static_cast<std::size_t>(channels);
+  const Normalisation as_they_are{std::vector<float>(count, 0), std::vector<float>(count, 1),
+                                  stored};
+  fill_nodata(bands, as_they_are);
+  std::vector<float> values(bands.values.size());
+  normalise(bands, as_they_are, values.data());
+  return picture_of(values.data(), values.data(), channels, bands.size(), stored);
+}
+
 }  // namespace
 
 Image neighbour_thumbnail(const ImageView& image) {
@@ -45,8 +60,10 @@ Image neighbour_thumbnail(const ImageView& image) {
 Image neighbour_thumbnail(const Source& source, std::int64_t index) {
   try {
     OpenedImage opened;
-    Image buffer;
     source.open(index, opened);
+    if (const auto& stored = source.stored_values())
+      return neighbour_thumbnail(view(picture_of(opened, source.native_channels(), *stored)));
+    Image buffer;
     return neighbour_thumbnail(decode(opened, whole(opened.size), 3, buffer));
   } catch (const Error&) {
     return blank_image({side, side}, missing);

@@ -93,7 +93,7 @@ SegmenterFile read_segmenter(const fs::path& path) {
     fail(ExitCode::checkpoint, read.path.string(), ": its header is damaged (", error.what(),
          "); use another checkpoint");
   }
-  read.normalisation = {encoder.info.mean, encoder.info.std};
+  read.normalisation = encoder.info.normalisation();
   read.classes = encoder.info.class_names;
   for (const auto& [name, tensor] : file.tensors)
     read.tensors.emplace_back(
@@ -145,8 +145,7 @@ void save_segmenter(const fs::path& path, const Segmenter& model,
                     const Normalisation& normalisation, std::int64_t epoch,
                     const std::vector<std::string>& classes) {
   ModelInfo info;
-  info.mean = normalisation.mean;
-  info.std = normalisation.std;
+  info.use(normalisation);
   info.epoch = epoch;
   info.class_names = classes;
   NamedTensors tensors;

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "sgmae/image/bands.h"
 #include "sgmae/image/image.h"
 
 namespace sgmae {
@@ -14,6 +15,7 @@ struct StoredInfo {
   ImageSize size;
   int orientation = 1;
   int channels = 3;
+  bool eight_bit = true;  // else decode_…_bands() alone
 };
 
 StoredInfo read_jpeg_info(std::span<const std::uint8_t> bytes);
@@ -21,7 +23,7 @@ StoredInfo read_png_info(std::span<const std::uint8_t> bytes);
 StoredInfo read_webp_info(std::span<const std::uint8_t> bytes);
 StoredInfo read_gif_info(std::span<const std::uint8_t> bytes);
 StoredInfo read_bmp_info(std::span<const std::uint8_t> bytes);
-StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes);
+StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes, int page = 0);
 
 void decode_jpeg(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                  Image& image);
@@ -33,8 +35,16 @@ void decode_gif(std::span<const std::uint8_t> bytes, const CropBox& region, int 
                 Image& image);
 void decode_bmp(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
                 Image& image);
-void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+void decode_tiff(std::span<const std::uint8_t> bytes, int page, const CropBox& region, int channels,
                  Image& image);
+
+// All channels with their values as stored.
+void decode_png_bands(std::span<const std::uint8_t> bytes, const CropBox& region, Bands& bands);
+// `bands` has the region's size and as many channels as the page, or all pages.
+void decode_tiff_bands(std::span<const std::uint8_t> bytes, int page, const CropBox& region,
+                       Bands& bands);
+
+int count_tiff_pages(std::span<const std::uint8_t> bytes);
 
 // The whole file's alpha as one channel; false, and `alpha` as it was, where it has none.
 bool decode_png_alpha(std::span<const std::uint8_t> bytes, Image& alpha);
@@ -53,6 +63,17 @@ void turn_upright(Image& image, int orientation);
 
 // Sides as a header states them; Error(data) where they are beyond reason.
 ImageSize checked_size(std::uint64_t width, std::uint64_t height);
+
+// IEEE 754 binary16 to fp32.
+float half_to_float(std::uint16_t half);
+
+// Exact weights of resizing: outputs begin … begin + length - 1 when `in` values become `out`, each
+// the sum of weight[k] times input first + k.
+struct ExactSpan {
+  int first = 0;
+  std::vector<double> weight;
+};
+std::vector<ExactSpan> exact_weights(ResizeFilter filter, int in, int out, int begin, int length);
 
 // Sets size and channels of `image` and makes room; its pixels are then undefined.
 void reshape(Image& image, ImageSize size, int channels);

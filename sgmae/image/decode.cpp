@@ -59,7 +59,7 @@ Codec codec(ImageFormat format) {
     case ImageFormat::bmp:
       return {"bmp", read_bmp_info, decode_bmp, nullptr};
     case ImageFormat::tiff:
-      return {"tiff", read_tiff_info, decode_tiff, decode_tiff_alpha};
+      return {"tiff", nullptr, nullptr, decode_tiff_alpha};  // a page is named too
     case ImageFormat::heif:
       return plugin_codec<ImageFormat::heif>("heif");
     case ImageFormat::avif:
@@ -73,27 +73,50 @@ Codec codec(ImageFormat format) {
   return {};
 }
 
-}  // namespace
+std::vector<std::uint8_t>& values_of(Image& image) {
+  return image.pixels;
+}
+std::vector<float>& values_of(Bands& bands) {
+  return bands.values;
+}
 
-void turn_upright(Image& image, int exif) {
+template <class Pixels>
+void turn(Pixels& image, int exif) {
   if (exif == 1) return;
   const Orientation orientation(exif);
-  Image upright;
+  Pixels upright;
   reshape(upright, orientation.swap ? ImageSize{image.height, image.width} : image.size(),
           image.channels);
   const std::ptrdiff_t pixel = image.channels, row = pixel * image.width;
-  const std::uint8_t* start = image.pixels.data();
+  const auto* start = values_of(image).data();
   if (orientation.mirror_u) start += (image.width - 1) * pixel;
   if (orientation.mirror_v) start += (image.height - 1) * row;
   const std::ptrdiff_t along_u = orientation.mirror_u ? -pixel : pixel;
   const std::ptrdiff_t along_v = orientation.mirror_v ? -row : row;
   const std::ptrdiff_t along_x = orientation.swap ? along_v : along_u;
   const std::ptrdiff_t along_y = orientation.swap ? along_u : along_v;
-  std::uint8_t* out = upright.pixels.data();
+  auto* out = values_of(upright).data();
   for (int y = 0; y < upright.height; ++y)
     for (int x = 0; x < upright.width; ++x)
       for (int c = 0; c < image.channels; ++c) *out++ = start[y * along_y + x * along_x + c];
   image = std::move(upright);
+}
+
+// The part of the stored image that becomes `region` of the upright one.
+CropBox stored_part(const ImageInfo& info, const CropBox& region) {
+  SGMAE_ASSERT(region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 &&
+               region.x + region.width <= info.size.width &&
+               region.y + region.height <= info.size.height);
+  const Orientation orientation(info.orientation);
+  ImageSize stored = info.size;
+  if (orientation.swap) std::swap(stored.width, stored.height);
+  return stored_region(region, stored, orientation);
+}
+
+}  // namespace
+
+void turn_upright(Image& image, int exif) {
+  turn(image, exif);
 }
 
 void convert_pixels(const std::uint8_t* in, int in_channels, std::uint8_t* out, int out_channels,
@@ -133,10 +156,12 @@ const char* name_of(ImageFormat format) {
   return codec(format).name;
 }
 
-ImageInfo read_image_info(std::span<const std::uint8_t> bytes) {
+ImageInfo read_image_info(std::span<const std::uint8_t> bytes, int page) {
   ImageInfo info;
   info.format = sniff_format(bytes);
-  const StoredInfo stored = codec(info.format).read_info(bytes);
+  const bool tiff = info.format == ImageFormat::tiff;
+  const StoredInfo stored =
+      tiff ? read_tiff_info(bytes, page) : codec(info.format).read_info(bytes);
   check(stored.size.width > 0 && stored.size.height > 0, ExitCode::data,
         "the image has no pixels (", stored.size.width, "x", stored.size.height, ")");
   check(static_cast<std::int64_t>(stored.size.width) * stored.size.height <= max_image_pixels,
@@ -144,6 +169,8 @@ ImageInfo read_image_info(std::span<const std::uint8_t> bytes) {
         " pixels, more than the limit of ", max_image_pixels);
   info.orientation = stored.orientation;
   info.channels = stored.channels;
+  info.eight_bit = stored.eight_bit;
+  info.page = tiff ? page : 0;
   info.size = stored.size;
   if (Orientation(info.orientation).swap) std::swap(info.size.width, info.size.height);
   return info;
@@ -152,15 +179,43 @@ ImageInfo read_image_info(std::span<const std::uint8_t> bytes) {
 void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, const CropBox& region,
                   int channels, Image& image) {
   SGMAE_ASSERT(channels == 1 || channels == 3);
-  SGMAE_ASSERT(region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 &&
-               region.x + region.width <= info.size.width &&
-               region.y + region.height <= info.size.height);
-  const Orientation orientation(info.orientation);
-  ImageSize stored = info.size;
-  if (orientation.swap) std::swap(stored.width, stored.height);
-  const CropBox box = stored_region(region, stored, orientation);
-  codec(info.format).decode(bytes, box, channels, image);
+  const CropBox box = stored_part(info, region);
+  if (info.format == ImageFormat::tiff)
+    decode_tiff(bytes, info.page, box, channels, image);
+  else
+    codec(info.format).decode(bytes, box, channels, image);
   turn_upright(image, info.orientation);
+}
+
+int count_pages(std::span<const std::uint8_t> bytes) {
+  return sniff_format(bytes) == ImageFormat::tiff ? count_tiff_pages(bytes) : 1;
+}
+
+void decode_bands(std::span<const std::uint8_t> bytes, const ImageInfo& info, const CropBox& region,
+                  int channels, Bands& bands) {
+  const bool tiff = info.format == ImageFormat::tiff, png = info.format == ImageFormat::png;
+  check(info.channels == channels || (!tiff && !png && (channels == 1 || channels == 3)),
+        ExitCode::data, "the image has ", info.channels, " channels, where ", channels,
+        " are expected");
+  const std::int64_t values =
+      std::int64_t{info.size.width} * info.size.height * std::max(1, channels);
+  check(values <= max_image_values, ExitCode::data, "the image has ", info.size.width, "x",
+        info.size.height, " pixels of ", channels, " channels, more than the limit of ",
+        max_image_values, " values; cut it into tiles");
+  const CropBox box = stored_part(info, region);
+  if (tiff) {
+    reshape(bands, {box.width, box.height}, channels);
+    decode_tiff_bands(bytes, info.page, box, bands);
+  } else if (png) {
+    decode_png_bands(bytes, box, bands);
+  } else {
+    Image image;
+    codec(info.format).decode(bytes, box, channels, image);
+    reshape(bands, image.size(), channels);
+    std::copy(image.pixels.begin(), image.pixels.end(), bands.values.begin());
+  }
+  SGMAE_ASSERT(bands.channels == channels);
+  turn(bands, info.orientation);
 }
 
 Image decode_image(std::span<const std::uint8_t> bytes, int channels) {

@@ -1,16 +1,20 @@
 // 8-bit pixels to the network's numbers and back.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "sgmae/image/image.h"
 #include "sgmae/image/resize.h"
+#include "sgmae/image/stored_values.h"
 
 namespace sgmae {
 
-// value = (pixel / 255 - mean) / std, by channel.
+// value = (pixel / 255 - mean) / std, by channel; with `stored`, of values as stored (bands.h),
+// value = (stored - mean) / std.
 struct Normalisation {
   std::vector<float> mean, std;
+  std::optional<StoredValues> stored = {};
 };
 
 // Three channels: ImageNet's (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), as MAE. Otherwise mean

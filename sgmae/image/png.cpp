@@ -253,6 +253,40 @@ void decode_png(std::span<const std::uint8_t> bytes, const CropBox& region, int 
                    channels, region.width);
 }
 
+void decode_png_bands(std::span<const std::uint8_t> bytes, const CropBox& region, Bands& bands) {
+  Reader reader(bytes);
+  png_structp png = reader.png;
+  png_infop info = reader.info;
+  begin(reader);
+  const bool wide = png_get_bit_depth(png, info) == 16;
+  reader.guarded([&] {
+    const int type = png_get_color_type(png, info);
+    if (type == PNG_COLOR_TYPE_PALETTE) {
+      png_set_palette_to_rgb(png);
+      png_set_strip_alpha(png);
+    } else {
+      png_set_packing(png);  // below 8 bits a value to a byte, as it is
+    }
+    if (wide) png_set_swap(png);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+  });
+  const int channels = png_get_channels(png, info);
+  const Rows whole = read_rows(reader);
+  reshape(bands, {region.width, region.height}, channels);
+  const auto count = static_cast<std::size_t>(region.width * channels);
+  const auto first = static_cast<std::size_t>(region.x * channels);
+  float* out = bands.values.data();
+  for (int y = 0; y < region.height; ++y, out += count) {
+    const std::uint8_t* row = whole.rows[static_cast<std::size_t>(region.y + y)];
+    for (std::size_t i = 0; i < count; ++i) {
+      std::uint16_t value = row[first + i];
+      if (wide) std::memcpy(&value, row + 2 * (first + i), 2);
+      out[i] = value;
+    }
+  }
+}
+
 void decode_png_values(std::span<const std::uint8_t> bytes, Image& values) {
   Reader reader(bytes);
   png_structp png = reader.png;

@@ -37,35 +37,19 @@ std::uint8_t rounded(std::int32_t sum) {
 }
 
 // Of outputs begin … begin + length - 1 when `in` values become `out`.
-Resizer::Weights make_weights(ResizeFilter filter, int in, int out, int begin_out, int length) {
-  const double scale = static_cast<double>(in) / out;
-  const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel
-  const bool cubic = filter == ResizeFilter::bicubic;
-  const double support = (cubic ? 2 : 1) * stretch, shrink = 1 / stretch;
-
+Resizer::Weights make_weights(ResizeFilter filter, int in, int out, int begin, int length) {
   // Of each output: its weights and the input the first belongs to.
   struct Span {
     int first = 0;
     std::vector<std::int32_t> weight;
   };
-  std::vector<Span> spans(static_cast<std::size_t>(length));
+  std::vector<Span> spans;
   Resizer::Weights weights;  // taps: of the longest span
-  std::vector<double> exact;
-  for (int i = 0; i < length; ++i) {
-    const double centre = (begin_out + i + 0.5) * scale;
-    const int begin = std::max(static_cast<int>(centre - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(centre + support + 0.5), in);
-    exact.clear();
-    double sum = 0;
-    for (int k = begin; k < end; ++k) {
-      const double x = (k - centre + 0.5) * shrink;
-      exact.push_back(cubic ? keys(x) : triangle(x));
-      sum += exact.back();
-    }
-    Span& span = spans[static_cast<std::size_t>(i)];
-    span.first = begin;
-    for (const double weight : exact)
-      span.weight.push_back(static_cast<std::int32_t>(std::round(weight / sum * (1 << precision))));
+  for (const ExactSpan& exact : exact_weights(filter, in, out, begin, length)) {
+    Span& span = spans.emplace_back();
+    span.first = exact.first;
+    for (const double weight : exact.weight)
+      span.weight.push_back(static_cast<std::int32_t>(std::round(weight * (1 << precision))));
     // Zeros at the ends are common, and each would cost as much as a weight.
     while (span.weight.size() > 1 && span.weight.back() == 0) span.weight.pop_back();
     const auto zero = [](std::int32_t weight) { return weight == 0; };
@@ -251,6 +235,29 @@ __attribute__((target("avx2"))) int vertical_avx2(const std::uint8_t* const* row
 }
 
 }  // namespace
+
+std::vector<ExactSpan> exact_weights(ResizeFilter filter, int in, int out, int begin_out,
+                                     int length) {
+  const double scale = static_cast<double>(in) / out;
+  const double stretch = std::max(scale, 1.0);  // shrinking widens the kernel
+  const bool cubic = filter == ResizeFilter::bicubic;
+  const double support = (cubic ? 2 : 1) * stretch, shrink = 1 / stretch;
+  std::vector<ExactSpan> spans(static_cast<std::size_t>(length));
+  for (int i = 0; i < length; ++i) {
+    ExactSpan& span = spans[static_cast<std::size_t>(i)];
+    const double centre = (begin_out + i + 0.5) * scale;
+    span.first = std::max(static_cast<int>(centre - support + 0.5), 0);
+    const int end = std::min(static_cast<int>(centre + support + 0.5), in);
+    double sum = 0;
+    for (int k = span.first; k < end; ++k) {
+      const double x = (k - centre + 0.5) * shrink;
+      span.weight.push_back(cubic ? keys(x) : triangle(x));
+      sum += span.weight.back();
+    }
+    for (double& weight : span.weight) weight /= sum;
+  }
+  return spans;
+}
 
 const Resizer::Weights& Resizer::weights(int in, int out, int begin, int length) {
   const std::array<int, 4> key{in, out, begin, length};

@@ -1,6 +1,6 @@
-// The first page of a TIFF file, through libtiff: grey, colour, palette and ink as Pillow reads
-// them, in whatever strips or tiles, byte and bit order. What 8-bit pixels cannot stand for
-// (floats, further bands) is refused by name.
+// TIFF files through libtiff, in whatever strips or tiles, byte and bit order. As 8-bit pixels the
+// first page: grey, colour, palette and ink as Pillow reads them. What these cannot stand for
+// (floats, further bands) is refused there by name, and read with its values as stored.
 #include <tiffio.h>
 
 #include <algorithm>
@@ -42,6 +42,10 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr auto convert = ", which is not read; convert it to PNG";
+// What has values that can be kept.
+constexpr auto keep =
+    ", which 8-bit pixels cannot stand for; keep the images' values with --values stored, or "
+    "convert them to PNG of 8 bits, scaled as suits the data";
 
 // The name of a compression that is not read, else empty.
 std::string unread_compression(int compression) {
@@ -74,7 +78,8 @@ std::string unread_compression(int compression) {
 
 class Tiff {
  public:
-  explicit Tiff(Bytes bytes) : bytes_(bytes) {
+  // At the given page; of all_pages at the first.
+  Tiff(Bytes bytes, int page) : bytes_(bytes) {
     const std::unique_ptr<TIFFOpenOptions, void (*)(TIFFOpenOptions*)> options(
         TIFFOpenOptionsAlloc(), TIFFOpenOptionsFree);
     SGMAE_ASSERT(options != nullptr);
@@ -86,6 +91,8 @@ class Tiff {
     check(tiff_ != nullptr, ExitCode::data, "damaged or truncated TIFF: ", message());
     try {
       read_tags();
+      for (int i = 0; i < page; ++i)
+        check(next_page(), ExitCode::data, "the TIFF has no page ", page + 1);
     } catch (...) {
       TIFFClose(tiff_);
       throw;
@@ -97,11 +104,26 @@ class Tiff {
 
   ImageSize size() const { return size_; }
   int channels() const { return photometric_ == PHOTOMETRIC_PALETTE ? 3 : samples_; }
+  bool eight_bit() const { return refusal_.empty(); }
+
+  // On to the next page that is an image of its own; false where there is none.
+  bool next_page() {
+    while (TIFFReadDirectory(tiff_) != 0) {
+      std::uint32_t kind = 0;
+      TIFFGetField(tiff_, TIFFTAG_SUBFILETYPE, &kind);
+      if ((kind & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) != 0) continue;
+      read_tags();
+      return true;
+    }
+    check(message_[0] == 0, ExitCode::data, "damaged or truncated TIFF: ", message());
+    return false;
+  }
 
   // Pixels of `region` as 1 or 3 channels. Everything is decoded, so that a damaged file is found
   // out whatever the region; what is kept is the region alone.
   void decode(const CropBox& region, int channels, Image& image) {
-    const std::vector<std::uint8_t> stored = samples_of(region);
+    check(eight_bit(), ExitCode::data, refusal_);
+    const auto stored = samples_of<std::uint8_t>(region);
     reshape(image, {region.width, region.height}, channels);
     std::vector<std::uint8_t> row(static_cast<std::size_t>(region.width) * 4);
     for (int y = 0; y < region.height; ++y) {
@@ -114,10 +136,31 @@ class Tiff {
     }
   }
 
+  // The values of `region`, from channel `first` of `bands` on.
+  void decode(const CropBox& region, int first, Bands& bands) {
+    auto stored = samples_of<float>(region);
+    if (stored.size() == bands.values.size()) {
+      bands.values = std::move(stored);
+      return;
+    }
+    const auto own = static_cast<std::size_t>(channels());
+    const auto all = static_cast<std::size_t>(bands.channels);
+    float* out = bands.values.data() + first;
+    if (photometric_ == PHOTOMETRIC_PALETTE) {
+      for (const float index : stored) {
+        std::copy_n(&palette_[std::size_t{3} * static_cast<std::uint8_t>(index)], own, out);
+        out += all;
+      }
+    } else {
+      for (auto in = stored.begin(); in != stored.end(); in += samples_, out += all)
+        std::copy_n(in, own, out);
+    }
+  }
+
   // The band of alpha of the whole image; false where there is none.
   bool decode_alpha(Image& alpha) {
-    if (!alpha_) return false;
-    const std::vector<std::uint8_t> stored = samples_of(whole(size_));
+    if (!alpha_ || !eight_bit()) return false;
+    const auto stored = samples_of<std::uint8_t>(whole(size_));
     reshape(alpha, size_, 1);
     const auto step = static_cast<std::size_t>(samples_);
     for (std::size_t i = 0; i < alpha.pixels.size(); ++i)
@@ -180,66 +223,17 @@ class Tiff {
     samples_ = tag(TIFFTAG_SAMPLESPERPIXEL);
     photometric_ = tag(TIFFTAG_PHOTOMETRIC);
     separate_ = tag(TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE;
-    const int format = tag(TIFFTAG_SAMPLEFORMAT);
-    check(format != SAMPLEFORMAT_IEEEFP && format != SAMPLEFORMAT_COMPLEXIEEEFP, ExitCode::data,
-          "a TIFF of ", bits_, "-bit floats", convert, " of 8 bits, scaled as suits the data");
-    check(format == SAMPLEFORMAT_UINT, ExitCode::data, "a TIFF of signed or unusual samples",
-          convert);
-
-    int colours = 0;
-    bool fits = false;
-    switch (photometric_) {
-      case PHOTOMETRIC_MINISWHITE:
-        colours = 1;
-        fits = bits_ == 1 || bits_ == 2 || bits_ == 4 || bits_ == 8;
-        break;
-      case PHOTOMETRIC_MINISBLACK:
-        colours = 1;
-        fits = bits_ == 1 || bits_ == 2 || bits_ == 4 || bits_ == 8 || bits_ == 16;
-        break;
-      case PHOTOMETRIC_PALETTE:
-        colours = 1;
-        fits = bits_ == 1 || bits_ == 2 || bits_ == 4 || bits_ == 8;
-        break;
-      case PHOTOMETRIC_RGB:
-        colours = 3;
-        fits = bits_ == 8 || bits_ == 16;
-        break;
-      case PHOTOMETRIC_SEPARATED:
-        colours = 4;
-        fits = bits_ == 8 || bits_ == 16;
-        break;
-      case PHOTOMETRIC_YCBCR:
-        check(compression == COMPRESSION_JPEG && !separate_, ExitCode::data,
-              "a TIFF of YCbCr colours that are not stored as JPEG", convert);
-        TIFFSetField(tiff_, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-        colours = 3;
-        fits = bits_ == 8;
-        break;
-      default:
-        fail(ExitCode::data, "a TIFF with photometric interpretation ", photometric_,
-             " (neither grey, RGB, palette nor CMYK)", convert);
+    format_ = tag(TIFFTAG_SAMPLEFORMAT);
+    if (photometric_ == PHOTOMETRIC_YCBCR) {
+      check(compression == COMPRESSION_JPEG && !separate_, ExitCode::data,
+            "a TIFF of YCbCr colours that are not stored as JPEG", convert);
+      TIFFSetField(tiff_, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     }
-    check(fits, ExitCode::data, "a TIFF of ", bits_, " bits a sample (photometric interpretation ",
-          photometric_, ")", convert, " of 8 bits, scaled as suits the data");
-
-    // One band of alpha may follow the colours; a file of four that does not say what the fourth is
-    // means it so. Other bands are data that would be lost.
-    std::uint16_t extra = 0;
-    const std::uint16_t* kinds = nullptr;
-    if (TIFFGetField(tiff_, TIFFTAG_EXTRASAMPLES, &extra, &kinds) == 0) extra = 0;
-    const bool alpha = extra == 1 && kinds[0] != EXTRASAMPLE_UNSPECIFIED &&
-                       samples_ == colours + 1 && bits_ >= 8 &&
-                       photometric_ != PHOTOMETRIC_MINISWHITE && colours < 4;
-    const bool rgba = extra == 0 && photometric_ == PHOTOMETRIC_RGB && samples_ == 4;
-    check(samples_ == colours || alpha || rgba, ExitCode::data, "a TIFF of ", samples_,
-          " bands, where ", colours, " are read",
-          colours < 4 ? " (and one that is marked as alpha)" : "",
-          "; write the bands you need to a PNG");
-    alpha_ = alpha || rgba;
-    multiplied_ = alpha && kinds[0] == EXTRASAMPLE_ASSOCALPHA && colours == 3;
-    check(!(samples_ == 2 && (bits_ == 16 || kinds[0] == EXTRASAMPLE_ASSOCALPHA)), ExitCode::data,
-          "a TIFF of grey with 16 bits or multiplied by its alpha", convert);
+    alpha_ = multiplied_ = false;
+    refusal_ = eight_bit_refusal();
+    check(samples_ > 0 && samples_ <= max_channels, ExitCode::data, "a TIFF of ", samples_,
+          " bands, more than the limit of ", max_channels);
+    check(eight_bit() || has_values(), ExitCode::data, refusal_);
 
     if (photometric_ == PHOTOMETRIC_PALETTE) {
       std::array<std::uint16_t*, 3> colour{};
@@ -251,7 +245,132 @@ class Tiff {
     }
   }
 
-  // `count` pixels from `first` on of a row or tile row with `in_row` samples a pixel, to 8 bits.
+  // Why the page is not read as 8-bit pixels; empty where it is.
+  std::string eight_bit_refusal() {
+    if (format_ == SAMPLEFORMAT_IEEEFP) return str("a TIFF of ", bits_, "-bit floats", keep);
+    if (format_ == SAMPLEFORMAT_INT) return str("a TIFF of signed samples", keep);
+    if (format_ != SAMPLEFORMAT_UINT) return str("a TIFF of complex or unusual samples", convert);
+    const bool up_to_8 = bits_ == 1 || bits_ == 2 || bits_ == 4 || bits_ == 8;
+    int colours = 0;
+    bool fits = false;
+    switch (photometric_) {
+      case PHOTOMETRIC_MINISWHITE:
+      case PHOTOMETRIC_PALETTE:
+        colours = 1;
+        fits = up_to_8;
+        break;
+      case PHOTOMETRIC_MINISBLACK:
+        colours = 1;
+        fits = up_to_8 || bits_ == 16;
+        break;
+      case PHOTOMETRIC_RGB:
+        colours = 3;
+        fits = bits_ == 8 || bits_ == 16;
+        break;
+      case PHOTOMETRIC_SEPARATED:
+        colours = 4;
+        fits = bits_ == 8 || bits_ == 16;
+        break;
+      case PHOTOMETRIC_YCBCR:
+        colours = 3;
+        fits = bits_ == 8;
+        break;
+      default:
+        return str("a TIFF with photometric interpretation ", photometric_,
+                   " (neither grey, RGB, palette nor CMYK)", convert);
+    }
+    if (!fits)
+      return str("a TIFF of ", bits_, " bits a sample (photometric interpretation ", photometric_,
+                 ")", keep);
+
+    // One band of alpha may follow the colours; a file of four that does not say what the fourth is
+    // means it so. Other bands are data that would be lost.
+    std::uint16_t extra = 0;
+    const std::uint16_t* kinds = nullptr;
+    if (TIFFGetField(tiff_, TIFFTAG_EXTRASAMPLES, &extra, &kinds) == 0) extra = 0;
+    const bool alpha = extra == 1 && kinds[0] != EXTRASAMPLE_UNSPECIFIED &&
+                       samples_ == colours + 1 && bits_ >= 8 &&
+                       photometric_ != PHOTOMETRIC_MINISWHITE && colours < 4;
+    const bool rgba = extra == 0 && photometric_ == PHOTOMETRIC_RGB && samples_ == 4;
+    if (samples_ != colours && !alpha && !rgba)
+      return str("a TIFF of ", samples_, " bands, where ", colours, " are read as 8-bit pixels",
+                 colours < 4 ? " (and one that is marked as alpha)" : "",
+                 "; keep all bands with --values stored, or write those you need to a PNG");
+    if (samples_ == 2 && (bits_ == 16 || kinds[0] == EXTRASAMPLE_ASSOCALPHA))
+      return str("a TIFF of grey with 16 bits or multiplied by its alpha", keep);
+    alpha_ = alpha || rgba;
+    multiplied_ = alpha && kinds[0] == EXTRASAMPLE_ASSOCALPHA && colours == 3;
+    return "";
+  }
+
+  // Whether the page's values can be kept as they are.
+  bool has_values() const {
+    switch (photometric_) {
+      case PHOTOMETRIC_PALETTE:
+        return format_ == SAMPLEFORMAT_UINT && bits_ <= 8 && samples_ == 1;
+      case PHOTOMETRIC_MINISWHITE:
+      case PHOTOMETRIC_MINISBLACK:
+      case PHOTOMETRIC_RGB:
+      case PHOTOMETRIC_MASK:
+      case PHOTOMETRIC_SEPARATED:
+      case PHOTOMETRIC_YCBCR:
+      case PHOTOMETRIC_CIELAB:
+      case PHOTOMETRIC_ICCLAB:
+        break;
+      default:
+        return false;
+    }
+    const bool whole_bytes = bits_ == 8 || bits_ == 16 || bits_ == 32 || bits_ == 64;
+    return format_ == SAMPLEFORMAT_UINT ? whole_bytes || (bits_ >= 1 && bits_ < 32)
+           : format_ == SAMPLEFORMAT_INT
+               ? whole_bytes
+               : format_ == SAMPLEFORMAT_IEEEFP && whole_bytes && bits_ > 8;
+  }
+
+  // `count` pixels from `first` on of a row or tile row with `in_row` samples a pixel, as stored.
+  void unpack(const std::uint8_t* row, int first, int count, int in_row, float* out,
+              int out_step) const {
+    const auto each = [&](const auto& value) {
+      std::size_t at = static_cast<std::size_t>(first) * static_cast<std::size_t>(in_row);
+      const bool alone = in_row == out_step;  // in `out`, and so nothing is to be skipped there
+      const std::ptrdiff_t group = alone ? std::ptrdiff_t{count} * in_row : in_row;
+      for (int i = 0; i < (alone ? 1 : count); ++i, out += out_step)
+        for (std::ptrdiff_t s = 0; s < group; ++s) out[s] = value(at++);
+    };
+    const auto numbers = [&]<class Number>(Number) {
+      each([row](std::size_t at) {
+        Number number;
+        std::memcpy(&number, row + sizeof number * at, sizeof number);
+        return static_cast<float>(number);
+      });
+    };
+    const bool real = format_ == SAMPLEFORMAT_IEEEFP, is_signed = format_ == SAMPLEFORMAT_INT;
+    if (bits_ == 8) {
+      is_signed ? numbers(std::int8_t{}) : numbers(std::uint8_t{});
+    } else if (bits_ == 16 && real) {
+      each([row](std::size_t at) {
+        std::uint16_t half;
+        std::memcpy(&half, row + 2 * at, 2);
+        return half_to_float(half);
+      });
+    } else if (bits_ == 16) {
+      is_signed ? numbers(std::int16_t{}) : numbers(std::uint16_t{});
+    } else if (bits_ == 32) {
+      real ? numbers(float{}) : is_signed ? numbers(std::int32_t{}) : numbers(std::uint32_t{});
+    } else if (bits_ == 64) {
+      real ? numbers(double{}) : is_signed ? numbers(std::int64_t{}) : numbers(std::uint64_t{});
+    } else {
+      const auto bits = static_cast<std::size_t>(bits_);
+      each([row, bits](std::size_t at) {
+        std::uint32_t value = 0;
+        for (std::size_t bit = at * bits; bit < (at + 1) * bits; ++bit)
+          value = value << 1 | (row[bit / 8] >> (7 - bit % 8) & 1);
+        return static_cast<float>(value);
+      });
+    }
+  }
+
+  // The same to 8 bits.
   void unpack(const std::uint8_t* row, int first, int count, int in_row, std::uint8_t* out,
               int out_step) const {
     if (bits_ == 8 && in_row == out_step) {
@@ -284,11 +403,18 @@ class Tiff {
     check(done, ExitCode::data, "damaged or truncated TIFF: ", message());
   }
 
-  // All bands of `region`, 8 bits each: [height, width, samples_].
-  std::vector<std::uint8_t> samples_of(const CropBox& region) {
+  // Of uncompressed strips and tiles that are nowhere libtiff reads the beginning of the file.
+  void not_missing(std::uint32_t number) const {
+    check(TIFFGetStrileByteCount(tiff_, number) > 0, ExitCode::data,
+          "damaged or truncated TIFF: strip or tile ", number, " is missing");
+  }
+
+  // All bands of `region`, 8 bits each or as stored: [height, width, samples_].
+  template <class Value>
+  std::vector<Value> samples_of(const CropBox& region) {
     const std::size_t count =
         static_cast<std::size_t>(region.width) * static_cast<std::size_t>(region.height);
-    std::vector<std::uint8_t> stored(count * static_cast<std::size_t>(samples_));
+    std::vector<Value> stored(count * static_cast<std::size_t>(samples_));
     if (TIFFIsTiled(tiff_))
       read_tiles(region, stored);
     else
@@ -296,29 +422,59 @@ class Tiff {
     return stored;
   }
 
-  void read_rows(const CropBox& region, std::vector<std::uint8_t>& stored) {
-    const int in_row = separate_ ? 1 : samples_;
+  // What a row of samples takes, and what one may take that libtiff hands out.
+  std::size_t packed_bytes(std::size_t width) const {
+    return (width * static_cast<std::size_t>((separate_ ? 1 : samples_) * bits_) + 7) / 8;
+  }
+  std::size_t most_bytes(std::size_t width) const {
+    return std::max(16 * width, 2 * packed_bytes(width)) + 16;
+  }
+
+  // What of a row of the image belongs to `region`, to its place there.
+  template <class Value>
+  void place(const std::uint8_t* row, int y, int s, const CropBox& region,
+             std::vector<Value>& stored) const {
+    if (y < region.y || y >= region.y + region.height) return;
+    unpack(row, region.x, region.width, separate_ ? 1 : samples_,
+           &stored[static_cast<std::size_t>(
+               static_cast<std::ptrdiff_t>(y - region.y) * region.width * samples_ + s)],
+           samples_);
+  }
+
+  template <class Value>
+  void read_rows(const CropBox& region, std::vector<Value>& stored) {
+    const auto width = static_cast<std::size_t>(size_.width);
     const auto row_bytes = static_cast<std::size_t>(TIFFScanlineSize64(tiff_));
-    damaged_unless(
-        row_bytes >=
-            (static_cast<std::size_t>(size_.width) * static_cast<std::size_t>(in_row * bits_) + 7) /
-                8 &&
-        row_bytes <= std::size_t{16} * static_cast<std::size_t>(size_.width) + 16);
-    std::vector<std::uint8_t> row(row_bytes);
+    damaged_unless(row_bytes >= packed_bytes(width) && row_bytes <= most_bytes(width));
+    // libtiff inflates a strip as a whole twice as fast as by rows. A single one may hold all of a
+    // large image, though.
+    constexpr std::size_t most_held = std::size_t{1} << 26;
+    std::uint32_t rows_each = 0;
+    TIFFGetFieldDefaulted(tiff_, TIFFTAG_ROWSPERSTRIP, &rows_each);
+    const auto height = static_cast<std::uint32_t>(size_.height);
+    const std::size_t rows = std::clamp<std::uint32_t>(rows_each, 1, height);
+    const bool by_strips = row_bytes * rows <= most_held;
+    std::vector<std::uint8_t> held(by_strips ? row_bytes * rows : row_bytes);
     for (int s = 0; s < (separate_ ? samples_ : 1); ++s) {
-      for (int y = 0; y < size_.height; ++y) {
-        damaged_unless(TIFFReadScanline(tiff_, row.data(), static_cast<std::uint32_t>(y),
-                                        static_cast<std::uint16_t>(s)) == 1);
-        if (y < region.y || y >= region.y + region.height) continue;
-        unpack(row.data(), region.x, region.width, in_row,
-               &stored[static_cast<std::size_t>(
-                   static_cast<std::ptrdiff_t>(y - region.y) * region.width * samples_ + s)],
-               samples_);
+      const auto plane = static_cast<std::uint16_t>(s);
+      for (std::uint32_t y = 0; y < height; ++y) {
+        const std::size_t in_strip = by_strips ? y % rows : 0;
+        if (!by_strips) {
+          damaged_unless(TIFFReadScanline(tiff_, held.data(), y, plane) == 1);
+        } else if (in_strip == 0) {
+          const auto wanted =
+              static_cast<tmsize_t>(row_bytes * std::min<std::size_t>(rows, height - y));
+          const std::uint32_t strip = TIFFComputeStrip(tiff_, y, plane);
+          not_missing(strip);
+          damaged_unless(TIFFReadEncodedStrip(tiff_, strip, held.data(), wanted) == wanted);
+        }
+        place(held.data() + in_strip * row_bytes, static_cast<int>(y), s, region, stored);
       }
     }
   }
 
-  void read_tiles(const CropBox& region, std::vector<std::uint8_t>& stored) {
+  template <class Value>
+  void read_tiles(const CropBox& region, std::vector<Value>& stored) {
     std::uint32_t width = 0, height = 0;
     TIFFGetField(tiff_, TIFFTAG_TILEWIDTH, &width);
     TIFFGetField(tiff_, TIFFTAG_TILELENGTH, &height);
@@ -334,10 +490,8 @@ class Tiff {
     const int in_row = separate_ ? 1 : samples_;
     const auto tile_bytes = static_cast<std::size_t>(TIFFTileSize64(tiff_));
     const auto row_bytes = static_cast<std::size_t>(TIFFTileRowSize64(tiff_));
-    damaged_unless(
-        row_bytes >=
-            (static_cast<std::size_t>(width) * static_cast<std::size_t>(in_row * bits_) + 7) / 8 &&
-        tile_bytes >= row_bytes * height && tile_bytes <= std::size_t{16} * width * height + 16);
+    damaged_unless(row_bytes >= packed_bytes(width) && tile_bytes >= row_bytes * height &&
+                   tile_bytes <= most_bytes(width) * height);
     std::vector<std::uint8_t> tile(tile_bytes);
     for (int s = 0; s < (separate_ ? samples_ : 1); ++s) {
       for (int top = 0; top < size_.height; top += tile_height) {
@@ -345,6 +499,7 @@ class Tiff {
           const std::uint32_t number =
               TIFFComputeTile(tiff_, static_cast<std::uint32_t>(left),
                               static_cast<std::uint32_t>(top), 0, static_cast<std::uint16_t>(s));
+          not_missing(number);
           damaged_unless(
               TIFFReadEncodedTile(tiff_, number, tile.data(), static_cast<tmsize_t>(tile_bytes)) ==
               static_cast<tmsize_t>(tile_bytes));
@@ -405,7 +560,8 @@ class Tiff {
   std::array<char, 256> message_{};
   TIFF* tiff_ = nullptr;
   ImageSize size_;
-  int bits_ = 0, samples_ = 0, photometric_ = 0;
+  int bits_ = 0, samples_ = 0, photometric_ = 0, format_ = 0;
+  std::string refusal_;      // why the page is not read as 8-bit pixels, if it is not
   bool separate_ = false;    // each band by itself
   bool alpha_ = false;       // the last band is alpha
   bool multiplied_ = false;  // colours are multiplied by alpha
@@ -414,18 +570,50 @@ class Tiff {
 
 }  // namespace
 
-StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes) {
-  const Tiff tiff(bytes);
-  return {tiff.size(), orientation_of(bytes, tiff_xmp(bytes)), tiff.channels()};
+StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes, int page) {
+  Tiff tiff(bytes, page);
+  StoredInfo info{tiff.size(), orientation_of(bytes, tiff_xmp(bytes)), tiff.channels(),
+                  tiff.eight_bit()};
+  if (page != all_pages) return info;
+  while (tiff.next_page()) {
+    check(tiff.size() == info.size, ExitCode::data, "its pages are of different sizes (",
+          info.size.width, "x", info.size.height, " and ", tiff.size().width, "x",
+          tiff.size().height,
+          "), and so no channels of one image; read them as images, --pages "
+          "images, or the first alone, --pages first");
+    info.channels += tiff.channels();
+    info.eight_bit = false;
+    check(info.channels <= max_channels, ExitCode::data,
+          "its pages have more channels than the limit of ", max_channels);
+  }
+  return info;
 }
 
-void decode_tiff(std::span<const std::uint8_t> bytes, const CropBox& region, int channels,
+int count_tiff_pages(std::span<const std::uint8_t> bytes) {
+  Tiff tiff(bytes, 0);
+  int pages = 1;
+  while (tiff.next_page()) ++pages;
+  return pages;
+}
+
+void decode_tiff(std::span<const std::uint8_t> bytes, int page, const CropBox& region, int channels,
                  Image& image) {
-  Tiff(bytes).decode(region, channels, image);
+  Tiff(bytes, page).decode(region, channels, image);
+}
+
+void decode_tiff_bands(std::span<const std::uint8_t> bytes, int page, const CropBox& region,
+                       Bands& bands) {
+  Tiff tiff(bytes, page);
+  int first = 0;
+  do {
+    SGMAE_ASSERT(first + tiff.channels() <= bands.channels);
+    tiff.decode(region, first, bands);
+    first += tiff.channels();
+  } while (page == all_pages && tiff.next_page());
 }
 
 bool decode_tiff_alpha(std::span<const std::uint8_t> bytes, Image& alpha) {
-  return Tiff(bytes).decode_alpha(alpha);
+  return Tiff(bytes, 0).decode_alpha(alpha);
 }
 
 }  // namespace sgmae

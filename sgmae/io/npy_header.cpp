@@ -97,9 +97,12 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> file, const std::string
     const std::string key = literal.quoted();
     literal.expect(':');
     if (key == "descr") {
+      if (literal.skip('[')) refuse("it holds records; save their fields one by one");
       const std::string name = literal.quoted();
       const auto type = find_dtype(&DTypeInfo::numpy, name);
-      if (!type) refuse("its type '" + name + "' is not read here");
+      if (!type)
+        refuse("its type '" + name +
+               "' is not read here; save little-endian numbers, e.g. array.astype('<f4')");
       header.type = *type;
       has_type = true;
     } else if (key == "fortran_order") {

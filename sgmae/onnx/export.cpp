@@ -27,9 +27,11 @@ OnnxGraph::FileOptions file_options(const VitConfig& config, const Normalisation
                                     const OnnxOptions& options) {
   OnnxGraph::FileOptions file;
   file.description =
-      "pixels: [B, C, H, W], values of 0 to 1 less `mean`, divided by `std` (metadata)";
+      str("pixels: [B, C, H, W], values ", normalisation.stored ? "as stored" : "of 0 to 1",
+          " less `mean`, divided by `std` (metadata)");
   file.metadata = {{"mean", numbers(normalisation.mean)},
                    {"std", numbers(normalisation.std)},
+                   {"values", normalisation.stored ? "stored" : "0 to 1"},
                    {"height", std::to_string(config.height)},
                    {"width", std::to_string(config.width)},
                    {"patch_size", std::to_string(config.patch_size)},
@@ -107,8 +109,8 @@ std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const Mod
     add("patches", patch_tokens(graph, config, tokens), {batch, n, dim});
   if (wanted == OnnxOutputs::logits)
     add("logits", logits(graph, config, file.tensors, tokens), {batch, config.classes});
-  graph.write(
-      path, file_options(config, {file.info.mean, file.info.std}, file.info.class_names, options));
+  graph.write(path,
+              file_options(config, file.info.normalisation(), file.info.class_names, options));
   return outputs;
 }
 

@@ -43,7 +43,7 @@ Shown show(const Subject& subject, const at::Tensor& pixels, const SurveyOptions
               .columns = config.grid_width(),
               .prefix = config.prefix_tokens()};
   for (std::int64_t i = 0; i < pixels.size(0); ++i)
-    shown.picture.push_back(image_of(pixels, i, subject.normalisation));
+    shown.picture.push_back(image_of(pixels, i, subject.normalisation, pixels));
   std::vector<std::string> names;
   for (std::int64_t layer = 0; layer < config.size.depth; ++layer) {
     names.push_back(str("encoder.", layer, ".attention"));

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "sgmae/base/error.h"
+#include "sgmae/image/bands.h"
 #include "sgmae/image/text.h"
 
 namespace sgmae {
@@ -94,10 +95,16 @@ ImageSize enlarged_panel(ImageSize image) {
   return {image.width * scale, image.height * scale};
 }
 
-Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation) {
+Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation,
+               const at::Tensor& like) {
   const at::Tensor one = pixels.select(0, i).contiguous();
-  return denormalise(one.data_ptr<float>(), static_cast<int>(one.size(0)),
-                     {static_cast<int>(one.size(2)), static_cast<int>(one.size(1))}, normalisation);
+  const auto channels = static_cast<int>(one.size(0));
+  const ImageSize size{static_cast<int>(one.size(2)), static_cast<int>(one.size(1))};
+  if (!normalisation.stored)
+    return denormalise(one.data_ptr<float>(), channels, size, normalisation);
+  const at::Tensor scale = like.select(0, i).contiguous();
+  return picture_of(one.data_ptr<float>(), scale.data_ptr<float>(), channels, size,
+                    *normalisation.stored);
 }
 
 CropBox patch_box(const CropBox& panel, std::int64_t p, std::int64_t rows, std::int64_t columns) {

@@ -59,8 +59,10 @@ class Panels {
 // least 160 pixels.
 ImageSize enlarged_panel(ImageSize image);
 
-// Image i of normalised pixels [B, C, H, W].
-Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation);
+// Image i of normalised pixels [B, C, H, W]. Of values as stored what picture_of() shows, stretched
+// as the same image of `like`.
+Image image_of(const at::Tensor& pixels, std::int64_t i, const Normalisation& normalisation,
+               const at::Tensor& like);
 
 // Patch p of a grid stretched over the panel.
 CropBox patch_box(const CropBox& panel, std::int64_t p, std::int64_t rows, std::int64_t columns);

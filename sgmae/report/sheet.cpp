@@ -81,11 +81,11 @@ Image draw_sheet(const VitConfig& config, const at::Tensor& pixels, const at::Te
   }
   Panels sheet = panels(config, columns, batch, text);
   for (std::int64_t b = 0; b < batch; ++b) {
-    const Image input = image_of(pixels, b, normalisation);
+    const Image input = image_of(pixels, b, normalisation, pixels);
     for (std::size_t column = 0; column < 4; ++column)
       draw_picture(sheet.canvas(), sheet.place(b, column), input);
     if (restored.defined())
-      draw_picture(sheet.canvas(), sheet.place(b, 4), image_of(restored, b, normalisation));
+      draw_picture(sheet.canvas(), sheet.place(b, 4), image_of(restored, b, normalisation, pixels));
     draw_mask(sheet, config, b, 3, plan, guide.degenerate[b] ? 0 : n_hints);
     if (guide.degenerate[b]) continue;
     const at::Tensor sides = guide.object_side.select(0, b).contiguous();
@@ -120,10 +120,10 @@ Image reconstruction_sheet(const Mae& model, const at::Tensor& pixels, const Mas
                         pixels.size(0), text);
   const at::Tensor restored = reconstruction(model, pixels, plan);
   for (std::int64_t b = 0; b < pixels.size(0); ++b) {
-    const Image input = image_of(pixels, b, normalisation);
+    const Image input = image_of(pixels, b, normalisation, pixels);
     for (std::size_t column = 0; column < 2; ++column)
       draw_picture(sheet.canvas(), sheet.place(b, column), input);
-    draw_picture(sheet.canvas(), sheet.place(b, 2), image_of(restored, b, normalisation));
+    draw_picture(sheet.canvas(), sheet.place(b, 2), image_of(restored, b, normalisation, pixels));
     draw_mask(sheet, config, b, 1, plan, 0);
   }
   return sheet.take();

@@ -227,7 +227,7 @@ class StudyRun {
       const Encoder& encoder = opened.encoder();
       return extract_features(encoder, source,
                               evaluation_loader(data_, source, encoder.config(),
-                                                {opened.info.mean, opened.info.std}, test_batch));
+                                                opened.info.normalisation(), test_batch));
     };
     const Features train = encode(*sources_.train), test = encode(*sources_.test);
 

@@ -8,6 +8,7 @@
 #include "sgmae/base/signals.h"
 #include "sgmae/data/kept_source.h"
 #include "sgmae/data/mixup.h"
+#include "sgmae/data/normalisation_file.h"
 #include "sgmae/eval/classifier_file.h"
 #include "sgmae/nn/drop_path.h"
 #include "sgmae/optim/layer_decay.h"
@@ -65,7 +66,9 @@ class FinetuneTask : public ClassifierTask {
              .smoothing = options.smoothing},
         model_(classifier_config(options, start, sources), options.seed),
         normalisation_(start ? start->normalisation
-                             : default_normalisation(static_cast<int>(model_.config().channels))) {
+                             : own_normalisation(*sources.train,
+                                                 static_cast<int>(model_.config().channels),
+                                                 options.data.num_workers)) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
     learner_ = fine_tuning_learner(
@@ -147,8 +150,9 @@ class FinetuneTask : public ClassifierTask {
 ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& file) {
   check(file.config.classes > 0, ExitCode::checkpoint, file.path.string(),
         ": contains no classifier; give a run of fine-tuning");
-  const LabelledSources sources = open_test_images(
-      options.data, {file.path, file.config.classes, file.class_names}, options.nb_classes);
+  const LabelledSources sources =
+      open_test_images(options.data.read_as(file.normalisation),
+                       {file.path, file.config.classes, file.class_names}, options.nb_classes);
   VitConfig config = file.config;
   if (options.input_size > 0) config.height = config.width = options.input_size;
   check_config(config);
@@ -193,6 +197,7 @@ void FinetuneOptions::declare(Options& o) {
         "probability that the last block's branches are left out for an image; rises linearly "
         "from 0 at the first");
   data.declare(o);
+  declare_cache(o, data);
   OptimOptions::declare(o, "of AdamW; biases, norms, class token, positions are exempt");
   o.add("layer_decay", layer_decay, "learning rate of a layer over that of the layer above it");
   MemoryOptions::declare(o);
@@ -250,11 +255,12 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
   std::optional<Pretrained> start;
   if (!options.checkpoint.empty()) start = read_pretrained(options.checkpoint, options.open);
   if (options.eval) return evaluate_only(options, *start);
-  LabelledSources sources = open_classes(options.data, options.nb_classes);
+  LabelledSources sources = open_classes(
+      start ? options.data.read_as(start->normalisation) : options.data, options.nb_classes);
   sources.train = keep_decoded(std::move(sources.train), options.data, options.epochs);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   FinetuneTask task(options, start, sources);
-  task.training_loader();  // the same of images that no loader gives
+  Loader(*sources.train, task.training_loader());  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

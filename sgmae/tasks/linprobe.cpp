@@ -37,7 +37,7 @@ OpenedModel load_encoder(const LinprobeOptions& o) {
 LoaderOptions test_loader(const LinprobeOptions& options, const OpenedModel& encoder,
                           const Source& source) {
   return evaluation_loader(options.data, source, encoder.encoder().config(),
-                           {encoder.info.mean, encoder.info.std}, options.batch_size);
+                           encoder.info.normalisation(), options.batch_size);
 }
 
 // A classifier that is whole in itself: encoder and head under MAE's names.
@@ -88,8 +88,8 @@ class ProbeTask : public ClassifierTask {
   const LinearHead& head() const { return head_; }
 
   LoaderOptions training_loader() const override {
-    LoaderOptions loader = plain_loader(options_, encoder_.encoder().config(),
-                                        {encoder_.info.mean, encoder_.info.std});
+    LoaderOptions loader =
+        plain_loader(options_, encoder_.encoder().config(), encoder_.info.normalisation());
     loader.augment.min_scale = 0.08;
     loader.augment.single_draw = true;
     return loader;
@@ -210,7 +210,8 @@ ordered_json evaluate_only(const LinprobeOptions& options, const OpenedModel& en
       config.batch_norm_head, ExitCode::checkpoint, encoder.path.string(),
       ": contains no classifier (no 'head.1.weight'); give a probe's checkpoint-best.safetensors");
   const LabelledSources sources = open_test_images(
-      options.data, {encoder.path, config.classes, encoder.info.class_names}, options.nb_classes);
+      options.data.read_as(encoder.info.normalisation()),
+      {encoder.path, config.classes, encoder.info.class_names}, options.nb_classes);
   LinprobeOptions as_trained = options;
   as_trained.global_pool = config.pooling == Pooling::normed_mean;
   const TestResult test =
@@ -242,6 +243,7 @@ void LinprobeOptions::declare(Options& o) {
       .may_change_on_resume();
   declare_classes(o).may_change_on_resume();
   data.declare(o);
+  declare_cache(o, data);
   OptimOptions::declare(o, "of LARS");
   o.section("probe");
   o.add("global_pool", global_pool, "probe the mean of the patch tokens, not the class token");
@@ -272,18 +274,19 @@ ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
   use_threads(options.threads);
   const StopSignals signals;
   const OpenedModel encoder = load_encoder(options);
+  const LabelledData data = options.data.read_as(encoder.info.normalisation());
   try {
     if (options.eval) return evaluate_only(options, encoder);
     if (options.cached_features)
-      return probe_cached(options, encoder, open_classes(options.data, options.nb_classes));
+      return probe_cached(options, encoder, open_classes(data, options.nb_classes));
   } catch (const StopRequested&) {
     fail(ExitCode::interrupted, nothing_written);
   }
-  LabelledSources sources = open_classes(options.data, options.nb_classes);
+  LabelledSources sources = open_classes(data, options.nb_classes);
   sources.train = keep_decoded(std::move(sources.train), options.data, options.epochs);
   whole_steps(sources.train->size(), options);  // what is refused before leaves no trace
   ProbeTask task(options, encoder, sources);
-  task.training_loader();  // the same of images that no loader gives
+  Loader(*sources.train, task.training_loader());  // the same of images that no loader gives
   EngineHooks engine_hooks;
   if (hooks.after_step)
     engine_hooks.after_step = [&](const StepDone& step) {

@@ -33,6 +33,11 @@ class MocoTask : public TrainTask {
         model_(moco_config(options, source_->native_channels()), options.seed),
         steps_per_epoch_(whole_steps(source_->size(), options)),
         neighbours_(options) {
+    check(!source_->stored_values(), ExitCode::usage, options.data_path,
+          " has values as stored, and moco_v3 learns from changed colours of 8-bit photos; use "
+          "--method mae");
+    check(options.normalisation.empty(), ExitCode::usage,
+          "normalisation is of --method mae; leave it out");
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
     learner_.parameters = &model_.parameters();
@@ -52,7 +57,7 @@ class MocoTask : public TrainTask {
   at::Device device() const override { return model_.encoder().device(); }
   const Source& training_images() const override { return *source_; }
   LoaderOptions training_loader() const override {
-    LoaderOptions loader = pretraining_loader(options_, model_.encoder());
+    LoaderOptions loader = pretraining_loader(options_, model_.encoder(), *source_);
     loader.augment.min_scale = options_.moco.crop_min;
     TwoViews& views = loader.two_views.emplace();
     views.first.blur_max = views.second.blur_max = options_.moco.blur_max;
@@ -86,7 +91,7 @@ class MocoTask : public TrainTask {
   void save_model(const fs::path& path, const TrainClock& clock) const override {
     const Normalisation normalisation = training_loader().normalisation;
     ModelInfo info;
-    info.mean = normalisation.mean, info.std = normalisation.std;
+    info.use(normalisation);
     info.epoch = clock.epoch, info.step = clock.step;
     save_tensors(path, values_of(model_.encoder_parameters()), to_json(model_.config().encoder),
                  info);

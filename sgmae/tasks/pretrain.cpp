@@ -7,6 +7,7 @@
 #include "sgmae/base/signals.h"
 #include "sgmae/checkpoint/initial_weights.h"
 #include "sgmae/data/kept_source.h"
+#include "sgmae/data/normalisation_file.h"
 #include "sgmae/mask/self_guided.h"
 #include "sgmae/nn/step_graph.h"
 #include "sgmae/optim/adamw.h"
@@ -34,6 +35,12 @@ std::optional<ModelFile> read_init(const PretrainOptions& o) {
   return read_model_file(o.init, {.heads = o.heads, .decoder_heads = o.decoder_heads});
 }
 
+// A file of normalisation says how the images were read on which it was measured.
+DataFormat format_of(const PretrainOptions& o) {
+  return o.normalisation.empty() ? o.data_format
+                                 : o.data_format.read_as(read_normalisation(o.normalisation));
+}
+
 // From a checkpoint of another folder.
 bool goes_on_elsewhere(const PretrainOptions& o) {
   return o.resume != "auto" && o.resume != "none";
@@ -59,7 +66,7 @@ class PretrainTask : public TrainTask {
   explicit PretrainTask(const PretrainOptions& options)
       : options_(options),
         source_(keep_decoded(
-            open_source(options_.data_path, "train", options_.data_root, options_.data_format),
+            open_source(options_.data_path, "train", options_.data_root, format_of(options_)),
             options_, options_.epochs)),
         init_(read_init(options_)),
         model_(model_config(options_, source_->native_channels(), init_ ? &*init_ : nullptr),
@@ -72,9 +79,7 @@ class PretrainTask : public TrainTask {
     place(model_, options_);
     model_.checkpoint_activations(options_.checkpoint_activations);
     steps_.emplace(model_, options_.cuda_graphs ? open_graphs(device()) : nullptr);
-    loader_ = pretraining_loader(options_, model_.encoder());
-    if (init_ && init_->vit.channels == model_.config().channels)
-      loader_.normalisation = {init_->info.mean, init_->info.std};
+    loader_ = pretraining_loader(options_, model_.encoder(), *source_, init_ ? &*init_ : nullptr);
     learner_.parameters = &model_.parameters();
     learner_.optimizer = std::make_unique<AdamW>(
         model_.parameters(), AdamWOptions{.weight_decay = options_.weight_decay,
@@ -147,7 +152,8 @@ class PretrainTask : public TrainTask {
             .step = clock.step,
             .version = "",
             .guide = guide,
-            .position_mean = strategy_->position_mean()};
+            .position_mean = strategy_->position_mean(),
+            .stored = loader_.normalisation.stored};
   }
   ModelView view(const ModelInfo& info) const {
     return {model_,

@@ -1,6 +1,7 @@
 #include "sgmae/tasks/pretrain_options.h"
 
 #include "sgmae/checkpoint/initial_weights.h"
+#include "sgmae/data/kept_source.h"
 #include "sgmae/image/contrastive_augment.h"
 #include "sgmae/tasks/settle.h"
 
@@ -33,7 +34,7 @@ void PretrainOptions::declare(Options& o) {
         "height and width of the training crops, in pixels; 0: those of init, else 224");
   o.add("input_height", input_height, "height alone; 0: input_size");
   o.add("input_width", input_width, "width alone; 0: input_size");
-  o.add("channels", channels, "colour channels; 0: those of the data set");
+  o.add("channels", channels, "channels of the images; 0: those of the data set");
   o.add("patch_size", patch_size, "side of a patch in pixels; 0: by the model's name");
   o.add("dim", dim, "encoder width; 0: by the model's name");
   o.add("depth", depth, "encoder blocks; 0: by the model's name");
@@ -45,6 +46,11 @@ void PretrainOptions::declare(Options& o) {
 
   DataOptions::declare(
       o, "folder of images, list file, tar archives, packed data set … (docs/data.md)");
+  declare_cache(o, *this);
+  o.add(
+      "normalisation", normalisation,
+      "file of mean and deviation by channel, made by sgmae data stats --save; empty: ImageNet's, "
+      "of values as stored as measured on some of the training images");
   OptimOptions::declare(o, "of AdamW; biases and norms are exempt, but not with moco_v3");
   MemoryOptions::declare(o);
   mask.declare(o);

@@ -35,7 +35,7 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
   std::string init;   // run folder or model file of any family to begin from; "": drawn weights
   std::int64_t input_size = 0;  // height and width of the training crops; 0: init's, else 224
   std::int64_t input_height = 0, input_width = 0;  // 0: input_size
-  std::int64_t channels = 0;                       // 0: what the data set has (1 or 3)
+  std::int64_t channels = 0;                       // 0: what the data set has
   std::int64_t patch_size = 0;                     // 0, here and below: as the model name says
   std::int64_t dim = 0, depth = 0;
   std::int64_t heads = 0;  // with init: where its file does not say
@@ -44,6 +44,9 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
 
   MaskOptions mask;
   MocoOptions moco;
+
+  // [data]: file of `data stats --save`; "": by what the images are (docs/channels.md)
+  std::string normalisation;
 
   std::int64_t start_epoch = 0;
   std::int64_t probe_images = 256;  // for the exploitation rate; 0: not measured

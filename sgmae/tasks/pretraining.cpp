@@ -1,6 +1,7 @@
 #include "sgmae/tasks/pretraining.h"
 
 #include "sgmae/base/log.h"
+#include "sgmae/data/normalisation_file.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/labelled_data.h"
 
@@ -12,10 +13,35 @@ const RunKind pretraining{
 
 }  // namespace
 
-LoaderOptions pretraining_loader(const PretrainOptions& o, const Encoder& encoder) {
+namespace {
+
+Normalisation training_normalisation(const PretrainOptions& o, int channels, const Source& source,
+                                     const ModelFile* init) {
+  const bool stored = source.stored_values().has_value();
+  if (!o.normalisation.empty()) {
+    Normalisation read = read_normalisation(o.normalisation);
+    check(read.stored.has_value() == stored, ExitCode::data, o.normalisation, " is of ",
+          stored ? "8-bit pixels" : "values as stored", ", and ", o.data_path, " is read as ",
+          stored ? "values as stored" : "8-bit pixels",
+          "; measure it with sgmae data stats under the same --values");
+    check(static_cast<int>(read.mean.size()) == channels, ExitCode::data, o.normalisation, " has ",
+          read.mean.size(), " channels, and the images have ", channels,
+          "; measure these with sgmae data stats --save");
+    read.stored = source.stored_values();  // with what the options say beside the file
+    return read;
+  }
+  if (init && init->vit.channels == channels && init->info.stored.has_value() == stored)
+    return init->info.normalisation();
+  return own_normalisation(source, channels, o.num_workers);
+}
+
+}  // namespace
+
+LoaderOptions pretraining_loader(const PretrainOptions& o, const Encoder& encoder,
+                                 const Source& source, const ModelFile* init) {
   const VitConfig& config = encoder.config();
-  LoaderOptions loader =
-      model_loader(config, default_normalisation(static_cast<int>(config.channels)));
+  LoaderOptions loader = model_loader(
+      config, training_normalisation(o, static_cast<int>(config.channels), source, init));
   loader.batch_size = o.batch_size;
   loader.num_workers = o.num_workers;
   loader.seed = o.seed;

@@ -8,8 +8,11 @@
 
 namespace sgmae {
 
-// Of training: MAE's crops and flips.
-LoaderOptions pretraining_loader(const PretrainOptions& options, const Encoder& encoder);
+// Of training: MAE's crops and flips, normalised as the options say or, where they do not, as the
+// model `init` was trained, if it fits; else as usual or, for values as stored, as measured on some
+// of the images, which is said.
+LoaderOptions pretraining_loader(const PretrainOptions& options, const Encoder& encoder,
+                                 const Source& source, const ModelFile* init = nullptr);
 
 // k-NN on the data set's own test part: the weighted vote, on the patches' mean and on the class
 // token; and once that of raw pixels, without a model.

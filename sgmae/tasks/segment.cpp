@@ -296,7 +296,7 @@ ordered_json by_neighbours(const SegmentOptions& options) {
   const auto train = options.data.open_training_part();
   const auto test = options.data.open_test_part(train->class_names());
   LoaderOptions loader =
-      crop_loader(options, opened.encoder().config(), {opened.info.mean, opened.info.std}, *train);
+      crop_loader(options, opened.encoder().config(), opened.info.normalisation(), *train);
   loader.jitter_min = loader.jitter_max = 1;
   loader.augment.flip = 0;
   loader.photometric = false;

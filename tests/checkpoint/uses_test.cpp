@@ -11,7 +11,7 @@ namespace {
 
 std::string complaint(Use use, const VitConfig& config, bool decoder) {
   try {
-    check_use(use, config, decoder, "a.pth");
+    check_use(use, config, decoder, false, "a.pth");
     return "";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), use == Use::reconstruct && !decoder && config.channels == 3

@@ -44,7 +44,7 @@ class Completion : public testing::Test {
 TEST_F(Completion, OfCommandsOptionsAndTheirValues) {
   EXPECT_EQ(after("sgmae pre"), Words{"pretrain"});
   EXPECT_EQ(after("sgmae --v"), Words{"--version"});
-  EXPECT_EQ(after("sgmae pretrain --norm"), Words{"--norm_pix_loss"});
+  EXPECT_EQ(after("sgmae pretrain --norm_"), Words{"--norm_pix_loss"});
   EXPECT_EQ(after("sgmae pretrain --norm-p"), Words{"--norm_pix_loss"}) << "dashes are understood";
   EXPECT_EQ(after("sgmae pretrain --mask_strategy self"), Words{"self_guided"});
   EXPECT_EQ(after("sgmae pretrain --mask_strategy = self"), Words{"self_guided"})
@@ -53,7 +53,7 @@ TEST_F(Completion, OfCommandsOptionsAndTheirValues) {
   EXPECT_EQ(after("sgmae help coco"), Words{"coco-eval"});
   EXPECT_EQ(after("sgmae data ''"), (Words{"pack", "stats", "verify"}));
   EXPECT_EQ(after("sgmae launch --nproc 2 -- pretr"), Words{"pretrain"});
-  EXPECT_EQ(after("sgmae launch --nproc 2 -- pretrain --norm"), Words{"--norm_pix_loss"});
+  EXPECT_EQ(after("sgmae launch --nproc 2 -- pretrain --norm_"), Words{"--norm_pix_loss"});
 }
 
 TEST_F(Completion, OfRecipesByNameOrFile) {

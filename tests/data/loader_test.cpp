@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "arrays.h"
 #include "folder.h"
 #include "segmented.h"
 #include "sgmae/base/log.h"
@@ -966,6 +967,109 @@ TEST_F(Segmented, UnreadableLabels) {
   const auto error = error_of(ExitCode::data, [&] { strict.next(one); });
   EXPECT_NE(error.find("images/1.png"), std::string::npos) << error;
   EXPECT_NE(error.find("labels/1.png has pixels of value 77"), std::string::npos) << error;
+}
+
+// ---- Values as stored ---------------------------------------------------------------------------
+
+LoaderOptions stored_options(int channels) {
+  LoaderOptions options = small_options();
+  options.channels = channels;
+  options.normalisation.stored.emplace();
+  for (int c = 0; c < channels; ++c) {
+    options.normalisation.mean.push_back(1000 * static_cast<float>(c));
+    options.normalisation.std.push_back(100 + static_cast<float>(c));
+  }
+  return options;
+}
+
+// The same boxes and flips as of photos of the same size, and the bands' own functions.
+TEST(Loader, StoredValuesStepByStep) {
+  const ArrayFolder data(9, 5);
+  const auto source = open_source(data.path());
+  const LoaderOptions options = stored_options(5);
+  Loader loader(*source, options);
+  loader.start_epoch(3);
+  std::int64_t flips = 0;
+  for (Batch batch; loader.next(batch);)
+    for (std::size_t i = 0; i < batch.index.size(); ++i) {
+      OpenedImage opened;
+      source->open(batch.index[i], opened);
+      EXPECT_EQ(batch.source_size[i], (ImageSize{12, 10}));
+      Bands bands, scaled;
+      decode_bands(opened, batch.crop[i], 5, bands);
+      BandResizer().resize(bands, {6, 8}, {0, 0, 6, 8}, batch.flipped[i] != 0, scaled);
+      std::vector<float> expected(5 * 6 * 8);
+      normalise(scaled, options.normalisation, expected.data());
+      EXPECT_EQ(values(batch.pixels[static_cast<std::int64_t>(i)]), expected);
+      flips += batch.flipped[i];
+      Rng rng(options.seed, 3, static_cast<std::uint64_t>(batch.index[i]), Purpose::augment);
+      EXPECT_EQ(batch.crop[i], random_resized_crop(rng, {12, 10}));
+    }
+  EXPECT_GT(flips, 0);
+}
+
+TEST(Loader, StoredValuesByAnyNumberOfWorkers) {
+  const ArrayFolder data(11, 3);
+  const auto source = open_source(data.path());
+  LoaderOptions options = stored_options(3);
+  options.num_workers = 0;
+  Loader none(*source, options);
+  options.num_workers = 3;
+  Loader three(*source, options);
+  EXPECT_EQ(run(none, 1), run(three, 1));
+}
+
+TEST(Loader, StoredValuesOfOtherChannelsAreUnreadable) {
+  ArrayFolder data(6, 4);
+  data.write("a/9.npy", array_file(0, 3));
+  data.write("b/8.npy", "no array");
+  const auto source = open_source(data.path());
+  Loader loader(*source, whole_images(stored_options(4)));
+  loader.start_epoch(0);
+  std::int64_t images = 0;
+  for (Batch batch; loader.next(batch);) images += batch.size();
+  EXPECT_EQ(images, 6);
+  EXPECT_EQ(loader.unreadable().size(), 2u);
+}
+
+TEST(Loader, StoredValuesThatDoNotFitAreRefused) {
+  const ArrayFolder data(4, 5);
+  const auto stored = open_source(data.path());
+  Folder photos;
+  fill_folder(photos, 4);
+  const auto eight_bit = open_source(photos.path());
+  const auto why = [](const Source& source, const LoaderOptions& options) {
+    return error_of(ExitCode::usage, [&] { Loader loader(source, options); });
+  };
+  EXPECT_NE(why(*stored, small_options()).find("values as stored, of 5 channels"),
+            std::string::npos);
+  EXPECT_NE(why(*eight_bit, stored_options(3)).find("read here as 8-bit pixels"),
+            std::string::npos);
+  EXPECT_NE(why(*stored, stored_options(4)).find("of 4 channels, and these have 5"),
+            std::string::npos);
+  LoaderOptions options = stored_options(5);
+  options.rand_augment = parse_rand_augment("rand-m9-mstd0.5-inc1");
+  EXPECT_NE(why(*stored, options).find("--aa none"), std::string::npos);
+  options = stored_options(5);
+  options.two_views.emplace();
+  EXPECT_NE(why(*stored, options).find("changes colours"), std::string::npos);
+}
+
+// The file alone gives what the loader gives.
+TEST(LoadImage, StoredValues) {
+  const ArrayFolder data(1, 5);
+  const auto source = open_source(data.path());
+  const LoaderOptions options = whole_images(stored_options(5));
+  Loader loader(*source, options);
+  loader.start_epoch(0);
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  EXPECT_EQ(values(load_image(data.path("a/1000.npy"), 8, 6, 5, options.normalisation).pixels),
+            values(batch.pixels));
+  const std::string why = error_of(
+      ExitCode::data, [&] { load_image(data.path("a/1000.npy"), 8, 6, 4, options.normalisation); });
+  EXPECT_NE(why.find("1000.npy"), std::string::npos) << why;
+  EXPECT_NE(why.find("5 channels, where 4"), std::string::npos) << why;
 }
 
 }  // namespace

@@ -160,5 +160,92 @@ TEST(Source, DigestOfPixelsInMemory) {
   EXPECT_NE(digest("abcd"), digest("abce"));
 }
 
+DataFormat with_values(DataFormat::Values values) {
+  DataFormat format;
+  format.values = values;
+  return format;
+}
+
+std::string golden_bands(const std::string& file) {
+  return read_text(std::string(SGMAE_TEST_DATA) + "/bands/" + file);
+}
+
+TEST(OpenSource, ValuesAsStoredWhereImagesAskForThem) {
+  Folder folder;
+  folder.write("a/1.tif", golden_bands("u16_13_deflate.tif"));
+  folder.image("a/2.png");
+  folder.write("b/3.tif", golden_bands("u16_13_planes_lzw.tif"));
+  const auto source = open_source(folder.path());
+  ASSERT_TRUE(source->stored_values());
+  EXPECT_EQ(source->native_channels(), 13);
+  EXPECT_FALSE(
+      open_source(folder.path(), "train", "", with_values(DataFormat::eight_bit))->stored_values());
+  folder.image("b/4.png");  // now most are ordinary
+  folder.image("b/5.png");
+  EXPECT_FALSE(open_source(folder.path())->stored_values());
+  EXPECT_EQ(open_source(folder.path())->native_channels(), 3);
+}
+
+// 16-bit PNG is read as ever, and kept by option.
+TEST(OpenSource, SixteenBitPngByOption) {
+  Folder folder;
+  folder.write("1.png", golden_bands("u16_1.png"));
+  EXPECT_FALSE(open_source(folder.path())->stored_values());
+  const auto source = open_source(folder.path(), "train", "", with_values(DataFormat::as_stored));
+  EXPECT_EQ(source->native_channels(), 1);
+  OpenedImage opened;
+  source->open(0, opened);
+  Bands bands;
+  decode_bands(opened, {1, 0, 1, 1}, 1, bands);
+  EXPECT_EQ(bands.values[0], 7932);
+}
+
+TEST(OpenSource, ArraysCountWhereThereIsNothingElse) {
+  Folder folder;
+  folder.write("train/a/1.npy", golden_bands("u16_hwc.npy"));
+  folder.write("train/b/2.npz", golden_bands("compressed.npz"));
+  folder.write("val/a/3.npy", golden_bands("u16_chw.npy"));
+  const auto source = open_source(folder.path());
+  EXPECT_EQ(source->size(), 2);
+  EXPECT_EQ(source->class_names(), (Names{"a", "b"}));
+  EXPECT_EQ(source->native_channels(), 3);
+  EXPECT_EQ(open_source(folder.path(), "val")->size(), 1);
+  OpenedImage opened;
+  source->open(1, opened);
+  EXPECT_EQ(opened.size, (ImageSize{7, 5}));
+  EXPECT_NE(error_of(ExitCode::data,
+                     [&] {
+                       Image buffer;
+                       decode(opened, whole(opened.size), 3, buffer);
+                     })
+                .find("--values stored"),
+            std::string::npos);
+  folder.image("train/a/4.png");  // beside images they are made of these
+  EXPECT_EQ(names_in(*open_source(folder.path()), folder), Names{"train/a/4.png"});
+}
+
+TEST(OpenSource, ValuesThatDoNotFit) {
+  Folder folder;
+  folder.write("1.npy", golden_bands("u16_hwc.npy"));
+  const auto why = [&](const DataFormat& format, ExitCode code = ExitCode::usage) {
+    return error_of(code, [&] { open_source(folder.path(), "train", "", format); });
+  };
+  DataFormat format;
+  format.nodata = "none";
+  EXPECT_NE(why(format).find("nodata is 'none'"), std::string::npos);
+  format.nodata = "-9999";
+  format.picture_bands = "4,2,1";
+  EXPECT_NE(why(format).find("channels 1 to 3"), std::string::npos);
+  format.picture_bands = "1,2";
+  EXPECT_NE(why(format).find("name three channels"), std::string::npos);
+  format.picture_bands = "3,2,1";
+  const auto source = open_source(folder.path(), "train", "", format);
+  EXPECT_EQ(source->stored_values()->nodata, -9999);
+  EXPECT_EQ(source->stored_values()->picture, (std::vector<int>{3, 2, 1}));
+  folder.write("1.npy", "no array");
+  EXPECT_NE(why(with_values(DataFormat::as_stored), ExitCode::data).find("1.npy"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace sgmae

@@ -74,7 +74,7 @@ TEST(NpyHeaderTest, MalformedOnesAreRefused) {
   expect_refused(file("{'descr': '|O', 'fortran_order': False, 'shape': (), }", 8), "type '|O'");
   expect_refused(file("{'descr': '|b1', 'fortran_order': False, 'shape': (1,), }", 1), "booleans");
   expect_refused(file("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (), }", 4),
-                 "malformed");
+                 "records");
 }
 
 TEST(NpyHeaderTest, EveryTruncationIsRefused) {

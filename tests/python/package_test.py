@@ -66,6 +66,24 @@ class Features(unittest.TestCase):
         np.testing.assert_array_equal(model.features(np.stack(images)), model.features(images))
         np.testing.assert_array_equal(model.features(images[1]), model.features(model.preprocess(images))[1:2])
 
+    def test_of_values_as_stored_are_those_of_the_command_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            images = list(np.random.default_rng(7).normal(500, 90, (8, 20, 30, 5)).astype(np.float32))
+            images[2][3, 4, 1] = np.nan
+            os.mkdir(folder + "/images")
+            files = [f"{folder}/images/{i}.npy" for i in range(8)]
+            for file, image in zip(files, images):
+                np.save(file, image)
+            program("pretrain", "--data_path", folder + "/images", "--output_dir", folder + "/run", "--model",
+                    "mae_vit_tiny_patch4", "--input_size", 16, "--dim", 8, "--depth", 2, "--heads", 2, "--decoder_dim", 8,
+                    "--decoder_depth", 1, "--decoder_heads", 2, "--batch_size", 4, "--epochs", 1, "--precision", "fp32")
+            program("embed", *files, "--checkpoint", folder + "/run", "--to", folder + "/f.npy", "--precision", "fp32")
+            model = sgmae.load(folder + "/run")
+            np.testing.assert_array_equal(model.features(images), np.load(folder + "/f.npy"))
+            restored = model.reconstruct(images)
+            self.assertEqual(restored.images.shape, (8, 16, 16, 5))
+            self.assertTrue(300 < restored.images.mean() < 700)
+
     def test_grey_pictures_are_repeated(self):
         model = sgmae.load(GOLDEN / "hf_vit_mae")
         grey = pictures(1)[0][:, :, 0]
@@ -137,7 +155,7 @@ class WrongUse(unittest.TestCase):
         image = pictures(1)[0]
         for words, use in (
             ("uint8", lambda: model.features(image / 255)),
-            ("[images, 3, 16, 16]", lambda: model.features(np.zeros((1, 3, 8, 8), np.float32))),
+            ("[B, 3, 16, 16]", lambda: model.features(np.zeros((1, 3, 8, 8), np.float32))),
             ("[images, 3, 16, 16]", lambda: model.features(np.zeros((0, 3, 16, 16), np.float32))),
             ("[height, width, 3]", lambda: model.features(np.zeros((4, 4, 2), np.uint8))),
             ("mean, cls, patches", lambda: model.features(image, "tokens")),
