@@ -499,6 +499,9 @@ class Tiff {
           const std::uint32_t number =
               TIFFComputeTile(tiff_, static_cast<std::uint32_t>(left),
                               static_cast<std::uint32_t>(top), 0, static_cast<std::uint16_t>(s));
+          // GDAL leaves out tiles of nothing but zeros, and says so by zeros.
+          if (TIFFGetStrileByteCount(tiff_, number) == 0 && TIFFGetStrileOffset(tiff_, number) == 0)
+            continue;
           not_missing(number);
           damaged_unless(
               TIFFReadEncodedTile(tiff_, number, tile.data(), static_cast<tmsize_t>(tile_bytes)) ==

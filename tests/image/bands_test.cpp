@@ -228,6 +228,29 @@ TEST(Bands, BadTiffsAreRefused) {
             std::string::npos);
 }
 
+// As GDAL writes with SPARSE_OK: rasterio and tifffile read such tiles as zeros.
+TEST(Bands, TilesThatAreLeftOutAreZeros) {
+  auto bytes = bytes_of("u16_4_tiles.tif");  // 20 x 19 pixels in tiles of 16 x 16
+  const auto values_of = [](const std::vector<std::uint8_t>& file) {
+    const ImageInfo info = read_image_info(file);
+    Bands bands;
+    decode_bands(file, info, whole(info.size), 4, bands);
+    return bands;
+  };
+  const Bands all = values_of(bytes);
+  for (const std::uint16_t tag : {std::uint16_t{324}, std::uint16_t{325}}) {
+    const std::uint32_t type = bytes[place_of_tag(bytes, tag) - 6], size = type == 3 ? 2 : 4;
+    std::memset(&bytes[tag_of(bytes, tag) + size], 0, size);  // of the second tile
+  }
+  const Bands sparse = values_of(bytes);
+  for (int y = 0; y < all.height; ++y)
+    for (int x = 0; x < all.width; ++x)
+      for (int c = 0; c < 4; ++c) {
+        const auto i = static_cast<std::size_t>((y * all.width + x) * 4 + c);
+        EXPECT_EQ(sparse.values[i], y < 16 && x >= 16 ? 0 : all.values[i]) << y << " " << x;
+      }
+}
+
 TEST(Bands, ResizeEqualsPyTorch) {
   Bands source = expected({{"width", 11},
                            {"height", 9},
