@@ -1,6 +1,6 @@
 // Values as stored, of all pages too (image/decode.h).
-// seeds: tests/golden/data/bands/*.tif tests/golden/data/bands/*.png tests/golden/data/image/*.tif
-// tests/golden/data/image/*.png
+// seeds: tests/golden/data/bands/*.tif tests/golden/data/bands/*.png
+// seeds: tests/golden/data/image/*.tif tests/golden/data/image/*.png
 #include "fuzz/fuzz.h"
 #include "sgmae/image/decode.h"
 

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -279,6 +280,11 @@ DataFormat DataFormat::read_as(const Normalisation& trained) const {
   if (!trained.stored) return same;
   same.values = as_stored;
   same.stored = *trained.stored;
+  // Also as text, which goes first, and into files.
+  same.nodata = same.picture_bands = "";
+  if (same.stored.nodata) same.nodata = nlohmann::json(*same.stored.nodata).dump();
+  for (const int band : same.stored.picture)
+    same.picture_bands += str(same.picture_bands.empty() ? "" : ",", band);
   return same;
 }
 

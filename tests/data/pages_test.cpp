@@ -7,7 +7,7 @@ namespace sgmae {
 namespace {
 
 std::string pages_tif() {
-  return read_text(std::string(SGMAE_TEST_DATA) + "/bands/pages.tif");
+  return read_text(std::string(SGMAE_TEST_DATA) + "/bands/u16_pages.tif");
 }
 
 DataFormat with_pages(Pages pages) {

@@ -224,6 +224,27 @@ TEST(OpenSource, ArraysCountWhereThereIsNothingElse) {
   EXPECT_EQ(names_in(*open_source(folder.path()), folder), Names{"train/a/4.png"});
 }
 
+// What a model was trained with goes before what is said later, and survives being written as
+// options.
+TEST(OpenSource, ReadsAsAModelsImagesWere) {
+  Folder folder;
+  folder.write("1.npy", golden_bands("u16_hwc.npy"));
+  DataFormat said;
+  said.nodata = "7";
+  StoredValues trained;
+  trained.nodata = -0.1;
+  trained.picture = {3, 1, 2};
+  DataFormat format = said.read_as({{}, {}, trained}), again;
+  Options options, reread;
+  options.section("data");
+  declare_data_format(options, format);
+  reread.section("data");
+  declare_data_format(reread, again);
+  reread.load_toml(options.to_toml(), "the model");
+  for (const DataFormat& how : {format, again})
+    EXPECT_EQ(open_source(folder.path(), "train", "", how)->stored_values(), trained);
+}
+
 TEST(OpenSource, ValuesThatDoNotFit) {
   Folder folder;
   folder.write("1.npy", golden_bands("u16_hwc.npy"));

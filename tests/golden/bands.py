@@ -73,14 +73,14 @@ tiff("f64_1.tif", "f8", 1, 60000, scale=0.125)
 
 # Pages: three of one band and one of two, then a smaller version of the first.
 pages = values(5, 60000).astype("u2")
-with tifffile.TiffWriter(OUT / "pages.tif") as writer:
+with tifffile.TiffWriter(OUT / "u16_pages.tif") as writer:
     for c in range(3):
         writer.write(pages[:, :, c], metadata=None, contiguous=False)
     writer.write(pages[:2, :3, 0], metadata=None, subfiletype=1)
     writer.write(pages[:, :, 3:], metadata=None, planarconfig="contig", photometric="minisblack")
-with tifffile.TiffFile(OUT / "pages.tif") as file:
+with tifffile.TiffFile(OUT / "u16_pages.tif") as file:
     assert [p.shape for p in file.pages] == [(5, 7), (5, 7), (5, 7), (2, 3), (5, 7, 2)]
-entry("pages.tif", 5, 60000, 1, 0, pages=True, eight_bit=False)
+entry("u16_pages.tif", 5, 60000, 1, 0, pages=True, eight_bit=False)
 
 # 12 bits, which tifffile cannot write: grey, uncompressed, two values in three bytes, a row at a time.
 flat = values(1, 4096).astype(int)[:, :, 0]

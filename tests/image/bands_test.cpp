@@ -80,7 +80,7 @@ TEST(Bands, EqualTifffileAndOurRule) {
 }
 
 TEST(Bands, APageOfSeveral) {
-  const auto bytes = bytes_of("pages.tif");
+  const auto bytes = bytes_of("u16_pages.tif");
   for (int page = 0; page < 3; ++page) {
     const ImageInfo info = read_image_info(bytes, page);
     EXPECT_EQ(info.channels, 1);
