@@ -5,11 +5,9 @@
 // lie is kept in an index, so that any image can be read at once and shuffling is exact. Compressed
 // pages are not unpacked for one image where that can be helped (snappy.h).
 #include <algorithm>
-#include <atomic>
 #include <deque>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -21,15 +19,13 @@
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/plugin.h"
-#include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
-#include "sgmae/data/cache.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/left_out.h"
-#include "sgmae/data/parallel.h"
 #include "sgmae/data/samples.h"
+#include "sgmae/data/shard_walk.h"
 #include "sgmae/data/shards.h"
 #include "sgmae/data/snappy.h"
 #include "sgmae/data/split.h"
@@ -240,43 +236,17 @@ void scan_table(const TablePlugin& plugin, const fs::path& path, const DataForma
   if (whole_pages) shard.pages = std::move(rows.pages);
 }
 
-// What went wrong with a file, and the likely cause.
+// What went wrong with a file, and the likely cause; Arrow's own words say little of it.
 [[noreturn]] void fail_with(const fs::path& path, const Error& error) {
   const std::string text = error.what();
-  const bool named = text.find(path.string()) != std::string::npos;
-  const bool cut =
-      text.find("incomplete") == std::string::npos &&
-      (text.find("nvalid") != std::string::npos || text.find("xpected") != std::string::npos);
-  fail(error.code(), named ? "" : path.string() + ": ", text,
-       cut ? "; an incomplete download?" : "");
-}
-
-void scan_tables(const std::vector<fs::path>& paths, const std::vector<std::size_t>& missing,
-                 const DataFormat& format, std::vector<Shard>& shards) {
-  const TablePlugin& plugin = needed_plugin(paths[missing.front()]);
-  std::uint64_t bytes = 0;
-  for (const std::size_t i : missing) bytes += shards[i].stamp.size;
-  constexpr std::uint64_t worth_a_word = std::uint64_t{1} << 30;
-  if (bytes >= worth_a_word)
-    info("indexing ", missing.size(), " file(s), once; the index is kept for later runs");
-  std::atomic<std::int64_t> done{0};
-  Progress progress("files indexed", static_cast<std::int64_t>(missing.size()));
-  constexpr std::int64_t most_threads = 4;  // each may hold a page
-  in_parallel(static_cast<std::int64_t>(missing.size()), 1, most_threads, [&] {
-    return [&](std::int64_t k, std::int64_t) {
-      const std::size_t i = missing[static_cast<std::size_t>(k)];
-      try {
-        scan_table(plugin, paths[i], format, shards[i]);
-      } catch (const Error& error) {
-        fail_with(paths[i], error);
-      }
-      progress.show(++done);
-    };
-  });
-}
-
-CachePlace place_of(const fs::path& first_shard) {
-  return {.about = first_shard, .kind = "sgindex", .version = 2, .beside = true};
+  if (text.find(path.string()) != std::string::npos) fail(error.code(), text);
+  const bool arrows = text.find("nvalid") != std::string::npos ||
+                      text.find("xpected") != std::string::npos ||
+                      text.find("thrift") != std::string::npos;
+  if (arrows && text.find("incomplete") == std::string::npos)
+    fail(error.code(), path.string(), ": a damaged Parquet or Arrow file (", text,
+         "); an incomplete download?");
+  fail(error.code(), path.string(), ": ", text);
 }
 
 void write_texts(ByteWriter& writer, const std::vector<std::string>& texts) {
@@ -290,75 +260,57 @@ std::vector<std::string> read_texts(ByteReader& reader) {
   return texts;
 }
 
-using TableIndex = std::map<std::string, Shard>;  // by file name
-
-// An index is of one choice of keys.
-TableIndex read_index(const fs::path& first_shard, const DataFormat& format) {
-  TableIndex index;
-  const auto bytes = read_cache(place_of(first_shard));
-  if (!bytes) return index;
-  try {
-    ByteReader reader(*bytes);
-    if (reader.text() != format.image_key || reader.text() != format.label_key) return index;
-    for (std::size_t shards = reader.count(60); shards > 0; --shards) {
-      Shard& shard = index[reader.text()];
-      shard.stamp.size = reader.number<std::uint64_t>();
-      shard.stamp.changed = reader.number<std::int64_t>();
-      shard.rows.resize(reader.count(41));
-      for (Row& row : shard.rows) {
-        const auto kind = reader.number<std::uint8_t>();
-        check(kind <= static_cast<std::uint8_t>(Row::Kind::none), ExitCode::data, "damaged");
-        row.kind = static_cast<Row::Kind>(kind);
-        for (std::uint64_t* value : {&row.offset, &row.stored, &row.skip, &row.size, &row.number})
-          *value = reader.number<std::uint64_t>();
-      }
-      shard.pages.resize(reader.count(29));
-      for (TablePage& page : shard.pages) {
-        for (std::uint64_t* value : {&page.offset, &page.stored, &page.size})
-          *value = reader.number<std::uint64_t>();
-        page.codec = reader.number<std::int32_t>();
-        page.snappy = reader.number<std::uint8_t>() != 0;
-      }
-      shard.paths = read_texts(reader);
-      shard.labels = read_texts(reader);
-      shard.class_names = read_texts(reader);
-      shard.columns = reader.text();
-    }
-  } catch (const Error&) {
-    index.clear();
+void read_found(ByteReader& reader, Shard& shard) {
+  shard.rows.resize(reader.count(41));
+  for (Row& row : shard.rows) {
+    const auto kind = reader.number<std::uint8_t>();
+    check(kind <= static_cast<std::uint8_t>(Row::Kind::none), ExitCode::data, "damaged");
+    row.kind = static_cast<Row::Kind>(kind);
+    for (std::uint64_t* value : {&row.offset, &row.stored, &row.skip, &row.size, &row.number})
+      *value = reader.number<std::uint64_t>();
   }
-  return index;
+  shard.pages.resize(reader.count(29));
+  for (TablePage& page : shard.pages) {
+    for (std::uint64_t* value : {&page.offset, &page.stored, &page.size})
+      *value = reader.number<std::uint64_t>();
+    page.codec = reader.number<std::int32_t>();
+    page.snappy = reader.number<std::uint8_t>() != 0;
+  }
+  shard.paths = read_texts(reader);
+  shard.labels = read_texts(reader);
+  shard.class_names = read_texts(reader);
+  shard.columns = reader.text();
 }
 
-void keep_index(const std::vector<fs::path>& paths, const std::vector<Shard>& shards,
-                const DataFormat& format) {
-  ByteWriter writer;
-  writer.text(format.image_key);
-  writer.text(format.label_key);
-  writer.count(shards.size());
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const Shard& shard = shards[i];
-    writer.text(paths[i].filename().string());
-    writer.number(shard.stamp.size);
-    writer.number(shard.stamp.changed);
-    writer.count(shard.rows.size());
-    for (const Row& row : shard.rows) {
-      writer.number(static_cast<std::uint8_t>(row.kind));
-      for (const std::uint64_t value : {row.offset, row.stored, row.skip, row.size, row.number})
-        writer.number(value);
-    }
-    writer.count(shard.pages.size());
-    for (const TablePage& page : shard.pages) {
-      for (const std::uint64_t value : {page.offset, page.stored, page.size}) writer.number(value);
-      writer.number(static_cast<std::int32_t>(page.codec));
-      writer.number(static_cast<std::uint8_t>(page.snappy));
-    }
-    write_texts(writer, shard.paths);
-    write_texts(writer, shard.labels);
-    write_texts(writer, shard.class_names);
-    writer.text(shard.columns);
+void write_found(ByteWriter& writer, const Shard& shard) {
+  writer.count(shard.rows.size());
+  for (const Row& row : shard.rows) {
+    writer.number(static_cast<std::uint8_t>(row.kind));
+    for (const std::uint64_t value : {row.offset, row.stored, row.skip, row.size, row.number})
+      writer.number(value);
   }
-  write_cache(place_of(paths.front()), writer.bytes());
+  writer.count(shard.pages.size());
+  for (const TablePage& page : shard.pages) {
+    for (const std::uint64_t value : {page.offset, page.stored, page.size}) writer.number(value);
+    writer.number(static_cast<std::int32_t>(page.codec));
+    writer.number(static_cast<std::uint8_t>(page.snappy));
+  }
+  write_texts(writer, shard.paths);
+  write_texts(writer, shard.labels);
+  write_texts(writer, shard.class_names);
+  writer.text(shard.columns);
+}
+
+ShardWalk<Shard> table_walk(const DataFormat& format) {
+  const auto scan = [format](const fs::path& path, Shard& shard) {
+    const TablePlugin& plugin = needed_plugin(path);
+    try {
+      scan_table(plugin, path, format, shard);
+    } catch (const Error& error) {
+      fail_with(path, error);
+    }
+  };
+  return {"files of tables", 4, scan, 44, write_found, read_found};  // a thread may hold a page
 }
 
 // ---- The source
@@ -586,22 +538,7 @@ Shards find_tables(const std::string& path, const std::string& split) {
 std::unique_ptr<Source> open_tables(const std::vector<fs::path>& paths,
                                     const std::string& data_root, const DataFormat& format) {
   SGMAE_ASSERT(!paths.empty());
-  TableIndex known = read_index(paths.front(), format);
-  std::vector<Shard> shards;
-  std::vector<std::size_t> missing;
-  for (const fs::path& path : paths) {
-    Shard& shard = shards.emplace_back();
-    shard.stamp = stamp_of(path);
-    const auto found = known.find(path.filename().string());
-    if (found != known.end() && found->second.stamp == shard.stamp)
-      shard = std::move(found->second);
-    else
-      missing.push_back(shards.size() - 1);
-  }
-  if (!missing.empty()) {
-    scan_tables(paths, missing, format, shards);
-    keep_index(paths, shards, format);
-  }
+  std::vector<Shard> shards = walk_shards(paths, format, table_walk(format));
 
   std::vector<LeftOut> left_out;
   std::int64_t images = 0;

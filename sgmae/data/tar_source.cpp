@@ -3,11 +3,9 @@
 // Tar has no table of contents. Each archive is walked once, header by header, and what was found
 // is kept in an index, so that any image can be read at once and shuffling is exact.
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,15 +14,13 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "sgmae/base/progress.h"
 #include "sgmae/data/bytes.h"
-#include "sgmae/data/cache.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/left_out.h"
-#include "sgmae/data/parallel.h"
 #include "sgmae/data/samples.h"
+#include "sgmae/data/shard_walk.h"
 #include "sgmae/data/shards.h"
 #include "sgmae/data/split.h"
 #include "sgmae/data/tar.h"
@@ -68,62 +64,29 @@ void scan_tar(const RandomAccessFile& file, const DataFormat& format, Shard& sha
                      [](const Sample& a, const Sample& b) { return a.offset < b.offset; });
 }
 
-CachePlace place_of(const fs::path& first_shard) {
-  return {.about = first_shard, .kind = "sgindex", .version = 2, .beside = true};
+void read_samples(ByteReader& reader, Shard& shard) {
+  for (std::size_t samples = reader.count(28); samples > 0; --samples) {
+    Sample sample;
+    sample.name = reader.text();
+    sample.label = reader.text();
+    sample.place = reader.text();
+    sample.offset = reader.number<std::uint64_t>();
+    sample.size = reader.number<std::uint64_t>();
+    shard.samples.push_back(std::move(sample));
+  }
+  shard.left_out = read_left_out(reader);
 }
 
-using ShardIndex = std::map<std::string, Shard>;  // by file name
-
-// An index is of one choice of keys.
-ShardIndex read_index(const fs::path& first_shard, const DataFormat& format) {
-  ShardIndex index;
-  const auto bytes = read_cache(place_of(first_shard));
-  if (!bytes) return index;
-  try {
-    ByteReader reader(*bytes);
-    if (reader.text() != format.image_key || reader.text() != format.label_key) return index;
-    for (std::size_t shards = reader.count(36); shards > 0; --shards) {
-      Shard& shard = index[reader.text()];
-      shard.stamp.size = reader.number<std::uint64_t>();
-      shard.stamp.changed = reader.number<std::int64_t>();
-      for (std::size_t samples = reader.count(28); samples > 0; --samples) {
-        Sample sample;
-        sample.name = reader.text();
-        sample.label = reader.text();
-        sample.place = reader.text();
-        sample.offset = reader.number<std::uint64_t>();
-        sample.size = reader.number<std::uint64_t>();
-        shard.samples.push_back(std::move(sample));
-      }
-      shard.left_out = read_left_out(reader);
-    }
-  } catch (const Error&) {
-    index.clear();
+void write_samples(ByteWriter& writer, const Shard& shard) {
+  writer.count(shard.samples.size());
+  for (const Sample& sample : shard.samples) {
+    writer.text(sample.name);
+    writer.text(sample.label);
+    writer.text(sample.place);
+    writer.number(sample.offset);
+    writer.number(sample.size);
   }
-  return index;
-}
-
-void keep_index(const std::vector<fs::path>& paths, const std::vector<Shard>& shards,
-                const DataFormat& format) {
-  ByteWriter writer;
-  writer.text(format.image_key);
-  writer.text(format.label_key);
-  writer.count(shards.size());
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    writer.text(paths[i].filename().string());
-    writer.number(shards[i].stamp.size);
-    writer.number(shards[i].stamp.changed);
-    writer.count(shards[i].samples.size());
-    for (const Sample& sample : shards[i].samples) {
-      writer.text(sample.name);
-      writer.text(sample.label);
-      writer.text(sample.place);
-      writer.number(sample.offset);
-      writer.number(sample.size);
-    }
-    write_left_out(writer, shards[i].left_out);
-  }
-  write_cache(place_of(paths.front()), writer.bytes());
+  write_left_out(writer, shard.left_out);
 }
 
 // What went wrong with an archive, and the likely cause.
@@ -136,29 +99,15 @@ std::string reason_of(const fs::path& path, const Error& error) {
   return path.string() + ": " + text + (cut ? "; an incomplete download?" : "");
 }
 
-// Walks shards[i] of paths[i] for each i of `missing`, on several threads: the walk waits for the
-// disk more than it computes.
-void scan_shards(const std::vector<fs::path>& paths, const std::vector<std::size_t>& missing,
-                 const DataFormat& format, std::vector<Shard>& shards) {
-  std::uint64_t bytes = 0;
-  for (const std::size_t i : missing) bytes += shards[i].stamp.size;
-  constexpr std::uint64_t worth_a_word = std::uint64_t{1} << 30;
-  if (bytes >= worth_a_word)
-    info("indexing ", missing.size(), " tar file(s), once; the index is kept for later runs");
-  std::atomic<std::int64_t> done{0};
-  Progress progress("tar files indexed", static_cast<std::int64_t>(missing.size()));
-  constexpr std::int64_t most_threads = 8;
-  in_parallel(static_cast<std::int64_t>(missing.size()), 1, most_threads, [&] {
-    return [&](std::int64_t k, std::int64_t) {
-      const std::size_t i = missing[static_cast<std::size_t>(k)];
-      try {
-        scan_tar(RandomAccessFile(paths[i]), format, shards[i]);
-      } catch (const Error& error) {
-        fail(error.code(), reason_of(paths[i], error));
-      }
-      progress.show(++done);
-    };
-  });
+ShardWalk<Shard> tar_walk(const DataFormat& format) {
+  const auto scan = [format](const fs::path& path, Shard& shard) {
+    try {
+      scan_tar(RandomAccessFile(path), format, shard);
+    } catch (const Error& error) {
+      fail(error.code(), reason_of(path, error));
+    }
+  };
+  return {"tar files", 8, scan, 16, write_samples, read_samples};
 }
 
 class TarSource : public Source {
@@ -272,23 +221,7 @@ Shards find_shards(const std::string& path, const std::string& split) {
 std::unique_ptr<Source> open_tars(const std::vector<fs::path>& paths, const std::string& split,
                                   const DataFormat& format) {
   SGMAE_ASSERT(!paths.empty());
-  ShardIndex known = read_index(paths.front(), format);
-  std::vector<Shard> shards;
-  std::vector<std::size_t> missing;
-  for (const fs::path& path : paths) {
-    shards.push_back({stamp_of(path), {}, {}});
-    const auto found = known.find(path.filename().string());
-    if (found != known.end() && found->second.stamp == shards.back().stamp)
-      shards.back() = std::move(found->second);
-    else
-      missing.push_back(shards.size() - 1);
-  }
-  known.clear();
-  if (!missing.empty()) {
-    scan_shards(paths, missing, format, shards);
-    keep_index(paths, shards, format);
-  }
-
+  std::vector<Shard> shards = walk_shards(paths, format, tar_walk(format));
   std::vector<std::string> names, words, places;
   std::vector<LeftOut> left_out;
   bool labelled = false;
