@@ -27,6 +27,7 @@ class KeptSource : public Source {
  public:
   KeptSource(std::unique_ptr<Source> source, std::int64_t most_bytes)
       : source_(std::move(source)),
+        most_(most_bytes),
         room_(most_bytes),
         kept_(std::make_unique<std::atomic<const Image*>[]>(
             static_cast<std::size_t>(source_->size()))) {
@@ -34,6 +35,7 @@ class KeptSource : public Source {
     class_names_ = source_->class_names();
     left_out_ = source_->left_out();
   }
+  std::int64_t will_keep() const { return std::min(most_, decoded_bytes(*source_)); }
   ~KeptSource() override {
     for (std::int64_t i = 0; i < size(); ++i) delete kept_[static_cast<std::size_t>(i)].load();
   }
@@ -85,7 +87,8 @@ class KeptSource : public Source {
   }
 
   std::unique_ptr<Source> source_;
-  mutable std::atomic<std::int64_t> room_;  // bytes
+  std::int64_t most_;                       // bytes
+  mutable std::atomic<std::int64_t> room_;  // of them
   std::unique_ptr<std::atomic<const Image*>[]> kept_;
 };
 
@@ -109,6 +112,11 @@ std::int64_t decoded_bytes(const Source& source) {
              ? 0
              : static_cast<std::int64_t>(static_cast<double>(bytes) / static_cast<double>(read) *
                                          static_cast<double>(source.size()));
+}
+
+std::int64_t kept_bytes(const Source& source) {
+  const auto* const kept = dynamic_cast<const KeptSource*>(&source);
+  return kept ? kept->will_keep() : 0;
 }
 
 void declare_cache(Options& o, DataOptions& data) {

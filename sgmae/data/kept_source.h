@@ -24,6 +24,10 @@ std::unique_ptr<Source> keep_decoded(std::unique_ptr<Source> source, const DataO
 // source has them.
 std::unique_ptr<Source> keep_decoded(std::unique_ptr<Source> source, std::int64_t most_bytes);
 
+// How many bytes of images a source will keep, as far as that is known; 0 of any that is not one of
+// these.
+std::int64_t kept_bytes(const Source& source);
+
 // Bytes of all images of the source decoded, by the headers of up to 64 of them, evenly chosen; 0
 // where they need no decoding.
 std::int64_t decoded_bytes(const Source& source);

@@ -237,6 +237,7 @@ class PretrainTask : public TrainTask {
                                       {.device = device(),
                                        .processes = processes().size(),
                                        .processes_per_host = processes().size()});
+    in.kept_bytes = kept_bytes(*source_);
     const double needed = estimate_memory(in).sum();
     if (!in.on_cpu || needed < static_cast<double>(host_memory().available))
       in.speed = measure_pass(model_, in.n_visible, in.batch_size);

@@ -258,7 +258,7 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
   if (in.own_products) m.packing = largest_operand(in);
   m.gaps = m.activations / 8;
   m.batches = batch_bytes(in);
-  m.data_set = data_set_bytes(in);
+  m.data_set = data_set_bytes(in) + static_cast<double>(in.kept_bytes);
   m.program = 180.0 * (1 << 20);
   return m;
 }

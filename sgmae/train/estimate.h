@@ -44,6 +44,7 @@ struct EstimateInput {
   std::int64_t num_workers = 10;
   ImageStore store = ImageStore::files;
   std::int64_t name_length = 30;  // of an image, as n01440764/n01440764_10026.JPEG
+  std::int64_t kept_bytes = 0;    // of images that stay decoded in memory, of one process
 
   std::optional<MeasuredSpeed> speed;
 };
@@ -66,7 +67,7 @@ struct MemoryEstimate {
   double packing = 0;        // the largest operand of a product, packed
   double gaps = 0;           // between pieces of the heap; an eighth of activations, as measured
   double batches = 0;        // of the loaders, in host memory
-  double data_set = 0;       // names, labels and order of the images, in host memory
+  double data_set = 0;       // names, labels and order of images, and those kept; in host memory
   double program = 0;        // code of the program and of LibTorch, threads; as measured
 
   double of_model() const {

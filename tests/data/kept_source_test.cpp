@@ -55,6 +55,9 @@ TEST(KeptSource, KeepsAsManyAsFit) {
   folder.write("damaged.jpg", "\xff\xd8\xff and no more");
   const auto kept = keep_decoded(open_source(folder.path()), 3 * 300 + 299);
   EXPECT_EQ(decoded_bytes(*open_source(folder.path())), 6 * 300);
+  EXPECT_EQ(kept_bytes(*kept), 3 * 300 + 299);
+  EXPECT_EQ(kept_bytes(*keep_decoded(open_source(folder.path()), 1 << 20)), 6 * 300);
+  EXPECT_EQ(kept_bytes(*open_source(folder.path())), 0);
   OpenedImage opened;
   for (int pass = 0; pass < 2; ++pass) {
     int raw = 0;

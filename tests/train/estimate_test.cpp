@@ -172,6 +172,14 @@ TEST(Estimate, MemoryOfParametersIsFourNumbersEach) {
                          m.packing + m.gaps + m.batches + m.data_set + m.program);
 }
 
+TEST(Estimate, MemoryOfKeptImagesIsTheHosts) {
+  EstimateInput in = input(tiny_mae());
+  const MemoryEstimate none = estimate_memory(in);
+  in.kept_bytes = 1'000'000;
+  EXPECT_EQ(estimate_memory(in).of_host() - none.of_host(), 1e6);
+  EXPECT_EQ(estimate_memory(in).of_model(), none.of_model());
+}
+
 TEST(Estimate, BfloatCopiesAreOnlyWhereProductsAreLibTorchs) {
   EstimateInput in = input(tiny_mae());
   in.precision = Precision::bf16;
