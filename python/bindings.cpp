@@ -134,11 +134,7 @@ class Model {
       const std::lock_guard<std::mutex> one_at_a_time(mutex_);
       TokenFeatures wanted = TokenFeatures::mean;
       Options option;
-      option.add("kind", wanted,
-                 {{"mean", TokenFeatures::mean},
-                  {"cls", TokenFeatures::cls},
-                  {"patches", TokenFeatures::patches}},
-                 "");
+      option.add("kind", wanted, token_features(), "");
       option.set("kind", kind, "features()");
       found = features_of(*opened_, opened_->encoder().encode(checked(pixels)), wanted);
     }

@@ -129,10 +129,7 @@ void EmbedTask::declare(Options& o) {
   o.add("batch_size", batch_size, "images per forward pass");
   o.add("num_workers", data.num_workers, "threads that decode images");
   o.section("features");
-  o.add("features", features,
-        {{"mean", TokenFeatures::mean},
-         {"cls", TokenFeatures::cls},
-         {"patches", TokenFeatures::patches}},
+  o.add("features", features, token_features(),
         "mean of the patch tokens [M, D], class token [M, D], or patch tokens [M, N, D]");
 }
 

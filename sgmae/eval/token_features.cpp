@@ -4,6 +4,13 @@
 
 namespace sgmae {
 
+const Options::Names<TokenFeatures>& token_features() {
+  static const Options::Names<TokenFeatures> all{{"mean", TokenFeatures::mean},
+                                                 {"cls", TokenFeatures::cls},
+                                                 {"patches", TokenFeatures::patches}};
+  return all;
+}
+
 const char* name_of(TokenFeatures features) {
   switch (features) {
     case TokenFeatures::mean:

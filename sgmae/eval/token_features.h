@@ -3,11 +3,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "sgmae/base/options.h"
 #include "sgmae/checkpoint/open_model.h"
 
 namespace sgmae {
 
 enum class TokenFeatures { mean, cls, patches };
+const Options::Names<TokenFeatures>& token_features();  // all, by name
 const char* name_of(TokenFeatures features);
 
 // Features of tokens as an encoder's encode() gives them: [B, D], or [B, N, D] of patches. Throws
