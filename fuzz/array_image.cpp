@@ -1,5 +1,4 @@
 // NumPy arrays as images, in .npy and .npz (data/array_image.h).
-// sources: sgmae/data/array_image.cpp sgmae/io/npy_header.cpp sgmae/io/zip.cpp
 // seeds: tests/golden/data/bands/*.npy tests/golden/data/bands/*.npz
 #include "sgmae/data/array_image.h"
 #include "fuzz/fuzz.h"

@@ -1,6 +1,5 @@
 // CIFAR's archives, with tar, pickles and records in them (data/cifar.cpp).
-// sources: sgmae/data/cifar.cpp sgmae/data/files.cpp sgmae/data/file_type.cpp sgmae/data/gz.cpp
-// sources: sgmae/data/tar.cpp sgmae/io/pickle.cpp
+// sources: sgmae/data/cifar.cpp sgmae/data/tar.cpp sgmae/io/pickle.cpp
 // seeds: tests/golden/data/data/*.tar.gz
 #include <sys/mman.h>
 #include <unistd.h>

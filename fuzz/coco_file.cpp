@@ -1,5 +1,5 @@
 // COCO's JSON: the truth (data/coco_file.h) and its outlines.
-// sources: sgmae/data/coco_file.cpp sgmae/data/coco_fields.cpp sgmae/io/json_reader.cpp
+// sources: sgmae/data/coco_file.cpp sgmae/data/coco_fields.cpp
 #include "sgmae/data/coco_file.h"
 
 #include <sys/mman.h>

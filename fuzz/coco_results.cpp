@@ -1,7 +1,6 @@
 // Detections in COCO's JSON (data/coco_results.h), and JSON itself (io/json_reader.h) beside
 // nlohmann's parser.
 // sources: sgmae/data/coco_results.cpp sgmae/data/coco_file.cpp sgmae/data/coco_fields.cpp
-// sources: sgmae/io/json_reader.cpp
 #include "sgmae/data/coco_results.h"
 
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 // IDX files, as MNIST has them (data/idx.h).
-// sources: sgmae/data/idx.cpp sgmae/data/files.cpp sgmae/data/gz.cpp
+// sources: sgmae/data/idx.cpp
 #include <algorithm>
 
 #include "fuzz/fuzz.h"

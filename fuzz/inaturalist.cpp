@@ -1,7 +1,5 @@
 // iNaturalist's JSON (data/inaturalist.cpp).
-// sources: sgmae/data/inaturalist.cpp sgmae/data/files.cpp sgmae/data/split.cpp
-// sources: sgmae/data/labels.cpp sgmae/data/left_out.cpp sgmae/data/file_type.cpp
-// sources: sgmae/data/gz.cpp sgmae/io/json_reader.cpp
+// sources: sgmae/data/inaturalist.cpp sgmae/data/split.cpp
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 // List files (data/list_file.h).
 // sources: sgmae/data/list_file.cpp
-// sources: sgmae/data/labels.cpp sgmae/data/left_out.cpp sgmae/data/file_type.cpp sgmae/data/gz.cpp
 #include <algorithm>
 #include <string>
 

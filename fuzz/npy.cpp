@@ -1,5 +1,4 @@
 // The header of NumPy's .npy files (io/npy_header.h).
-// sources: sgmae/io/npy_header.cpp
 // seeds: tests/golden/data/io/*.npy
 #include "fuzz/fuzz.h"
 #include "sgmae/io/npy_header.h"

@@ -1,7 +1,6 @@
 // Header and index of packed data sets (data/pack.h). The index's checksum is made to fit, or the
 // fuzzer would never see behind it.
-// sources: sgmae/data/pack.cpp sgmae/data/files.cpp sgmae/data/split.cpp
-// sources: sgmae/data/file_type.cpp sgmae/data/gz.cpp
+// sources: sgmae/data/pack.cpp sgmae/data/split.cpp
 #include <zlib.h>
 
 #include "fuzz/fuzz.h"

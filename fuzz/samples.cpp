@@ -1,6 +1,5 @@
 // Samples out of an archive's entries (data/samples.h): a byte picks each name.
 // sources: sgmae/data/samples.cpp
-// sources: sgmae/data/labels.cpp sgmae/data/left_out.cpp sgmae/data/file_type.cpp sgmae/data/gz.cpp
 #include <array>
 #include <string>
 

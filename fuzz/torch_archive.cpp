@@ -1,5 +1,5 @@
 // Whole .pth files: zip, legacy and plain pickles (io/torch_archive.h).
-// sources: sgmae/io/torch_archive.cpp sgmae/io/pickle.cpp sgmae/io/zip.cpp
+// sources: sgmae/io/torch_archive.cpp sgmae/io/pickle.cpp
 // seeds: tests/golden/data/io/*.pth tests/golden/data/io/*.pt tests/golden/data/io/arrays*.pkl
 #include "sgmae/io/torch_archive.h"
 

@@ -1,6 +1,5 @@
 // Pascal VOC's XML (data/voc_file.h).
-// sources: sgmae/data/voc_file.cpp sgmae/data/labels.cpp sgmae/data/left_out.cpp
-// sources: sgmae/data/file_type.cpp sgmae/data/gz.cpp
+// sources: sgmae/data/voc_file.cpp
 #include "sgmae/data/voc_file.h"
 
 #include <cmath>

@@ -1,6 +1,5 @@
 // YOLO's text and data.yaml (data/yolo_file.h).
-// sources: sgmae/data/yolo_file.cpp sgmae/data/labels.cpp sgmae/data/left_out.cpp
-// sources: sgmae/data/file_type.cpp sgmae/data/gz.cpp
+// sources: sgmae/data/yolo_file.cpp
 #include "sgmae/data/yolo_file.h"
 
 #include <cmath>

@@ -1,5 +1,4 @@
 // The zip directory and the entries (io/zip.h).
-// sources: sgmae/io/zip.cpp
 // seeds: tests/golden/data/io/*.zip tests/golden/data/io/big_endian.pth
 #include "sgmae/io/zip.h"
 
