@@ -103,7 +103,8 @@ MeasuredSpeed measure_steps(const EstimateOptions& o, const EstimateInput& in, s
       at::randn({batch, in.model.channels, in.model.height, in.model.width}).to(device);
   std::vector<std::int64_t> index(static_cast<std::size_t>(batch));
   std::iota(index.begin(), index.end(), std::int64_t{0});
-  const MaskPlan plan = random_plan(index, in.model.n_patches(), in.n_visible, o.seed, 0);
+  MaskPlan plan = random_plan(index, in.model.n_patches(), in.n_visible, o.seed, 0);
+  plan.n_thrown = in.n_thrown;
   std::vector<double> passes, steps;
   const auto once = [&] {
     passes.push_back(seconds_of([&] { return model.forward_backward(pixels, plan).mean; }));
@@ -131,7 +132,7 @@ Measured measure(const EstimateOptions& o, const EstimateInput& in) {
   sample.batch_size = std::clamp<std::int64_t>(
       static_cast<std::int64_t>(flop_at_once / estimate_arithmetic(in).flop_per_image), 1,
       in.batch_size);
-  sample.images = sample.batch_size, sample.guide_passes = sample.probe_images = 0;
+  sample.images = sample.batch_size, sample.probe_images = 0, sample.masks = {};
   const double needed = estimate_memory(sample).sum(),
                free = static_cast<double>(host_memory().available);
   if (in.on_cpu && needed > free)
@@ -185,6 +186,7 @@ MemoryKinds kinds(const MemoryEstimate& m) {
   return {{"weights", "weights, fp32", m.weights},
           {"gradients", "gradients, fp32", m.gradients},
           {"moments", "AdamW's moments, fp32", m.moments},
+          {"mask_networks", "networks of the masks, fp32", m.mask_networks},
           {"weight_copies", "weights in bf16", m.weight_copies},
           {"activations", "activations at their peak", m.activations},
           {"packing", "packed operand of a product", m.packing},
@@ -249,7 +251,7 @@ std::string speed_text(const EstimateInput& in, const std::string& how) {
     text += line("  images/s of all processes", fixed(t.images_per_second, 1), "");
     text += line("  the run", fixed(t.hours, t.hours < 10 ? 2 : 1),
                  str("hours", t.guidance_hours > 0
-                                  ? str(", ", fixed(t.guidance_hours, 2), " of them guidance")
+                                  ? str(", ", fixed(t.guidance_hours, 2), " of them for masks")
                                   : std::string()));
     text += line(in.on_cpu ? "  process-hours" : "  GPU-hours",
                  fixed(t.process_hours, t.process_hours < 10 ? 2 : 0), "");
@@ -271,7 +273,7 @@ std::string files_text(const EstimateInput& in) {
                str("(names of ", in.name_length, " characters)"));
   if (f.maps > 0)
     text += line("relevance maps", size_text(f.maps),
-                 in.guide_passes > 1 ? str("made ", in.guide_passes, " times") : "");
+                 in.masks.map_passes > 1 ? str("made ", in.masks.map_passes, " times") : "");
   text += line("a checkpoint's model", size_text(f.model), "");
   text += line("  and its state", size_text(f.state), "");
   text += line("kept when the run ends", size_text(f.run), "");
@@ -298,9 +300,12 @@ std::string to_text(const EstimateInput& in, const std::string& how) {
           "arithmetic\n" +
           line("of one image", fixed(arithmetic.flop_per_image * 1e-9, 1), "GFLOP") +
           line("of one step of a process", fixed(arithmetic.flop_per_step * 1e-12, 2), "TFLOP");
-  if (in.guide_passes > 0)
-    text += line("of guidance for one image", fixed(arithmetic.guide_flop_per_image * 1e-9, 1),
-                 "GFLOP");
+  if (in.masks.map_passes > 0)
+    text +=
+        line("of guidance for one image", fixed(arithmetic.map_flop_per_image * 1e-9, 1), "GFLOP");
+  if (in.masks.informed_epochs > 0)
+    text += line("of its masks, in informed steps", fixed(arithmetic.mask_flop_per_image * 1e-9, 1),
+                 "GFLOP more");
   return text + exchange_text(in) + speed_text(in, how) + files_text(in);
 }
 
@@ -326,8 +331,9 @@ ordered_json to_json(const EstimateInput& in, const std::string& how) {
                     {"memory", memory},
                     {"flop_per_image", arithmetic.flop_per_image},
                     {"flop_per_step", arithmetic.flop_per_step},
-                    {"guide_passes", in.guide_passes},
-                    {"guide_flop_per_image", arithmetic.guide_flop_per_image},
+                    {"guide_passes", in.masks.map_passes},
+                    {"guide_flop_per_image", arithmetic.map_flop_per_image},
+                    {"mask_flop_per_image", arithmetic.mask_flop_per_image},
                     {"exchange_bytes", exchange.bytes},
                     {"link_bytes", exchange.link_bytes},
                     {"files",

@@ -37,6 +37,16 @@ void AdiosOptions::check(bool) const {
   need(lr_ratio > 0, str("adios_lr_ratio must be positive, but is ", lr_ratio));
 }
 
+MaskCost AdiosOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  const std::int64_t weights =
+      model.patch_values() * width + depth * 9 * width * width + width * masks;
+  const std::int64_t norms_and_bias = 2 * width * (1 + depth) + masks;
+  // It plans with the masks, then makes them again and learns.
+  const double macs = static_cast<double>(4 * model.n_patches() * weights);
+  return {
+      .informed_epochs = epochs, .step = {.flop = 2 * macs}, .trained = weights + norms_and_bias};
+}
+
 std::unique_ptr<MaskStrategy> AdiosOptions::make(const MaskContext& context) const {
   return std::make_unique<Adios>(*this, context);
 }

@@ -67,6 +67,11 @@ std::int64_t AmtOptions::random_epochs(std::int64_t epochs) const {
   return throw_ratio > 0 ? 0 : std::min(start_of(epochs), epochs);
 }
 
+MaskCost AmtOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  return {.map_passes = map_passes(epochs, start_of(epochs), refresh_of(epochs)),
+          .map_pass = {.encoder = class_attention_share(model)}};
+}
+
 std::unique_ptr<MaskStrategy> AmtOptions::make(const MaskContext& context) const {
   return std::make_unique<Amt>(*this, context);
 }

@@ -39,6 +39,7 @@ struct AmtOptions : MaskStrategyOptions {
   void check(bool probed) const override;
   std::int64_t random_epochs(std::int64_t epochs) const override;
   double thrown_ratio() const override { return throw_ratio; }
+  MaskCost cost(const MaeConfig& model, std::int64_t n_visible, std::int64_t epochs) const override;
   std::unique_ptr<MaskStrategy> make(const MaskContext& context) const override;
 
   std::int64_t start_of(std::int64_t epochs) const { return start < 0 ? epochs / 10 : start; }

@@ -39,6 +39,12 @@ std::int64_t AttMaskOptions::random_epochs(std::int64_t epochs) const {
   return std::min(start, epochs);
 }
 
+MaskCost AttMaskOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  return {.informed_epochs = epochs - random_epochs(epochs),
+          .step = {.encoder = class_attention_share(model)},
+          .held = teacher == AttMaskTeacher::ema ? count_parameters(model).all : 0};
+}
+
 std::unique_ptr<MaskStrategy> AttMaskOptions::make(const MaskContext& context) const {
   return std::make_unique<AttMask>(*this, context);
 }

@@ -17,6 +17,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/mask/class_attention.h"
 #include "sgmae/mask/plan_each.h"
 #include "sgmae/train/checkpoint.h"
 
@@ -36,6 +37,19 @@ void AutoMaeOptions::declare(Options& o) {
 void AutoMaeOptions::check(bool) const {
   need(factor >= 0, str("automae_factor must not be negative, but is ", factor));
   need(adversarial >= 0, str("automae_adversarial must not be negative, but is ", adversarial));
+}
+
+MaskCost AutoMaeOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  const std::int64_t heads = model.encoder.heads, channels = std::max<std::int64_t>(heads / 2, 1);
+  const std::int64_t generator = 9 * channels * (heads + 1) + channels;
+  const std::int64_t discriminator = 9 * (16 + 16 * 32 + 32);
+  // Convolutions over the patches: the generator's twice and back, the discriminator's over two
+  // kinds of mask and back, and once for the generator.
+  const std::int64_t macs = model.n_patches() * (4 * generator + 9 * discriminator / 2);
+  return {
+      .informed_epochs = epochs,
+      .step = {.encoder = class_attention_share(model), .flop = 2.0 * static_cast<double>(macs)},
+      .trained = generator + discriminator};
 }
 
 std::unique_ptr<MaskStrategy> AutoMaeOptions::make(const MaskContext& context) const {

@@ -17,4 +17,7 @@ std::string class_attention_tap(const MaeConfig& config);
 // itself.
 at::Tensor class_attention_of_heads(const Mae& model, const at::Tensor& pixels);
 
+// What that asks, as a share of a whole pass of the encoder.
+double class_attention_share(const MaeConfig& config);
+
 }  // namespace sgmae

@@ -40,6 +40,17 @@ void ClMaeOptions::check(bool) const {
            kl, " and ", diversity));
 }
 
+MaskCost ClMaeOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  const double module = static_cast<double>(MaskingModule::depth) /
+                        static_cast<double>(model.encoder.depth);  // in passes of the encoder
+  return {.informed_epochs = epochs,
+          // The module learns; the model that is held passes gradients on.
+          .step = {.encoder = 3 * module + 2, .decoder = 2},
+          .traced = {.encoder = module},
+          .whole_steps = true,
+          .trained = MaskingModule::count(model)};
+}
+
 std::unique_ptr<MaskStrategy> ClMaeOptions::make(const MaskContext& context) const {
   return std::make_unique<ClMae>(*this, context);
 }

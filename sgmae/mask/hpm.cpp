@@ -54,6 +54,17 @@ void HpmOptions::check(bool) const {
   need(momentum_epochs > 0, str("hpm_momentum_epochs must be positive, but is ", momentum_epochs));
 }
 
+MaskCost HpmOptions::cost(const MaeConfig& model, std::int64_t, std::int64_t epochs) const {
+  const std::int64_t dim = model.decoder.dim, values = model.patch_values();
+  const std::int64_t predictor =
+      count_block_parameters(model.decoder, model.decoder_mlp()) + 2 * dim + (dim + 1) * values;
+  return {.informed_epochs = epochs,
+          .step = {.encoder = 1, .decoder = 1 + 3},  // the teachers look, the predictor learns
+          .traced = {.decoder = 1},
+          .trained = predictor,
+          .held = count_parameters(model).all + predictor};
+}
+
 std::unique_ptr<MaskStrategy> HpmOptions::make(const MaskContext& context) const {
   return std::make_unique<Hpm>(*this, context);
 }

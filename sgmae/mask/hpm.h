@@ -33,6 +33,7 @@ struct HpmOptions : MaskStrategyOptions {
   void declare(Options& options) override;
   void check(bool probed) const override;
   std::int64_t random_epochs(std::int64_t) const override { return 0; }
+  MaskCost cost(const MaeConfig& model, std::int64_t n_visible, std::int64_t epochs) const override;
   std::unique_ptr<MaskStrategy> make(const MaskContext& context) const override;
 };
 

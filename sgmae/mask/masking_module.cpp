@@ -11,13 +11,15 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/initialiser.h"
+#include "sgmae/train/estimate.h"
 
 namespace sgmae {
-namespace {
 
-constexpr std::int64_t depth = 5, heads = 4;
-
-}  // namespace
+std::int64_t MaskingModule::count(const MaeConfig& config) {
+  const std::int64_t dim = config.encoder.dim;
+  return dim + count_block_parameters({dim, depth, heads}, config.encoder_mlp()) + 2 * dim +
+         (dim + 1) * config.n_patches();
+}
 
 MaskingModule::MaskingModule(const MaeConfig& config, std::uint64_t seed)
     : layer_norm_eps_(config.layer_norm_eps) {

@@ -19,6 +19,10 @@ namespace sgmae {
 // patch. Parameters masking.cls_token, masking.blocks.0 …, masking.norm, masking.head.
 class MaskingModule {
  public:
+  static constexpr std::int64_t depth = 5, heads = 4;
+  // Numbers that are trained beside an encoder of that configuration.
+  static std::int64_t count(const MaeConfig& config);
+
   // For the encoder of that configuration. Throws Error(usage) where four heads do not divide its
   // width.
   MaskingModule(const MaeConfig& config, std::uint64_t seed);

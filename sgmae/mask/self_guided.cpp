@@ -6,6 +6,7 @@
 
 #include "sgmae/analysis/guide_start.h"
 #include "sgmae/base/log.h"
+#include "sgmae/mask/patch_error.h"
 #include "sgmae/parallel/process_group.h"
 
 namespace sgmae {
@@ -100,6 +101,26 @@ std::int64_t SelfGuidedOptions::random_epochs(std::int64_t epochs) const {
 
 std::unique_ptr<MaskStrategyOptions> SelfGuidedOptions::clone() const {
   return std::make_unique<SelfGuidedOptions>(*this);
+}
+
+MaskCost SelfGuidedOptions::cost(const MaeConfig& model, std::int64_t n_visible,
+                                 std::int64_t epochs) const {
+  const GuideStart begin = start(epochs);
+  // An automatic start is taken to be where the default is.
+  const std::int64_t first = begin.automatic ? epochs / 8 : begin.epoch;
+  guide_tap(model, guide);  // refuses a layer that does not exist
+  const std::int64_t depth = model.encoder.depth;
+  const std::int64_t blocks = 1 + (guide.layer < 0 ? guide.layer + depth : guide.layer);
+  ForwardPasses look;
+  if (guide.part == GuidePart::decoder)
+    look.autoencoder = 1;
+  else
+    look.encoder = static_cast<double>(blocks) / static_cast<double>(depth);
+  if (asks_for_error(guide.object))
+    look.autoencoder += static_cast<double>(error_masks(model.n_patches(), n_visible));
+  if (mask_source == MaskSource::online)
+    return {.informed_epochs = std::max<std::int64_t>(epochs - first, 0), .step = look};
+  return {.map_passes = map_passes(epochs, first, mask_refresh_epochs), .map_pass = look};
 }
 
 std::unique_ptr<MaskStrategy> SelfGuidedOptions::make(const MaskContext& context) const {

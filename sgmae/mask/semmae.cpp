@@ -64,6 +64,11 @@ std::int64_t SemMaeOptions::random_epochs(std::int64_t epochs) const {
   return std::min(start_of(epochs), epochs);
 }
 
+MaskCost SemMaeOptions::cost(const MaeConfig&, std::int64_t, std::int64_t epochs) const {
+  if (!part_file.empty()) return {};
+  return {.map_passes = map_passes(epochs, start_of(epochs), refresh), .map_pass = {.encoder = 1}};
+}
+
 std::unique_ptr<MaskStrategy> SemMaeOptions::make(const MaskContext& context) const {
   return std::make_unique<SemMae>(*this, context);
 }

@@ -28,6 +28,7 @@ struct SemMaeOptions : MaskStrategyOptions {
   void declare(Options& options) override;
   void check(bool probed) const override;
   std::int64_t random_epochs(std::int64_t epochs) const override;
+  MaskCost cost(const MaeConfig& model, std::int64_t n_visible, std::int64_t epochs) const override;
   std::unique_ptr<MaskStrategy> make(const MaskContext& context) const override;
 
   std::int64_t start_of(std::int64_t epochs) const;

@@ -16,6 +16,11 @@ namespace sgmae {
 
 namespace fs = std::filesystem;
 
+std::int64_t map_passes(std::int64_t epochs, std::int64_t start, std::int64_t refresh) {
+  if (start >= epochs) return 0;
+  return refresh > 0 ? 1 + (epochs - 1 - start) / refresh : 1;
+}
+
 StoredMaps::StoredMaps(const MaskContext& context, MapInfo kind, std::string words, bool kept,
                        Make make)
     : context_(context),

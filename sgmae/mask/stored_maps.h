@@ -17,6 +17,10 @@
 
 namespace sgmae {
 
+// How often those are made in a run of `epochs`: before epoch `start`, and anew every `refresh`
+// epochs (0: never).
+std::int64_t map_passes(std::int64_t epochs, std::int64_t start, std::int64_t refresh);
+
 class StoredMaps {
  public:
   // Makes maps of the training images with `model`; what `info` says goes into the file `path`.

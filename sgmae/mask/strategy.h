@@ -17,6 +17,7 @@
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/mask_plan.h"
 #include "sgmae/train/compute.h"
+#include "sgmae/train/estimate.h"
 #include "sgmae/train/options.h"
 #include "sgmae/train/run_folder.h"
 #include "sgmae/train/task.h"
@@ -102,6 +103,11 @@ class MaskStrategyOptions {
   virtual std::int64_t random_epochs(std::int64_t epochs) const = 0;
   // Share of the patches that are thrown (MaskPlan::n_thrown).
   virtual double thrown_ratio() const { return 0; }
+  // In a run of `epochs`.
+  virtual MaskCost cost(const MaeConfig&, [[maybe_unused]] std::int64_t n_visible,
+                        [[maybe_unused]] std::int64_t epochs) const {
+    return {};
+  }
   // Throws Error(usage) where options do not fit the model.
   virtual std::unique_ptr<MaskStrategy> make(const MaskContext& context) const = 0;
 };

@@ -10,36 +10,12 @@
 #include "sgmae/base/clock.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
-#include "sgmae/mask/patch_error.h"
-#include "sgmae/mask/self_guided.h"
 #include "sgmae/nn/products.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
 namespace {
-
-// What the strategy asks of the model beside its training. An automatic start is taken to be where
-// the default is.
-void add_guidance(const PretrainOptions& o, EstimateInput& in) {
-  if (o.mask.strategy != "self_guided") return;
-  const auto& guided = o.mask.of<SelfGuidedOptions>();
-  const GuideStart start = guided.start(o.epochs);
-  const std::int64_t first = start.automatic ? o.epochs / 8 : start.epoch;
-  if (first >= o.epochs) return;
-  const std::int64_t epochs = o.epochs - first, refresh = guided.mask_refresh_epochs;
-  in.maps_stored = guided.mask_source == MaskSource::stored;
-  in.guide_passes = !in.maps_stored ? epochs : refresh > 0 ? 1 + (epochs - 1) / refresh : 1;
-  const GuideOptions& guide = guided.guide;
-  guide_tap(in.model, guide);  // refuses a layer that does not exist
-  const std::int64_t depth = in.model.encoder.depth;
-  const std::int64_t blocks = 1 + (guide.layer < 0 ? guide.layer + depth : guide.layer);
-  const bool of_decoder = guide.part == GuidePart::decoder;
-  in.whole_forwards = of_decoder ? 0 : static_cast<double>(blocks) / static_cast<double>(depth);
-  in.masked_forwards = of_decoder ? 1 : 0;
-  if (asks_for_error(guide.object))
-    in.masked_forwards += static_cast<double>(error_masks(in.model.n_patches(), in.n_visible));
-}
 
 ImageStore store_of(const DataFormat& format) {
   if (format.kind == DataFormat::tar) return ImageStore::shards;
@@ -54,7 +30,9 @@ EstimateInput estimate_input(const PretrainOptions& o, const MaeConfig& model, s
   in.images = images;
   in.model = model;
   in.precision = choose_precision(o.precision, place.device);
-  in.n_visible = visible_count(in.model.n_patches(), o.mask.ratio);
+  const PatchCounts counts =
+      patch_counts(in.model.n_patches(), o.mask.ratio, o.mask.thrown_ratio());
+  in.n_visible = counts.visible, in.n_thrown = counts.thrown;
   in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
   in.processes = place.processes, in.processes_per_host = place.processes_per_host;
   in.on_cpu = place.device.is_cpu();
@@ -66,23 +44,24 @@ EstimateInput estimate_input(const PretrainOptions& o, const MaeConfig& model, s
   in.num_workers = o.num_workers;
   in.store = store_of(o.data_format);
   check_estimate(in);
-  add_guidance(o, in);
+  in.masks = o.mask.chosen().cost(in.model, in.n_visible, in.epochs);
   return in;
 }
 
-MeasuredSpeed measure_pass(Mae& model, std::int64_t n_visible, std::int64_t batch_size) {
+MeasuredSpeed measure_pass(Mae& model, const EstimateInput& in) {
   const at::NoGradGuard no_grad;
   const MaeConfig& config = model.config();
   constexpr double moment = 2e11;  // FLOP
-  const double flop = training_flop_per_image(config, n_visible, 0);
+  const double flop = training_flop_per_image(config, in.n_visible, in.n_thrown);
   const bool on_cpu = model.encoder().device().is_cpu();
   const std::int64_t batch =
-      on_cpu ? std::clamp<std::int64_t>(static_cast<std::int64_t>(moment / flop), 1, batch_size)
-             : batch_size;
+      on_cpu ? std::clamp<std::int64_t>(static_cast<std::int64_t>(moment / flop), 1, in.batch_size)
+             : in.batch_size;
   const at::Tensor pixels = at::randn({batch, config.channels, config.height, config.width});
   std::vector<std::int64_t> index(static_cast<std::size_t>(batch));
   std::iota(index.begin(), index.end(), std::int64_t{0});
-  const MaskPlan plan = random_plan(index, config.n_patches(), n_visible, 0, 0);
+  MaskPlan plan = random_plan(index, config.n_patches(), in.n_visible, 0, 0);
+  plan.n_thrown = in.n_thrown;
   double seconds = 0;
   for (int pass = 0; pass < 2; ++pass) {  // the first warms up
     const double begun = seconds_now();

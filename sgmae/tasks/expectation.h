@@ -25,8 +25,8 @@ EstimateInput estimate_input(const PretrainOptions& options, const MaeConfig& mo
                              std::int64_t images, const RunPlace& place);
 
 // Seconds of a forward and backward pass, by one of noise through `model` now, of no more images
-// than take a moment on a processor. Leaves gradients zero.
-MeasuredSpeed measure_pass(Mae& model, std::int64_t n_visible, std::int64_t batch_size);
+// than take a moment on a processor, nor than the run's batches have. Leaves gradients zero.
+MeasuredSpeed measure_pass(Mae& model, const EstimateInput& input);
 
 // Of `input` with its speed, from `clock` on: "1.3 GiB of memory in this process, and 48 minutes
 // …", with a warning where this machine has less.

@@ -240,7 +240,7 @@ class PretrainTask : public TrainTask {
     in.kept_bytes = kept_bytes(*source_);
     const double needed = estimate_memory(in).sum();
     if (!in.on_cpu || needed < static_cast<double>(host_memory().available))
-      in.speed = measure_pass(model_, in.n_visible, in.batch_size);
+      in.speed = measure_pass(model_, in);
     return sgmae::expectation(in, clock);
   }
 

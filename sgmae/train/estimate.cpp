@@ -50,8 +50,9 @@ struct Rows {
 
 Rows rows_of(const EstimateInput& in) {
   const std::int64_t n = in.model.n_patches();
-  return {real(in.batch_size * (1 + in.n_visible)), real(in.batch_size * (1 + n)),
-          real(in.batch_size * (n - in.n_visible)), in.precision == Precision::bf16 ? 2.0 : fp32};
+  return {real(in.batch_size * (1 + in.n_visible)), real(in.batch_size * (1 + n - in.n_thrown)),
+          real(in.batch_size * (n - in.n_visible - in.n_thrown)),
+          in.precision == Precision::bf16 ? 2.0 : fp32};
 }
 
 struct Width {
@@ -152,9 +153,27 @@ double step_peak(const EstimateInput& in) {
 
 // A forward pass over whole images keeps nothing: at its widest, the MLP of one block.
 double whole_image_peak(const EstimateInput& in) {
-  const auto [seen, all, masked, type] = rows_of(in);
+  const double all = real(in.batch_size * (1 + in.model.n_patches())), type = rows_of(in).type;
   const Width e = encoder_width(in.model);
   return all * (2 * fp32 * e.dim + 2 * type * e.hidden + 2 * type * e.dim);
+}
+
+// With a masking strategy whose networks learn: after the decoder's backward pass, whose traces are
+// gone; or in a step of their own, after the autoencoder's, until which they keep their traces.
+double masks_peak(const EstimateInput& in) {
+  const double all = real(in.batch_size * (1 + in.model.n_patches())), type = rows_of(in).type;
+  const auto blocks = [&](const VitSize& size, const Width& width) {
+    return real(size.depth) * block_trace(width, all, type);
+  };
+  const double traced =
+      in.masks.traced.encoder * blocks(in.model.encoder, encoder_width(in.model)) +
+      in.masks.traced.decoder * blocks(in.model.decoder, decoder_width(in.model));
+  if (!in.masks.whole_steps)
+    return traces(in).encoder + traced + all * fp32 * real(in.model.decoder.dim) +
+           block_work(decoder_width(in.model), all, type);
+  EstimateInput whole = in;
+  whole.n_visible = in.model.n_patches(), whole.n_thrown = 0;
+  return traced + std::max(step_peak(in), step_peak(whole));
 }
 
 // Attention of the decoder, of as many images at once as measure_exploitation() takes.
@@ -173,10 +192,6 @@ double largest_operand(const EstimateInput& in) {
 
 // ---- Images -------------------------------------------------------------------------------------
 
-bool makes_maps(const EstimateInput& in) {
-  return in.guide_passes > 0 && in.maps_stored;
-}
-
 double pixel_bytes(const EstimateInput& in) {
   return real(in.model.channels * in.model.height * in.model.width) * fp32;
 }
@@ -190,7 +205,7 @@ double batch_bytes(const EstimateInput& in) {
   };
   const std::int64_t probe_batch = std::clamp<std::int64_t>(in.probe_images / in.processes, 1, 64);
   const std::int64_t passing =
-      std::max(makes_maps(in) ? held(in.images, in.batch_size) : 0,
+      std::max(in.masks.map_passes > 0 ? held(in.images, in.batch_size) : 0,
                in.probe_images > 0 ? held(in.probe_images, probe_batch) : 0);
   return real(held(in.images, in.batch_size) + passing) * pixel_bytes(in);
 }
@@ -224,6 +239,12 @@ double index_bytes(const EstimateInput& in) {
 
 }  // namespace
 
+std::int64_t count_block_parameters(const VitSize& size, std::int64_t hidden) {
+  ParameterCount count;
+  add_blocks(count, size, hidden);
+  return count.all;
+}
+
 ParameterCount count_parameters(const MaeConfig& c) {
   const std::int64_t d = c.encoder.dim, dd = c.decoder.dim, values = c.patch_values();
   ParameterCount count;
@@ -252,7 +273,10 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
   if (has_common_weights(in)) m.weights /= real(in.processes);
   if (rounds) m.weight_copies = 2 * real(count.trained);
   m.activations = step_peak(in);
-  if (in.guide_passes > 0) m.activations = std::max(m.activations, whole_image_peak(in));
+  if (in.masks.map_passes > 0 || in.masks.step.encoder > 0)
+    m.activations = std::max(m.activations, whole_image_peak(in));
+  if (in.masks.trained > 0) m.activations = std::max(m.activations, masks_peak(in));
+  m.mask_networks = fp32 * (real(in.masks.held) + 4 * real(in.masks.trained));
   if (in.probe_images > 0) m.activations = std::max(m.activations, probe_peak(in));
   if (!in.on_cpu) m.activations += real(in.batch_size) * pixel_bytes(in);
   if (in.own_products) m.packing = largest_operand(in);
@@ -265,12 +289,16 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
 
 ArithmeticEstimate estimate_arithmetic(const EstimateInput& in) {
   ArithmeticEstimate a;
-  a.flop_per_image = training_flop_per_image(in.model, in.n_visible);
+  a.flop_per_image = training_flop_per_image(in.model, in.n_visible, in.n_thrown);
   a.flop_per_step = a.flop_per_image * real(in.batch_size * in.accum_iter);
   // A training pass is three forward passes.
-  a.guide_flop_per_image =
-      in.whole_forwards * training_flop_per_image(encoder_config(in.model)) / 3 +
-      in.masked_forwards * a.flop_per_image / 3;
+  const auto flop = [&](const ForwardPasses& passes) {
+    return passes.encoder * training_flop_per_image(encoder_config(in.model)) / 3 +
+           passes.decoder * decoder_flop_per_image(in.model) +
+           passes.autoencoder * a.flop_per_image / 3 + passes.flop;
+  };
+  a.map_flop_per_image = flop(in.masks.map_pass);
+  a.mask_flop_per_image = flop(in.masks.step);
   return a;
 }
 
@@ -295,9 +323,11 @@ TimeEstimate estimate_time(const EstimateInput& in, double gbit_per_second) {
   const ExchangeEstimate exchange = estimate_exchange(in);
   const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
   const double pass = in.speed->seconds_per_image * real(in.batch_size);
+  // Its products are taken to be as fast as those of training.
+  const double masks = pass * arithmetic.mask_flop_per_image / arithmetic.flop_per_image;
   const double optimizer =
       in.speed->seconds_per_step / (in.shard_optimizer ? real(in.processes) : 1.0);
-  const double alone = real(in.accum_iter) * pass + optimizer;
+  const double alone = real(in.accum_iter) * (pass + masks) + optimizer;
 
   TimeEstimate t;
   t.gbit_per_second = gbit_per_second;
@@ -311,12 +341,15 @@ TimeEstimate estimate_time(const EstimateInput& in, double gbit_per_second) {
   t.step_unhidden = alone + t.exchange;
   t.images_per_second = real(images_per_step(in)) / t.step;
 
-  const double steps = real(in.images / images_per_step(in)) * real(in.epochs);
-  const double guided_image =
-      in.speed->seconds_per_image * arithmetic.guide_flop_per_image / arithmetic.flop_per_image;
+  const std::int64_t steps = in.images / images_per_step(in);
+  const double of_masks = real(in.accum_iter) * masks;
+  const double map_of_image =
+      in.speed->seconds_per_image * arithmetic.map_flop_per_image / arithmetic.flop_per_image;
   t.guidance_hours =
-      real(in.guide_passes) * real(in.images) * guided_image / real(in.processes) / 3600;
-  t.hours = steps * t.step / 3600 + t.guidance_hours;
+      (real(in.masks.map_passes) * real(in.images) * map_of_image / real(in.processes) +
+       real(steps * in.masks.informed_epochs) * of_masks) /
+      3600;
+  t.hours = real(steps * in.epochs) * (t.step - of_masks) / 3600 + t.guidance_hours;
   t.process_hours = t.hours * real(in.processes);
   return t;
 }
@@ -325,9 +358,10 @@ FilesEstimate estimate_files(const EstimateInput& in) {
   const ParameterCount count = count_parameters(in.model);
   FilesEstimate f;
   f.index = index_bytes(in);
-  if (makes_maps(in)) f.maps = 2 * real(in.images) * real(in.model.n_patches());
+  if (in.masks.map_passes > 0) f.maps = 2 * real(in.images) * real(in.model.n_patches());
   f.model = fp32 * real(count.all);
   f.state = 2 * fp32 * real(count.trained);
+  f.state += 3 * fp32 * real(in.masks.trained) + fp32 * real(in.masks.held);
   const std::int64_t saved = (in.epochs + in.save_every - 1) / in.save_every;
   // Models, the newest two with their states, and the maps by which the last was guided.
   f.run = real(in.keep_checkpoints > 0 ? std::min(in.keep_checkpoints, saved) : saved) * f.model +
@@ -358,7 +392,7 @@ void check_estimate(const EstimateInput& in) {
        str("there are only ", in.images, " images, fewer than one step needs (batch_size ",
            in.batch_size, " x accum_iter ", in.accum_iter, " x ", in.processes,
            " processes); lower one of them"));
-  need(in.n_visible > 0 && in.n_visible < in.model.n_patches(),
+  need(in.n_visible > 0 && in.n_visible + in.n_thrown < in.model.n_patches(),
        str("of ", in.model.n_patches(), " patches ", in.n_visible,
            " would be visible; some must be, and some masked: change mask_ratio"));
 }

@@ -20,10 +20,30 @@ struct MeasuredSpeed {
 // How images reach the program, by what it keeps of each in memory and in its index on disk.
 enum class ImageStore { files, shards, pack };
 
+// Forward passes for one image.
+struct ForwardPasses {
+  double encoder = 0;      // over all its patches; a share of one where it ends in an earlier block
+  double decoder = 0;      // over all its patches
+  double autoencoder = 0;  // over a masked image
+  double flop = 0;         // of other layers
+};
+
+// What a masking strategy asks beside the autoencoder's own training. A backward pass counts as two
+// forward ones, or as one where no weights learn from it.
+struct MaskCost {
+  std::int64_t map_passes = 0;  // over all images, each of which leaves a file of maps
+  ForwardPasses map_pass{};
+  std::int64_t informed_epochs = 0;  // of whose steps each asks …
+  ForwardPasses step{};
+  ForwardPasses traced{};    // … of them beside the autoencoder's own, kept for a backward pass
+  bool whole_steps = false;  // after the autoencoder's own step another one sees all patches
+  std::int64_t trained = 0, held = 0;  // numbers in its own networks, and in those that it keeps
+};
+
 struct EstimateInput {
   MaeConfig model;
   Precision precision = Precision::bf16;
-  std::int64_t n_visible = 49;  // patches
+  std::int64_t n_visible = 49, n_thrown = 0;  // patches
   std::int64_t batch_size = 64, accum_iter = 1, epochs = 400;
   std::int64_t images = 0;
   std::int64_t processes = 1, processes_per_host = 8;
@@ -34,11 +54,7 @@ struct EstimateInput {
   bool checkpoint_activations = false;  // a block keeps its input alone
 
   std::int64_t probe_images = 256;
-  // Guidance looks at every image `guide_passes` times, each time with so many forward passes of
-  // the encoder over the whole image, and of the autoencoder over a masked one.
-  std::int64_t guide_passes = 0;
-  bool maps_stored = true;  // else each of these passes is an epoch of training, and leaves no maps
-  double whole_forwards = 1, masked_forwards = 0;
+  MaskCost masks;
 
   std::int64_t save_every = 20, keep_checkpoints = 0;  // 0: all
   std::int64_t num_workers = 10;
@@ -55,6 +71,8 @@ struct ParameterCount {
   std::int64_t all = 0, trained = 0, flat = 0;
 };
 ParameterCount count_parameters(const MaeConfig& config);
+// Of blocks of that size with MLPs of `hidden`.
+std::int64_t count_block_parameters(const VitSize& size, std::int64_t hidden);
 
 // Bytes that the traces of a forward pass hold when it ends (MaeTrace), its plan left out.
 std::int64_t trace_bytes(const EstimateInput& input);
@@ -62,6 +80,7 @@ std::int64_t trace_bytes(const EstimateInput& input);
 // Bytes of one process.
 struct MemoryEstimate {
   double weights = 0, gradients = 0, moments = 0;
+  double mask_networks = 0;  // of the masking strategy, with gradients and moments
   double weight_copies = 0;  // bf16, where products are LibTorch's
   double activations = 0;    // at the step's peak: traces, and what is made beside them
   double packing = 0;        // the largest operand of a product, packed
@@ -71,7 +90,8 @@ struct MemoryEstimate {
   double program = 0;        // code of the program and of LibTorch, threads; as measured
 
   double of_model() const {
-    return weights + gradients + moments + weight_copies + activations + packing + gaps;
+    return weights + gradients + moments + mask_networks + weight_copies + activations + packing +
+           gaps;
   }
   double of_host() const { return batches + data_set + program; }
   double sum() const { return of_model() + of_host(); }
@@ -79,9 +99,10 @@ struct MemoryEstimate {
 MemoryEstimate estimate_memory(const EstimateInput& input);
 
 struct ArithmeticEstimate {
-  double flop_per_image = 0;        // training_flop_per_image()
-  double flop_per_step = 0;         // of one process
-  double guide_flop_per_image = 0;  // of one guidance pass
+  double flop_per_image = 0;       // training_flop_per_image()
+  double flop_per_step = 0;        // of one process
+  double map_flop_per_image = 0;   // of one pass that makes maps
+  double mask_flop_per_image = 0;  // of a strategy in a step of informed masks
 };
 ArithmeticEstimate estimate_arithmetic(const EstimateInput& input);
 
@@ -99,9 +120,10 @@ struct TimeEstimate {
   double gbit_per_second = 0;
   double exchange = 0;           // seconds a step, on the link alone
   double step = 0;               // seconds, the exchange hidden behind backward as far as it can be
+                                 // (of informed masks, where a run has such)
   double step_unhidden = 0;      // seconds, none of it hidden
   double images_per_second = 0;  // of all processes, by `step`
-  double guidance_hours = 0;     // of these passes, in `hours`
+  double guidance_hours = 0;     // of what the masking strategy asks, in `hours`
   double hours = 0;
   double process_hours = 0;  // GPU-hours, where each process has one
 };

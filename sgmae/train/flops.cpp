@@ -11,20 +11,31 @@ double transformer_macs(const VitSize& size, std::int64_t mlp_hidden, double n) 
   return static_cast<double>(size.depth) * n * dim * (4 * dim + 2 * hidden + 2 * n);
 }
 
+// Of the decoder for `seen` tokens of the encoder's and `decoded` of its own, from decoder_embed
+// on.
+double decoder_macs(const MaeConfig& c, double seen, double decoded) {
+  const double dim = static_cast<double>(c.encoder.dim);
+  const double decoder_dim = static_cast<double>(c.decoder.dim);
+  const double values = static_cast<double>(c.patch_values());
+  return seen * dim * decoder_dim + transformer_macs(c.decoder, c.decoder_mlp(), decoded) +
+         decoded * decoder_dim * values;
+}
+
 }  // namespace
 
 double training_flop_per_image(const MaeConfig& c, std::int64_t n_visible, std::int64_t n_thrown) {
   const double patches = static_cast<double>(c.n_patches());
   const double seen = static_cast<double>(n_visible) + 1;  // with CLS, as here
   const double decoded = patches + 1 - static_cast<double>(n_thrown);
-  const double dim = static_cast<double>(c.encoder.dim);
-  const double decoder_dim = static_cast<double>(c.decoder.dim);
-  const double values = static_cast<double>(c.patch_values());
-  const double macs = patches * values * dim + transformer_macs(c.encoder, c.encoder_mlp(), seen) +
-                      seen * dim * decoder_dim +
-                      transformer_macs(c.decoder, c.decoder_mlp(), decoded) +
-                      decoded * decoder_dim * values;
+  const double macs =
+      patches * static_cast<double>(c.patch_values()) * static_cast<double>(c.encoder.dim) +
+      transformer_macs(c.encoder, c.encoder_mlp(), seen) + decoder_macs(c, seen, decoded);
   return 3 * 2 * macs;
+}
+
+double decoder_flop_per_image(const MaeConfig& c) {
+  const double tokens = static_cast<double>(c.n_patches()) + 1;
+  return 2 * decoder_macs(c, tokens, tokens);
 }
 
 double training_flop_per_image(const VitConfig& c) {

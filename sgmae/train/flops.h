@@ -14,7 +14,10 @@ namespace sgmae {
 double training_flop_per_image(const MaeConfig& config, std::int64_t n_visible,
                                std::int64_t n_thrown = 0);
 
-// The same for a classifier on whole images.
+// Of one forward pass of the decoder over the tokens of all patches, from decoder_embed on.
+double decoder_flop_per_image(const MaeConfig& config);
+
+// training_flop_per_image() of a classifier on whole images.
 double training_flop_per_image(const VitConfig& config);
 
 }  // namespace sgmae

@@ -271,25 +271,25 @@ TEST(Estimate, GuidanceIsForwardPassesOverAllImages) {
   EstimateInput in = input(named_config("vit_base"));
   in.speed = MeasuredSpeed{1, 0};
   const double alone = estimate_time(in, 0).hours;
-  in.guide_passes = 2;
+  in.masks.map_passes = 2, in.masks.map_pass.encoder = 1;
   // A whole image is 17.58 GMAC of the encoder; training takes 58.7 GFLOP (flops_test.cpp).
-  EXPECT_NEAR(estimate_arithmetic(in).guide_flop_per_image * 1e-9, 35.2, 0.1);
+  EXPECT_NEAR(estimate_arithmetic(in).map_flop_per_image * 1e-9, 35.2, 0.1);
   const TimeEstimate t = estimate_time(in, 0);
   EXPECT_NEAR(t.guidance_hours, 2 * 1000 * 35.2 / 58.7 / 3600, 1e-2);
   EXPECT_DOUBLE_EQ(t.hours, alone + t.guidance_hours);
-  in.masked_forwards = 3;  // as much as a training pass
-  EXPECT_NEAR(estimate_arithmetic(in).guide_flop_per_image * 1e-9, 35.2 + 58.7, 0.3);
+  in.masks.map_pass.autoencoder = 3;  // as much as a training pass
+  EXPECT_NEAR(estimate_arithmetic(in).map_flop_per_image * 1e-9, 35.2 + 58.7, 0.3);
 }
 
 TEST(Estimate, FilesOfARun) {
   EstimateInput in = input(named_config("vit_base"));
-  in.images = 1'000'000'000, in.guide_passes = 1, in.epochs = 400, in.save_every = 20;
+  in.images = 1'000'000'000, in.masks.map_passes = 1, in.epochs = 400, in.save_every = 20;
   const FilesEstimate f = estimate_files(in);
   EXPECT_EQ(f.maps, 1e9 * 196 * 2);
   EXPECT_EQ(f.model, 4.0 * 111907840);
   EXPECT_EQ(f.index, 1e9 * (4 + 30));
   EXPECT_EQ(f.run, 20 * f.model + 2 * f.state + f.maps);
-  in.maps_stored = false;
+  in.masks.map_passes = 0;
   EXPECT_EQ(estimate_files(in).maps, 0);
   EXPECT_EQ(f.open_images, 10);  // one for each thread that decodes
   EXPECT_EQ(f.descriptors, 10 + 17);
