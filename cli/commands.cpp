@@ -109,7 +109,7 @@ const std::vector<CommandEntry>& commands() {
          "in.safetensors holds pixels [B, C, H, W]"}}},
       {files,
        "embed",
-       "features of images as NumPy or safetensors files",
+       "features of images as safetensors, NumPy or Parquet files",
        embed_command,
        {{"embed flowers --checkpoint runs/first --to flowers.safetensors",
          "a row for every image, with its path and label; the same line goes on where it was "

@@ -40,12 +40,6 @@ struct DuplicatesOptions {
   }
 };
 
-bool is_embedding(const std::string& path) {
-  std::error_code error;
-  return (path.ends_with(".npy") || path.ends_with(".safetensors")) &&
-         std::filesystem::is_regular_file(path, error);
-}
-
 // Features without what all of them have in common. Rows that are not finite stay so.
 at::Tensor centred(const at::Tensor& features) {
   return features.sub(features.nanmean({0}, /*keepdim=*/true));

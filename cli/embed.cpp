@@ -19,8 +19,10 @@ struct EmbedArguments {
   void declare(Options& o) {
     task.declare(o);
     o.section("run");
-    o.add("to", to,
-          "file to write: .safetensors, or .npy with names and labels in FILE.npy.json beside it")
+    o.add(
+         "to", to,
+         "file to write: .safetensors, .parquet with a row an image, or .npy with names and labels "
+         "in FILE.npy.json beside it")
         .alias("output");
     task.compute.declare(o);
     launch.declare(o);

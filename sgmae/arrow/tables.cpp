@@ -4,9 +4,7 @@
 // Arrow reads the column of images once, page by page, out of the mapped file. Where the values
 // that it hands out lie says where they are in the file, or in the unpacked page.
 #include <arrow/array.h>
-#include <arrow/buffer.h>
 #include <arrow/config.h>
-#include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/record_batch.h>
 #include <arrow/scalar.h>
@@ -21,13 +19,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <utility>
 
+#include "sgmae/arrow/calls.h"
+#include "sgmae/arrow/features.h"
 #include "sgmae/base/file.h"
 #include "sgmae/data/table_file.h"
 
@@ -35,49 +33,12 @@ namespace sgmae {
 namespace {
 
 using Kind = TableColumn::Kind;
-using Bytes = std::span<const std::uint8_t>;
 
 // A page is unpacked as a whole: one that claims more is damaged, or of no use here.
 constexpr std::int64_t largest_page = std::int64_t{1} << 30;
 
-void need(bool condition, const std::string& wrong) {
-  if (!condition) throw std::runtime_error(wrong);
-}
-
-void need(const arrow::Status& status) {
-  need(status.ok(), status.message());
-}
-
-template <class T>
-T value_of(arrow::Result<T> result) {
-  need(result.status());
-  return std::move(result).ValueUnsafe();
-}
-
-template <class Work>
-std::string error_of(const Work& work) {
-  std::string what;
-  try {
-    work();
-    return "";
-  } catch (const std::exception& error) {
-    what = error.what();
-  }
-  what.resize(std::min(what.find('\n'), what.size()));
-  if (what.find("crypt") != what.npos)
-    return "it is encrypted, or a column of it is; write it again without encryption";
-  if (what.find("magic bytes") != what.npos || what.find("minimum file footer") != what.npos)
-    return "the end of a Parquet file is missing; an incomplete download?";
-  return what.empty() ? "damaged" : what;
-}
-
 bool lies_in(Bytes whole, const std::uint8_t* at) {
   return !std::less<>()(at, whole.data()) && std::less<>()(at, whole.data() + whole.size());
-}
-
-std::shared_ptr<arrow::io::BufferReader> reader_of(Bytes bytes) {
-  return std::make_shared<arrow::io::BufferReader>(
-      std::make_shared<arrow::Buffer>(bytes.data(), static_cast<std::int64_t>(bytes.size())));
 }
 
 // What people read as the label of row `row`; "" for null.
@@ -489,7 +450,11 @@ std::string unpack(int codec, Bytes stored, std::span<std::uint8_t> out) {
 
 extern "C" __attribute__((visibility("default"))) const TablePlugin* sgmae_table_plugin() {
   static const TablePlugin plugin{"Apache Arrow " + arrow::GetBuildInfo().version_string,
-                                  read_schema, read_rows, unpack};
+                                  read_schema,
+                                  read_rows,
+                                  unpack,
+                                  write_features,
+                                  read_features};
   return &plugin;
 }
 

@@ -1,11 +1,17 @@
-// Internal to data/: where the images of a Parquet or Arrow file lie, as the plug-in
-// sgmae/arrow/tables.cpp finds them through Apache Arrow. Nothing of Arrow's is named here.
+// Parquet and Arrow files through Apache Arrow, which a plug-in (sgmae/arrow/) knows: where images
+// lie in them, and tables of features. Nothing of Arrow's is named here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "sgmae/base/error.h"
 
 namespace sgmae {
 
@@ -47,6 +53,18 @@ struct TableRows {
   std::vector<std::string> labels;  // as text, "" for none; empty where no column was named
 };
 
+// A Parquet file with the features of an image in each row, but for their numbers. Its columns are
+// `path`, `label`, `class_name`, `readable` and `feature`: a list of D floats, or of N lists of D.
+struct FeatureTable {
+  std::vector<std::string> paths;        // [M] UTF-8
+  std::vector<std::int64_t> labels;      // [M]
+  std::vector<std::string> class_names;  // [M] "" for none, which is null in the file
+  std::vector<bool> readable;            // [M]
+  std::vector<std::int64_t> shape;       // of all features: [M, D] or [M, N, D]
+  std::map<std::string, std::string> metadata;
+};
+using ByteSink = std::function<void(const void* data, std::size_t bytes)>;
+
 // Each function returns what is wrong, or "" where all is well; none names the file. Safe to call
 // from several threads.
 struct TablePlugin {
@@ -57,6 +75,11 @@ struct TablePlugin {
   // Fills all of `out`.
   std::string (*unpack)(int codec, std::span<const std::uint8_t> stored,
                         std::span<std::uint8_t> out);
+  // The file goes to `sink` piece by piece; what that throws comes out again.
+  std::string (*write_features)(const FeatureTable& table, std::span<const float> features,
+                                const ByteSink& sink);
+  std::string (*read_features)(const std::string& path, FeatureTable& table,
+                               std::vector<float>& features);
 };
 
 // The one function that the plug-in exports, by this name.
@@ -65,5 +88,8 @@ using GetTablePlugin = const TablePlugin* (*)();
 
 // Null where the plug-in is missing, and then `why` says so. Safe to call from several threads.
 const TablePlugin* table_plugin(std::string& why);
+// Throws Error(code) that says how to get it, where the plug-in is missing.
+const TablePlugin& needed_table_plugin(const std::filesystem::path& file,
+                                       ExitCode code = ExitCode::data);
 
 }  // namespace sgmae

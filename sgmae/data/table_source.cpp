@@ -62,14 +62,6 @@ struct Shard {
   std::string columns;                     // that were chosen without being asked for
 };
 
-const TablePlugin& needed_plugin(const fs::path& path) {
-  std::string why;
-  if (const TablePlugin* const plugin = table_plugin(why)) return *plugin;
-  fail(ExitCode::data, path.string(),
-       " is a Parquet or Arrow file, which is read through Apache Arrow, and that is not here (",
-       why, "); './dev build --arrow' installs and builds that");
-}
-
 // ---- Which columns
 
 // What `datasets` says of a column: {"_type": "Image"}, {"_type": "ClassLabel", "names": […]} …
@@ -303,7 +295,7 @@ void write_found(ByteWriter& writer, const Shard& shard) {
 
 ShardWalk<Shard> table_walk(const DataFormat& format) {
   const auto scan = [format](const fs::path& path, Shard& shard) {
-    const TablePlugin& plugin = needed_plugin(path);
+    const TablePlugin& plugin = needed_table_plugin(path);
     try {
       scan_table(plugin, path, format, shard);
     } catch (const Error& error) {
@@ -415,7 +407,8 @@ class TableSource : public Source {
           std::vector<std::uint8_t> stored(static_cast<std::size_t>(page.stored));
           std::vector<std::uint8_t> out(static_cast<std::size_t>(page.size));
           file()->read(page.offset, stored);
-          const std::string wrong = needed_plugin(paths_[shard]).unpack(page.codec, stored, out);
+          const std::string wrong =
+              needed_table_plugin(paths_[shard]).unpack(page.codec, stored, out);
           check(wrong.empty(), ExitCode::data, wrong);
           return out;
         });
@@ -511,6 +504,14 @@ const TablePlugin* table_plugin(std::string& why) {
   }();
   why = reason;
   return plugin;
+}
+
+const TablePlugin& needed_table_plugin(const fs::path& file, ExitCode code) {
+  std::string why;
+  if (const TablePlugin* const plugin = table_plugin(why)) return *plugin;
+  fail(code, file.string(),
+       ": Parquet and Arrow files go through Apache Arrow, and that is not here (", why,
+       "); './dev build --arrow' installs and builds that");
 }
 
 bool is_table(const std::string& path_or_pattern) {

@@ -1,6 +1,7 @@
 #include "sgmae/eval/embedding.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
 
@@ -10,6 +11,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
+#include "sgmae/data/table_file.h"
 #include "sgmae/io/npy.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/train/checkpoint.h"
@@ -22,6 +24,11 @@ using nlohmann::ordered_json;
 
 std::string text_of(const ordered_json& json) {  // paths need not be UTF-8, JSON must be
   return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// The same, as other programs would read it in a JSON string.
+std::string utf8(const std::string& text) {
+  return ordered_json::parse(text_of(text)).get<std::string>();
 }
 
 fs::path beside(const fs::path& npy) {
@@ -58,6 +65,42 @@ at::Tensor flags(const Embedding& embedding) {
   return flags;
 }
 
+void write_table(const fs::path& path, const Embedding& embedding, Metadata metadata) {
+  FeatureTable table;
+  for (std::int64_t row = 0; row < embedding.size(); ++row) {
+    table.paths.push_back(utf8(embedding.names[static_cast<std::size_t>(row)]));
+    table.class_names.push_back(utf8(embedding.class_of(row)));
+  }
+  table.labels = embedding.label;
+  table.readable = embedding.readable();
+  table.shape = embedding.features.sizes().vec();
+  table.metadata = std::move(metadata);
+  const at::Tensor features = embedding.features.contiguous();
+  AtomicFile file(path);
+  const std::string wrong =
+      needed_table_plugin(path, ExitCode::usage)
+          .write_features(
+              table, {features.const_data_ptr<float>(), static_cast<std::size_t>(features.numel())},
+              [&](const void* data, std::size_t bytes) { file.write(data, bytes); });
+  check(wrong.empty(), ExitCode::usage, path.string(), ": cannot be written (", wrong, ")");
+  file.commit();
+}
+
+// Features, names and labels of a table; returns what its metadata says.
+Metadata read_table(const fs::path& path, Embedding& read) {
+  FeatureTable table;
+  const auto values = std::make_shared<std::vector<float>>();
+  const std::string wrong = needed_table_plugin(path).read_features(path.string(), table, *values);
+  check(wrong.empty(), ExitCode::data, path.string(), ": holds no features of images (", wrong, ")",
+        cure);
+  check(!table.shape.empty(), ExitCode::data, path.string(), ": has no rows", cure);
+  read.features = at::from_blob(
+      values->data(), table.shape, [values](void*) {}, at::kFloat);
+  read.names = std::move(table.paths);
+  read.label = std::move(table.labels);
+  return std::move(table.metadata);
+}
+
 }  // namespace
 
 ordered_json to_json(const EmbeddingInfo& info) {
@@ -92,8 +135,24 @@ std::string Embedding::class_of(std::int64_t row) const {
 }
 
 void check_embedding_name(const fs::path& path) {
-  check(path.extension() == ".npy" || path.extension() == ".safetensors", ExitCode::usage, "--to '",
-        path.string(), "' must end in .npy or .safetensors");
+  const fs::path ending = path.extension();
+  check(ending == ".npy" || ending == ".safetensors" || ending == ".parquet", ExitCode::usage,
+        "--to '", path.string(), "' must end in .safetensors, .npy or .parquet");
+  if (ending == ".parquet") needed_table_plugin(path, ExitCode::usage);
+}
+
+bool is_embedding(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return false;
+  if (path.extension() != ".parquet")
+    return path.extension() == ".npy" || path.extension() == ".safetensors";
+  std::string why;
+  const TablePlugin* const plugin = table_plugin(why);
+  TableSchema schema;
+  if (!plugin || !plugin->read_schema(path.string(), schema).empty()) return false;
+  return std::any_of(schema.columns.begin(), schema.columns.end(), [](const TableColumn& column) {
+    return column.name == "feature" && column.kind == TableColumn::Kind::other;
+  });
 }
 
 void write_embedding(const fs::path& path, const Embedding& embedding) {
@@ -108,13 +167,17 @@ void write_embedding(const fs::path& path, const Embedding& embedding) {
     write_npy(path, embedding.features);
     return;
   }
+  Metadata metadata{{"class_names", text_of(class_names)}, {"embedding", text_of(info)}};
+  if (path.extension() == ".parquet") {
+    write_table(path, embedding, std::move(metadata));
+    return;
+  }
+  metadata["names"] = text_of(names);
   write_safetensors(path,
                     {{"features", embedding.features},
                      {"readable", flags(embedding)},
                      {"label", at::tensor(embedding.label, at::kLong)}},
-                    {{"names", text_of(names)},
-                     {"class_names", text_of(class_names)},
-                     {"embedding", text_of(info)}});
+                    metadata);
 }
 
 Embedding read_embedding(const fs::path& path) {
@@ -124,6 +187,11 @@ Embedding read_embedding(const fs::path& path) {
   Embedding read;
   read.path = path;
   ordered_json names, label, class_names, info;
+  const auto said = [](const Metadata& metadata, const char* key) {
+    const auto found = metadata.find(key);
+    return found == metadata.end() ? ordered_json()
+                                   : ordered_json::parse(found->second, nullptr, false);
+  };
   if (path.extension() == ".npy") {
     check(fs::is_regular_file(beside(path), error), ExitCode::data, where, ": ",
           beside(path).filename().string(), " with the names of its images is not beside it", cure);
@@ -132,16 +200,15 @@ Embedding read_embedding(const fs::path& path) {
     info = json_member(all, "embedding");
     label = json_member(all, "label");
     read.features = read_npy(path);
+  } else if (path.extension() == ".parquet") {
+    const Metadata metadata = read_table(path, read);
+    class_names = said(metadata, "class_names"), info = said(metadata, "embedding");
   } else {
     check(path.extension() == ".safetensors", ExitCode::data, where,
-          ": is no file of features, .npy or .safetensors", cure);
+          ": is no file of features, .safetensors, .npy or .parquet", cure);
     const TensorFile file = read_safetensors(path);
-    const auto said = [&](const char* key) {
-      const auto found = file.metadata.find(key);
-      return found == file.metadata.end() ? ordered_json()
-                                          : ordered_json::parse(found->second, nullptr, false);
-    };
-    names = said("names"), class_names = said("class_names"), info = said("embedding");
+    names = said(file.metadata, "names"), class_names = said(file.metadata, "class_names");
+    info = said(file.metadata, "embedding");
     const at::Tensor *features = file.find("features"), *classes = file.find("label");
     check(features && classes && classes->scalar_type() == at::kLong, ExitCode::data, where,
           ": holds no features of images", cure);
@@ -152,7 +219,7 @@ Embedding read_embedding(const fs::path& path) {
   check(info.is_object(), ExitCode::data, where,
         ": does not say which model made it; embed the images again");
   try {
-    names.get_to(read.names);
+    if (read.names.empty()) names.get_to(read.names);
     if (read.label.empty()) label.get_to(read.label);
     class_names.get_to(read.class_names);
     read.info = info_of(info);

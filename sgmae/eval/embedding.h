@@ -4,6 +4,7 @@
 // FILE.safetensors has the tensors `features`, `readable` [M] (0 or 1) and `label` [M] (-1: none),
 // and as metadata `names` and `class_names` (JSON lists) and `embedding` (JSON: EmbeddingInfo).
 // FILE.npy has the features alone; beside it lies FILE.npy.json, an object with all of the others.
+// FILE.parquet has the columns of a FeatureTable (data/table_file.h), and the other metadata.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -53,8 +54,11 @@ struct Embedding {
   std::string class_of(std::int64_t row) const;  // "" for an unlabelled image
 };
 
-// Throws Error(usage) for a name that ends in neither .npy nor .safetensors.
+// Throws Error(usage) for a name that ends in none of .safetensors, .npy and .parquet, and where
+// Parquet cannot be written for want of Apache Arrow.
 void check_embedding_name(const std::filesystem::path& path);
+// Whether a file is one of features, by its name, or of tables by its columns.
+bool is_embedding(const std::filesystem::path& path);
 // Atomic.
 void write_embedding(const std::filesystem::path& path, const Embedding& embedding);
 

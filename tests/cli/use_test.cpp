@@ -4,11 +4,13 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "sgmae/checkpoint/write_model.h"
+#include "sgmae/data/table_file.h"
 #include "sgmae/io/npy.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/nn/mae.h"
@@ -56,6 +58,13 @@ class UsesOfEncoders : public testing::Test {
     EXPECT_NE(outcome.err.find(message), std::string::npos) << line << "\n" << outcome.err;
   }
   std::string bytes(const std::string& name) const { return read_text(folder_.path(name)); }
+  // Names of files of features, of all types that this build writes.
+  static std::vector<std::string> indices() {
+    std::vector<std::string> names{"f.safetensors", "f.npy"};
+    std::string why;
+    if (table_plugin(why)) names.push_back("f.parquet");
+    return names;
+  }
 
   const Folder folder_;
 };
@@ -106,15 +115,47 @@ TEST_F(UsesOfEncoders, EmbedSaysWhatRowsAre) {
   refused("embed --checkpoint m.safetensors --to f.npy", 2, "no images are named");
   refused("embed photos photos/cat/00.png --checkpoint m.safetensors --to f.npy", 2,
           "or one folder");
-  refused("embed photos --checkpoint m.safetensors --to f.parquet", 2, ".safetensors");
+  refused("embed photos --checkpoint m.safetensors --to f.h5", 2, ".safetensors");
   refused("embed photos --data_path photos --checkpoint m.safetensors --to f.npy", 2,
           "either as arguments or by --data_path");
+}
+
+TEST_F(UsesOfEncoders, EmbedWritesTheSameNumbersToParquet) {
+  std::string why;
+  if (!table_plugin(why)) {
+    refused(str(kEmbed, "f.parquet"), 2, "./dev build --arrow");
+    EXPECT_FALSE(fs::exists(folder_.path("f.parquet.part")));
+    GTEST_SKIP() << why;
+  }
+  const std::string last = "photos/dog/10.png", sound = bytes(last);
+  folder_.write(last, "no image");
+  refused(str(kEmbed, "f.parquet --unreadable fail"), 3, "dog/10.png");
+  EXPECT_TRUE(fs::exists(folder_.path("f.parquet.part")));
+  EXPECT_FALSE(fs::exists(folder_.path("f.parquet")));
+  folder_.write(last, sound);
+  succeed(str(kEmbed, "f.npy"));
+  succeed(str(kEmbed, "f.parquet"));
+  EXPECT_FALSE(fs::exists(folder_.path("f.parquet.part")));
+  FeatureTable table;
+  std::vector<float> features;
+  ASSERT_EQ(
+      needed_table_plugin("f.parquet").read_features(folder_.path("f.parquet"), table, features),
+      "");
+  const at::Tensor npy = read_npy(folder_.path("f.npy"));
+  ASSERT_EQ(table.shape, npy.sizes().vec());
+  EXPECT_EQ(std::memcmp(features.data(), npy.const_data_ptr(), npy.nbytes()), 0);
+  const json said = json::parse(bytes("f.npy.json"));
+  EXPECT_EQ(json(table.paths), said["names"]);
+  EXPECT_EQ(json(table.labels), said["label"]);
+  EXPECT_EQ(json(table.readable), said["readable"]);
+  EXPECT_EQ(table.class_names.front(), "cat");
+  EXPECT_EQ(json::parse(table.metadata.at("embedding")), said["embedding"]);
 }
 
 TEST_F(UsesOfEncoders, SearchFindsCopiesAndNotTheQueryItself) {
   folder_.write("photos/dog/99.png", bytes("photos/cat/03.png"));
   folder_.write("query.png", bytes("photos/cat/03.png"));
-  for (const std::string index : {"f.safetensors", "f.npy"}) {
+  for (const std::string& index : indices()) {
     succeed(str(kEmbed, index));
     const json found = result_of(str("search ", index, " photos/cat/03.png query.png --k 3"));
     EXPECT_EQ(found["images"], 13);
@@ -175,8 +216,9 @@ TEST_F(UsesOfEncoders, DuplicatesAreEqualFilesOrLookAlike) {
   const std::string png = bytes("photos/dog/09.png");
   folder_.write("photos/dog/97.png", png + "behind the end");
   EXPECT_EQ(result_of("duplicates photos")["groups"].size(), 1u);
-  for (const std::string from :
-       {"photos --checkpoint m.safetensors --batch_size 2", "f.safetensors", "f.npy"}) {
+  std::vector<std::string> from_all = indices();
+  from_all.push_back("photos --checkpoint m.safetensors --batch_size 2");
+  for (const std::string& from : from_all) {
     if (from.starts_with("f.")) succeed(str(kEmbed, from));
     const json near = result_of(str("duplicates ", from, " --threshold 0.999999 --html d.html"));
     ASSERT_EQ(near["groups"].size(), 2u) << from;
