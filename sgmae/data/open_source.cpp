@@ -8,6 +8,7 @@
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/hub_card.h"
 #include "sgmae/data/pack.h"
 #include "sgmae/data/source.h"
 #include "sgmae/data/split.h"
@@ -38,6 +39,8 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
                            const DataFormat& format) {
   if (!is_folder(path)) {
     const std::string name = lower_case(path);
+    if (!is_file(path) && is_card_config(path))
+      return find_tables(path, split).paths.empty() ? DataFormat::tar : DataFormat::table;
     if (is_table(path)) return DataFormat::table;
     if (is_pattern(path) || name.ends_with(".tar")) return DataFormat::tar;
     if (name.ends_with(".sgpack")) return DataFormat::pack;
@@ -125,6 +128,9 @@ std::unique_ptr<Source> open_folder_of(const fs::path& path, const std::string& 
 // Which of several files are read.
 void say_which(const Shards& shards, const std::string& path, const std::string& split,
                const char* type) {
+  if (!shards.card_config.empty())
+    info("data: README.md's configuration ", shards.card_config, "; another one is read from ",
+         (fs::path(path) / "NAME").string());
   if (!shards.beside.empty())
     info("data: reading ", shards.paths.size(), " of ", shards.paths.size() + shards.beside.size(),
          " ", type, " files in ", shards.paths.front().parent_path().string(), " for '", split,
@@ -205,8 +211,9 @@ std::unique_ptr<Source> open_source(const std::string& data_path, const std::str
   check(data_path.find("://") == std::string::npos && !data_path.starts_with("pipe:"),
         ExitCode::data, data_path, " is not on this machine; download it and give its path");
   std::error_code ignored;
-  check(is_pattern(data_path) || fs::exists(data_path, ignored), ExitCode::data, "there is no ",
-        data_path, "; give an existing folder of images, list file, archive or packed data set");
+  check(is_pattern(data_path) || fs::exists(data_path, ignored) || is_card_config(data_path),
+        ExitCode::data, "there is no ", data_path,
+        "; give an existing folder of images, list file, archive or packed data set");
   const DataFormat::Kind kind =
       format.kind == DataFormat::automatic ? recognise(data_path, split, format) : format.kind;
   check((format.image_key.empty() && format.label_key.empty()) || kind == DataFormat::tar ||

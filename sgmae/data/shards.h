@@ -18,6 +18,7 @@ struct Shards {
   std::vector<std::filesystem::path> paths;
   bool named = false;               // their names, or their folder's, say what they are for
   std::vector<std::string> beside;  // names of other shards there
+  std::string card_config;  // by default, and which others there are (hub_card.h): "a, not b, c"
 };
 
 // Those of a split. `path` is one file, a folder, or a pattern such as name-{0000..0012}.tar; of a

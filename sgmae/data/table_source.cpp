@@ -23,6 +23,7 @@
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/hub_card.h"
 #include "sgmae/data/left_out.h"
 #include "sgmae/data/samples.h"
 #include "sgmae/data/shard_walk.h"
@@ -519,6 +520,7 @@ bool is_table(const std::string& path_or_pattern) {
 }
 
 Shards find_tables(const std::string& path, const std::string& split) {
+  if (auto of_card = shards_of_card(path, split, types)) return *std::move(of_card);
   Shards shards = shards_of_split(path, split, types);
   if (!shards.paths.empty() || !shards.beside.empty() || !is_folder(path)) return shards;
   // In data/, or in a folder called as the configuration of the data set.

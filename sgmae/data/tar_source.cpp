@@ -18,6 +18,7 @@
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
+#include "sgmae/data/hub_card.h"
 #include "sgmae/data/left_out.h"
 #include "sgmae/data/samples.h"
 #include "sgmae/data/shard_walk.h"
@@ -215,6 +216,7 @@ Labels labels_from_list(const std::vector<std::string>& names, const fs::path& l
 }  // namespace
 
 Shards find_shards(const std::string& path, const std::string& split) {
+  if (auto of_card = shards_of_card(path, split, {"tar"})) return *std::move(of_card);
   return shards_of_split(path, split, {"tar"});
 }
 

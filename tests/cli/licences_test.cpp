@@ -20,8 +20,8 @@ TEST(Licences, NameWhatIsLinkedWithItsVersion) {
   }
   for (const char* package :
        {"torch", "libjpeg62-turbo-dev", "libpng-dev", "libwebp-dev", "libtiff-dev", "libgif-dev",
-        "libzstd-dev", "libdeflate-dev", "zlib1g-dev", "libpugixml-dev", "libfreetype-dev",
-        "libbrotli-dev", "fonts-dejavu-core"})
+        "libzstd-dev", "libdeflate-dev", "zlib1g-dev", "libpugixml-dev", "libyaml-cpp-dev",
+        "libfreetype-dev", "libbrotli-dev", "fonts-dejavu-core"})
     EXPECT_TRUE(packages.contains(package)) << package;
 }
 

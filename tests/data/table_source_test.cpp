@@ -110,6 +110,25 @@ TEST_F(TableSource, ShardsAndPartsByTheirNames) {
   EXPECT_NE(data_error("mixed").find("differently"), std::string::npos);
 }
 
+TEST_F(TableSource, SplitsByTheCard) {
+  copy("hub.parquet", "set/x/part-0.parquet");
+  copy("hub.parquet", "set/x/part-1.parquet");
+  copy("hub.parquet", "set/x/held.parquet");
+  copy("plain.parquet", "set/y.parquet");
+  folder_.write(
+      "set/README.md",
+      "---\nconfigs:\n- config_name: x\n  default: true\n  data_files:\n  - split: train\n"
+      "    path: x/p*\n  - split: validation\n    path: x/held.parquet\n"
+      "- config_name: plain\n  data_files: y.parquet\n---\n");
+  EXPECT_EQ(open("set")->size(), 18);
+  EXPECT_EQ(open("set", "val")->size(), 9);
+  EXPECT_EQ(open("set/x", "test")->size(), 9);
+  EXPECT_EQ(open("set/plain")->size(), 40) << "a name, not a folder";
+  EXPECT_EQ(open("set/x/part-1.parquet")->size(), 9);
+  error_of(ExitCode::data, [&] { open("set/plain", "val"); });
+  error_of(ExitCode::data, [&] { open("set/other"); });
+}
+
 TEST_F(TableSource, ColumnsByName) {
   copy("hub.parquet");
   const auto keys = [](const std::string& image, const std::string& label) {
