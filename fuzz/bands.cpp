@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   for (const int page : {0, 1, all_pages})
     try_to(ExitCode::data, [&] {
       const ImageInfo info = read_image_info({data, size}, page);
+      nodata_tag({data, size}, info);
       const auto width = info.size.width, height = info.size.height;
       if (std::int64_t{width} * height * info.channels > 1 << 18) return;  // larger: only slower
       Bands bands;

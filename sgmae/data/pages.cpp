@@ -33,9 +33,12 @@ class PageSource : public Source {
   }
   void open(std::int64_t index, OpenedImage& opened) const override {
     files_->open(at(index).file, opened);
-    if (opened.array || at(index).number == 0) return;
-    opened.info = read_image_info(opened.bytes, at(index).number);
-    opened.size = opened.info.size;
+    if (opened.raw.data != nullptr || opened.array) return;
+    if (at(index).number > 0) {
+      opened.info = read_image_info(opened.bytes, at(index).number);
+      opened.size = opened.info.size;
+    }
+    read_nodata(opened);
   }
 
  protected:

@@ -1,7 +1,10 @@
 #include "sgmae/data/source.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
 
 #include "sgmae/base/error.h"
@@ -33,7 +36,13 @@ ImageView decode(const OpenedImage& opened, const CropBox& region, int channels,
 
 void decode_bands(const OpenedImage& opened, const CropBox& region, int channels, Bands& bands) {
   SGMAE_ASSERT(opened.raw.data == nullptr);
-  if (!opened.array) return decode_bands(opened.bytes, opened.info, region, channels, bands);
+  if (!opened.array) {
+    decode_bands(opened.bytes, opened.info, region, channels, bands);
+    if (opened.nodata)
+      std::replace(bands.values.begin(), bands.values.end(), static_cast<float>(*opened.nodata),
+                   std::nanf(""));
+    return;
+  }
   check(opened.array->channels == channels, ExitCode::data, "the array has ",
         opened.array->channels, " channels, where ", channels,
         " are expected; if its axes lie otherwise, say how: --array_axes hwc or chw");
@@ -42,6 +51,7 @@ void decode_bands(const OpenedImage& opened, const CropBox& region, int channels
 
 void Source::read_info(OpenedImage& opened) const {
   opened.array.reset();
+  opened.nodata.reset();
   const StoredValues reading = stored_.value_or(StoredValues{});
   if (is_npz(opened.bytes)) opened.bytes = npy_of_npz(opened.bytes);
   if (is_npy(opened.bytes)) {
@@ -51,6 +61,11 @@ void Source::read_info(OpenedImage& opened) const {
   }
   opened.info = read_image_info(opened.bytes, reading.pages == Pages::channels ? all_pages : 0);
   opened.size = opened.info.size;
+  read_nodata(opened);
+}
+
+void Source::read_nodata(OpenedImage& opened) const {
+  if (stored_ && !stored_->nodata) opened.nodata = nodata_tag(opened.bytes, opened.info);
 }
 
 // With what its options say in text.
@@ -76,6 +91,7 @@ void Source::choose_values(const DataFormat& format) {
   OpenedImage opened;
   std::int64_t read = 0, asking = 0;
   std::string reason;
+  std::set<double> tags;  // of no data
   stored_ = reading;
   for (std::int64_t i = 0; i < some; ++i) {
     try {
@@ -85,6 +101,7 @@ void Source::choose_values(const DataFormat& format) {
       continue;
     }
     if (opened.raw.data != nullptr) break;
+    if (opened.nodata) tags.insert(*opened.nodata);
     const bool asks = opened.array || !opened.info.eight_bit;
     if (format.values == DataFormat::as_stored || asks) {
       const int channels = opened.array ? opened.array->channels : opened.info.channels;
@@ -111,6 +128,12 @@ void Source::choose_values(const DataFormat& format) {
   if (!as_stored)
     info("data: images of ", stored_channels_, stored_channels_ == 1 ? " channel" : " channels",
          " that are not 8-bit grey or colour; their values are kept as stored");
+  if (!tags.empty()) {
+    std::string numbers;
+    for (const double tag : tags) numbers += str(numbers.empty() ? "" : ", ", tag);
+    info("data: no data is what GDAL's tag in each image says (", numbers,
+         "); --nodata overrules it");
+  }
 }
 
 DataFormat DataFormat::read_as(const Normalisation& trained) const {
@@ -202,8 +225,10 @@ void declare_data_format(Options& options, DataFormat& format) {
               {{"auto", ArrayAxes::automatic}, {"hwc", ArrayAxes::hwc}, {"chw", ArrayAxes::chw}},
               "axes of NumPy arrays; auto: the one that differs from two equal ones is the "
               "channels', else the shorter of the first and the last");
-  options.add("nodata", format.nodata,
-              "stored value that stands for 'not measured', e.g. 0 or -9999; NaN always does");
+  options.add(
+      "nodata", format.nodata,
+      "stored value that stands for 'not measured', e.g. 0 or -9999; NaN always does. Empty: "
+      "what GDAL's tag in each TIFF says");
   options
       .add("picture_bands", format.picture_bands,
            "channels that pictures show as red, green and blue, e.g. 4,3,2; empty: the first "

@@ -30,13 +30,14 @@ struct OpenedImage {
   std::vector<std::uint8_t> bytes;  // else the encoded file
   ImageInfo info;
   std::optional<ArrayInfo> array;  // of `bytes`, where they are a NumPy array; `info` then is not
+  std::optional<double> nodata;    // of this image, where none holds for the whole source
 };
 
 // The pixels of `region` with 1 or 3 channels; they lie in `buffer` or in the source itself.
 // Throws Error(data), without the image's name, when they cannot be read.
 ImageView decode(const OpenedImage& opened, const CropBox& region, int channels, Image& buffer);
 
-// The same with the values as stored.
+// The same with the values as stored; NaN where the image's own value for no data stands.
 void decode_bands(const OpenedImage& opened, const CropBox& region, int channels, Bands& bands);
 
 // What was found and is not among a source's images, by reason.
@@ -98,6 +99,8 @@ class Source {
   virtual int colour_channels() const = 0;
   // What `opened.bytes` are. An array in a .npz is unpacked.
   void read_info(OpenedImage& opened) const;
+  // By the tag of the image, where values are kept as stored and --nodata is not given.
+  void read_nodata(OpenedImage& opened) const;
   // What is cheap to know of an image's contents: its file's size in bytes (-1 where there is no
   // file) and its checksum where that is stored; of raw pixels their hash.
   virtual std::int64_t content_mark(std::int64_t index) const = 0;

@@ -55,6 +55,10 @@ ImageInfo read_image_info(std::span<const std::uint8_t> bytes, int page = 0);
 // Of a TIFF those that are images of their own, not smaller versions or masks of one; 1 of others.
 int count_pages(std::span<const std::uint8_t> bytes);
 
+// The value that stands for "not measured" by GDAL's tag in a TIFF (42113), at info.page; none
+// where there is no such tag or no number in it, and of other formats.
+std::optional<double> nodata_tag(std::span<const std::uint8_t> bytes, const ImageInfo& info);
+
 // The pixels of `region` as 1 or 3 channels; grey is repeated, colour becomes Pillow's "L".
 // `image` is overwritten; its memory is used again. Error(data) says why a file is not eight_bit.
 void decode_image(std::span<const std::uint8_t> bytes, const ImageInfo& info, const CropBox& region,

@@ -5,13 +5,20 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
 #include <vector>
 
 #include "sgmae/base/error.h"
@@ -106,6 +113,12 @@ class Tiff {
   int channels() const { return photometric_ == PHOTOMETRIC_PALETTE ? 3 : samples_; }
   bool eight_bit() const { return refusal_.empty(); }
 
+  // The value that GDAL's tag names for no data, where fp32 can hold it.
+  std::optional<double> nodata() const {
+    const std::optional<double> value = gdal_tag();
+    return value && fits_fp32(*value) ? value : std::nullopt;
+  }
+
   // On to the next page that is an image of its own; false where there is none.
   bool next_page() {
     while (TIFFReadDirectory(tiff_) != 0) {
@@ -199,6 +212,38 @@ class Tiff {
   }
   static int on_warning(TIFF*, void*, const char*, const char*, std::va_list) { return 1; }
   const char* message() const { return message_[0] != 0 ? message_.data() : "not readable"; }
+
+  // The number that GDAL's tag for no data is as text, NaN too; libtiff does not know the tag, and
+  // so gives it as the file has it.
+  std::optional<double> gdal_tag() const {
+    const TIFFField* const field = TIFFFindField(tiff_, TIFFTAG_GDAL_NODATA, TIFF_ANY);
+    std::uint32_t count = 0;
+    const char* text = nullptr;
+    if (!field || TIFFFieldDataType(field) != TIFF_ASCII || !TIFFFieldPassCount(field) ||
+        TIFFGetField(tiff_, TIFFTAG_GDAL_NODATA, &count, &text) == 0 || !text)
+      return std::nullopt;
+    std::string_view number(text, ::strnlen(text, count));
+    number.remove_prefix(std::min(number.find_first_not_of(" +"), number.size()));
+    number.remove_suffix(number.size() - (number.find_last_not_of(' ') + 1));
+    double value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    const bool read = error == std::errc() && end == number.data() + number.size();
+    return read ? std::optional(value) : std::nullopt;
+  }
+  static bool fits_fp32(double value) {  // the largest with few digits may be a little more
+    return std::abs(value) <= std::numeric_limits<float>::max() * (1 + 2e-8);
+  }
+
+  // What stands in tiles that GDAL left out.
+  template <class Value>
+  Value blank() const {
+    const double value = gdal_tag().value_or(0);
+    if (format_ == SAMPLEFORMAT_UINT && !(value >= 0 && value < std::ldexp(1, bits_))) return 0;
+    if constexpr (std::is_same_v<Value, float>)
+      return fits_fp32(value) ? static_cast<float>(value) : std::nanf("");
+    else
+      return bits_ == 8 ? static_cast<Value>(value) : Value{0};
+  }
 
   int tag(std::uint32_t which) const {
     std::uint16_t value = 0;
@@ -414,7 +459,7 @@ class Tiff {
   std::vector<Value> samples_of(const CropBox& region) {
     const std::size_t count =
         static_cast<std::size_t>(region.width) * static_cast<std::size_t>(region.height);
-    std::vector<Value> stored(count * static_cast<std::size_t>(samples_));
+    std::vector<Value> stored(count * static_cast<std::size_t>(samples_), blank<Value>());
     if (TIFFIsTiled(tiff_))
       read_tiles(region, stored);
     else
@@ -499,7 +544,7 @@ class Tiff {
           const std::uint32_t number =
               TIFFComputeTile(tiff_, static_cast<std::uint32_t>(left),
                               static_cast<std::uint32_t>(top), 0, static_cast<std::uint16_t>(s));
-          // GDAL leaves out tiles of nothing but zeros, and says so by zeros.
+          // GDAL leaves out tiles of nothing but blank(), and says so by zeros.
           if (TIFFGetStrileByteCount(tiff_, number) == 0 && TIFFGetStrileOffset(tiff_, number) == 0)
             continue;
           not_missing(number);
@@ -590,6 +635,11 @@ StoredInfo read_tiff_info(std::span<const std::uint8_t> bytes, int page) {
           "its pages have more channels than the limit of ", max_channels);
   }
   return info;
+}
+
+std::optional<double> nodata_tag(std::span<const std::uint8_t> bytes, const ImageInfo& info) {
+  if (info.format != ImageFormat::tiff) return std::nullopt;
+  return Tiff(bytes, info.page).nodata();
 }
 
 int count_tiff_pages(std::span<const std::uint8_t> bytes) {

@@ -121,6 +121,20 @@ TEST_F(Channels, FromStatisticsToEveryEvaluation) {
   EXPECT_EQ(succeed("data verify data")["images"], 8);
 }
 
+TEST_F(Channels, NoDataByTheTagOfGdal) {
+  const std::string image = read_text(std::string(SGMAE_TEST_DATA) + "/bands/i16_3_nodata.tif");
+  folder_.write("tiles/1.tif", image);
+  const Outcome said = run("data stats tiles");
+  ASSERT_EQ(said.code, 0) << said.err;
+  EXPECT_NE(said.err.find("no data is what GDAL's tag in each image says (-29987)"),
+            std::string::npos)
+      << said.err;
+  const json mean = json::parse(said.out)["mean"];
+  EXPECT_EQ(mean, succeed("data stats tiles --nodata -29987")["mean"]);
+  EXPECT_NE(mean, succeed("data stats tiles --nodata 30001")["mean"]);
+  EXPECT_EQ(run("data stats tiles --nodata 30001").err.find("GDAL"), std::string::npos);
+}
+
 // Without a file of normalisation it is measured, the same each time, and said.
 TEST_F(Channels, MeasuredWhereNothingIsSaid) {
   succeed("data stats data --save n.json");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "folder.h"
 
 namespace sgmae {
@@ -222,6 +224,39 @@ TEST(OpenSource, ArraysCountWhereThereIsNothingElse) {
             std::string::npos);
   folder.image("train/a/4.png");  // beside images they are made of these
   EXPECT_EQ(names_in(*open_source(folder.path()), folder), Names{"train/a/4.png"});
+}
+
+// Each image's own, where nobody says what stands for no data.
+TEST(OpenSource, NoDataIsWhatTheTagOfAnImageSays) {
+  Folder folder;
+  const std::string image = golden_bands("i16_3_nodata.tif");
+  std::string other = image;
+  other.replace(other.find("-29987"), 6, "-22068");
+  folder.write("1.tif", image);
+  folder.write("2.tif", other);
+  folder.write("3.tif", golden_bands("i16_3.tif"));
+  const auto missing = [&](const Source& source, std::int64_t index) {
+    OpenedImage opened;
+    source.open(index, opened);
+    Bands bands;
+    decode_bands(opened, whole(opened.size), 3, bands);
+    std::vector<std::size_t> at;
+    for (std::size_t i = 0; i < bands.values.size(); ++i)
+      if (std::isnan(bands.values[i])) at.push_back(i);
+    return at;
+  };
+  using Places = std::vector<std::size_t>;
+  DataFormat format;
+  for (const Pages pages : {Pages::first, Pages::channels, Pages::images}) {
+    format.stored.pages = pages;
+    const auto source = open_source(folder.path(), "train", "", format);
+    EXPECT_EQ(missing(*source, 0), Places{0});
+    EXPECT_EQ(missing(*source, 1), Places{1});
+    EXPECT_EQ(missing(*source, 2), Places{});
+    EXPECT_EQ(source->stored_values()->nodata, std::nullopt);
+  }
+  format.nodata = "7";
+  EXPECT_EQ(missing(*open_source(folder.path(), "train", "", format), 0), Places{});
 }
 
 // What a model was trained with goes before what is said later, and survives being written as

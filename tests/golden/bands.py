@@ -36,7 +36,7 @@ def entry(file, channels, modulus, scale, offset, height=HEIGHT, width=WIDTH, **
 
 
 def tiff(file, dtype, channels, modulus, scale=1, offset=0, planar=False, eight_bit=False, size=(HEIGHT, WIDTH),
-         **options):
+         nodata=None, **options):
     pixels = values(channels, modulus, scale, offset, *size).astype(dtype)
     stored = numpy.moveaxis(pixels, 2, 0) if planar else pixels
     if channels == 1:
@@ -46,10 +46,12 @@ def tiff(file, dtype, channels, modulus, scale=1, offset=0, planar=False, eight_
     else:
         options["planarconfig"] = "contig"
     options.setdefault("photometric", "minisblack")
+    if nodata is not None:  # as GDAL tags it
+        options["extratags"] = [(42113, "s", 0, nodata, True)]
     tifffile.imwrite(OUT / file, stored, metadata=None, **options)
     read = tifffile.imread(OUT / file)
     assert read.dtype == pixels.dtype and numpy.array_equal(read, stored), file
-    entry(file, channels, modulus, scale, offset, *size, eight_bit=eight_bit)
+    entry(file, channels, modulus, scale, offset, *size, eight_bit=eight_bit, **({"nodata": float(nodata)} if nodata else {}))
 
 
 tiff("u8_5.tif", "u1", 5, 256)
@@ -70,6 +72,9 @@ tiff("f32_6_bigtiff.tif", "f4", 6, 60000, scale=0.125, offset=-3000, bigtiff=Tru
 tiff("f32_3_planes_big_endian.tif", "f4", 3, 60000, scale=0.125, planar=True, byteorder=">", bigtiff=True)
 tiff("f32_1_predictor.tif", "f4", 1, 60000, scale=0.125, offset=-3000, compression="deflate", predictor=3)
 tiff("f64_1.tif", "f8", 1, 60000, scale=0.125)
+tiff("f32_2_nodata.tif", "f4", 2, 60000, scale=0.125, offset=-3000, nodata="961.125")
+tiff("i16_3_nodata.tif", "i2", 3, 60000, offset=-30000, planar=True, nodata="-29987 ")
+tiff("i16_1_tiles_nodata.tif", "i2", 1, 60000, offset=-30000, tile=(16, 16), size=(20, 19), nodata="-29987")
 
 # Pages: three of one band and one of two, then a smaller version of the first.
 pages = values(5, 60000).astype("u2")

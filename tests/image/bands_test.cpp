@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "sgmae/image/decode.h"
 #include "tests/image/golden.h"
@@ -76,6 +78,37 @@ TEST(Bands, EqualTifffileAndOurRule) {
         exit_code([&] { decode_image(bytes, info, whole(info.size), 3, pixels); }, &refusal);
     EXPECT_EQ(code, info.eight_bit ? ExitCode::done : ExitCode::data);
     EXPECT_EQ(info.eight_bit, refusal.find("--values stored") == std::string::npos) << refusal;
+  }
+}
+
+TEST(Bands, NoDataByTheTagOfGdal) {
+  for (const auto& entry : golden_bands("tiff")) {
+    const auto bytes = bytes_of(entry["file"]);
+    std::optional<double> expected;
+    if (entry.contains("nodata")) expected = entry["nodata"].get<double>();
+    EXPECT_EQ(nodata_tag(bytes, read_image_info(bytes)), expected) << entry["file"];
+  }
+  // The tag's text is at its end "-29987 ", of which there is one.
+  const auto bytes = bytes_of("i16_3_nodata.tif");
+  const auto tag_of = [&](const std::string& text) {
+    std::string file(bytes.begin(), bytes.end());
+    file.replace(file.find("-29987 "), text.size(), text);
+    const std::vector<std::uint8_t> changed(file.begin(), file.end());
+    return nodata_tag(changed, read_image_info(changed));
+  };
+  EXPECT_EQ(tag_of("  +1e3 "), 1000);
+  EXPECT_EQ(tag_of("-3.4e38"), -3.4e38);
+  for (const char* text :
+       {"nan    ", "-inf   ", "1e300  ", "none   ", "1 2    ", "       ", "1e999  "})
+    EXPECT_EQ(tag_of(text), std::nullopt) << text;
+  // Of another type than text it is not GDAL's: the entry is tag, type, count, offset.
+  std::string file(bytes.begin(), bytes.end());
+  const std::size_t at = file.find(std::string("\x81\xa4\x02\x00", 4));
+  ASSERT_NE(at, std::string::npos);
+  for (const char type : {1, 3, 4, 7, 12}) {
+    file[at + 2] = type;
+    const std::vector<std::uint8_t> changed(file.begin(), file.end());
+    EXPECT_EQ(nodata_tag(changed, read_image_info(changed)), std::nullopt) << int{type};
   }
 }
 
@@ -228,27 +261,31 @@ TEST(Bands, BadTiffsAreRefused) {
             std::string::npos);
 }
 
-// As GDAL writes with SPARSE_OK: rasterio and tifffile read such tiles as zeros.
-TEST(Bands, TilesThatAreLeftOutAreZeros) {
-  auto bytes = bytes_of("u16_4_tiles.tif");  // 20 x 19 pixels in tiles of 16 x 16
+// As GDAL writes with SPARSE_OK: rasterio reads such tiles as zeros, or as its value for no data.
+TEST(Bands, TilesThatAreLeftOutAreBlank) {
   const auto values_of = [](const std::vector<std::uint8_t>& file) {
     const ImageInfo info = read_image_info(file);
     Bands bands;
-    decode_bands(file, info, whole(info.size), 4, bands);
+    decode_bands(file, info, whole(info.size), info.channels, bands);
     return bands;
   };
-  const Bands all = values_of(bytes);
-  for (const std::uint16_t tag : {std::uint16_t{324}, std::uint16_t{325}}) {
-    const std::uint32_t type = bytes[place_of_tag(bytes, tag) - 6], size = type == 3 ? 2 : 4;
-    std::memset(&bytes[tag_of(bytes, tag) + size], 0, size);  // of the second tile
+  for (const auto& [name, blank] : std::vector<std::pair<std::string, float>>{
+           {"u16_4_tiles.tif", 0}, {"i16_1_tiles_nodata.tif", -29987}}) {
+    auto bytes = bytes_of(name);  // 20 x 19 pixels in tiles of 16 x 16
+    const Bands all = values_of(bytes);
+    for (const std::uint16_t tag : {std::uint16_t{324}, std::uint16_t{325}}) {
+      const std::uint32_t type = bytes[place_of_tag(bytes, tag) - 6], size = type == 3 ? 2 : 4;
+      std::memset(&bytes[tag_of(bytes, tag) + size], 0, size);  // of the second tile
+    }
+    const Bands sparse = values_of(bytes);
+    for (int y = 0; y < all.height; ++y)
+      for (int x = 0; x < all.width; ++x)
+        for (int c = 0; c < all.channels; ++c) {
+          const auto i = static_cast<std::size_t>((y * all.width + x) * all.channels + c);
+          EXPECT_EQ(sparse.values[i], y < 16 && x >= 16 ? blank : all.values[i])
+              << name << " " << y << " " << x;
+        }
   }
-  const Bands sparse = values_of(bytes);
-  for (int y = 0; y < all.height; ++y)
-    for (int x = 0; x < all.width; ++x)
-      for (int c = 0; c < 4; ++c) {
-        const auto i = static_cast<std::size_t>((y * all.width + x) * 4 + c);
-        EXPECT_EQ(sparse.values[i], y < 16 && x >= 16 ? 0 : all.values[i]) << y << " " << x;
-      }
 }
 
 TEST(Bands, ResizeEqualsPyTorch) {
