@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "sgmae/base/error.h"
@@ -81,8 +82,7 @@ class CardFiles {
         const std::vector<fs::path> matching = files_matching(folder / config.folder, pattern);
         if (matching.empty()) missing_.emplace_back(split.name, pattern);
         for (const fs::path& file : matching)
-          if (std::find(types.begin(), types.end(), extension_of(file.string())) != types.end() &&
-              std::find(files.begin(), files.end(), file) == files.end())
+          if (std::find(types.begin(), types.end(), extension_of(file.string())) != types.end())
             files.push_back(file);
       }
     }
@@ -97,14 +97,13 @@ class CardFiles {
     return std::any_of(by_split_.begin(), by_split_.end(),
                        [](const auto& split) { return !split.second.empty(); });
   }
-  // The files of one split, or of all for "".
+  // The files of one split, or of all for "", each once.
   std::vector<fs::path> of(const std::string& split) const {
     std::vector<fs::path> all;
+    std::set<fs::path> seen;
     for (const auto& [name, files] : by_split_)
       for (const fs::path& file : files)
-        if ((split.empty() || split == name) &&
-            std::find(all.begin(), all.end(), file) == all.end())
-          all.push_back(file);
+        if ((split.empty() || split == name) && seen.insert(file).second) all.push_back(file);
     return all;
   }
   // A pattern that finds no file; "" where each finds some.
@@ -218,9 +217,9 @@ std::optional<Shards> shards_of_card(const std::string& path, const std::string&
   check(missing.empty() && !shards.paths.empty(), ExitCode::data, where, " names ",
         missing.empty() ? "files of other types" : missing, " for '", split,
         "', which is not there; an incomplete download?");
+  const std::set<fs::path> taken(shards.paths.begin(), shards.paths.end());
   for (const fs::path& file : files.of(""))
-    if (std::find(shards.paths.begin(), shards.paths.end(), file) == shards.paths.end())
-      shards.beside.push_back(file.filename().string());
+    if (!taken.contains(file)) shards.beside.push_back(file.filename().string());
   return shards;
 }
 
