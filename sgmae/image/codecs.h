@@ -75,9 +75,6 @@ struct ExactSpan {
 };
 std::vector<ExactSpan> exact_weights(ResizeFilter filter, int in, int out, int begin, int length);
 
-// Sets size and channels of `image` and makes room; its pixels are then undefined.
-void reshape(Image& image, ImageSize size, int channels);
-
 // `count` pixels of `in_channels` (1 or 3) to `out_channels` (1 or 3): grey is repeated, colour
 // becomes Pillow's "L".
 void convert_pixels(const std::uint8_t* in, int in_channels, std::uint8_t* out, int out_channels,

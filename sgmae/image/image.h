@@ -16,6 +16,9 @@ struct Image {
   ImageSize size() const { return {width, height}; }
 };
 
+// Sets size and channels of `image` and makes room; its pixels are then undefined.
+void reshape(Image& image, ImageSize size, int channels);
+
 // Somebody else's pixels, perhaps a part of a larger image.
 struct ImageView {
   const std::uint8_t* data = nullptr;  // [height, width, channels], rows `stride` bytes apart
