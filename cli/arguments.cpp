@@ -59,6 +59,22 @@ bool takes(Command command, const std::string& recipe, const std::string& text) 
   return false;
 }
 
+// The command's others, by the first recipe among the arguments.
+void choose_by_recipe(Command& command, const std::vector<std::string>& arguments) {
+  if (command.others.empty()) return;
+  const std::string flag = "--config";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const bool joined = arguments[i].starts_with(flag + "=");
+    if (!joined && (arguments[i] != flag || i + 1 == arguments.size())) continue;
+    const std::string recipe = joined ? arguments[i].substr(flag.size() + 1) : arguments[i + 1];
+    const std::string text = recipe_text(recipe);
+    if (takes(command, recipe, text)) return;
+    for (const auto make : std::vector(command.others))
+      if (takes(make(), recipe, text)) command = make();
+    return;
+  }
+}
+
 bool takes(Command command, const std::vector<std::string>& arguments) try {
   parse_arguments(command, arguments);
   return true;
@@ -94,6 +110,7 @@ std::vector<std::string> choices_of(const OptionInfo& option) {
 }
 
 ParsedArguments parse_arguments(Command& command, const std::vector<std::string>& arguments) {
+  choose_by_recipe(command, arguments);
   ParsedArguments parsed;
   std::vector<std::string> recipes;
   std::vector<Assignment> sets, flags;

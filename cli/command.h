@@ -19,6 +19,9 @@ struct Command {
   std::string positional_help;     // e.g. "IMAGES…"; empty: the command takes none
   std::vector<std::string> words;  // that the first positional argument may be, where it is a word
   bool takes_recipe = false;       // --config and --set are understood
+  // What the command is in place of this where the recipe is one that they understand and this does
+  // not.
+  std::vector<Command (*)()> others = {};
   // How it shares its work among processes; null: it runs in one.
   const LaunchOptions* launch = nullptr;
   // Looked at once the options are set: arguments that belong before the given ones, for what those
@@ -64,6 +67,8 @@ Command knn_command();
 Command linprobe_command();
 Command launch_command();
 Command estimate_command();
+Command estimate_detect_command();   // of a recipe of detect
+Command estimate_segment_command();  // of segment
 Command finetune_command();
 Command detect_command();
 Command segment_command();

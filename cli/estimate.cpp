@@ -1,4 +1,5 @@
-// sgmae estimate: what a pre-training run will take, from the very options that would start it.
+// sgmae estimate: what a run will take, from the very options that would start it; this is of
+// pre-training, estimate_dense.cpp of detection and segmentation.
 #include "sgmae/train/estimate.h"
 
 #include <ATen/Parallel.h>
@@ -12,9 +13,11 @@
 #include <numeric>
 
 #include "cli/command.h"
+#include "cli/estimate_text.h"
 #include "sgmae/base/clock.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
+#include "sgmae/checkpoint/describe.h"
 #include "sgmae/optim/adamw.h"
 #include "sgmae/tasks/expectation.h"
 
@@ -155,21 +158,6 @@ Measured measure(const EstimateOptions& o, const EstimateInput& in) {
 
 // ---- Telling ------------------------------------------------------------------------------------
 
-std::string padded(std::string text, std::size_t width) {
-  return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
-}
-
-// "  LABEL …………  VALUE UNIT"
-std::string line(const std::string& label, const std::string& value, const std::string& unit) {
-  std::string text = "  " + label;
-  text.resize(std::max<std::size_t>(text.size() + 1, 44), ' ');
-  return text + padded(value, 12) + " " + unit + "\n";
-}
-
-std::string mib(double bytes) {
-  return fixed(bytes / (1 << 20), 0);
-}
-
 std::string size_text(double bytes) {
   const char* unit = "bytes";
   for (const char* larger : {"kB", "MB", "GB", "TB", "PB"}) {
@@ -180,53 +168,20 @@ std::string size_text(double bytes) {
   return str(fixed(bytes, bytes < 10 ? 2 : bytes < 100 ? 1 : 0), " ", unit);
 }
 
-using MemoryKinds = std::vector<std::tuple<const char*, const char*, double>>;  // key, words, bytes
-
-MemoryKinds kinds(const MemoryEstimate& m) {
-  return {{"weights", "weights, fp32", m.weights},
-          {"gradients", "gradients, fp32", m.gradients},
-          {"moments", "AdamW's moments, fp32", m.moments},
-          {"mask_networks", "networks of the masks, fp32", m.mask_networks},
-          {"weight_copies", "weights in bf16", m.weight_copies},
-          {"activations", "activations at their peak", m.activations},
-          {"packing", "packed operand of a product", m.packing},
-          {"gaps", "gaps of the heap (an eighth of those)", m.gaps},
-          {"batches", "batches of the loaders", m.batches},
-          {"data_set", "names and order of the images", m.data_set},
-          {"program", "program and libraries", m.program}};
-}
-
 constexpr double network_rates[] = {25, 100, 400};  // Gbit/s
-
-std::string memory_text(const EstimateInput& in) {
-  const MemoryEstimate m = estimate_memory(in);
-  const std::int64_t together = std::min(in.processes, in.processes_per_host);
-  std::string text = "memory of one process\n";
-  for (const auto& [key, words, bytes] : kinds(m))
-    if (bytes > 0) text += line(words, mib(bytes), "MiB");
-  text += line("sum", mib(m.sum()), "MiB");
-  if (!in.on_cpu) text += line("of it on the GPU", mib(m.of_model()), "MiB, beside CUDA's own");
-  const double on_host = (in.on_cpu ? m.sum() : m.of_host()) * static_cast<double>(together);
-  const double here = static_cast<double>(host_memory().total);
-  if (together > 1) text += line(str("on a host, ", together, " processes"), mib(on_host), "MiB");
-  if (on_host > here)
-    text += str("  This machine has ", mib(here), " MiB: the run does not fit it",
-                together > 1 && m.sum() <= here ? " with so many processes" : "", ".\n");
-  return text;
-}
 
 std::string exchange_text(const EstimateInput& in) {
   if (in.processes == 1) return "";
   const ExchangeEstimate exchange = estimate_exchange(in);
   std::string text = "exchange of one step\n" +
-                     line("summed over the processes", mib(exchange.bytes), "MiB") +
-                     line("over a host's link, each way", mib(exchange.link_bytes), "MiB");
+                     estimate_line("summed over the processes", mib(exchange.bytes), "MiB") +
+                     estimate_line("over a host's link, each way", mib(exchange.link_bytes), "MiB");
   if (hosts(in) == 1) return text + "  All processes run on one host: nothing crosses a network.\n";
   EstimateInput any = in;
   any.speed.emplace();
   for (const double rate : network_rates)
-    text += line(str("time at ", rate, " Gbit/s"),
-                 fixed(1000 * estimate_time(any, rate).exchange, 0), "ms");
+    text += estimate_line(str("time at ", rate, " Gbit/s"),
+                          fixed(1000 * estimate_time(any, rate).exchange, 0), "ms");
   return text;
 }
 
@@ -238,23 +193,24 @@ std::vector<double> rates_of(const EstimateInput& in) {
 std::string speed_text(const EstimateInput& in, const std::string& how) {
   if (!in.speed) return "time\n  " + how + ".\n";
   const double pass = in.speed->seconds_per_image * static_cast<double>(in.batch_size);
-  std::string text = "time (" + how + ")\n" +
-                     line("one pass of a batch, forward and backward", fixed(1000 * pass, 1), "ms");
+  std::string text =
+      "time (" + how + ")\n" +
+      estimate_line("one pass of a batch, forward and backward", fixed(1000 * pass, 1), "ms");
   if (in.speed->seconds_per_step > 0)  // of a given speed it is a part
-    text += line("AdamW's step", fixed(1000 * in.speed->seconds_per_step, 1), "ms");
+    text += estimate_line("AdamW's step", fixed(1000 * in.speed->seconds_per_step, 1), "ms");
   for (const double rate : rates_of(in)) {
     const TimeEstimate t = estimate_time(in, rate);
     const std::string at = rate > 0 ? str(" at ", rate, " Gbit/s") : std::string();
-    text += line(
+    text += estimate_line(
         "step" + at, fixed(1000 * t.step, 1),
         rate > 0 ? str("ms, ", fixed(1000 * t.step_unhidden, 1), " if nothing is hidden") : "ms");
-    text += line("  images/s of all processes", fixed(t.images_per_second, 1), "");
-    text += line("  the run", fixed(t.hours, t.hours < 10 ? 2 : 1),
-                 str("hours", t.guidance_hours > 0
-                                  ? str(", ", fixed(t.guidance_hours, 2), " of them for masks")
-                                  : std::string()));
-    text += line(in.on_cpu ? "  process-hours" : "  GPU-hours",
-                 fixed(t.process_hours, t.process_hours < 10 ? 2 : 0), "");
+    text += estimate_line("  images/s of all processes", fixed(t.images_per_second, 1), "");
+    text += estimate_line("  the run", fixed(t.hours, t.hours < 10 ? 2 : 1),
+                          str("hours", t.guidance_hours > 0 ? str(", ", fixed(t.guidance_hours, 2),
+                                                                  " of them for masks")
+                                                            : std::string()));
+    text += estimate_line(in.on_cpu ? "  process-hours" : "  GPU-hours",
+                          fixed(t.process_hours, t.process_hours < 10 ? 2 : 0), "");
   }
   if (hosts(in) > 1)
     text +=
@@ -269,16 +225,18 @@ std::string files_text(const EstimateInput& in) {
   const char* store = in.store == ImageStore::files    ? "of image files"
                       : in.store == ImageStore::shards ? "of tar shards"
                                                        : "of a packed data set";
-  text += line(str("index ", store), size_text(f.index),
-               str("(names of ", in.name_length, " characters)"));
+  text += estimate_line(str("index ", store), size_text(f.index),
+                        str("(names of ", in.name_length, " characters)"));
   if (f.maps > 0)
-    text += line("relevance maps", size_text(f.maps),
-                 in.masks.map_passes > 1 ? str("made ", in.masks.map_passes, " times") : "");
-  text += line("a checkpoint's model", size_text(f.model), "");
-  text += line("  and its state", size_text(f.state), "");
-  text += line("kept when the run ends", size_text(f.run), "");
-  text += line("image files open at once", std::to_string(f.open_images), "in each process");
-  return text + line("file descriptors", std::to_string(f.descriptors), "in process 0");
+    text +=
+        estimate_line("relevance maps", size_text(f.maps),
+                      in.masks.map_passes > 1 ? str("made ", in.masks.map_passes, " times") : "");
+  text += estimate_line("a checkpoint's model", size_text(f.model), "");
+  text += estimate_line("  and its state", size_text(f.state), "");
+  text += estimate_line("kept when the run ends", size_text(f.run), "");
+  text +=
+      estimate_line("image files open at once", std::to_string(f.open_images), "in each process");
+  return text + estimate_line("file descriptors", std::to_string(f.descriptors), "in process 0");
 }
 
 std::string to_text(const EstimateInput& in, const std::string& how) {
@@ -286,7 +244,6 @@ std::string to_text(const EstimateInput& in, const std::string& how) {
   const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
   const MaeConfig& c = in.model;
   const std::int64_t step = images_per_step(in);
-  const auto millions = [](std::int64_t n) { return fixed(static_cast<double>(n) * 1e-6, 2); };
   std::string text =
       str("model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
           ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ", c.decoder.dim, " x ",
@@ -295,30 +252,28 @@ std::string to_text(const EstimateInput& in, const std::string& how) {
           in.images, " images, ", in.epochs, " epochs of ", in.images / step, " steps of ", step,
           " images (batch_size ", in.batch_size, " x accum_iter ", in.accum_iter, " x ",
           in.processes, " processes)\nparameters\n");
-  text += line("of the model", millions(count.all), "M") +
-          line("that are trained", millions(count.trained), "M") + memory_text(in) +
-          "arithmetic\n" +
-          line("of one image", fixed(arithmetic.flop_per_image * 1e-9, 1), "GFLOP") +
-          line("of one step of a process", fixed(arithmetic.flop_per_step * 1e-12, 2), "TFLOP");
+  text +=
+      estimate_line("of the model", millions(count.all), "") +
+      estimate_line("that are trained", millions(count.trained), "") +
+      memory_text(estimate_memory(in), in.on_cpu, std::min(in.processes, in.processes_per_host)) +
+      "arithmetic\n" +
+      estimate_line("of one image", fixed(arithmetic.flop_per_image * 1e-9, 1), "GFLOP") +
+      estimate_line("of one step of a process", fixed(arithmetic.flop_per_step * 1e-12, 2),
+                    "TFLOP");
   if (in.masks.map_passes > 0)
-    text +=
-        line("of guidance for one image", fixed(arithmetic.map_flop_per_image * 1e-9, 1), "GFLOP");
+    text += estimate_line("of guidance for one image",
+                          fixed(arithmetic.map_flop_per_image * 1e-9, 1), "GFLOP");
   if (in.masks.informed_epochs > 0)
-    text += line("of its masks, in informed steps", fixed(arithmetic.mask_flop_per_image * 1e-9, 1),
-                 "GFLOP more");
+    text += estimate_line("of its masks, in informed steps",
+                          fixed(arithmetic.mask_flop_per_image * 1e-9, 1), "GFLOP more");
   return text + exchange_text(in) + speed_text(in, how) + files_text(in);
 }
 
 ordered_json to_json(const EstimateInput& in, const std::string& how) {
   const ParameterCount count = count_parameters(in.model);
-  const MemoryEstimate m = estimate_memory(in);
   const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
   const ExchangeEstimate exchange = estimate_exchange(in);
   const FilesEstimate f = estimate_files(in);
-  ordered_json memory;
-  for (const auto& [key, words, bytes] : kinds(m)) memory[key] = bytes;
-  memory["sum"] = m.sum();
-  memory["on_device"] = in.on_cpu ? 0 : m.of_model();
   ordered_json json{{"processes", in.processes},
                     {"hosts", hosts(in)},
                     {"images", in.images},
@@ -328,7 +283,7 @@ ordered_json to_json(const EstimateInput& in, const std::string& how) {
                     {"precision", name_of(in.precision)},
                     {"parameters", count.all},
                     {"trained_parameters", count.trained},
-                    {"memory", memory},
+                    {"memory", memory_json(estimate_memory(in), in.on_cpu)},
                     {"flop_per_image", arithmetic.flop_per_image},
                     {"flop_per_step", arithmetic.flop_per_step},
                     {"guide_passes", in.masks.map_passes},
@@ -380,6 +335,7 @@ Command estimate_command() {
   Command command;
   options->declare(command.options);
   command.takes_recipe = true;
+  command.others = {estimate_detect_command, estimate_segment_command};
   command.run = [options](const std::vector<std::string>&) { return run_estimate(*options); };
   return command;
 }

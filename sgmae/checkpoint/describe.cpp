@@ -11,10 +11,6 @@
 namespace sgmae {
 namespace {
 
-std::string millions(std::int64_t count) {
-  return count < 100000 ? std::to_string(count) : fixed(static_cast<double>(count) / 1e6, 2) + " M";
-}
-
 std::string size_text(const VitSize& size) {
   return str(size.depth, size.depth == 1 ? " block" : " blocks", ", width ", size.dim, ", ",
              size.heads, " heads");
@@ -87,6 +83,10 @@ std::vector<std::string> uses_of(const ModelFile& file) {
 }
 
 }  // namespace
+
+std::string millions(std::int64_t count) {
+  return count < 100000 ? std::to_string(count) : fixed(static_cast<double>(count) / 1e6, 2) + " M";
+}
 
 std::string architecture_of(const VitConfig& config) {
   return str(model_name(config), ", images ", config.height, "x", config.width, " with ",
@@ -170,7 +170,8 @@ nlohmann::ordered_json to_json(const ModelDescription& d, const ModelFile& file)
                            {"has_optimizer", d.optimizer},
                            {"encoder_parameters", d.encoder_parameters},
                            {"decoder_parameters", d.decoder_parameters},
-                           {"head_parameters", d.head_parameters}};
+                           {"head_parameters", d.head_parameters},
+                           {"heads", d.heads}};
   j["epoch"] = nullptr;
   if (file.epoch_known) j["epoch"] = file.info.epoch;
   j["norm_pix_loss"] = nullptr;

@@ -28,6 +28,8 @@ struct MaskRcnn::State {
   std::optional<BoxHead> box_head;
   std::optional<MaskHead> mask_head;
 
+  State(const MaskRcnnConfig& config, std::optional<std::uint64_t> seed);
+
   std::int64_t patch() const { return config.backbone.patch_size; }
   std::int64_t last_block() const { return config.backbone.size.depth - 1; }
 
@@ -66,23 +68,28 @@ at::Tensor DetectionLosses::total() const {
   return objectness.add(proposal_box).add_(classification).add_(box).add_(mask);
 }
 
-MaskRcnn::MaskRcnn(const MaskRcnnConfig& config, std::optional<std::uint64_t> seed)
-    : state_(std::make_unique<State>()) {
+MaskRcnn::State::State(const MaskRcnnConfig& c, std::optional<std::uint64_t> seed) : config(c) {
   check_config(config);
-  State& s = *state_;
-  s.config = config;
-  s.parameters.reserve(most_parameters(config));
-  Initialiser init(s.parameters, seed);
-  s.encoder.add_tokens(config.backbone, /*train_pos_embed=*/true, init);
-  s.encoder.add_layers(init);
-  s.heads_begin = s.parameters.size();
+  parameters.reserve(most_parameters(config));
+  Initialiser init(parameters, seed);
+  encoder.add_tokens(config.backbone, /*train_pos_embed=*/true, init);
+  encoder.add_layers(init);
+  heads_begin = parameters.size();
   const LayerMaker make(init);
-  s.pyramid.emplace(config.backbone.size.dim, config.channels, make);
-  s.proposal_network.emplace(config.channels, config.proposal_convs,
-                             config.proposals.anchors.ratios.size(), make);
-  s.box_head.emplace(config, make);
-  if (config.masks) s.mask_head.emplace(config, make);
-  flatten_gradients(s.parameters);
+  pyramid.emplace(config.backbone.size.dim, config.channels, make);
+  proposal_network.emplace(config.channels, config.proposal_convs,
+                           config.proposals.anchors.ratios.size(), make);
+  box_head.emplace(config, make);
+  if (config.masks) mask_head.emplace(config, make);
+}
+
+std::vector<Parameter> MaskRcnn::parameters_of(const MaskRcnnConfig& config) {
+  return State(config, std::nullopt).parameters;
+}
+
+MaskRcnn::MaskRcnn(const MaskRcnnConfig& config, std::optional<std::uint64_t> seed)
+    : state_(std::make_unique<State>(config, seed)) {
+  flatten_gradients(state_->parameters);
 }
 
 MaskRcnn::~MaskRcnn() = default;

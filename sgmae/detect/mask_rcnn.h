@@ -61,6 +61,9 @@ class MaskRcnn {
   MaskRcnn(MaskRcnn&&) noexcept;
   MaskRcnn& operator=(MaskRcnn&&) noexcept;
 
+  // Those of a model of these sizes, without values or memory for gradients; to be counted.
+  static std::vector<Parameter> parameters_of(const MaskRcnnConfig& config);
+
   const MaskRcnnConfig& config() const;
   const Encoder& encoder() const;
   std::vector<Parameter>& parameters();

@@ -31,6 +31,8 @@ struct Segmenter::State {
   std::optional<AuxiliaryHead> auxiliary;
   std::optional<LinearSegmentHead> linear;
 
+  State(const SegmenterConfig& config, std::optional<std::uint64_t> seed);
+
   std::vector<at::Tensor> maps(const at::Tensor& pixels, EncoderTrace* trace) const;
 };
 
@@ -57,29 +59,34 @@ at::Tensor kept_channels(std::int64_t batch, std::int64_t channels, double dropo
 
 }  // namespace
 
-Segmenter::Segmenter(const SegmenterConfig& config, std::optional<std::uint64_t> seed)
-    : state_(std::make_unique<State>()) {
+Segmenter::State::State(const SegmenterConfig& c, std::optional<std::uint64_t> seed) : config(c) {
   check_config(config);
-  State& s = *state_;
-  s.config = config;
-  s.parameters.reserve(most_parameters(config));
-  Initialiser init(s.parameters, seed);
-  s.encoder.add_tokens(config.backbone, /*train_pos_embed=*/true, init);
-  s.encoder.add_layers(init);
-  for (Parameter& p : s.parameters)  // of models that get it here; others' comes from a file
+  parameters.reserve(most_parameters(config));
+  Initialiser init(parameters, seed);
+  encoder.add_tokens(config.backbone, /*train_pos_embed=*/true, init);
+  encoder.add_layers(init);
+  for (Parameter& p : parameters)  // of models that get it here; others' comes from a file
     if (p.name.ends_with(".gamma")) p.value.fill_(1);
   if (config.frozen_encoder)
-    for (Parameter& p : s.parameters) p.grad = at::Tensor();
-  s.heads_begin = s.parameters.size();
-  const LayerMaker make(init, &s.running);
+    for (Parameter& p : parameters) p.grad = at::Tensor();
+  heads_begin = parameters.size();
+  const LayerMaker make(init, &running);
   if (config.head == SegmentHead::linear) {
-    s.linear.emplace(config, make);
+    linear.emplace(config, make);
   } else {
-    s.neck.emplace(config.backbone.size.dim, make);
-    s.uper.emplace(config, make);
-    if (config.auxiliary_weight > 0) s.auxiliary.emplace(config, make);
+    neck.emplace(config.backbone.size.dim, make);
+    uper.emplace(config, make);
+    if (config.auxiliary_weight > 0) auxiliary.emplace(config, make);
   }
-  flatten_gradients(s.parameters);
+}
+
+std::vector<Parameter> Segmenter::parameters_of(const SegmenterConfig& config) {
+  return State(config, std::nullopt).parameters;
+}
+
+Segmenter::Segmenter(const SegmenterConfig& config, std::optional<std::uint64_t> seed)
+    : state_(std::make_unique<State>(config, seed)) {
+  flatten_gradients(state_->parameters);
 }
 
 Segmenter::~Segmenter() = default;

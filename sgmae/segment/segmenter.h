@@ -40,6 +40,9 @@ class Segmenter {
   Segmenter(Segmenter&&) noexcept;
   Segmenter& operator=(Segmenter&&) noexcept;
 
+  // Those of a model of these sizes, without values or memory for gradients; to be counted.
+  static std::vector<Parameter> parameters_of(const SegmenterConfig& config);
+
   const SegmenterConfig& config() const;
   const Encoder& encoder() const;
   std::vector<Parameter>& parameters();

@@ -11,6 +11,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/checkpoint/describe.h"
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detection_pictures.h"
 #include "sgmae/eval/detection_scores.h"
@@ -22,6 +23,8 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/tasks/dense_estimate.h"
+#include "sgmae/tasks/picture_name.h"
 #include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/epoch_means.h"
@@ -69,8 +72,8 @@ void check_sizes(const DetectOptions& o, const DetectorFile& file) {
   check_fixed(file.path, "mask", o.mask, untouched.mask, c.masks);
 }
 
-MaskRcnnConfig detector_config(const DetectOptions& o, const DetectorStart& start,
-                               const AnnotatedImages& data) {
+MaskRcnnConfig config_of(const DetectOptions& o, const DetectorStart& start,
+                         const ObjectClasses& data) {
   MaskRcnnConfig c;
   if (start.whole) {
     check_sizes(o, *start.whole);
@@ -79,11 +82,11 @@ MaskRcnnConfig detector_config(const DetectOptions& o, const DetectorStart& star
     c.backbone.height = c.backbone.width = side;
   } else {
     const VitConfig encoder = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads},
-                                             start.encoder, data.images().native_channels());
+                                             start.encoder, data.channels);
     const std::int64_t side = o.input_size > 0 ? o.input_size : default_canvas;
     c.backbone = detection_backbone(encoder, side, side, o.window,
                                     numbers_of<std::int64_t>(o.global_blocks, "global_blocks"));
-    c.masks = o.mask && data.has_masks();
+    c.masks = o.mask && data.masks;
     c.channels = o.head_channels;
     c.box_hidden = o.box_hidden;
     c.proposal_convs = o.proposal_convs;
@@ -91,7 +94,7 @@ MaskRcnnConfig detector_config(const DetectOptions& o, const DetectorStart& star
     c.mask_convs = o.mask_convs;
     c.proposals.anchors.scale = o.anchor_scale;
   }
-  c.classes = static_cast<std::int64_t>(data.class_names().size());
+  c.classes = data.count;
   set_constants(o, c);
   check_config(c);
   return c;
@@ -202,7 +205,7 @@ class DetectTask : public TrainTask {
       : options_(options),
         train_(train),
         test_(test),
-        model_(detector_config(options, start, train), options.seed),
+        model_(config_of(options, start, object_classes(train)), options.seed),
         normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
@@ -269,6 +272,11 @@ class DetectTask : public TrainTask {
     parts_.restore(state.at("loss_parts"), device());
   }
 
+  std::string expectation(const TrainClock&) override {
+    const RunPlace place = here(device());
+    return expected_memory(dense_estimate(model_.config(), dense_run(options_, place)).memory,
+                           place);
+  }
   ordered_json facts() const override;
   double flop_per_image() const override {
     return training_flop_per_image(model_.config().backbone);
@@ -295,8 +303,7 @@ ordered_json DetectTask::facts() const {
   return {{"model",
            str(c.masks ? "Mask R-CNN" : "Faster R-CNN", " on a canvas of ", b.height, "x", b.width,
                ", patch ", b.patch_size, ", ", b.size.dim, " x ", b.size.depth, ", ", c.classes,
-               " classes, ", fixed(static_cast<double>(value_count(model_.parameters())) * 1e-6, 2),
-               " M parameters, begun from ",
+               " classes, ", millions(value_count(model_.parameters())), " parameters, begun from ",
                options_.checkpoint.empty() ? "scratch" : options_.checkpoint)},
           {"data", str(train_.images().size(), " training and ", test_.images().size(),
                        " test images, ", train_.format(), train_.has_masks() ? ", outlines" : "")},
@@ -321,14 +328,10 @@ MaskRcnn open_detector(const DetectOptions& options, const DetectorFile& file) {
 ordered_json evaluate_only(const DetectOptions& options, const DetectorFile& file) {
   const MaskRcnn model = open_detector(options, file);
   const auto data = options.data.open_test_part(file.classes.names);
-  try {
-    const DetectionTest test =
-        test_detector(model, *data, test_loader(options, model, file.normalisation));
-    return report_test(options.output_dir, {{"checkpoint", options.checkpoint}}, test, *data, model,
-                       test_loader(options, model, file.normalisation));
-  } catch (const StopRequested&) {
-    fail(ExitCode::interrupted, nothing_written);
-  }
+  const LoaderOptions loader = test_loader(options, model, file.normalisation);
+  const DetectionTest test = test_detector(model, *data, loader);
+  return report_test(options.output_dir, {{"checkpoint", options.checkpoint}}, test, *data, model,
+                     loader);
 }
 
 // What the detector finds in each image: figures/NAME.png, and detections.json.
@@ -342,6 +345,7 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
   std::int64_t objects = 0, number = 0;
   std::set<std::string> names;
   for (const std::string& image : images) {
+    if (stop_requested()) throw StopRequested();
     const LoadedImage loaded =
         load_image(image, static_cast<int>(backbone.height), static_cast<int>(backbone.width),
                    static_cast<int>(backbone.channels), file.normalisation, Fit::inside);
@@ -352,9 +356,7 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
     objects += std::count_if(found.begin(), found.end(), [](const DetectedObject& object) {
       return object.score >= shown_score;
     });
-    std::string name = fs::path(image).stem().string();
-    if (!names.insert(name).second) name += str("_", number);
-    write_png(folder / "figures" / (name + ".png"),
+    write_png(folder / "figures" / (picture_name(image, names) + ".png"),
               picture_of(view(loaded.image), found, file.classes.names));
   }
   const fs::path detections = folder / "detections.json";
@@ -365,6 +367,15 @@ ordered_json predict_images(const DetectOptions& options, const DetectorFile& fi
 }
 
 }  // namespace
+
+ObjectClasses object_classes(const AnnotatedImages& data) {
+  return {static_cast<std::int64_t>(data.class_names().size()), data.has_masks(),
+          data.images().native_channels()};
+}
+
+MaskRcnnConfig detector_config(const DetectOptions& options, const ObjectClasses& classes) {
+  return config_of(options, start_of(options), classes);
+}
 
 DetectOptions::DetectOptions() {
   batch_size = 2;
@@ -469,8 +480,12 @@ ordered_json detect(DetectOptions options, const std::vector<std::string>& image
   use_threads(options.threads);
   const StopSignals signals;
   const DetectorStart start = start_of(options);
-  if (options.eval) return evaluate_only(options, *start.whole);
-  if (options.predict) return predict_images(options, *start.whole, images);
+  if (options.eval || options.predict) try {
+      return options.eval ? evaluate_only(options, *start.whole)
+                          : predict_images(options, *start.whole, images);
+    } catch (const StopRequested&) {
+      fail(ExitCode::interrupted, nothing_written);
+    }
   const auto train = options.data.open_training_part();
   const auto test = options.data.open_test_part(train->class_names());
   whole_steps(train->images().size(), options);  // what is refused before leaves no trace

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sgmae/data/annotated_images.h"
+#include "sgmae/detect/config.h"
 #include "sgmae/parallel/launch_options.h"
 #include "sgmae/tasks/fine_tuning.h"
 #include "sgmae/train/compute.h"
@@ -57,6 +58,16 @@ struct DetectOptions : EncoderOptions, OptimOptions, RunOptions, ComputeOptions,
   void declare(Options& options);
   void check() const;
 };
+
+// What is to be found; COCO's, where no data say.
+struct ObjectClasses {
+  std::int64_t count = 80;
+  bool masks = true;  // outlines are known
+  std::int64_t channels = 3;
+};
+ObjectClasses object_classes(const AnnotatedImages& data);
+// The model that a run with these options trains. Throws Error: usage, checkpoint.
+MaskRcnnConfig detector_config(const DetectOptions& options, const ObjectClasses& classes);
 
 // Trains, or only tests with options.eval, or runs the detector on `images` with options.predict;
 // returns what result.json holds: "box_ap", "box_ap50", … "mask_ap" …, "per_class". Throws Error:

@@ -12,6 +12,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/nn/products.h"
 #include "sgmae/optim/groups.h"
+#include "sgmae/parallel/process_group.h"
 #include "sgmae/train/flops.h"
 
 namespace sgmae {
@@ -82,21 +83,41 @@ std::string duration_text(double seconds) {
   return of(seconds / 86400, "days");
 }
 
-std::string expectation(const EstimateInput& in, const TrainClock& clock) {
-  const MemoryEstimate memory = estimate_memory(in);
+namespace {
+
+// `rest` stands between memory and a warning of it.
+std::string with_memory(const MemoryEstimate& memory, bool on_cpu, std::int64_t together,
+                        const std::string& rest) {
   const auto gib = [](double bytes) { return str(fixed(bytes / (1 << 30), 1), " GiB"); };
-  const double here = static_cast<double>(host_memory().total);
-  const double needed = (in.on_cpu ? memory.sum() : memory.of_host()) *
-                        static_cast<double>(std::min(in.processes, in.processes_per_host));
-  std::string text = in.on_cpu ? str("about ", gib(needed), " of the machine's ", gib(here))
-                               : str("about ", gib(memory.of_model()), " of the GPU's memory");
+  const double there = static_cast<double>(host_memory().total);
+  const double needed = (on_cpu ? memory.sum() : memory.of_host()) * static_cast<double>(together);
+  return str("about ",
+             on_cpu ? str(gib(needed), " of the machine's ", gib(there))
+                    : str(gib(memory.of_model()), " of the GPU's memory"),
+             rest, needed > there ? "; that is more memory than there is: lower --batch_size" : "");
+}
+
+}  // namespace
+
+RunPlace here(at::Device device) {
+  return {
+      .device = device, .processes = processes().size(), .processes_per_host = processes().size()};
+}
+
+std::string expected_memory(const MemoryEstimate& memory, const RunPlace& place) {
+  return with_memory(memory, place.device.is_cpu(),
+                     std::min(place.processes, place.processes_per_host), "");
+}
+
+std::string expectation(const EstimateInput& in, const TrainClock& clock) {
+  std::string time;
   const double left = 1 - clock.progress() / static_cast<double>(in.epochs);
   if (in.speed && left > 0)
-    text += str(" and ", duration_text(3600 * left * estimate_time(in, 0).hours), " for ",
-                clock.progress() > 0 ? "the rest of " : "", in.epochs,
-                " epochs, by a pass timed just now; tests and waiting for images come on top");
-  if (needed > here) text += "; that is more memory than there is: lower --batch_size";
-  return text;
+    time = str(" and ", duration_text(3600 * left * estimate_time(in, 0).hours), " for ",
+               clock.progress() > 0 ? "the rest of " : "", in.epochs,
+               " epochs, by a pass timed just now; tests and waiting for images come on top");
+  return with_memory(estimate_memory(in), in.on_cpu, std::min(in.processes, in.processes_per_host),
+                     time);
 }
 
 }  // namespace sgmae

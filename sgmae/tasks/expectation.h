@@ -18,6 +18,7 @@ struct RunPlace {
   at::Device device;
   std::int64_t processes = 1, processes_per_host = 8;
 };
+RunPlace here(at::Device device);  // that of these processes, taken to be on one host
 
 // The formulas' input, of a run with these options on so many images; its speed is not known yet.
 // Throws Error(usage) for what no run could be.
@@ -31,6 +32,9 @@ MeasuredSpeed measure_pass(Mae& model, const EstimateInput& input);
 // Of `input` with its speed, from `clock` on: "1.3 GiB of memory in this process, and 48 minutes
 // …", with a warning where this machine has less.
 std::string expectation(const EstimateInput& input, const TrainClock& clock);
+
+// Its part about memory: "about 1.3 GiB of the machine's 23.0 GiB", with that warning.
+std::string expected_memory(const MemoryEstimate& memory, const RunPlace& place);
 
 std::string duration_text(double seconds);  // "40 seconds", "48 minutes", "3.5 hours", "12 days"
 

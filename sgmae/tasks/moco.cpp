@@ -1,5 +1,6 @@
 #include "sgmae/tasks/moco.h"
 
+#include "sgmae/checkpoint/describe.h"
 #include "sgmae/contrast/moco.h"
 #include "sgmae/data/kept_source.h"
 #include "sgmae/optim/adamw.h"

@@ -5,6 +5,7 @@
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/checkpoint/describe.h"
 #include "sgmae/checkpoint/initial_weights.h"
 #include "sgmae/data/kept_source.h"
 #include "sgmae/data/normalisation_file.h"
@@ -233,10 +234,7 @@ class PretrainTask : public TrainTask {
   std::optional<double> pixels_acc1() const { return neighbours_.pixels_acc1(); }
 
   std::string expectation(const TrainClock& clock) override {
-    EstimateInput in = estimate_input(options_, model_.config(), source_->size(),
-                                      {.device = device(),
-                                       .processes = processes().size(),
-                                       .processes_per_host = processes().size()});
+    EstimateInput in = estimate_input(options_, model_.config(), source_->size(), here(device()));
     in.kept_bytes = kept_bytes(*source_);
     const double needed = estimate_memory(in).sum();
     if (!in.on_cpu || needed < static_cast<double>(host_memory().available))

@@ -107,8 +107,4 @@ PretrainResult run_pretraining(TrainTask& task, const PretrainOptions& options,
           .knn_acc1_pixels = {}};
 }
 
-std::string millions(std::int64_t count) {
-  return str(fixed(static_cast<double>(count) * 1e-6, 2), " M");
-}
-
 }  // namespace sgmae

@@ -33,6 +33,4 @@ class NeighbourTest {
 PretrainResult run_pretraining(TrainTask& task, const PretrainOptions& options,
                                const EngineHooks& hooks);
 
-std::string millions(std::int64_t count);  // "85.80 M"
-
 }  // namespace sgmae

@@ -10,6 +10,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
+#include "sgmae/checkpoint/describe.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/eval/confusion_figure.h"
 #include "sgmae/eval/labelled_data.h"
@@ -24,6 +25,8 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/tasks/dense_estimate.h"
+#include "sgmae/tasks/picture_name.h"
 #include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/epoch_means.h"
@@ -65,8 +68,8 @@ void set_constants(const SegmentOptions& o, SegmenterConfig& c) {
   if (c.auxiliary_weight > 0 && o.auxiliary_weight > 0) c.auxiliary_weight = o.auxiliary_weight;
 }
 
-SegmenterConfig segmenter_config(const SegmentOptions& o, const SegmenterStart& start,
-                                 const SegmentedImages& data) {
+SegmenterConfig config_of(const SegmentOptions& o, const SegmenterStart& start,
+                          std::int64_t classes, std::int64_t channels) {
   SegmenterConfig c;
   if (start.whole) {
     check_sizes(o, *start.whole);
@@ -74,7 +77,7 @@ SegmenterConfig segmenter_config(const SegmentOptions& o, const SegmenterStart& 
     if (o.input_size > 0) c.backbone.height = c.backbone.width = o.input_size;
   } else {
     const VitConfig encoder = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads},
-                                             start.encoder, data.images().native_channels());
+                                             start.encoder, channels);
     const std::int64_t side = o.input_size > 0 ? o.input_size : default_side;
     const bool trained = o.head == SegmentMethod::uper;
     c.backbone = segmentation_backbone(encoder, side, side, trained && o.relative_bias,
@@ -89,7 +92,7 @@ SegmenterConfig segmenter_config(const SegmentOptions& o, const SegmenterStart& 
     c.auxiliary_weight = trained ? o.auxiliary_weight : 0;
   }
   c.frozen_encoder = c.head == SegmentHead::linear;
-  c.classes = data.classes();
+  c.classes = classes;
   set_constants(o, c);
   check_config(c);
   return c;
@@ -161,7 +164,8 @@ class SegmentTask : public TrainTask {
       : options_(options),
         train_(train),
         test_(test),
-        model_(segmenter_config(options, start, train), options.seed),
+        model_(config_of(options, start, train.classes(), train.images().native_channels()),
+               options.seed),
         normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
@@ -226,6 +230,11 @@ class SegmentTask : public TrainTask {
     parts_.restore(state.at("loss_parts"), device());
   }
 
+  std::string expectation(const TrainClock&) override {
+    const RunPlace place = here(device());
+    return expected_memory(dense_estimate(model_.config(), dense_run(options_, place)).memory,
+                           place);
+  }
   ordered_json facts() const override;
   double flop_per_image() const override {
     return training_flop_per_image(model_.config().backbone);
@@ -251,8 +260,7 @@ ordered_json SegmentTask::facts() const {
       {"model", str(c.head == SegmentHead::uper ? "UperNet" : "a linear layer on a frozen encoder",
                     ", crops of ", b.height, "x", b.width, ", patch ", b.patch_size, ", ",
                     b.size.dim, " x ", b.size.depth, ", ", c.classes, " classes, ",
-                    fixed(static_cast<double>(value_count(model_.parameters())) * 1e-6, 2),
-                    " M parameters, begun from ",
+                    millions(value_count(model_.parameters())), " parameters, begun from ",
                     options_.checkpoint.empty() ? "scratch" : options_.checkpoint)},
       {"data", str(train_.images().size(), " training and ", test_.images().size(),
                    " test images, ", train_.format())},
@@ -318,15 +326,12 @@ ordered_json predict_images(const SegmentOptions& options, const SegmenterFile& 
   const PixelClassifier classifier = classifier_of(model, file.normalisation);
   const fs::path folder = options.output_dir;
   make_result_folder(folder, {"figures", "labels"});
-  std::int64_t number = 0;
   std::set<std::string> names;
   for (const std::string& image : images) {
     if (stop_requested()) throw StopRequested();
     const Image photo = read_image(image, static_cast<int>(classifier.channels));
     const LabelMap labels = segment_photo(classifier, view(photo), options.views());
-    ++number;
-    std::string name = fs::path(image).stem().string();
-    if (!names.insert(name).second) name += str("_", number);
+    const std::string name = picture_name(image, names);
     const std::vector<std::uint8_t> png = encode_label_png(labels);
     write_file(folder / "labels" / (name + ".png"),
                {reinterpret_cast<const char*>(png.data()), png.size()});
@@ -338,6 +343,11 @@ ordered_json predict_images(const SegmentOptions& options, const SegmenterFile& 
 }
 
 }  // namespace
+
+SegmenterConfig segmenter_config(const SegmentOptions& options, std::int64_t classes,
+                                 std::int64_t channels) {
+  return config_of(options, start_of(options), classes, channels);
+}
 
 SegmentOptions::SegmentOptions() {
   batch_size = 16;

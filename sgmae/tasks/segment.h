@@ -16,6 +16,7 @@
 #include "sgmae/data/segmented_images.h"
 #include "sgmae/eval/segment_photo.h"
 #include "sgmae/parallel/launch_options.h"
+#include "sgmae/segment/config.h"
 #include "sgmae/tasks/fine_tuning.h"
 #include "sgmae/train/compute.h"
 #include "sgmae/train/engine.h"
@@ -63,6 +64,11 @@ struct SegmentOptions : EncoderOptions, OptimOptions, RunOptions, ComputeOptions
   void check() const;
   SegmentViews views() const;
 };
+
+// The model that a run with these options trains, for images of so many channels. Throws Error:
+// usage, checkpoint.
+SegmenterConfig segmenter_config(const SegmentOptions& options, std::int64_t classes,
+                                 std::int64_t channels);
 
 // Trains, or only tests with options.eval, or labels the pixels of `images` with options.predict;
 // returns what result.json holds: "miou", "accuracy" …, "per_class". Throws Error: usage, data,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sgmae/base/error.h"
+#include "sgmae/nn/attention.h"
 #include "sgmae/train/flops.h"
 #include "sgmae/train/gradient_exchange.h"
 #include "sgmae/train/options.h"
@@ -260,6 +261,31 @@ ParameterCount count_parameters(const MaeConfig& c) {
 
 std::int64_t trace_bytes(const EstimateInput& in) {
   return static_cast<std::int64_t>(traces(in).sum());
+}
+
+EncoderBytes encoder_bytes(const VitConfig& c, std::int64_t images, Precision precision,
+                           bool checkpoint_activations) {
+  const double type = precision == Precision::bf16 ? 2.0 : fp32;
+  const Width w{real(c.size.dim), real(c.mlp_hidden), real(c.size.heads)};
+  const double rows = real(images * (c.n_patches() + c.prefix_tokens()));
+  EncoderBytes bytes;
+  bytes.traces = real(images * c.n_patches() * c.patch_values()) * type;
+  for (std::int64_t block = 0; block < c.size.depth; ++block) {
+    AttentionShape shape;
+    shape.rows = c.grid_height(), shape.columns = c.grid_width();
+    shape.window = c.attention_of(block).window;
+    // qkv and what follows from it are also of what fills windows up.
+    const double attending =
+        shape.window > 0 ? real(images * shape.windows() * shape.window * shape.window) : rows;
+    double trace = rows * fp32 * w.dim + mlp_trace(w, rows, type) +
+                   attention_trace(w, attending, type) - attending * fp32 * w.dim;
+    if (c.layer_scale) trace += 2 * rows * type * w.dim;
+    const double work =
+        std::max(mlp_work(w, rows, type), attention_work(w, std::max(rows, attending), type));
+    bytes.traces += checkpoint_activations ? rows * w.dim * (fp32 + type) : trace;
+    bytes.backward = std::max(bytes.backward, work + (checkpoint_activations ? trace : 0));
+  }
+  return bytes;
 }
 
 MemoryEstimate estimate_memory(const EstimateInput& in) {

@@ -77,6 +77,15 @@ std::int64_t count_block_parameters(const VitSize& size, std::int64_t hidden);
 // Bytes that the traces of a forward pass hold when it ends (MaeTrace), its plan left out.
 std::int64_t trace_bytes(const EstimateInput& input);
 
+// Of an encoder on so many whole images: bytes of the traces of a forward pass (EncoderTrace), and
+// of what a block's backward pass makes beside its trace, the latter made again where only
+// checkpoints are kept.
+struct EncoderBytes {
+  double traces = 0, backward = 0;
+};
+EncoderBytes encoder_bytes(const VitConfig& config, std::int64_t images, Precision precision,
+                           bool checkpoint_activations);
+
 // Bytes of one process.
 struct MemoryEstimate {
   double weights = 0, gradients = 0, moments = 0;

@@ -70,6 +70,33 @@ TEST_F(Estimate, PlansForAGpuThatIsNotHere) {
   refused("device", small + "--device tpu --images 100");
 }
 
+// Li et al. 2022 have 111 M in all, with a table of 14 x 14 positions; that of the canvas, 64 x 64,
+// has 3 M more.
+TEST_F(Estimate, OfARecipeOfDetectionIsOfADetector) {
+  const auto found =
+      json("--config detect_vit_base_coco_90k --images 118287 --processes 8 --precision bf16");
+  EXPECT_EQ(found["images_per_step"], 2 * 8 * 8);
+  EXPECT_EQ(found["steps_per_epoch"], 118287 / 128);
+  EXPECT_NEAR(found["parameters"].get<double>(), 114e6, 1e6);
+  EXPECT_EQ(found["parts"].size(), 5);
+  EXPECT_GT(found["memory"]["sum"].get<double>(), 16.0 * found["parameters"].get<double>());
+  const auto few = json("--config=detect_vit_base_coco_90k --images 200 --classes 3 --no_mask");
+  EXPECT_EQ(few["parts"].size(), 4);
+  EXPECT_LT(few["parameters"], found["parameters"]);
+  refused("images is missing", "--config detect_small");
+  refused("fewer than a step of 4", "--config detect_small --images 3");
+  refused("classes must be in", "--config detect_small --images 3 --classes -1");
+}
+
+TEST_F(Estimate, OfARecipeOfSegmentationIsOfASegmentationModel) {
+  const auto found = json("--config segment_vit_base_ade20k --images 20210");
+  EXPECT_EQ(found["images_per_step"], 16);
+  // mmsegmentation: 164 M with both heads.
+  EXPECT_NEAR(found["parameters"].get<double>(), 164e6, 2e6);
+  EXPECT_GT(found["head_flop_per_image"], found["encoder_flop_per_image"]);
+  refused("knn trains nothing", "--config segment_small --images 100 --head knn");
+}
+
 TEST_F(Estimate, SaysWhatIsNotMeasuredAndWhatDoesNotFit) {
   const Outcome alone = run(small + "--images 100 --no_measure");
   EXPECT_EQ(alone.code, 0);

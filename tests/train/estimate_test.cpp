@@ -4,8 +4,6 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/randn.h>
-#include <c10/core/Allocator.h>
-#include <c10/util/ThreadLocalDebugInfo.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -17,6 +15,7 @@
 #include "sgmae/nn/mae.h"
 #include "sgmae/nn/products.h"
 #include "sgmae/train/gradient_exchange.h"
+#include "tests/support/peak_bytes.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/tiny_mae.h"
 
@@ -104,17 +103,6 @@ TEST(Estimate, TracesHoldWhatAForwardPassKeeps) {
     }
 }
 
-// Counts what LibTorch's allocator hands out and takes back on this thread.
-struct Counter : c10::MemoryReportingInfoBase {
-  std::int64_t held = 0, peak = 0;
-  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t,
-                         c10::Device) override {
-    held += bytes;
-    peak = std::max(peak, held);
-  }
-  bool memoryProfilingEnabled() const override { return true; }
-};
-
 double bytes_of_a_step(const EstimateInput& in) {
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
@@ -127,13 +115,9 @@ double bytes_of_a_step(const EstimateInput& in) {
       at::randn({in.batch_size, in.model.n_patches()}).argsort(/*stable=*/true, /*dim=*/1),
       in.n_visible};
   model.forward_backward(pixels, plan);  // memory for packing stays
-  const auto counter = std::make_shared<Counter>();
-  {
-    const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
-    model.forward_backward(pixels, plan);
-  }
+  const double peak = peak_bytes([&] { model.forward_backward(pixels, plan); });
   at::set_num_threads(threads);
-  return static_cast<double>(counter->peak);
+  return peak;
 }
 
 // A wide decoder, a wide encoder, and blocks that are all alike. What the formulas leave out (the

@@ -1,0 +1,21 @@
+// Lines of `sgmae estimate`, whatever it is of.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sgmae/train/estimate.h"
+
+namespace sgmae {
+
+// "  LABEL …………  VALUE UNIT"
+std::string estimate_line(const std::string& label, const std::string& value,
+                          const std::string& unit);
+std::string mib(double bytes);
+
+// A section on the memory of a process, of which `together` run on a machine; with a warning where
+// this machine has less.
+std::string memory_text(const MemoryEstimate& memory, bool on_cpu, std::int64_t together);
+nlohmann::ordered_json memory_json(const MemoryEstimate& memory, bool on_cpu);
+
+}  // namespace sgmae

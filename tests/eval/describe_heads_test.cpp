@@ -1,0 +1,104 @@
+// Oracle: the model that was saved.
+#include "sgmae/eval/describe_heads.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sgmae/eval/detector_file.h"
+#include "sgmae/eval/segmenter_file.h"
+#include "tests/support/temporary_folder.h"
+
+namespace sgmae {
+namespace {
+
+namespace fs = std::filesystem;
+
+VitConfig vit() {
+  VitConfig c;
+  c.size = {16, 4, 2};
+  c.mlp_hidden = 32;
+  c.patch_size = 8;
+  return c;
+}
+
+class DescribeHeads : public testing::Test {
+ protected:
+  std::string text(const fs::path& path) {
+    ModelFile file = examine_model_file(path);
+    description_ = describe(file);
+    describe_heads(path, file, description_);
+    json_ = to_json(description_, file);
+    return to_text(description_, file);
+  }
+  void expect_parts(const std::vector<Parameter>& parameters) const {
+    std::int64_t sum = 0;
+    for (const auto& [name, count] : json_["heads"]["parts"].items())
+      sum += count.get<std::int64_t>();
+    EXPECT_EQ(sum, value_count(parameters));
+    EXPECT_EQ(json_["encoder_parameters"].get<std::int64_t>() +
+                  json_["head_parameters"].get<std::int64_t>(),
+              sum);
+    EXPECT_TRUE(json_["left_out"].empty());
+    EXPECT_TRUE(description_.warnings.empty());
+  }
+  fs::path save(MaskRcnn& model) const {
+    save_detector(path_, model, default_normalisation(3), 7, {{"cat", "dog"}, {1, 5}});
+    return path_;
+  }
+
+  const TemporaryFolder folder_;
+  const fs::path path_ = folder_.root() / "m.safetensors";
+  ModelDescription description_;
+  nlohmann::ordered_json json_;
+};
+
+MaskRcnnConfig detector() {
+  MaskRcnnConfig c;
+  c.backbone = detection_backbone(vit(), 64, 64, 3, {1});
+  c.classes = 2;
+  c.channels = 8;
+  c.box_hidden = 16;
+  c.mask_convs = 1;
+  return c;
+}
+
+TEST_F(DescribeHeads, OfADetector) {
+  MaskRcnn model(detector(), 1);
+  const std::string said = text(save(model));
+  for (const char* words :
+       {"a detector of 2 classes, with masks (Mask R-CNN), on a canvas of 64x64",
+        "windows in 3 of 4 blocks", "pyramid: 8 channels, cells of 2 to 32 pixels",
+        "proposal network: 2 convolutions, 3 anchors of 8 cells", "box head: 4 convolutions",
+        "mask head: 1 convolution, masks of 28x28", "classes: cat, dog", "sgmae detect: --eval"})
+    EXPECT_NE(said.find(words), std::string::npos) << words << " is not in\n" << said;
+  expect_parts(model.parameters());
+  EXPECT_EQ(json_["heads"]["classes"], (std::vector<std::string>{"cat", "dog"}));
+}
+
+TEST_F(DescribeHeads, OfASegmentationModel) {
+  SegmenterConfig c;
+  c.backbone = segmentation_backbone(vit(), 32, 32, true, true);
+  c.classes = 3;
+  c.taps = {0, 1, 2, 3};
+  c.channels = 8;
+  c.auxiliary_channels = 4;
+  const Segmenter model(c, 1);
+  save_segmenter(path_, model, default_normalisation(3), 2, {"a", "b", "c"});
+  const std::string said = text(path_);
+  for (const char* words : {"a segmentation model of 3 classes, UperNet, windows of 32x32",
+                            "neck: reads blocks 0, 1, 2, 3", "decode head: 8 channels",
+                            "auxiliary head: 4 channels", "classes: a, b, c", "sgmae segment:"})
+    EXPECT_NE(said.find(words), std::string::npos) << words << " is not in\n" << said;
+  expect_parts(model.parameters());
+}
+
+TEST_F(DescribeHeads, SaysWhyHeadsDoNotRun) {
+  MaskRcnn model(detector(), 1);
+  model.parameters().back().value.fill_(std::nan(""));
+  EXPECT_NE(text(save(model)).find("sgmae cannot run the heads: "), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sgmae
