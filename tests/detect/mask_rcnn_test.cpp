@@ -13,6 +13,7 @@
 #include "sgmae/base/error.h"
 #include "tests/detect/golden.h"
 #include "tests/nn/listener.h"
+#include "tests/support/other_device.h"
 
 namespace sgmae {
 namespace {
@@ -130,6 +131,38 @@ TEST_F(AgainstThePeer, Bf16IsNear) {
                                                .add(golden_["loss.box"])
                                                .add(golden_["loss.mask"])),
             0.03);
+}
+
+// 1e-4: sums in another order through all of it.
+TEST_F(AgainstThePeer, AnotherDeviceIsTheCpus) {
+  const at::Device device = other_device();
+  MaskRcnnConfig c = config();
+  c.proposals.smooth_l1 = c.rois.smooth_l1 = 0;  // the pretended device lacks that loss
+  MaskRcnn here(c, std::nullopt), there(c, std::nullopt);
+  for (MaskRcnn* model : {&here, &there})
+    for (std::size_t i = 0; i < model_.parameters().size(); ++i)
+      model->parameters()[i].value.copy_(model_.parameters()[i].value);
+  here.parameters_changed();
+  there.move_to(device);
+  auto examples = batch();
+  const DetectionLosses found = there.losses(examples), expected = here.losses(examples);
+  for (const auto& [other, cpu] : {std::pair{found.objectness, expected.objectness},
+                                   {found.proposal_box, expected.proposal_box},
+                                   {found.classification, expected.classification},
+                                   {found.box, expected.box},
+                                   {found.mask, expected.mask}})
+    EXPECT_LT(relative_error(other.cpu(), cpu), 1e-4);
+  const Detections theirs = there.detect(golden_["pixels"][0]),
+                   ours = here.detect(golden_["pixels"][0]);
+  EXPECT_TRUE(theirs.labels.equal(ours.labels));
+  EXPECT_LT(relative_error(theirs.boxes, ours.boxes), 1e-4);
+  EXPECT_LT(relative_error(theirs.scores, ours.scores), 1e-4);
+  EXPECT_LT(relative_error(theirs.masks, ours.masks), 1e-4);
+  if (!device.is_cuda()) return;  // the pretended one has no backward passes
+  here.forward_backward(examples, 1), there.forward_backward(examples, 1);
+  for (std::size_t i = 0; i < here.parameters().size(); ++i)
+    EXPECT_LT(relative_error(there.parameters()[i].grad.cpu(), here.parameters()[i].grad), 1e-4)
+        << here.parameters()[i].name;
 }
 
 // An image of any size with some objects.

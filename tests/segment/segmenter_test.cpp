@@ -15,6 +15,7 @@
 #include "sgmae/io/safetensors.h"
 #include "tests/nn/listener.h"
 #include "tests/segment/golden.h"
+#include "tests/support/other_device.h"
 #include "tests/support/processes.h"
 
 namespace sgmae {
@@ -122,6 +123,30 @@ TEST(SegmenterInProcesses, IsOneWithAllTheirBatches) {
       EXPECT_LT(relative_error(other, tensor), 1e-5) << name;
     }
   }
+}
+
+// 1e-4: sums in another order through all of it.
+TEST(SegmenterDevice, IsTheCpus) {
+  const at::Device device = other_device();
+  at::set_num_threads(1);
+  Segmenter here = segment_golden_model(), there = segment_golden_model();
+  there.move_to(device);
+  EXPECT_LT(relative_error(there.logits(golden("pixels")).cpu(), golden("logits")), 1e-4);
+  if (!device.is_cuda()) return;  // the pretended one has no backward passes
+  const auto step = [](Segmenter& model) {
+    return model.forward_backward(golden("pixels"), golden("labels"), {}, {}, 1).total.cpu();
+  };
+  EXPECT_LT(relative_error(step(there), step(here)), 1e-4);
+  for (std::size_t i = 0; i < here.parameters().size(); ++i)
+    if (golden("grad." + here.parameters()[i].name).norm().item<double>() > 1e-9) {
+      EXPECT_LT(relative_error(there.parameters()[i].grad.cpu(), here.parameters()[i].grad), 1e-4)
+          << here.parameters()[i].name;
+    }
+  for (std::size_t i = 0; i < here.statistics().size(); ++i)
+    EXPECT_LT(relative_error(there.statistics()[i].second.to(at::kCPU, at::kFloat),
+                             here.statistics()[i].second.to(at::kFloat)),
+              1e-4)
+        << here.statistics()[i].first;
 }
 
 TEST(Segmenter, RefusesToTrainOnOneImage) {
