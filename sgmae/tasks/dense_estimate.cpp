@@ -58,8 +58,7 @@ void add_pyramid(HeadWork& work, const MaskRcnnConfig& c) {
     work.convolution(cells, channels, channels);
     work.kept += 2 * cells * channels * fp32;  // what the norms of both layers read
   }
-  for (const double cells : {levels[0].cells, levels[1].cells})  // the doublings' own results
-    work.kept += cells * (cells > 4 * n ? dim / 4 : dim / 2) * work.type;
+  work.kept += (levels[0].cells * levels[0].in + levels[1].cells * levels[1].in) * work.type;
   for (const double cells : {16 * n, 4 * n, n, n / 4, n / 16}) {
     for (std::int64_t i = 0; i < c.proposal_convs; ++i) work.convolution(cells, channels, channels);
     work.layer(cells, channels, 5 * shapes);
@@ -92,8 +91,8 @@ HeadWork head_work(const MaskRcnnConfig& c, const DenseRun& run) {
   boxes.layer(drawn, real(c.box_hidden), 5 * classes + 1);
   boxes.kept += box_values * (fp32 + boxes.copy());  // made flat
   boxes.kept += drawn * (2 * boxes.type * real(c.box_hidden) + 2 * fp32 * 5 * classes);
-  // Backward begins with the masks, without these with the boxes: the gradients of a value's way
-  // through a layer.
+  // Backward begins with the masks, without these with the boxes: there are the gradients of some
+  // results in a row.
   boxes.beside = 3 * box_values * fp32;
   if (c.masks) {
     const double cells = drawn * c.rois.positives * real(c.rois.mask_cells * c.rois.mask_cells);

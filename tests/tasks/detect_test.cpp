@@ -91,6 +91,7 @@ TEST_F(Detect, LearnsAndLeavesACompleteRunFolder) {
                            "figures/best_01.png", "checkpoint-best.safetensors",
                            "checkpoint-last.safetensors", "checkpoint-last.state.safetensors"})
     EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
+  EXPECT_NE(read_text(root_ / "run/train.log").find("expected: about "), std::string::npos);
   const auto lines = log_lines(root_ / "run");
   ASSERT_EQ(lines.size(), 120u);
   EXPECT_LT(lines.back()["train_loss"].get<double>(), lines.front()["train_loss"].get<double>());

@@ -109,6 +109,7 @@ TEST_F(Segment, LearnsAndLeavesACompleteRunFolder) {
                            "figures/confusion.png", "checkpoint-best.safetensors",
                            "checkpoint-last.safetensors", "checkpoint-last.state.safetensors"})
     EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
+  EXPECT_NE(read_text(root_ / "run/train.log").find("expected: about "), std::string::npos);
   const auto lines = log_lines(root_ / "run");
   ASSERT_EQ(lines.size(), 60u);
   EXPECT_LT(lines.back()["train_loss"].get<double>(), lines.front()["train_loss"].get<double>());
