@@ -106,7 +106,8 @@ RunPlace here(at::Device device) {
 
 std::string expected_memory(const MemoryEstimate& memory, const RunPlace& place) {
   return with_memory(memory, place.device.is_cpu(),
-                     std::min(place.processes, place.processes_per_host), "");
+                     std::min(place.processes, place.processes_per_host),
+                     "; what tests keep comes on top");
 }
 
 std::string expectation(const EstimateInput& in, const TrainClock& clock) {

@@ -33,7 +33,8 @@ MeasuredSpeed measure_pass(Mae& model, const EstimateInput& input);
 // …", with a warning where this machine has less.
 std::string expectation(const EstimateInput& input, const TrainClock& clock);
 
-// Its part about memory: "about 1.3 GiB of the machine's 23.0 GiB", with that warning.
+// Of a training whose time is not known: "about 1.3 GiB of the machine's 23.0 GiB; what tests keep
+// comes on top", with that warning.
 std::string expected_memory(const MemoryEstimate& memory, const RunPlace& place);
 
 std::string duration_text(double seconds);  // "40 seconds", "48 minutes", "3.5 hours", "12 days"
