@@ -66,12 +66,8 @@ EstimateInput input_of(const EstimateOptions& o) {
   need(images > 0, str(o.data_path, " does not exist; give --images N in its place"));
   std::optional<ModelFile> init;
   if (!o.init.empty()) init = read_model_file(o.init, {.heads = o.heads});
-  // A GPU is planned with where there is none.
-  const bool cuda = o.device == "cuda" || o.device.starts_with("cuda:");
   return estimate_input(o, model_config(o, channels, init ? &*init : nullptr), images,
-                        {.device = cuda ? at::Device(at::kCUDA) : open_device(o.device),
-                         .processes = o.processes,
-                         .processes_per_host = o.processes_per_host});
+                        planned_place(o.device, o.processes, o.processes_per_host));
 }
 
 // ---- Measuring ----------------------------------------------------------------------------------

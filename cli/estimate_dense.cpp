@@ -55,11 +55,7 @@ struct DenseEstimateOptions : O {
   }
 
   RunPlace place() const {
-    // A GPU is planned with where there is none.
-    const bool cuda = this->device == "cuda" || this->device.starts_with("cuda:");
-    return {.device = cuda ? at::Device(at::kCUDA) : open_device(this->device),
-            .processes = spread.processes,
-            .processes_per_host = spread.processes_per_host};
+    return planned_place(this->device, spread.processes, spread.processes_per_host);
   }
 };
 

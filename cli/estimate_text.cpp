@@ -6,6 +6,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/host.h"
+#include "sgmae/nn/device.h"
 
 namespace sgmae {
 namespace {
@@ -31,6 +32,14 @@ std::string padded(const std::string& text, std::size_t width) {
 }
 
 }  // namespace
+
+RunPlace planned_place(const std::string& device, std::int64_t processes,
+                       std::int64_t processes_per_host) {
+  const bool cuda = device == "cuda" || device.starts_with("cuda:");
+  return {.device = cuda ? at::Device(at::kCUDA) : open_device(device),
+          .processes = processes,
+          .processes_per_host = processes_per_host};
+}
 
 std::string estimate_line(const std::string& label, const std::string& value,
                           const std::string& unit) {

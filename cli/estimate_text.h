@@ -1,12 +1,16 @@
-// Lines of `sgmae estimate`, whatever it is of.
+// What `sgmae estimate` shares, whatever it is of: its lines, and the place of the run.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "sgmae/train/estimate.h"
+#include "sgmae/tasks/expectation.h"
 
 namespace sgmae {
+
+// A GPU is planned with where there is none. Throws what open_device() throws.
+RunPlace planned_place(const std::string& device, std::int64_t processes,
+                       std::int64_t processes_per_host);
 
 // "  LABEL …………  VALUE UNIT"
 std::string estimate_line(const std::string& label, const std::string& value,

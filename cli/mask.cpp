@@ -12,8 +12,6 @@
 #include "sgmae/data/loader.h"
 #include "sgmae/image/encode.h"
 #include "sgmae/io/safetensors.h"
-#include "sgmae/mask/informed.h"
-#include "sgmae/mask/informed_plan.h"
 #include "sgmae/mask/trained_guide.h"
 #include "sgmae/ncut/graph.h"
 #include "sgmae/report/sheet.h"
@@ -78,15 +76,8 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
                          static_cast<int>(config.channels), normalisation);
   }
 
-  const at::Tensor& position_mean = loaded.info.position_mean;
-  const Guide guide = loaded.mae()
-                          ? make_guide(*loaded.mae(), pixels, guide_options, position_mean)
-                          : make_guide(loaded.encoder(), pixels, guide_options, position_mean);
-  const HintOptions hints{.ratio = options.hint_ratio};
-  const std::int64_t n_visible = visible_count(config.n_patches(), options.mask_ratio);
-  check_hints(hints, config.n_patches(), n_visible);
-  const std::int64_t n_hints = hint_count(hints, config.n_patches(), 0, 0, 1);
-  const MaskPlan plan = informed_plan(guide, n_visible, n_hints);
+  const auto [guide, plan, n_hints] =
+      guided_masks(loaded, pixels, guide_options, options.mask_ratio, options.hint_ratio);
 
   const fs::path folder = options.output;
   fs::path tensors = folder;

@@ -22,7 +22,6 @@
 #include "sgmae/image/bands.h"
 #include "sgmae/image/normalise.h"
 #include "sgmae/image/resize.h"
-#include "sgmae/mask/informed_plan.h"
 #include "sgmae/mask/strategy.h"
 #include "sgmae/mask/trained_guide.h"
 #include "sgmae/nn/device.h"
@@ -144,22 +143,14 @@ class Model {
   // Guidance and informed masks; patches in the order of the image.
   py::dict masks(const Pixels& pixels, double mask_ratio, double hint_ratio,
                  const std::map<std::string, std::string>& given) const {
-    const VitConfig& c = config();
-    Guide guide;
-    MaskPlan plan;
+    GuidedMasks found;
     {
       const py::gil_scoped_release others_go_on;
       const std::lock_guard<std::mutex> one_at_a_time(mutex_);
       const GuideOptions options = trained_guide(*opened_, given);
-      const at::Tensor& position_mean = opened_->info.position_mean;
-      const at::Tensor x = checked(pixels);
-      guide = opened_->mae() ? make_guide(*opened_->mae(), x, options, position_mean)
-                             : make_guide(opened_->encoder(), x, options, position_mean);
-      const std::int64_t n_visible = visible_count(c.n_patches(), mask_ratio);
-      const HintOptions hints{.ratio = hint_ratio};
-      check_hints(hints, c.n_patches(), n_visible);
-      plan = informed_plan(guide, n_visible, hint_count(hints, c.n_patches(), 0, 0, 1));
+      found = guided_masks(*opened_, checked(pixels), options, mask_ratio, hint_ratio);
     }
+    const auto& [guide, plan, n_hints] = found;
     using namespace py::literals;
     return py::dict("order"_a = to_numpy<std::int64_t>(plan.order), "visible"_a = plan.n_visible,
                     "mask"_a = to_numpy<float>(mask_of(plan)),

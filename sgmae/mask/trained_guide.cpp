@@ -4,7 +4,8 @@
 #include <vector>
 
 #include "sgmae/base/log.h"
-#include "sgmae/mask/guide.h"
+#include "sgmae/mask/informed.h"
+#include "sgmae/mask/informed_plan.h"
 
 namespace sgmae {
 
@@ -49,6 +50,21 @@ GuideOptions trained_guide(const OpenedModel& model,
     return guide;
   guide.center = GuideCenter::none;
   return guide;
+}
+
+GuidedMasks guided_masks(const OpenedModel& model, const at::Tensor& pixels,
+                         const GuideOptions& options, double mask_ratio, double hint_ratio) {
+  const at::Tensor& position_mean = model.info.position_mean;
+  GuidedMasks masks;
+  masks.guide = model.mae() ? make_guide(*model.mae(), pixels, options, position_mean)
+                            : make_guide(model.encoder(), pixels, options, position_mean);
+  const HintOptions hints{.ratio = hint_ratio};
+  const std::int64_t n = model.encoder().config().n_patches();
+  const std::int64_t n_visible = visible_count(n, mask_ratio);
+  check_hints(hints, n, n_visible);
+  masks.n_hints = hint_count(hints, n, 0, 0, 1);
+  masks.plan = informed_plan(masks.guide, n_visible, masks.n_hints);
+  return masks;
 }
 
 }  // namespace sgmae

@@ -177,13 +177,9 @@ HeadWork head_work(const SegmenterConfig& c, const DenseRun& run) {
 
 // ---- Both ---------------------------------------------------------------------------------------
 
-template <class Model>
-std::vector<Parameter> parameters_of(const Model& model);
-template <>
 std::vector<Parameter> parameters_of(const MaskRcnnConfig& model) {
   return MaskRcnn::parameters_of(model);
 }
-template <>
 std::vector<Parameter> parameters_of(const SegmenterConfig& model) {
   return Segmenter::parameters_of(model);
 }
