@@ -110,7 +110,7 @@ def compare_contenders(contenders, rounds, ours, images):
         print(f"{c.name:16}{images / median[c.name]:10.2f} {spread:>17}{ratios}{statistics.median(c.cpu):8.2f}{c.peak:10.0f}")
 
 
-OURS, PEERS = ["ours fp32", "ours bf16"], ["eager fp32", "eager bf16", "compiled bf16"]
+OURS, PEERS = ["ours fp32", "ours bf16"], ["eager fp32", "eager bf16", "compiled fp32", "compiled bf16"]
 
 
 def step_bench(script, model, works, serve, images):

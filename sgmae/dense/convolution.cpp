@@ -3,12 +3,12 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
 #include "sgmae/base/instruction_set.h"
+#include "sgmae/dense/winograd.h"
 #include "sgmae/nn/products.h"
 
 namespace sgmae {
@@ -39,43 +39,32 @@ at::Tensor seen_by_cells(const at::Tensor& x) {
                            {(height + 2) * line, line, channels, line, channels, 1});
 }
 
-// Whether products of what cells see are quicker than LibTorch's convolution: where it computes in
-// bf16 with instructions that ours do without, since they are slow (quickest_instruction_set).
-bool by_products(const at::Tensor& x) {
-  return has_products(x.device()) && x.scalar_type() == at::kBFloat16 &&
-         instruction_set() < InstructionSet::avx512_bf16;
-}
+// Below these the transforms cost more than they save (measured).
+constexpr std::int64_t enough_tiles = 64, enough_channels = 128;
 
-// By w [O, 3, 3, C] and b [O].
-at::Tensor convolve_by_products(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  const std::int64_t out = w.size(0), values = 9 * x.size(1);
-  const at::Tensor seen = seen_by_cells(x), matrix = w.reshape({out, values});
-  at::Tensor y = at::empty({x.size(0), x.size(2), x.size(3), out}, x.options());
-  for_cells(x, [&](const auto& part) {
-    const at::Tensor cells = part(y);
-    cells.copy_(linear(part(seen).reshape({-1, values}), matrix, b).view(cells.sizes()));
-  });
-  return y.permute({0, 3, 1, 2});
+// For maps x and results of `out` channels. Not where LibTorch has quick instructions for bf16
+// (quickest_instruction_set).
+bool by_winograd(const at::Tensor& x, std::int64_t out) {
+  return has_products(x.device()) && std::min(x.size(1), out) >= enough_channels &&
+         winograd_tiles(x) >= enough_tiles &&
+         (x.scalar_type() == at::kFloat || instruction_set() < InstructionSet::avx512_bf16);
 }
 
 }  // namespace
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  if (by_products(x))
-    return convolve_by_products(x, w.permute({0, 2, 3, 1}),
-                                b.defined() ? b : at::zeros({w.size(0)}, x.options()));
+  if (by_winograd(x, w.size(0))) return winograd_convolve(x, w, b);
   return at::conv2d(x, w, b, /*stride=*/1, /*padding=*/1);
 }
 
 at::Tensor convolve_input_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w) {
-  if (by_products(x))
-    return convolve_by_products(dy, w.flip({2, 3}).permute({1, 2, 3, 0}),
-                                at::zeros({w.size(1)}, dy.options()));
+  if (by_winograd(x, w.size(0))) return winograd_input_gradient(dy, w);
   return std::get<0>(at::convolution_backward(dy, x, w, std::nullopt, {1, 1}, {1, 1}, {1, 1}, false,
                                               {0, 0}, 1, {true, false, false}));
 }
 
 at::Tensor convolve_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
+  if (by_winograd(x, dy.size(1))) return winograd_weight_gradient(dy, x);
   const std::int64_t out = dy.size(1), values = 9 * x.size(1);
   const at::Tensor cells = dy.permute({0, 2, 3, 1}), seen = seen_by_cells(x);
   at::Tensor dw = at::zeros({out, values}, x.options().dtype(at::kFloat));

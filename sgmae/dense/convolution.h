@@ -1,6 +1,6 @@
 // Internal to dense/: a 3x3 convolution that keeps the size, and its gradients, in one type
-// throughout; maps in channels-last memory. LibTorch's, or products with what each cell sees of the
-// map, made some cells at a time.
+// throughout; maps in channels-last memory. LibTorch's, or where that is quicker by Winograd's
+// filtering (winograd.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>
