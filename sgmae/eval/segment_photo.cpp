@@ -15,6 +15,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/dense/bilinear.h"
+#include "sgmae/dense/kernels/maps.h"
 #include "sgmae/image/augment.h"
 #include "sgmae/image/resize.h"
 #include "sgmae/nn/kernels/cpu.h"
@@ -91,10 +92,13 @@ at::Tensor view_logits(const PixelClassifier& classifier, const at::Tensor& pixe
   return sums.narrow(2, 0, size.height).narrow(3, 0, size.width);
 }
 
-void mix(const float* low, const float* high, float share, std::int64_t count, float* to) {
-  const std::array terms{low, high};
-  const std::array weights{1 - share, share};
-  row_kernels<float>().weighted_sum(2, count, terms.data(), weights.data(), /*add=*/false, to);
+// What lies at `place` between lines of `count` values: one of them, or put together in `memory`.
+const float* mixed(const float* lines, const Between& place, std::int64_t count, float* memory) {
+  if (place.share == 0) return lines + place.low * count;
+  const std::array terms{lines + place.low * count, lines + place.high * count};
+  const std::array weights{1 - place.share, place.share};
+  row_kernels<float>().weighted_sum(2, count, terms.data(), weights.data(), /*add=*/false, memory);
+  return memory;
 }
 
 }  // namespace
@@ -114,20 +118,15 @@ LabelMap likeliest_classes(const at::Tensor& scores, ImageSize size) {
                                                static_cast<std::size_t>(size.height))};
   const float* const from = values.data_ptr<float>();
   at::parallel_for(0, size.height, 16, [&](std::int64_t begin, std::int64_t end) {
-    std::vector<float> row(static_cast<std::size_t>(width * classes)),
-        cell(static_cast<std::size_t>(classes));
+    std::vector<float> row_memory(static_cast<std::size_t>(width * classes)),
+        cell_memory(static_cast<std::size_t>(classes));
     for (std::int64_t y = begin; y < end; ++y) {
-      const Between down = between(y, height, size.height);
-      mix(from + down.low * width * classes, from + down.high * width * classes, down.share,
-          width * classes, row.data());
+      const float* const row =
+          mixed(from, between(y, height, size.height), width * classes, row_memory.data());
       std::uint8_t* const to = map.labels.data() + y * size.width;
-      for (std::int64_t x = 0; x < size.width; ++x) {
-        const Between across = between(x, width, size.width);
-        mix(row.data() + across.low * classes, row.data() + across.high * classes, across.share,
-            classes, cell.data());
-        to[x] =
-            static_cast<std::uint8_t>(std::max_element(cell.begin(), cell.end()) - cell.begin());
-      }
+      for (std::int64_t x = 0; x < size.width; ++x)
+        to[x] = static_cast<std::uint8_t>(map_kernels().first_largest(
+            classes, mixed(row, between(x, width, size.width), classes, cell_memory.data())));
     }
   });
   return map;

@@ -123,14 +123,26 @@ TEST(SegmentPhoto, RefusesLogitsThatAreNoNumbers) {
 }
 
 TEST(LikeliestClasses, AreThoseOfABilinearResize) {
-  const at::Tensor scores = at::randn({1, 5, 7, 9});
-  for (const ImageSize size : {ImageSize{9, 7}, {31, 18}, {4, 3}, {9, 40}, {1, 1}}) {
-    const at::Tensor expected =
-        at::upsample_bilinear2d(scores, {size.height, size.width}, false).argmax(1)[0].contiguous();
-    const LabelMap map = likeliest_classes(scores, size);
-    ASSERT_EQ(map.size, size);
-    for (std::size_t i = 0; i < map.labels.size(); ++i)
-      ASSERT_EQ(map.labels[i], expected.data_ptr<std::int64_t>()[i]) << i;
+  for (const std::int64_t classes : {1, 5, 16, 150}) {
+    const at::Tensor scores = at::randn({1, classes, 7, 9});
+    for (const ImageSize size : {ImageSize{9, 7}, {31, 18}, {4, 3}, {9, 40}, {1, 1}}) {
+      const at::Tensor expected = at::upsample_bilinear2d(scores, {size.height, size.width}, false)
+                                      .argmax(1)[0]
+                                      .contiguous();
+      const LabelMap map = likeliest_classes(scores, size);
+      ASSERT_EQ(map.size, size);
+      for (std::size_t i = 0; i < map.labels.size(); ++i)
+        ASSERT_EQ(map.labels[i], expected.data_ptr<std::int64_t>()[i]) << i;
+    }
+  }
+}
+
+TEST(LikeliestClasses, OfEqualOnesAreTheFirst) {
+  for (const std::int64_t first : {0, 3, 17, 36, 38}) {
+    at::Tensor scores = at::full({1, 40, 2, 2}, 0.0);
+    scores.narrow(1, first, 40 - first).fill_(1);
+    for (const std::uint8_t label : likeliest_classes(scores, {3, 3}).labels)
+      EXPECT_EQ(label, first);
   }
 }
 

@@ -1,6 +1,7 @@
 // Plain loops that the compiler turns into vector code, as those of nn/kernels/cpu.cpp.
 #include "sgmae/dense/kernels/maps.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "sgmae/nn/kernels/values.h"
@@ -148,12 +149,28 @@ void cross_entropy_row(std::int64_t width, std::int64_t columns, std::int64_t cl
   add(columns * classes, down, dline, dbelow);
 }
 
+std::int64_t first_largest(std::int64_t count, const float* x) {
+  const std::int64_t whole = count / 16 * 16;
+  float largest = whole > 0 ? largest_of(whole, x) : x[0];
+  for (std::int64_t i = whole; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  // Of equal ones the first, a block at a time.
+  for (std::int64_t begin = 0; begin < whole; begin += 16) {
+    std::uint32_t equal = 0;
+    for (std::int64_t c = 0; c < 16; ++c)
+      equal |= static_cast<std::uint32_t>(x[begin + c] == largest) << c;
+    if (equal) return begin + __builtin_ctz(equal);
+  }
+  std::int64_t i = whole;
+  while (i + 1 < count && x[i] != largest) ++i;
+  return std::min(i, count - 1);
+}
+
 template <class T>
 constexpr CellKernels<T> cells{moments<T>, normalise<T>, gradient_sums<T>, gradient<T>};
 
 }  // namespace
 
 extern const MapKernels map_kernels;
-const MapKernels map_kernels{cells<float>, cells<Bf16>, cross_entropy_row};
+const MapKernels map_kernels{cells<float>, cells<Bf16>, cross_entropy_row, first_largest};
 
 }  // namespace sgmae::SGMAE_ISA

@@ -53,6 +53,8 @@ struct MapKernels {
                             const AxisPlaces& across, const std::uint8_t* labels,
                             std::uint8_t ignored, float* memory, float* dabove, float* dbelow,
                             CrossEntropySums& sums);
+  // Which of count > 0 values is the largest, of several the first; any of them if one is NaN.
+  std::int64_t (*first_largest)(std::int64_t count, const float* x);
 };
 
 // Those for instruction_set() (base/instruction_set.h).
