@@ -1,7 +1,11 @@
 #include "sgmae/nn/parameter.h"
 
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
+#include <sys/mman.h>
+
+#include <new>
 
 #include "sgmae/base/error.h"
 
@@ -12,6 +16,17 @@ namespace {
 std::int64_t in_lines(std::int64_t count) {
   constexpr std::int64_t line = 64 / sizeof(float);
   return (count + line - 1) / line * line;
+}
+
+// fp32 zeros, of which the system gives out a page when it is first written.
+at::Tensor untouched_zeros(std::int64_t count) {
+  if (count == 0) return at::zeros({0}, at::kFloat);
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return at::from_blob(
+      memory, {count}, [bytes](void* begin) { munmap(begin, bytes); }, at::kFloat);
 }
 
 // Makes that tensor of each trained parameter a view of `memory`.
@@ -49,8 +64,11 @@ void flatten_gradients(std::vector<Parameter>& parameters, const at::Tensor& mem
 }
 
 void flatten_gradients(std::vector<Parameter>& parameters, at::Device device) {
-  flatten_gradients(
-      parameters, at::zeros({flat_size(parameters)}, at::TensorOptions(at::kFloat).device(device)));
+  const std::int64_t size = flat_size(parameters);
+  flatten_gradients(parameters,
+                    device.is_cpu()
+                        ? untouched_zeros(size)
+                        : at::zeros({size}, at::TensorOptions(at::kFloat).device(device)));
 }
 
 void flatten_values(std::vector<Parameter>& parameters, const at::Tensor& memory) {

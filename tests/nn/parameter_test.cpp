@@ -6,6 +6,10 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 
 #include "tests/support/other_device.h"
 
@@ -36,6 +40,27 @@ TEST(FlattenGradients, AreViewsOfOnePieceThatBeginWithCacheLines) {
   EXPECT_FALSE(parameters[2].trained());
   flat.fill_(7);
   EXPECT_EQ(parameters[1].grad[16].item<float>(), 7) << "the memory is shared";
+}
+
+// How many of the pages under a tensor the system has given out.
+std::int64_t pages_held(const at::Tensor& tensor) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> held((tensor.nbytes() + page - 1) / page);
+  EXPECT_EQ(mincore(tensor.data_ptr(), tensor.nbytes(), held.data()), 0);
+  return std::count_if(held.begin(), held.end(), [](unsigned char bits) { return bits & 1; });
+}
+
+TEST(FlattenGradients, TakeUpNoMemoryBeforeTheyAreWritten) {
+  constexpr std::int64_t count = 1 << 20;
+  const auto shape_only = at::TensorOptions(at::kFloat).device(at::kMeta);
+  std::vector<Parameter> parameters{{"a", at::zeros({count}), at::empty({count}, shape_only)},
+                                    {"b", at::zeros({count}), at::empty({count}, shape_only)}};
+  flatten_gradients(parameters);
+  const at::Tensor flat = flat_gradients(parameters);
+  EXPECT_EQ(pages_held(flat), 0);
+  parameters[1].grad.add_(1);
+  EXPECT_GT(pages_held(flat), 0);
+  EXPECT_EQ(flat.sum().item<double>(), count);
 }
 
 TEST(FlatGradients, OfSomeThatFollowOneAnother) {
