@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "sgmae/base/counted.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
 #include "sgmae/data/annotated_images.h"
@@ -139,8 +140,8 @@ nlohmann::ordered_json verify_data(const DataArguments& options, const std::stri
     why = str(stats.unreadable.size(), " of the ", stats.images, " images of ", path,
               " cannot be read; training would replace them with others");
   if (!labels.unusable.empty())
-    why += str(why.empty() ? "" : "; ", "the labels of ", labels.unusable.size(),
-               labels.unusable.size() == 1 ? " image" : " images", " of ", path, " cannot be used");
+    why += str(why.empty() ? "" : "; ", "the labels of ", counted(labels.unusable.size(), "image"),
+               " of ", path, " cannot be used");
   std::int64_t lost = 0;
   for (const LeftOut& entry : data.left_out())
     if (entry.weight == LeftOut::Weight::lost) lost += entry.count;

@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/estimate_text.h"
 #include "sgmae/base/clock.h"
+#include "sgmae/base/counted.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/checkpoint/describe.h"
@@ -240,14 +241,14 @@ std::string to_text(const EstimateInput& in, const std::string& how) {
   const ArithmeticEstimate arithmetic = estimate_arithmetic(in);
   const MaeConfig& c = in.model;
   const std::int64_t step = images_per_step(in);
-  std::string text =
-      str("model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
-          ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ", c.decoder.dim, " x ",
-          c.decoder.depth, ", ", name_of(in.precision), "\nrun: ", in.processes, " process",
-          in.processes > 1 ? "es" : "", " on ", hosts(in), " host", hosts(in) > 1 ? "s" : "", ", ",
-          in.images, " images, ", in.epochs, " epochs of ", in.images / step, " steps of ", step,
-          " images (batch_size ", in.batch_size, " x accum_iter ", in.accum_iter, " x ",
-          in.processes, " processes)\nparameters\n");
+  std::string text = str(
+      "model: ", c.height, "x", c.width, "x", c.channels, " images, patch ", c.patch_size,
+      ", encoder ", c.encoder.dim, " x ", c.encoder.depth, ", decoder ", c.decoder.dim, " x ",
+      c.decoder.depth, ", ", name_of(in.precision),
+      "\nrun: ", counted(in.processes, "process", "processes"), " on ", counted(hosts(in), "host"),
+      ", ", in.images, " images, ", counted(in.epochs, "epoch"), " of ",
+      counted(in.images / step, "step"), " of ", step, " images (batch_size ", in.batch_size,
+      " x accum_iter ", in.accum_iter, " x ", in.processes, " processes)\nparameters\n");
   text +=
       estimate_line("of the model", millions(count.all), "") +
       estimate_line("that are trained", millions(count.trained), "") +

@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/estimate_text.h"
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/describe.h"
 #include "sgmae/tasks/dense_estimate.h"
@@ -72,10 +73,11 @@ ordered_json tell(const DenseEstimateOptions<O>& o, const std::string& model, st
   std::int64_t parameters = 0;
   ordered_json parts = ordered_json::object();
   std::string text =
-      str("model: ", model, ", ", name_of(precision), "\nrun: ", place.processes,
-          place.processes > 1 ? " processes, " : " process, ", images, " images, ", o.epochs,
-          " epochs of ", images / step, " steps of ", step, " images (batch_size ", o.batch_size,
-          " x accum_iter ", o.accum_iter, " x ", place.processes, " processes)\nparameters\n");
+      str("model: ", model, ", ", name_of(precision),
+          "\nrun: ", counted(place.processes, "process", "processes"), ", ", images, " images, ",
+          counted(o.epochs, "epoch"), " of ", counted(images / step, "step"), " of ", step,
+          " images (batch_size ", o.batch_size, " x accum_iter ", o.accum_iter, " x ",
+          place.processes, " processes)\nparameters\n");
   for (const ModelPart& part : e.parts) {
     text += estimate_line(part.name, millions(part.parameters), "");
     parts[part.name] = part.parameters;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/open_model.h"
 #include "sgmae/checkpoint/write_model.h"
@@ -12,8 +13,7 @@ namespace sgmae {
 namespace {
 
 std::string size_text(const VitSize& size) {
-  return str(size.depth, size.depth == 1 ? " block" : " blocks", ", width ", size.dim, ", ",
-             size.heads, " heads");
+  return str(counted(size.depth, "block"), ", width ", size.dim, ", ", size.heads, " heads");
 }
 
 // "ViT-B/16" where the sizes are a published one's.
@@ -90,8 +90,7 @@ std::string millions(std::int64_t count) {
 
 std::string architecture_of(const VitConfig& config) {
   return str(model_name(config), ", images ", config.height, "x", config.width, " with ",
-             config.channels, config.channels == 1 ? " channel" : " channels",
-             config.layer_scale ? ", LayerScale" : "",
+             counted(config.channels, "channel"), config.layer_scale ? ", LayerScale" : "",
              config.registers > 0 ? str(", ", config.registers, " registers") : "",
              config.class_token ? "" : ", no class token",
              config.position_embedding ? "" : ", no position embedding", attention_text(config));
@@ -147,13 +146,11 @@ std::string to_text(const ModelDescription& d, const ModelFile& file) {
   for (const std::string& assumption : file.assumptions) text += "  assumed   " + assumption + "\n";
   for (const std::string& remark : file.remarks) text += "  note      " + remark + "\n";
   if (!file.left_out.empty())
-    text += str("  left out  ", file.left_out.size(),
-                file.left_out.size() == 1 ? " tensor" : " tensors",
+    text += str("  left out  ", counted(file.left_out.size(), "tensor"),
                 " that are not part of the model, first '", file.left_out[0], "'\n");
   if (!file.unknown.empty())
-    text += str("  left out  Python objects of ", file.unknown.size(),
-                file.unknown.size() == 1 ? " class" : " classes", " not known here, first '",
-                file.unknown[0], "'; nothing of them was run\n");
+    text += str("  left out  Python objects of ", counted(file.unknown.size(), "class", "classes"),
+                " not known here, first '", file.unknown[0], "'; nothing of them was run\n");
   for (const std::string& warning : d.warnings) text += "  warning   " + warning + "\n";
   for (const std::string& use : d.uses) text += "  good for  " + use + "\n";
   return text;

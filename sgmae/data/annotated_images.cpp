@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
@@ -31,14 +32,9 @@ std::string said(ImageSize size) {
   return str(size.width, "x", size.height);
 }
 
-std::string count_of(std::int64_t count, const char* what) {
-  return str(count, " ", what, count == 1 ? "" : "s");
-}
-
 void tell(const AnnotatedImages& data, const std::string& path, const std::string& split) {
-  info("data: ", data.format(), " annotations of ", count_of(data.images().size(), "image"),
-       " for '", split, "' in ", path, ", ",
-       data.class_names().size() == 1 ? "1 class" : str(data.class_names().size(), " classes"),
+  info("data: ", data.format(), " annotations of ", counted(data.images().size(), "image"),
+       " for '", split, "' in ", path, ", ", counted(data.class_names().size(), "class", "classes"),
        data.has_masks() ? ", with outlines" : ", boxes only");
   if (const std::string text = describe(data.left_out(), Weight::told); !text.empty())
     warn("left out of ", path, ": ", text, "; sgmae data stats lists all");

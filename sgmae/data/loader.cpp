@@ -16,6 +16,7 @@
 #include <optional>
 #include <utility>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
@@ -296,9 +297,7 @@ struct Loader::Impl {
   // Whether source and options agree on what the pixels are.
   void check_values() const {
     const bool stored = options.normalisation.stored.has_value();
-    const auto of = [](int channels) {
-      return str(channels, channels == 1 ? " channel" : " channels");
-    };
+    const auto of = [](int channels) { return counted(channels, "channel"); };
     if (!stored) {
       check(!source.stored_values(), ExitCode::usage, "the images are values as stored, of ",
             of(source.native_channels()), ", e.g. ", source.name(0),

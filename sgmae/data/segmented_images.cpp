@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
@@ -316,9 +317,8 @@ std::unique_ptr<SegmentedImages> open_segmented(const std::string& path, const s
         ", whose labels are known; leave out --classes, --ignore and --reduce_zero_label, or give "
         "--label_format folders");
   auto data = std::make_unique<StoredLabels>(std::move(found), path);
-  info("data: ", data->images().size(), " image", data->images().size() == 1 ? "" : "s",
-       " with label maps (", data->format(), ") for '", split, "' in ", path, ", ", data->classes(),
-       " classes");
+  info("data: ", counted(data->images().size(), "image"), " with label maps (", data->format(),
+       ") for '", split, "' in ", path, ", ", counted(data->classes(), "class", "classes"));
   if (const std::string text = describe(data->left_out(), Weight::told); !text.empty())
     warn("left out of ", path, ": ", text, "; sgmae data stats lists all");
   return data;

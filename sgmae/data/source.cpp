@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
@@ -126,7 +127,7 @@ void Source::choose_values(const DataFormat& format) {
     check(channel >= 1 && channel <= stored_channels_, ExitCode::usage, "picture_bands names ",
           channel, ", but the images have channels 1 to ", stored_channels_);
   if (!as_stored)
-    info("data: images of ", stored_channels_, stored_channels_ == 1 ? " channel" : " channels",
+    info("data: images of ", counted(stored_channels_, "channel"),
          " that are not 8-bit grey or colour; their values are kept as stored");
   if (!tags.empty()) {
     std::string numbers;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/dense/model_parts.h"
 #include "sgmae/detect/pyramid.h"
@@ -15,7 +16,7 @@ namespace {
 using nlohmann::ordered_json;
 
 std::string convolutions(std::int64_t count) {
-  return str(count, count == 1 ? " convolution" : " convolutions");
+  return counted(count, "convolution");
 }
 
 // "person, bicycle, car … (80)"

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/log.h"
 
 namespace sgmae {
@@ -79,7 +80,7 @@ std::unique_ptr<Source> training_part(const LabelledData& data, Source& test) {
 
 std::string left_out_note(std::int64_t unreadable) {
   if (unreadable == 0) return "";
-  return str(" (", unreadable, " unreadable image", unreadable == 1 ? "" : "s", " left out)");
+  return str(" (", counted(unreadable, "unreadable image"), " left out)");
 }
 
 Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {

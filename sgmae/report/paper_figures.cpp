@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/report/curves.h"
 #include "sgmae/report/markup.h"
@@ -53,8 +54,8 @@ struct Gathered {
   std::size_t n_pictures = 0;
 };
 
-std::string counted(std::size_t count, const std::string& thing) {
-  return count == 0 ? "" : str(count, " ", thing, count == 1 ? "" : "s");
+std::string if_any(std::size_t count, const std::string& thing) {
+  return count == 0 ? "" : counted(count, thing);
 }
 
 std::string folded(const PaperFigure& figure, const Gathered& of) {
@@ -62,7 +63,7 @@ std::string folded(const PaperFigure& figure, const Gathered& of) {
       static_cast<std::size_t>(std::count_if(of.charts.begin(), of.charts.end(), has_points) +
                                std::count_if(of.detailed.begin(), of.detailed.end(), has_points));
   const std::string holds =
-      joined({counted(charts, "chart"), counted(of.n_pictures, "picture")}, ", ");
+      joined({if_any(charts, "chart"), if_any(of.n_pictures, "picture")}, ", ");
   if (holds.empty()) return "";
   std::string inner = cards(of.charts);
   if (const std::string more = cards(of.detailed); !more.empty())

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
 #include "sgmae/base/log.h"
@@ -368,7 +369,7 @@ std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& rec
       for (const std::int64_t epoch : study.evaluate_epochs)
         check(epoch >= 1 && epoch <= cell.options.epochs, ExitCode::usage, study.where,
               ": evaluate_epochs has ", epoch, ", and ", cell.variant, " trains for ",
-              cell.options.epochs, " epochs");
+              counted(cell.options.epochs, "epoch"));
       const std::int64_t shared = random_epochs(cell.options);
       for (std::size_t i = first; i < cells.size() && !cell.trunk && shared > 0; ++i)
         if (!cells[i].trunk && shared < cell.options.epochs &&

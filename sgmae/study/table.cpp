@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 
 namespace sgmae {
@@ -129,7 +130,7 @@ std::string to_markdown(const StudyTable& table, const std::string& title) {
     metrics.insert(row.metric);
   }
   for (const std::int64_t epoch : epochs) {
-    text += str("\n## After ", epoch, " epochs\n\n| variant | seeds |");
+    text += str("\n## After ", counted(epoch, "epoch"), "\n\n| variant | seeds |");
     for (const std::string& metric : metrics) text += " " + metric + " |";
     text += "\n| --- | --- |";
     for (std::size_t i = 0; i < metrics.size(); ++i) text += " --- |";

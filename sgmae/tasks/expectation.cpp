@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sgmae/base/clock.h"
+#include "sgmae/base/counted.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/nn/products.h"
@@ -115,8 +116,8 @@ std::string expectation(const EstimateInput& in, const TrainClock& clock) {
   const double left = 1 - clock.progress() / static_cast<double>(in.epochs);
   if (in.speed && left > 0)
     time = str(" and ", duration_text(3600 * left * estimate_time(in, 0).hours), " for ",
-               clock.progress() > 0 ? "the rest of " : "", in.epochs,
-               " epochs, by a pass timed just now; tests and waiting for images come on top");
+               clock.progress() > 0 ? "the rest of " : "", counted(in.epochs, "epoch"),
+               ", by a pass timed just now; tests and waiting for images come on top");
   return with_memory(estimate_memory(in), in.on_cpu, std::min(in.processes, in.processes_per_host),
                      time);
 }

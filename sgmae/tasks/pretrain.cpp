@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/signals.h"
@@ -54,7 +55,8 @@ std::string masks_sentence(const PretrainOptions& o) {
     return "random, as MAE's; --mask_strategy self_guided has the model choose what to hide";
   const std::int64_t random = o.mask.chosen().random_epochs(o.epochs);
   if (random >= o.epochs) return str(name, ", but the run ends before they begin: all are random");
-  if (random > 0) return str("random for ", random, " of ", o.epochs, " epochs, then ", name);
+  if (random > 0)
+    return str("random for ", random, " of ", counted(o.epochs, "epoch"), ", then ", name);
   const bool waits =
       name == "self_guided" && o.mask.of<SelfGuidedOptions>().start(o.epochs).automatic;
   return waits ? "random until the exploitation rate says that the decoder uses mask tokens, then "

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sgmae/base/clock.h"
+#include "sgmae/base/counted.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/instruction_set.h"
@@ -192,9 +193,9 @@ void Engine::tell_longer(std::int64_t epochs_before) {
   const Schedule& schedule = task_.learners().front()->schedule;
   Schedule before = schedule;
   before.epochs = static_cast<double>(epochs_before);
-  info("the run is made longer, from ", epochs_before, " epochs to ", optim_.epochs,
-       ": its learning rate goes on as that of a run of ", optim_.epochs, " epochs, from ",
-       learning_rate(schedule, clock_.progress()), " where it was ",
+  info("the run is made longer, from ", counted(epochs_before, "epoch"), " to ", optim_.epochs,
+       ": its learning rate goes on as that of a run of ", counted(optim_.epochs, "epoch"),
+       ", from ", learning_rate(schedule, clock_.progress()), " where it was ",
        learning_rate(before, clock_.progress()),
        "; the result is not that of a run that was so long from the start");
   happened("made longer", {{"from", epochs_before}, {"to", optim_.epochs}});
@@ -243,8 +244,9 @@ ordered_json Engine::facts() const {
     facts["training"] = str(together, " processes, each ", facts.at("training").get<std::string>());
   facts["data"] = str(facts.at("data").get<std::string>(), "; ", clock_.steps_per_epoch,
                       " steps of ", optim_.images_per_step(), " images per epoch");
-  facts["training"] = str(facts.at("training").get<std::string>(), ", lr ", peak_lr(optim_),
-                          ", weight decay ", optim_.weight_decay, ", ", optim_.epochs, " epochs");
+  facts["training"] =
+      str(facts.at("training").get<std::string>(), ", lr ", peak_lr(optim_), ", weight decay ",
+          optim_.weight_decay, ", ", counted(optim_.epochs, "epoch"));
   facts.update({{"training_images", task_.training_images().size()},
                 {"images_per_epoch", clock_.steps_per_epoch * optim_.images_per_step()},
                 {"steps_per_epoch", clock_.steps_per_epoch},
@@ -263,8 +265,8 @@ void Engine::restore(const fs::path& path) {
   processes().wait_for_all();  // before anybody changes what another one reads
   if (path == result_.checkpoint && clock_.epoch >= optim_.epochs) {
     events_.reset();  // what ended is not recorded again
-    info(folder_.root.string(), ": finished already, ", clock_.epoch,
-         " epochs; a larger --epochs trains on");
+    info(folder_.root.string(), ": finished already, ", counted(clock_.epoch, "epoch"),
+         "; a larger --epochs trains on");
     return;
   }
   info("resumed from ", path.string(), ": ", where());
@@ -479,9 +481,8 @@ void Engine::agree(Told& told) {
 std::optional<EvaluationResult> Engine::evaluate(std::int64_t epochs) {
   const auto result = task_.evaluate(epochs);  // the same in every process
   if (!result) return result;
-  info(result->headline, " after ", epochs,
-       epochs == 1 ? " epoch: " : " epochs: ", fixed(100 * result->value, 2), " %",
-       clock_.best >= 0 ? str(", best before ", fixed(100 * clock_.best, 2), " %") : "");
+  info(result->headline, " after ", counted(epochs, "epoch"), ": ", fixed(100 * result->value, 2),
+       " %", clock_.best >= 0 ? str(", best before ", fixed(100 * clock_.best, 2), " %") : "");
   happened("evaluated", {{"measure", result->headline}, {"value", result->value}});
   return result;
 }

@@ -83,7 +83,7 @@ TEST_F(Program, ChoosesAModelForTheDataAndGoesOnInItsFolder) {
   EXPECT_EQ(run(line + "--epochs 1").code, 0);
   const Outcome longer = run("pretrain --resume runs/images --epochs 2");
   ASSERT_EQ(longer.code, 0) << longer.err;
-  EXPECT_NE(longer.err.find("made longer, from 1 epochs to 2"), std::string::npos) << longer.err;
+  EXPECT_NE(longer.err.find("made longer, from 1 epoch to 2"), std::string::npos) << longer.err;
   EXPECT_TRUE(fs::exists(root_ / "runs/images/checkpoints/epoch-0002.safetensors"));
   EXPECT_TRUE(fs::exists(root_ / "runs/images/maps")) << "guided after the first epoch";
 }
