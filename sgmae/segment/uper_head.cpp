@@ -1,7 +1,6 @@
 #include "sgmae/segment/uper_head.h"
 
 #include <ATen/ops/adaptive_avg_pool2d.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/max_pool2d.h>
 
@@ -33,8 +32,10 @@ std::vector<at::Tensor> SegmentNeck::forward(const std::vector<at::Tensor>& maps
 }
 
 at::Tensor PooledPart::forward(const at::Tensor& x, at::ScalarType type) const {
-  const at::Tensor pooled = at::adaptive_avg_pool2d(x.to(at::kFloat), {scale, scale});
-  return resized(convolution.forward(pooled, type), x.size(2), x.size(3), type);
+  const at::Tensor means = at::adaptive_avg_pool2d(x.to(at::kFloat), {scale, scale});
+  const at::Tensor pooled = convolution.forward(means, type);
+  const bool larger = scale > x.size(2) || scale > x.size(3);
+  return larger ? resized(pooled, x.size(2), x.size(3), type) : pooled;
 }
 
 UperHead::UperHead(const SegmenterConfig& c, LayerMaker make)
@@ -58,17 +59,20 @@ UperHead::UperHead(const SegmenterConfig& c, LayerMaker make)
 }
 
 at::Tensor UperHead::features(const std::vector<at::Tensor>& levels, at::ScalarType type) const {
-  std::vector<at::Tensor> pooled{levels[3].to(type)};
+  const auto together = [&](const std::vector<at::Tensor>& maps, const NormedConvolution& by) {
+    return by.norm.forward(convolve_upsampled(maps, leaf(*by.convolution.weight), type),
+                           /*relu=*/true);
+  };
+  std::vector<at::Tensor> pooled{levels[3]};
   for (const PooledPart& pool : pools_) pooled.push_back(pool.forward(levels[3], type));
   std::vector<at::Tensor> outs(4);
-  at::Tensor above = outs[3] = bottleneck_.forward(at::cat(pooled, 1), type);
+  at::Tensor above = outs[3] = together(pooled, bottleneck_);
   for (std::size_t i = 3; i-- > 0;) {
     const at::Tensor lateral = laterals_[i].forward(levels[i], type);
     above = lateral.add(resized(above, lateral.size(2), lateral.size(3), type));
     outs[i] = smooth_[i].forward(above, type);
   }
-  return last_.norm.forward(convolve_upsampled(outs, leaf(*last_.convolution.weight), type),
-                            /*relu=*/true);
+  return together(outs, last_);
 }
 
 at::Tensor UperHead::logits(const at::Tensor& features, at::ScalarType type) const {

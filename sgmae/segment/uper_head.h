@@ -23,7 +23,7 @@ class SegmentNeck {
 };
 
 // Means of x [B, C, H, W] over scale x scale parts, which overlap where scale does not divide the
-// sides; through a layer, and back to the size of x.
+// sides, through a layer: [B, channels, scale, scale], or of the size of x if that is smaller.
 struct PooledPart {
   std::int64_t scale = 1;
   NormedConvolution convolution;

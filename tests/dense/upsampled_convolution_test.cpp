@@ -60,6 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{{{5, 16, 16}, {6, 8, 8}, {7, 4, 4}, {3, 2, 2}}, at::kFloat},
                     Case{{{5, 16, 16}, {6, 8, 8}, {7, 4, 4}, {3, 2, 2}}, at::kBFloat16},
                     Case{{{4, 19, 33}, {4, 9, 17}, {4, 5, 8}, {4, 1, 1}}, at::kFloat},
+                    Case{{{9, 8, 6}, {4, 1, 1}, {4, 2, 2}, {4, 3, 3}, {4, 6, 6}}, at::kFloat},
                     Case{{{4, 7, 9}, {4, 7, 9}}, at::kFloat}, Case{{{4, 6, 5}}, at::kFloat}));
 
 }  // namespace

@@ -98,7 +98,8 @@ TEST_F(UperLayers, PooledPartsOfOddSizesOverlap) {
                                                    .slice(3, begin(j, columns), end(j, columns))
                                                    .mean({2, 3}));
     const at::Tensor through = at::relu(normed(at::conv2d(pooled, exact("p.conv.weight")), "p.bn"));
-    const at::Tensor expected = at::upsample_bilinear2d(through, {rows, columns}, false);
+    const at::Tensor expected =  // never larger than x
+        scale > rows ? at::upsample_bilinear2d(through, {rows, columns}, false) : through;
     EXPECT_LT(relative_error(part.forward(x, at::kFloat), expected), 1e-5) << scale;
   }
 }
