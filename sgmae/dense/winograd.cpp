@@ -105,8 +105,6 @@ std::array<T*, taps * taps> taps_of(T* weight, std::int64_t channels, std::int64
   return result;
 }
 
-constexpr std::int64_t lines_of_strip = 32;  // as they are packed (nn/kernels/product.h)
-
 enum class Direction { forward, backward };  // to the results, or to the gradient of the input
 
 // A weight [O, 3, 3, C], transformed and packed for products with values of C channels, which give

@@ -15,10 +15,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string convolutions(std::int64_t count) {
-  return counted(count, "convolution");
-}
-
 // "person, bicycle, car … (80)"
 std::string classes_text(const std::vector<std::string>& names) {
   constexpr std::size_t shown = 12;
@@ -58,10 +54,10 @@ void describe_detector(const DetectorFile& file, ModelDescription& d) {
             {{"pyramid", str(c.channels, " channels, cells of ", FeaturePyramid::stride(0, patch),
                              " to ", FeaturePyramid::stride(4, patch), " pixels")},
              {"proposal network",
-              str(convolutions(c.proposal_convs), ", ", c.proposals.anchors.ratios.size(),
+              str(counted(c.proposal_convs, "convolution"), ", ", c.proposals.anchors.ratios.size(),
                   " anchors of ", c.proposals.anchors.scale, " cells")},
-             {"box head", str(convolutions(c.box_convs), ", width ", c.box_hidden)},
-             {"mask head", str(convolutions(c.mask_convs), ", masks of ", mask)}},
+             {"box head", str(counted(c.box_convs, "convolution"), ", width ", c.box_hidden)},
+             {"mask head", str(counted(c.mask_convs, "convolution"), ", masks of ", mask)}},
             file.classes.names, d);
   d.uses.insert(d.uses.begin(), "sgmae detect: --eval and --predict, or to begin from");
 }

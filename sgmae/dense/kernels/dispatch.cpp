@@ -3,18 +3,6 @@
 #include "sgmae/dense/kernels/winograd.h"
 
 namespace sgmae {
-namespace {
-
-#ifdef __x86_64__
-template <class Kernels>
-const Kernels& widest(const Kernels& baseline, const Kernels& avx2, const Kernels& avx512) {
-  return instruction_set() >= InstructionSet::avx512 ? avx512
-         : instruction_set() >= InstructionSet::avx2 ? avx2
-                                                     : baseline;
-}
-#endif
-
-}  // namespace
 
 namespace baseline {
 extern const MapKernels map_kernels;
@@ -29,26 +17,32 @@ namespace avx512 {
 extern const MapKernels map_kernels;
 extern const AllWinogradKernels winograd_kernels;
 }  // namespace avx512
+#else  // there is the baseline alone
+namespace avx2 = baseline;
+namespace avx512 = baseline;
 #endif
 
+namespace {
+
+template <class Kernels>
+const Kernels& widest(const Kernels& baseline, const Kernels& avx2, const Kernels& avx512) {
+  return instruction_set() >= InstructionSet::avx512 ? avx512
+         : instruction_set() >= InstructionSet::avx2 ? avx2
+                                                     : baseline;
+}
+
+}  // namespace
+
 const MapKernels& map_kernels() {
-#ifdef __x86_64__
   static const MapKernels& chosen =
       widest(baseline::map_kernels, avx2::map_kernels, avx512::map_kernels);
   return chosen;
-#else
-  return baseline::map_kernels;
-#endif
 }
 
 const AllWinogradKernels& all_winograd_kernels() {
-#ifdef __x86_64__
   static const AllWinogradKernels& chosen =
       widest(baseline::winograd_kernels, avx2::winograd_kernels, avx512::winograd_kernels);
   return chosen;
-#else
-  return baseline::winograd_kernels;
-#endif
 }
 
 }  // namespace sgmae

@@ -15,7 +15,8 @@ namespace sgmae::SGMAE_ISA {
 namespace {
 
 constexpr std::int64_t kTile = 16;  // lines of a tile, and slots of each
-constexpr std::int64_t kStrip = 2 * kTile;
+constexpr std::int64_t kStrip = lines_of_strip;
+static_assert(kStrip == 2 * kTile);
 constexpr std::int64_t kTileBytes = kTile * kTile * 4;
 constexpr std::int64_t kStepBytes = 2 * kTileBytes;
 

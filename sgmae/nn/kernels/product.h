@@ -24,6 +24,9 @@
 
 namespace sgmae {
 
+// Of a strip. An operand can be packed strip by strip: they follow each other in memory.
+inline constexpr std::int64_t lines_of_strip = 32;
+
 // An operand in memory: line i at depth k is data[i * line_stride + k * depth_stride]; one of the
 // strides is 1.
 template <class T>
