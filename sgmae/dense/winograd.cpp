@@ -79,13 +79,16 @@ class Transformed {
   at::Tensor memory_;
 };
 
-// Tiles that are looked at together: what is made of them is some tens of megabytes.
-constexpr std::int64_t tiles_at_once = 256;
+// Tiles that are looked at together. The weight is read once for all of them, from beyond the
+// second cache: with twice as many as it has channels it costs little beside them.
+std::int64_t tiles_at_once(const Tiles& tiles, std::int64_t in, std::int64_t out) {
+  return std::min(2 * std::min(in, out), tiles.count());
+}
 
 template <class Use>
-void for_tiles(const Tiles& tiles, Use use) {  // use(first, count)
-  for (std::int64_t first = 0; first < tiles.count(); first += tiles_at_once)
-    use(first, std::min(tiles_at_once, tiles.count() - first));
+void for_tiles(const Tiles& tiles, std::int64_t at_once, Use use) {  // use(first, count)
+  for (std::int64_t first = 0; first < tiles.count(); first += at_once)
+    use(first, std::min(at_once, tiles.count() - first));
 }
 
 // body(i) for each of `count`, on all threads.
@@ -169,9 +172,9 @@ template <class T>
 void convolve(const T* x, const Tiles& tiles, const PackedWeight& weight, const float* bias, T* y) {
   const std::int64_t in = weight.depth(), out = weight.lines();
   const WinogradKernels<T>& kernels = winograd_kernels<T>();
-  const std::int64_t most = std::min(tiles_at_once, tiles.count());
-  const Transformed from(most, in), to(most, out);
-  for_tiles(tiles, [&](std::int64_t first, std::int64_t count) {
+  const std::int64_t at_once = tiles_at_once(tiles, in, out);
+  const Transformed from(at_once, in), to(at_once, out);
+  for_tiles(tiles, at_once, [&](std::int64_t first, std::int64_t count) {
     in_parallel(count, [&](std::int64_t i) {
       kernels.input(in, tiles.cells<seen>(x, in, first + i, /*before=*/1).data(),
                     from.line(i).data());
@@ -190,9 +193,9 @@ void weight_gradient(const T* dy, const T* x, const Tiles& tiles, std::int64_t i
                      float* dw) {
   const WinogradKernels<T>& kernels = winograd_kernels<T>();
   const TypedProductKernels<float>& multiplied = typed_products<float>();
-  const std::int64_t most = std::min(tiles_at_once, tiles.count());
-  const Transformed from(most, in), to(most, out), sums(out, in);
-  for_tiles(tiles, [&](std::int64_t first, std::int64_t count) {
+  const std::int64_t at_once = tiles_at_once(tiles, in, out);
+  const Transformed from(at_once, in), to(at_once, out), sums(out, in);
+  for_tiles(tiles, at_once, [&](std::int64_t first, std::int64_t count) {
     in_parallel(count, [&](std::int64_t i) {
       kernels.input(in, tiles.cells<seen>(x, in, first + i, /*before=*/1).data(),
                     from.line(i).data());
