@@ -49,32 +49,39 @@ DetectionExample example(std::int64_t image, std::int64_t side) {
   return e;
 }
 
-void run(Precision precision, bool train, std::int64_t batch, std::int64_t side) {
-  MaskRcnnConfig config;
-  config.backbone =
-      detection_backbone(encoder_config(named_config("vit_base_patch16")), side, side, 14, {});
-  config.rois.lowest_score = 0;  // an untrained one is sure of nothing
-  MaskRcnn model(config, 0);
-  model.set_precision(precision);
+void train(MaskRcnn& model, std::vector<DetectionExample>& examples) {
   AdamW optimizer(model.parameters(), {.beta2 = 0.999, .weight_decay = 0.1},
-                  layer_decay_rules(model.parameters(), config.backbone.size.depth, 0.7));
-  std::vector<DetectionExample> examples;
-  for (std::int64_t i = 0; i < batch; ++i) examples.push_back(example(i, side));
-
+                  layer_decay_rules(model.parameters(), model.config().backbone.size.depth, 0.7));
   std::uint64_t number = 0;
-  const auto step = [&] {
-    if (!train) {
-      for (const DetectionExample& e : examples) model.detect(e.pixels);
-      return;
-    }
+  serve_steps([&] {
     ++number;
     for (std::size_t i = 0; i < examples.size(); ++i)
       examples[i].draw = random_draw(0, number, static_cast<std::int64_t>(i));
     model.forward_backward(examples, 1);
     optimizer.step(1e-5);
     model.parameters_changed();
-  };
-  serve_steps(step);
+  });
+}
+
+void detect(const MaskRcnn& model, const std::vector<DetectionExample>& examples) {
+  serve_steps([&] {
+    for (const DetectionExample& e : examples) model.detect(e.pixels);
+  });
+}
+
+void run(Precision precision, bool training, std::int64_t batch, std::int64_t side) {
+  MaskRcnnConfig config;
+  config.backbone =
+      detection_backbone(encoder_config(named_config("vit_base_patch16")), side, side, 14, {});
+  config.rois.lowest_score = 0;  // an untrained one is sure of nothing
+  MaskRcnn model(config, 0);
+  model.set_precision(precision);
+  std::vector<DetectionExample> examples;
+  for (std::int64_t i = 0; i < batch; ++i) examples.push_back(example(i, side));
+  if (training)
+    train(model, examples);
+  else
+    detect(model, examples);
 }
 
 }  // namespace
