@@ -65,8 +65,7 @@ EstimateInput input_of(const EstimateOptions& o) {
     if (images == 0) images = source->size();
   }
   need(images > 0, str(o.data_path, " does not exist; give --images N in its place"));
-  std::optional<ModelFile> init;
-  if (!o.init.empty()) init = read_model_file(o.init, {.heads = o.heads});
+  const std::optional<ModelFile> init = read_init(o);
   return estimate_input(o, model_config(o, channels, init ? &*init : nullptr), images,
                         planned_place(o.device, o.processes, o.processes_per_host));
 }

@@ -32,11 +32,6 @@ void bring_maps(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::skip_existing | fs::copy_options::recursive);
 }
 
-std::optional<ModelFile> read_init(const PretrainOptions& o) {
-  if (o.init.empty()) return std::nullopt;
-  return read_model_file(o.init, {.heads = o.heads, .decoder_heads = o.decoder_heads});
-}
-
 // A file of normalisation says how the images were read on which it was measured.
 DataFormat format_of(const PretrainOptions& o) {
   return o.normalisation.empty() ? o.data_format

@@ -138,6 +138,11 @@ PretrainOptions settled(PretrainOptions o) {
   return o;
 }
 
+std::optional<ModelFile> read_init(const PretrainOptions& o) {
+  if (o.init.empty()) return std::nullopt;
+  return read_model_file(o.init, {.heads = o.heads, .decoder_heads = o.decoder_heads});
+}
+
 MaeConfig model_config(const PretrainOptions& o, std::int64_t data_channels,
                        const ModelFile* init) {
   const MaeConfig named = named_config(o.model.empty() ? maes_default : o.model);

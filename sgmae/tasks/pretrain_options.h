@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "sgmae/base/options.h"
@@ -70,6 +71,9 @@ struct PretrainOptions : DataOptions, OptimOptions, MemoryOptions, RunOptions, C
 // With what a line leaves open filled in (tasks/settle.h): MAE's default model and its image size
 // too, where nothing is begun from.
 PretrainOptions settled(PretrainOptions options);
+
+// The file that the options name to begin from, if any. Throws Error where it cannot be read.
+std::optional<ModelFile> read_init(const PretrainOptions& options);
 
 // Sizes of the model that the options describe, `init` being the file that they name, if any;
 // `data_channels` is used where `channels` is 0. Throws Error(usage) where sizes do not fit.

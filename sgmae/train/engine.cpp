@@ -117,8 +117,9 @@ EngineResult Engine::run() {
 
 // A run without a checkpoint begins by writing one, so that there is always one to roll back to.
 void Engine::begin() {
+  const nlohmann::json before = facts_of_before();
   const fs::path own = found_by_leader([&] {
-    check_same_steps();
+    check_same_steps(before);
     return store_.newest().value_or("");
   });
   const fs::path named = found_by_leader([&]() -> fs::path {
@@ -129,7 +130,7 @@ void Engine::begin() {
     return "";
   });
   result_.checkpoint = own;
-  const auto epochs_before = epochs_of_before();
+  const auto epochs_before = json_value<std::int64_t>(before, "epochs");
   if (const fs::path& from = own.empty() ? named : own; !from.empty()) restore(from);
   if (epochs_before && *epochs_before < optim_.epochs) tell_longer(*epochs_before);
   const ordered_json facts = this->facts();
@@ -165,12 +166,16 @@ void Engine::begin() {
     result_.first = result_.last = evaluate(clock_.epoch);
 }
 
+// run.json of the run that the folder holds; null where there is none.
+nlohmann::json Engine::facts_of_before() const {
+  if (!folder_.existed || !fs::exists(folder_.facts())) return {};
+  return nlohmann::json::parse(read_text(folder_.facts()), nullptr, /*allow_exceptions=*/false);
+}
+
 // A run may go on with other processes, but in the same steps.
-void Engine::check_same_steps() const {
-  if (!folder_.existed || !fs::exists(folder_.facts())) return;
-  const auto facts = nlohmann::json::parse(read_text(folder_.facts()), nullptr, false);
-  const auto images = json_value<std::int64_t>(facts, "images_per_epoch");
-  const auto steps = json_value<std::int64_t>(facts, "steps_per_epoch");
+void Engine::check_same_steps(const nlohmann::json& before) const {
+  const auto images = json_value<std::int64_t>(before, "images_per_epoch");
+  const auto steps = json_value<std::int64_t>(before, "steps_per_epoch");
   if (!images || !steps || *steps < 1 || *images / *steps == optim_.images_per_step()) return;
   const std::int64_t there = *images / *steps, pass = optim_.batch_size * processes().size();
   fail(ExitCode::usage, folder_.root.string(), " contains a run whose steps are of ", there,
@@ -180,13 +185,6 @@ void Engine::check_same_steps() const {
        there % pass == 0 ? str("give --accum_iter ", there / pass)
                          : std::string("start as many processes as divide them"),
        ", or choose another --output_dir");
-}
-
-// Of the run that the folder holds, by run.json.
-std::optional<std::int64_t> Engine::epochs_of_before() const {
-  if (!folder_.existed || !fs::exists(folder_.facts())) return std::nullopt;
-  return json_value<std::int64_t>(nlohmann::json::parse(read_text(folder_.facts()), nullptr, false),
-                                  "epochs");
 }
 
 void Engine::tell_longer(std::int64_t epochs_before) {

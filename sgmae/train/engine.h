@@ -104,8 +104,8 @@ class Engine {
   void log_epoch(const nlohmann::ordered_json& entries);
   std::optional<EvaluationResult> evaluate(std::int64_t epochs);
   void check_alike() const;  // all processes train the same
-  void check_same_steps() const;
-  std::optional<std::int64_t> epochs_of_before() const;
+  nlohmann::json facts_of_before() const;
+  void check_same_steps(const nlohmann::json& before) const;
   void tell_longer(std::int64_t epochs_before);
   void tell_time_left();
   void save();
