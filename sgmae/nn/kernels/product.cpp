@@ -313,7 +313,7 @@ using Bf16Format = Pair;
 constexpr std::int64_t kResidentBytes = 1 << 20;  // of 2 MiB
 // Of bf16, they stay in the first cache (48 KiB); pieces are used more often per byte and can come
 // from the second.
-constexpr std::int64_t kMostPassingSteps = 16;
+constexpr std::int64_t kMostPassingSteps = 8;
 
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -503,6 +503,16 @@ void round_row(const float* from, Bf16* to) {
     to[i].bits = static_cast<std::uint16_t>(rounded_bits(from[i]) >> 16);
 }
 
+// What is already in the place of block (i, j), which write_block() will add to.
+void prefetch_block(const ProductResult<float>& result, std::int64_t m, std::int64_t i,
+                    std::int64_t j) {
+  const float* to = result.data + i * kStrip * result.stride + j * kStrip;
+  for (std::int64_t r = std::min(kStrip, m - i * kStrip); r > 0; --r, to += result.stride) {
+    prefetch(to);
+    prefetch(to + kTile);
+  }
+}
+
 // Brings block (i, j) of the product to its place.
 template <class T>
 void write_block(const ProductResult<T>& result, std::int64_t m, std::int64_t n, std::int64_t i,
@@ -607,14 +617,15 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
             const std::int64_t place = left_resident ? r - group.begin : 0;
             const std::int64_t i = left_resident ? r : p, j = left_resident ? p : r;
             float* const block_sums = c + (r - group.begin) * block;
+            const bool last = k + passing_steps >= depth.end, adds = result.add || part > 0;
+            if constexpr (std::is_same_v<Result, float>)
+              if (last && adds) prefetch_block(result, a.lines, i, j);
             multiply_strips<Format, left_resident>(
                 a_packed + (place * part_steps + k - part) * bytes,
                 b.data + (j * steps + k) * bytes, std::min(passing_steps, depth.end - k),
                 std::min(kStrip, a.lines - i * kStrip), std::min(kStrip, b.lines - j * kStrip),
                 k > part, block_sums);
-            if (k + passing_steps >= depth.end)
-              write_block(result, a.lines, b.lines, i, j, result.add || part > 0, streamed,
-                          block_sums);
+            if (last) write_block(result, a.lines, b.lines, i, j, adds, streamed, block_sums);
           }
       }
     }
