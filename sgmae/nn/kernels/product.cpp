@@ -300,7 +300,8 @@ std::int64_t packed_bytes(std::int64_t lines, std::int64_t depth) {
 
 // Each gives the formats for operands of float and of bf16, the unit that a thread holds while it
 // multiplies, how much of one operand stays in the second cache while the other passes by, how many
-// steps of the passing strip at a time stay in the first for all resident ones, and
+// steps of the passing strip at a time stay in the first for all resident ones, whether the next
+// ones are fetched meanwhile, and
 //
 //     multiply_strips<Format, left_resident>(left, right, steps, rows, columns, add, c)
 //
@@ -313,7 +314,8 @@ using Bf16Format = Pair;
 constexpr std::int64_t kResidentBytes = 1 << 20;  // of 2 MiB
 // Of bf16, they stay in the first cache (48 KiB); pieces are used more often per byte and can come
 // from the second.
-constexpr std::int64_t kMostPassingSteps = 8;
+constexpr std::int64_t kMostPassingSteps = 16;
+constexpr bool kFetchesAhead = false;  // tile loads need all the lines that a core can wait for
 
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -391,6 +393,7 @@ using Bf16Format = Single<true>;
 #endif
 constexpr std::int64_t kResidentBytes = 640 << 10;
 constexpr std::int64_t kMostPassingSteps = 8;
+constexpr bool kFetchesAhead = true;
 
 struct Unit {
   Unit() {}
@@ -501,6 +504,12 @@ void round_row(const float* from, float* to) {
 void round_row(const float* from, Bf16* to) {
   for (std::int64_t i = 0; i < kStrip; ++i)
     to[i].bits = static_cast<std::uint16_t>(rounded_bits(from[i]) >> 16);
+}
+
+// That share of so many bytes.
+void prefetch_share(const char* from, std::int64_t bytes, std::int64_t share, std::int64_t shares) {
+  const Range lines = Range{0, bytes / 64}.share(share, shares);
+  for (std::int64_t i = lines.begin; i < lines.end; ++i) prefetch(from + i * 64);
 }
 
 // What is already in the place of block (i, j), which write_block() will add to.
@@ -617,6 +626,9 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
             const std::int64_t place = left_resident ? r - group.begin : 0;
             const std::int64_t i = left_resident ? r : p, j = left_resident ? p : r;
             float* const block_sums = c + (r - group.begin) * block;
+            if constexpr (left_resident && kFetchesAhead)
+              prefetch_share(b.data + (j * steps + k + passing_steps) * bytes,
+                             passing_steps * bytes, r - group.begin, group.size());
             const bool last = k + passing_steps >= depth.end, adds = result.add || part > 0;
             if constexpr (std::is_same_v<Result, float>)
               if (last && adds) prefetch_block(result, a.lines, i, j);
