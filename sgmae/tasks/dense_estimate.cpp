@@ -20,7 +20,8 @@ double real(std::int64_t count) {
 struct HeadWork {
   double type;  // bytes of an activation
   double macs = 0, kept = 0, beside = 0;
-  double weights = 0;  // bytes of those that convolutions keep as they take them
+  double weights = 0;   // bytes of those that convolutions keep as they take them
+  double products = 0;  // bytes of those of the convolution that has most
 
   bool rounds() const { return type < fp32; }
   // Kept beside the fp32 value that it is made of; that of fp32 is the value itself.
@@ -33,6 +34,10 @@ struct HeadWork {
     layer(cells, in, out, 9);
     kept += cells * in * type;
     weights += 9 * in * out * type;
+    // Wide ones are products of tiles of 4 x 4 cells, 36 of each (dense/winograd.cpp).
+    if (std::min(in, out) < 128) return;
+    const double tiles = std::min(cells / 16, 2 * std::min(in, out));
+    products = std::max(products, 36 * fp32 * (tiles * (in + out) + in * out));
   }
 };
 
@@ -108,7 +113,7 @@ HeadWork head_work(const MaskRcnnConfig& c, const DenseRun& run) {
   }
   work.macs += boxes.macs;
   work.kept = batch * (work.kept + work.weights + boxes.kept) + boxes.weights;
-  work.beside = batch * boxes.beside;
+  work.beside = batch * boxes.beside + std::max(work.products, boxes.products);
   return work;
 }
 
@@ -171,7 +176,8 @@ HeadWork head_work(const SegmenterConfig& c, const DenseRun& run) {
   const double loss = scored * padded * fp32;
   work.kept = batch * (work.kept + loss) + work.weights;
   // While it is computed there are the logits, these values, and gradients by strips that overlap.
-  work.beside = std::max(batch * (scored * classes * type + 2.25 * loss), enlarging - batch * loss);
+  work.beside = std::max(batch * (scored * classes * type + 2.25 * loss),
+                         work.products + enlarging - batch * loss);
   return work;
 }
 
