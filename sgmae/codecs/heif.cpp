@@ -59,7 +59,9 @@ std::string decode(std::span<const std::uint8_t> bytes, Image& image) {
   const Owned<heif_decoding_options> options(heif_decoding_options_alloc(),
                                              heif_decoding_options_free);
   options->convert_hdr_to_8bit = 1;
-  options->strict_decoding = 1;
+  // Strict decoding only adds that a reserved colour matrix is refused, and libheif 1.15 then loses
+  // the decoded image for good; other readers take such an image with the default matrix too.
+  options->strict_decoding = 0;
   heif_image* decoded = nullptr;
   const heif_error error = heif_decode_image(opened.image.get(), &decoded, heif_colorspace_RGB,
                                              heif_chroma_interleaved_RGB, options.get());

@@ -87,5 +87,20 @@ TEST_P(CodecPlugin, TruncatedIsAnError) {
   }
 }
 
+// Such a description of colours, which the parameters of the HEVC stream may carry, once cost the
+// whole decoded image of memory (only a build with AddressSanitizer shows that).
+TEST(Heif, ReservedColourMatrixIsReadAsTheDefault) {
+  std::string why;
+  if (!codec_plugin(ImageFormat::heif, why)) GTEST_SKIP() << why;
+  auto bytes = read_file(std::string(SGMAE_TEST_DATA) + "/plugin_images/turned2.heic");
+  const Image undescribed = decode_image(bytes, 3);
+  constexpr std::size_t video_signal = 306;
+  ASSERT_EQ(bytes[video_signal], 0xC0);
+  bytes[video_signal] = 0x66;  // colours are described, by what follows: a matrix not defined yet
+  const Image described = decode_image(bytes, 3);
+  EXPECT_EQ(described.size(), undescribed.size());
+  EXPECT_EQ(described.pixels, undescribed.pixels);
+}
+
 }  // namespace
 }  // namespace sgmae
