@@ -172,16 +172,20 @@ std::int64_t AttentionShape::windows() const {
   return window > 0 ? whole_windows(rows, window) * whole_windows(columns, window) : 1;
 }
 
-at::Tensor into_windows(const at::Tensor& x, const AttentionShape& shape) {
+at::Tensor into_windows(const at::Tensor& x, const AttentionShape& shape,
+                        const at::Tensor& beyond) {
   const std::int64_t side = shape.window, dim = x.size(1);
   if (side == 0) return x;
   const std::int64_t down = whole_windows(shape.rows, side);
   const std::int64_t across = whole_windows(shape.columns, side);
-  return at::constant_pad_nd(x.view({-1, shape.rows, shape.columns, dim}),
-                             {0, 0, 0, across * side - shape.columns, 0, down * side - shape.rows})
-      .view({-1, down, side, across, side, dim})
-      .transpose(2, 3)
-      .reshape({-1, dim});
+  const std::int64_t below = down * side - shape.rows, right = across * side - shape.columns;
+  at::Tensor padded =
+      at::constant_pad_nd(x.view({-1, shape.rows, shape.columns, dim}), {0, 0, 0, right, 0, below});
+  if (beyond.defined()) {
+    padded.narrow(1, shape.rows, below).copy_(beyond);
+    padded.narrow(2, shape.columns, right).copy_(beyond);
+  }
+  return padded.view({-1, down, side, across, side, dim}).transpose(2, 3).reshape({-1, dim});
 }
 
 at::Tensor from_windows(const at::Tensor& x, const AttentionShape& shape) {

@@ -50,9 +50,10 @@ struct AttentionShape {
   }
 };
 
-// x [B*rows*columns, D] -> [B*windows*S*S, D], zeros where windows reach beyond the grid. Without
-// windows x itself, whatever its tokens.
-at::Tensor into_windows(const at::Tensor& x, const AttentionShape& shape);
+// x [B*rows*columns, D] -> [B*windows*S*S, D], `beyond` [D] (undefined: zeros) where windows reach
+// beyond the grid. Without windows x itself, whatever its tokens.
+at::Tensor into_windows(const at::Tensor& x, const AttentionShape& shape,
+                        const at::Tensor& beyond = {});
 // The inverse, which leaves out what lies beyond the grid.
 at::Tensor from_windows(const at::Tensor& x, const AttentionShape& shape);
 

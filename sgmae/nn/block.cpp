@@ -29,9 +29,13 @@ void Linear::add_weight_gradient(const at::Tensor& dy, const at::Tensor& x) {
   linear_weight_grad(dy, x, flat, zeros);
 }
 
+void Linear::add_bias_gradient(const at::Tensor& dy) {
+  if (bias->trained()) bias_grad(dy, bias->grad);
+}
+
 void Linear::add_gradients(const at::Tensor& dy, const at::Tensor& x) {
   add_weight_gradient(dy, x);
-  if (bias->trained()) bias_grad(dy, bias->grad);
+  add_bias_gradient(dy);
 }
 
 at::Tensor Linear::input_gradient(const at::Tensor& dy) const {
@@ -70,9 +74,9 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
 
   const Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
   const AttentionShape around = block.attention.on(grid);
-  const at::Tensor together = into_windows(norm.y, around);
-  const at::Tensor qkv = block.qkv.forward(together).view(
-      {batch * around.windows(), together.size(0) / (batch * around.windows()), 3, dim});
+  // What lies beyond the grid is zeros, of which the products are the bias.
+  const at::Tensor qkv = into_windows(block.qkv.forward(norm.y), around, block.qkv.b)
+                             .view({batch * around.windows(), -1, 3, dim});
   Attended attended = attention(qkv, around);
   const at::Tensor out = from_windows(attended.out.view({-1, dim}), around);  // [B*n, D]
   if (wants("attention")) taps->put(name + "attention", attention_weights(qkv, around));
@@ -142,11 +146,13 @@ void attention_backward(Block& block, const StreamShape& shape, const AttentionT
   block.proj.add_gradients(d, from_windows(trace.attended.out.view({-1, dim}), around));
   const at::Tensor dattended =
       into_windows(block.proj.input_gradient(d), around).view(trace.attended.out.sizes());
-  const at::Tensor dqkv =
+  at::Tensor dqkv =
       attention_backward(dattended, trace.qkv, trace.attended, around).view({-1, 3 * dim});
+  block.qkv.add_bias_gradient(dqkv);
+  dqkv = from_windows(dqkv, around);
   const Normed norm = block.norm1.forward(trace.x, {}, eps, type);
-  block.qkv.add_gradients(dqkv, into_windows(norm.y, around));
-  block.norm1.backward(from_windows(block.qkv.input_gradient(dqkv), around), norm, dx);
+  block.qkv.add_weight_gradient(dqkv, norm.y);
+  block.norm1.backward(block.qkv.input_gradient(dqkv), norm, dx);
 }
 
 void block_backward(Block& block, const StreamShape& shape, const BlockTrace& trace,

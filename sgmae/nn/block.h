@@ -24,9 +24,10 @@ struct Linear {
 
   void prepare(at::ScalarType type);  // refresh w and b for activations of this type
   at::Tensor forward(const at::Tensor& x) const { return linear(x, w, b); }
-  // Adds the gradients of weight and bias, or of the weight alone, for dy [M, N], x [M, K]. Costs
-  // nothing where they are not trained.
+  // Adds the gradients of weight, bias or both for dy [M, N], x [M, K]. Costs nothing where they
+  // are not trained.
   void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x);
+  void add_bias_gradient(const at::Tensor& dy);
   void add_gradients(const at::Tensor& dy, const at::Tensor& x);
   at::Tensor input_gradient(const at::Tensor& dy) const;  // dy [M, N] -> [M, K]
 };

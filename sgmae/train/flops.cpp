@@ -47,12 +47,11 @@ double training_flop_per_image(const VitConfig& c) {
                 dim * static_cast<double>(c.classes);
   for (const auto& [window, unused] : c.attention) {
     if (window == 0) continue;
-    // qkv also of what fills windows up; QK^T and AV within windows only.
+    // QK^T and AV within windows only, there also of what fills windows up.
     AttentionShape shape;
     shape.rows = c.grid_height(), shape.columns = c.grid_width(), shape.window = window;
     const double in_window = static_cast<double>(window * window);
     const double windows = static_cast<double>(shape.windows());
-    macs += 3 * dim * dim * (windows * in_window - tokens);
     macs += 2 * dim * (windows * in_window * in_window - tokens * tokens);
   }
   return 3 * 2 * macs;
