@@ -75,7 +75,8 @@ void attention_forward(const Block& block, const StreamShape& shape, Stream& str
   const Normed norm = block.norm1.forward(stream.x, stream.delta, eps, type);
   const AttentionShape around = block.attention.on(grid);
   // What lies beyond the grid is zeros, of which the products are the bias.
-  const at::Tensor qkv = into_windows(block.qkv.forward(norm.y), around, block.qkv.b)
+  const at::Tensor qkv = into_windows(block.qkv.forward(norm.y, trace ? trace->qkv : at::Tensor()),
+                                      around, block.qkv.b)
                              .view({batch * around.windows(), -1, 3, dim});
   Attended attended = attention(qkv, around);
   const at::Tensor out = from_windows(attended.out.view({-1, dim}), around);  // [B*n, D]
@@ -102,7 +103,7 @@ void mlp_forward(const Block& block, const StreamShape& shape, Stream& stream, M
   Normed norm = block.norm2.forward(stream.x, stream.delta, eps, type);
   if (wants("attention_add"))
     taps->put(name + "attention_add", norm.sum.view({batch, tokens, dim}));
-  const at::Tensor h = block.fc1.forward(norm.y);
+  const at::Tensor h = block.fc1.forward(norm.y, trace ? trace->h : at::Tensor());
   norm.y.reset();
   const at::Tensor branch = block.fc2.forward(gelu(h));
   stream = {norm.sum, scaled(branch, block.scale2, drop_path, shape)};

@@ -23,7 +23,9 @@ struct Linear {
   at::Tensor w, b;  // weight [N, K] and bias [N] as products take them, mostly the same memory
 
   void prepare(at::ScalarType type);  // refresh w and b for activations of this type
-  at::Tensor forward(const at::Tensor& x) const { return linear(x, w, b); }
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& y = {}) const {
+    return linear(x, w, b, y);
+  }
   // Adds the gradients of weight, bias or both for dy [M, N], x [M, K]. Costs nothing where they
   // are not trained.
   void add_weight_gradient(const at::Tensor& dy, const at::Tensor& x);
@@ -77,7 +79,8 @@ struct DropPath {
 };
 
 // What the backward pass needs of a forward pass. What follows from it value by value is not kept
-// but computed again, to the same bits: norms and GELU's output would be half as much again.
+// but computed again, to the same bits: norms and GELU's output would be half as much again. The
+// memory of the largest, qkv and h, may be the caller's, who then defines them before the pass.
 struct AttentionTrace {
   at::Tensor x;    // [B*n, D] fp32, the block's input
   at::Tensor qkv;  // [B, n, 3, D]; with windows [B*windows, S*S, 3, D], and so is attended

@@ -5,15 +5,18 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "sgmae/nn/block.h"
+#include "sgmae/nn/lent_gradients.h"
 
 namespace sgmae {
 
 struct DecoderTrace {
-  std::vector<BlockTrace> blocks;  // the last block's MLP: wanted rows only
-  Normed norm;                     // wanted rows only
+  std::unique_ptr<LentGradients> memory;  // set by the caller for what fits of the blocks, or null
+  std::vector<BlockTrace> blocks;         // the last block's MLP: wanted rows only
+  Normed norm;                            // wanted rows only
 };
 
 struct Decoder {
@@ -30,7 +33,7 @@ struct Decoder {
                      bool checkpointed, DecoderTrace* trace) const;
 
   // Adds the gradients of all parameters for dnormed, the gradient of forward's result; returns
-  // that of x. Frees the trace's blocks as it goes.
+  // that of x. Frees the trace's blocks as it goes, and then gives memory back.
   at::Tensor backward(const StreamShape& shape, const at::Tensor& dnormed, DecoderTrace& trace,
                       const GradientsReady& ready);
 };

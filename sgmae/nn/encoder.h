@@ -43,6 +43,7 @@ class Encoder {
   void add_layers(Initialiser& init);
 
   const VitConfig& config() const { return config_; }
+  std::span<Block> blocks() { return blocks_; }
   void set_precision(Precision precision);
   // Whether a trace keeps only what enters each block, which the backward pass then computes again.
   void checkpoint_activations(bool yes) { checkpoints_ = yes; }

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <memory>
 #include <utility>
 
 #include "sgmae/base/error.h"
@@ -199,9 +200,10 @@ MaeLoss Mae::forward_backward(const at::Tensor& given_pixels, const MaskPlan& pl
                               double loss_scale, at::Tensor* dpixels, const GradientsReady& ready,
                               const DecoderInputReader& reader) {
   const at::NoGradGuard no_grad;
-  const State& s = *state_;
+  State& s = *state_;
   const at::Tensor pixels = given_pixels.to(s.encoder.device(), /*non_blocking=*/true);
   MaeTrace trace;
+  trace.decoder.memory = std::make_unique<LentGradients>(s.encoder.blocks());
   trace.encoder.gradients_ready = ready;
   const at::Tensor pred = forward(pixels, plan, trace).pred.view({-1, s.config.patch_values()});
   const at::Tensor masked = trace.encoder.plan.masked();

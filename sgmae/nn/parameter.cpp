@@ -60,6 +60,9 @@ std::int64_t flat_size(std::span<const Parameter> parameters) {
 }
 
 void flatten_gradients(std::vector<Parameter>& parameters, const at::Tensor& memory) {
+  for (Parameter& parameter : parameters)
+    if (parameter.trained())
+      parameter.cleared = memory.is_cpu() && (parameter.cleared || parameter.grad.is_meta());
   flatten(parameters, &Parameter::grad, memory);
 }
 

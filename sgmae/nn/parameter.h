@@ -17,9 +17,9 @@ struct Parameter {
   std::string name;
   at::Tensor value;  // fp32
   at::Tensor grad;   // fp32, same shape; undefined for what is not trained (position embeddings)
-  // AdamW has cleared grad, on the CPU, and no linear layer has added its product since: the next
-  // one is written over the zeros, which need not be read. Who adds to the grad of such a layer's
-  // weight by other means sets it to false.
+  // No linear layer has added its product to grad since that was new or cleared (on the CPU): the
+  // next product is written over whatever lies there (nn/lent_gradients.h). Who adds to the grad of
+  // such a layer's weight by other means sets it to false.
   bool cleared = false;
   bool trained() const { return grad.defined(); }
 };

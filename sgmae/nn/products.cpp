@@ -78,9 +78,10 @@ char* packing_memory(std::int64_t bytes) {
   return static_cast<char*>(memory.data_ptr());
 }
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b) {
-  if (!has_products(x.device())) return at::linear(x, w, b);
-  at::Tensor y = at::empty({x.size(0), w.size(0)}, x.scalar_type());
+at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b, at::Tensor y) {
+  if (!has_products(x.device()))
+    return y.defined() ? at::linear_out(y, x, w, b) : at::linear(x, w, b);
+  if (!y.defined()) y = at::empty({x.size(0), w.size(0)}, x.scalar_type());
   multiply(x, w, b.to(at::kFloat), /*add=*/false, y);
   return y;
 }

@@ -19,14 +19,14 @@ bool has_products(at::Device device);
 // line. It is kept for the next one: what was just used is still in the caches.
 char* packing_memory(std::int64_t bytes);
 
-// x [M, K] T, w [N, K] and b [N] T (or fp32, see above) -> [M, N] T
-at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b);
+// x [M, K] T, w [N, K] and b [N] T (or fp32, see above) -> y [M, N] T, new memory where undefined
+at::Tensor linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b, at::Tensor y = {});
 
 // The gradient of x, dy w.   dy [M, N] T, w [N, K] as above -> [M, K] T
 at::Tensor linear_input_grad(const at::Tensor& dy, const at::Tensor& w);
 
 // weight_grad [N, K] fp32 += dy^T x.   dy [M, N] T, x [M, K] T
-// `zeros`: it holds nothing else, so that it need not be read; the result has the same bits.
+// `zeros`: taken to hold nothing else, and not read if products are our own; the same bits.
 void linear_weight_grad(const at::Tensor& dy, const at::Tensor& x, at::Tensor& weight_grad,
                         bool zeros = false);
 

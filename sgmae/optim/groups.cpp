@@ -64,8 +64,11 @@ void zero_gradients(std::vector<Parameter>& parameters) {
     flat_gradients(parameters).zero_();
     return;
   }
-  for (Parameter& parameter : parameters)
-    if (parameter.trained()) parameter.grad.zero_();
+  for (Parameter& parameter : parameters) {
+    if (!parameter.trained()) continue;
+    parameter.grad.zero_();
+    parameter.cleared = true;
+  }
 }
 
 }  // namespace sgmae

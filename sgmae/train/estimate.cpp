@@ -104,6 +104,9 @@ struct Traces {
   double encoder_block = 0, decoder_block = 0;  // one of them, where it is made again
 
   double sum() const { return encoder + decoder_blocks + last_block + norm; }
+
+  // Less what lies in the gradients of the encoder's blocks (nn/lent_gradients.h).
+  void lend(const EstimateInput& in);
 };
 
 Traces traces(const EstimateInput& in) {
@@ -130,13 +133,36 @@ Traces traces(const EstimateInput& in) {
   return t;
 }
 
+void Traces::lend(const EstimateInput& in) {
+  // None of an earlier batch of the step may be there.
+  if (!in.on_cpu || !in.own_products || in.accum_iter > 1) return;
+  const auto [seen, all, masked, type] = rows_of(in);
+  const Width d = decoder_width(in.model);
+  ParameterCount blocks;
+  add_blocks(blocks, in.model.encoder, in.model.encoder_mlp());
+  double left = fp32 * real(blocks.flat);
+  const auto take = [&](double bytes) {
+    if (bytes > left) return 0.0;
+    left -= bytes;
+    return bytes;
+  };
+  for (std::int64_t i = in.checkpoint_activations ? in.model.decoder.depth - 1 : 0;
+       i < in.model.decoder.depth; ++i) {
+    const bool last = i + 1 == in.model.decoder.depth;
+    double& kept = last ? last_block : decoder_blocks;
+    kept -= take(all * 3 * d.dim * type);
+    kept -= take((last ? masked : all) * d.hidden * type);
+  }
+}
+
 // The most of several moments of a step: when the loss is known, in the backward pass of the last
 // decoder block, of the one before, and of the encoder's last.
 double step_peak(const EstimateInput& in) {
   const auto [seen, all, masked, type] = rows_of(in);
   const Width e = encoder_width(in.model), d = decoder_width(in.model);
   const double values = real(in.model.patch_values());
-  const Traces t = traces(in);
+  Traces t = traces(in);
+  t.lend(in);
   // pred and its gradient; both also in fp32 where they are not.
   const double loss = masked * values * (type < fp32 ? 2 * (type + fp32) : 2 * fp32);
   // pred, dpred and what the norm reads of it live to the end, what decoder_norm's backward made to
@@ -274,7 +300,7 @@ EncoderBytes encoder_bytes(const VitConfig& c, std::int64_t images, Precision pr
     AttentionShape shape;
     shape.rows = c.grid_height(), shape.columns = c.grid_width();
     shape.window = c.attention_of(block).window;
-    // qkv and what follows from it are also of what fills windows up.
+    // qkv and what attention makes of it are also of what fills windows up.
     const double attending =
         shape.window > 0 ? real(images * shape.windows() * shape.window * shape.window) : rows;
     double trace = rows * fp32 * w.dim + mlp_trace(w, rows, type) +

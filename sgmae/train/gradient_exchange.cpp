@@ -156,6 +156,8 @@ void GradientExchange::add_up_own() {
 
 void GradientExchange::spread_values() {
   if (!options_.sharded) return;
+  // The optimizer has cleared its shard, and those of others were when they were summed.
+  for (Parameter& parameter : parameters_) parameter.cleared = gradients_.is_cpu();
   if (!common_.empty()) {
     processes().wait_for_all();
     return;
