@@ -104,9 +104,6 @@ struct Traces {
   double encoder_block = 0, decoder_block = 0;  // one of them, where it is made again
 
   double sum() const { return encoder + decoder_blocks + last_block + norm; }
-
-  // Less what lies in the gradients of the encoder's blocks (nn/lent_gradients.h).
-  void lend(const EstimateInput& in);
 };
 
 Traces traces(const EstimateInput& in) {
@@ -133,9 +130,10 @@ Traces traces(const EstimateInput& in) {
   return t;
 }
 
-void Traces::lend(const EstimateInput& in) {
+// Less what lies in the gradients of the encoder's blocks (nn/lent_gradients.h).
+Traces less_lent(Traces t, const EstimateInput& in) {
   // None of an earlier batch of the step may be there.
-  if (!in.on_cpu || !in.own_products || in.accum_iter > 1) return;
+  if (!in.on_cpu || !in.own_products || in.accum_iter > 1) return t;
   const auto [seen, all, masked, type] = rows_of(in);
   const Width d = decoder_width(in.model);
   ParameterCount blocks;
@@ -149,20 +147,19 @@ void Traces::lend(const EstimateInput& in) {
   for (std::int64_t i = in.checkpoint_activations ? in.model.decoder.depth - 1 : 0;
        i < in.model.decoder.depth; ++i) {
     const bool last = i + 1 == in.model.decoder.depth;
-    double& kept = last ? last_block : decoder_blocks;
+    double& kept = last ? t.last_block : t.decoder_blocks;
     kept -= take(all * 3 * d.dim * type);
     kept -= take((last ? masked : all) * d.hidden * type);
   }
+  return t;
 }
 
 // The most of several moments of a step: when the loss is known, in the backward pass of the last
 // decoder block, of the one before, and of the encoder's last.
-double step_peak(const EstimateInput& in) {
+double step_peak(const EstimateInput& in, const Traces& t) {
   const auto [seen, all, masked, type] = rows_of(in);
   const Width e = encoder_width(in.model), d = decoder_width(in.model);
   const double values = real(in.model.patch_values());
-  Traces t = traces(in);
-  t.lend(in);
   // pred and its gradient; both also in fp32 where they are not.
   const double loss = masked * values * (type < fp32 ? 2 * (type + fp32) : 2 * fp32);
   // pred, dpred and what the norm reads of it live to the end, what decoder_norm's backward made to
@@ -200,7 +197,9 @@ double masks_peak(const EstimateInput& in) {
            block_work(decoder_width(in.model), all, type);
   EstimateInput whole = in;
   whole.n_visible = in.model.n_patches(), whole.n_thrown = 0;
-  return traced + std::max(step_peak(in), step_peak(whole));
+  // The gradients are not clear any more when the second step begins.
+  return traced +
+         std::max(step_peak(in, less_lent(traces(in), in)), step_peak(whole, traces(whole)));
 }
 
 // Attention of the decoder, of as many images at once as measure_exploitation() takes.
@@ -324,7 +323,7 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
   if (in.shard_optimizer) m.moments /= real(in.processes);
   if (has_common_weights(in)) m.weights /= real(in.processes);
   if (rounds) m.weight_copies = 2 * real(count.trained);
-  m.activations = step_peak(in);
+  m.activations = step_peak(in, less_lent(traces(in), in));
   if (in.masks.map_passes > 0 || in.masks.step.encoder > 0)
     m.activations = std::max(m.activations, whole_image_peak(in));
   if (in.masks.trained > 0) m.activations = std::max(m.activations, masks_peak(in));
