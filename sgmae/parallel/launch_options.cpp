@@ -23,7 +23,10 @@ void LaunchOptions::declare(Options& o) {
   add("dist_url", dist_url,
       "where processes meet: tcp://HOST:PORT, file:///PATH, or env://, which is where their "
       "starter says");
-  add("dist_backend", dist_backend, "how processes exchange gradients; without effect: Gloo");
+  o.add("dist_backend", gpus_meet, {{"nccl", true}, {"gloo", false}},
+        "how GPUs exchange gradients: nccl, with each other; gloo, as processors do, through the "
+        "memory of their machines")
+      .may_change_on_resume();
   add("process_timeout", process_timeout,
       "seconds to wait for another process before the run is given up");
   add("use_volta32", use_volta32, "have Slurm choose GPUs with 32 GB; without effect");
@@ -54,11 +57,13 @@ std::int64_t LaunchOptions::keep_batch(std::int64_t accum_iter, int processes) {
 Membership LaunchOptions::membership() const {
   sgmae::check(process_timeout >= 1 && process_timeout <= 1e6, ExitCode::usage,
                "process_timeout must be in 1 .. 1e6 seconds, but is ", process_timeout);
-  return find_membership([](const char* name) { return std::getenv(name); },
-                         {.world_size = world_size,
-                          .local_rank = local_rank,
-                          .open_mpi = dist_on_itp,
-                          .url = dist_url});
+  Membership membership =
+      find_membership([](const char* name) { return std::getenv(name); }, {.world_size = world_size,
+                                                                           .local_rank = local_rank,
+                                                                           .open_mpi = dist_on_itp,
+                                                                           .url = dist_url});
+  membership.gpus_meet = gpus_meet;
+  return membership;
 }
 
 }  // namespace sgmae

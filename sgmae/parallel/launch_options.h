@@ -14,7 +14,8 @@ struct LaunchOptions {
   int nodes = 0, ngpus = 0;  // of MAE's launchers, whose own values are 2 and 8; 0 both: not asked
   int world_size = 1, local_rank = -1;
   bool dist_on_itp = false;
-  std::string dist_url = "env://", dist_backend = "nccl";
+  std::string dist_url = "env://";
+  bool gpus_meet = true;         // dist_backend
   double process_timeout = 600;  // seconds
   bool use_volta32 = false;
   int timeout = 4320;  // minutes

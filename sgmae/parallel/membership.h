@@ -13,6 +13,7 @@ struct Membership {
   std::string meeting;           // where all meet: tcp://HOST:PORT or file:///PATH
   bool served_by_agent = false;  // torchrun keeps the meeting place itself; else process 0 does
   std::string attempt = "0";     // counts torchrun's restarts
+  bool gpus_meet = true;         // GPUs exchange with each other; false: through their hosts
 };
 
 // What MAE's flags say of it.

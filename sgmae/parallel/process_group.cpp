@@ -23,6 +23,7 @@
 #include <future>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
@@ -349,7 +350,9 @@ bool within(milliseconds limit, std::function<void()> work) {
 struct ProcessGroup::Exchange {
   std::shared_ptr<Board> board = std::make_shared<Board>();
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
-  std::set<int> other_sockets;  // than Gloo's
+  std::set<int> other_sockets;             // than Gloo's
+  std::shared_ptr<DeviceExchange> device;  // null: all goes by Gloo
+  std::optional<at::Device> met_on;        // its
 
   // Runs a call of the exchange. Where it fails, somebody else is the reason.
   template <class Call>
@@ -381,6 +384,7 @@ struct ProcessGroup::Exchange {
   }
 
   ~Exchange() {
+    device.reset();
     gloo.reset();
     stop_heart();
   }
@@ -426,6 +430,42 @@ struct ProcessGroup::Exchange {
     work.wait();
   }
 
+  // On a device nobody hears that another process is lost, so that now and then it is looked after.
+  void finish(const DeviceExchange::Done& done) {
+    const auto begun = Clock::now();
+    for (auto looked = begun; !done();) {
+      if (board->alarm) throw std::runtime_error("another process is lost");
+      const auto now = Clock::now();
+      if (now - begun > board->timeout)
+        throw std::runtime_error("the devices did not come to an end with each other");
+      if (now - looked > 4 * heartbeat) {
+        if (!board->without_heartbeat().empty())
+          throw std::runtime_error("another process shows no sign of life");
+        looked = Clock::now();
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+
+  // Blocks until all have come, but not for ever.
+  std::shared_ptr<DeviceExchange> join(const DeviceExchangeApi& api, const std::string& meeting,
+                                       at::Device device) {
+    std::promise<std::shared_ptr<DeviceExchange>> promise;
+    std::shared_future joined(promise.get_future());
+    std::thread([promise = std::move(promise), &api, meeting, self = board->membership,
+                 device]() mutable {
+      try {
+        promise.set_value(api.join(meeting, self.rank, self.size, device));
+      } catch (...) {
+        promise.set_exception(std::current_exception());
+      }
+    }).detach();
+    guarded([&] {
+      finish([&] { return joined.wait_for(milliseconds(0)) == std::future_status::ready; });
+    });
+    return joined.get();
+  }
+
   [[noreturn]] void explain(const std::string& symptom) {
     hang_up();
     const Membership& self = board->membership;
@@ -462,6 +502,7 @@ struct ProcessGroup::Exchange {
   // So that those who wait for this process hear of it at once. c10d has no call for that, and what
   // is under way keeps connections open.
   void hang_up() {
+    if (device) device->abort();
     for (const int socket : open_sockets())
       if (!other_sockets.contains(socket)) ::shutdown(socket, SHUT_RDWR);
     gloo.release();  // its destructor would wait for what is under way
@@ -502,27 +543,77 @@ void ProcessGroup::sum(const at::Tensor& tensor) {
   begin_sum(tensor)();
 }
 
-// Starts a collective of Gloo's; the result waits for it.
-template <class Call>
-std::function<void()> ProcessGroup::start(const Call& call) {
+void ProcessGroup::meet_on(at::Device device) {
+  if (!exchange_ || device.is_cpu()) return;
+  std::string why;
+  const DeviceExchangeApi* const api = open_device_exchange(device, why);
+  meet_on(device, api, why);
+}
+
+void ProcessGroup::meet_on(at::Device device, const DeviceExchangeApi* api,
+                           const std::string& why) {
+  if (!exchange_ || exchange_->met_on == device) return;
+  std::string missing = membership_.gpus_meet ? (api ? "" : why) : "dist_backend is gloo", meeting;
+  const auto open = [&](const auto& call) {
+    try {
+      return call();
+    } catch (const Error&) {
+      throw;
+    } catch (const std::exception& error) {
+      fail(ExitCode::usage, device, " and the others do not come together: ", first_line(error),
+           "; --dist_backend gloo exchanges through the memory of the machines");
+    }
+  };
+  const std::vector<std::string> all = gather(missing);
+  for (int rank = 0; rank < size(); ++rank) {
+    const std::string& one = all[static_cast<std::size_t>(rank)];
+    if (one.empty()) continue;
+    if (membership_.gpus_meet)
+      info("GPUs exchange gradients through the memory of their machines, which is slower: ", one,
+           rank == this->rank() ? "" : str(" (", name(rank), ")"));
+    return;
+  }
+  leader([&] { meeting = open(api->new_meeting); });
+  meeting = of_leader(meeting);
+  exchange_->device = open([&] { return exchange_->join(*api, meeting, device); });
+  exchange_->met_on = device;
+}
+
+at::Device ProcessGroup::meeting_place(at::Device device) const {
+  return exchange_ && exchange_->met_on == device ? device : at::kCPU;
+}
+
+// Starts a collective; the result waits for it.
+template <class There, class Here>
+std::function<void()> ProcessGroup::start(const at::Tensor& tensor, const There& on_device,
+                                          const Here& on_cpu) {
   if (!exchange_) return [] {};
-  auto work = exchange_->guarded([&] { return call(*exchange_->gloo); });
+  if (!tensor.is_cpu()) {
+    SGMAE_ASSERT(exchange_->met_on == tensor.device());
+    auto done = exchange_->guarded([&] { return on_device(*exchange_->device); });
+    return [this, done] { exchange_->guarded([&] { exchange_->finish(done); }); };
+  }
+  std::vector<at::Tensor> tensors{tensor};
+  auto work = exchange_->guarded([&] { return on_cpu(*exchange_->gloo, tensors); });
   return [this, work] { exchange_->guarded([&] { exchange_->finish(*work); }); };
 }
 
 std::function<void()> ProcessGroup::begin_sum(const at::Tensor& tensor) {
-  std::vector<at::Tensor> tensors{tensor};
-  return start([&](auto& gloo) { return gloo.allreduce(tensors); });
+  return start(
+      tensor, [&](auto& device) { return device.sum(tensor); },
+      [](auto& gloo, auto& tensors) { return gloo.allreduce(tensors); });
 }
 
 std::function<void()> ProcessGroup::begin_sum_in(int owner, const at::Tensor& tensor) {
-  std::vector<at::Tensor> tensors{tensor};
-  return start([&](auto& gloo) { return gloo.reduce(tensors, {.rootRank = owner}); });
+  return start(
+      tensor, [&](auto& device) { return device.sum_in(owner, tensor); },
+      [&](auto& gloo, auto& tensors) { return gloo.reduce(tensors, {.rootRank = owner}); });
 }
 
 std::function<void()> ProcessGroup::begin_copy(int from, const at::Tensor& tensor) {
-  std::vector<at::Tensor> tensors{tensor};
-  return start([&](auto& gloo) { return gloo.broadcast(tensors, {.rootRank = from}); });
+  return start(
+      tensor, [&](auto& device) { return device.copy(from, tensor); },
+      [&](auto& gloo, auto& tensors) { return gloo.broadcast(tensors, {.rootRank = from}); });
 }
 
 double ProcessGroup::sum(double value) {
@@ -577,7 +668,7 @@ at::Tensor ProcessGroup::gather_shards(const at::Tensor& own, std::int64_t count
       output.emplace_back();
       for (int rank = 0; rank < size(); ++rank) output[0].push_back(at::empty_like(sent));
     }
-    start([&](auto& gloo) { return gloo.gather(output, input); })();
+    exchange_->guarded([&] { exchange_->finish(*exchange_->gloo->gather(output, input)); });
     for (int rank = 0; leads() && rank < size(); ++rank) {
       const Shard shard = shard_of(count, rank, size());
       const at::Tensor to = piece(begin, whole.narrow(0, shard.begin, shard.size()));

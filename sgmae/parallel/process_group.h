@@ -6,8 +6,8 @@
 //
 // Calls are collective: every process makes the same ones in the same order. They end with an Error
 // (ExitCode::process_lost) that says which process is gone, and why where that is known, once one
-// of them ends or does not answer for the timeout. The exchange is c10d's Gloo; no other file knows
-// of it.
+// of them ends or does not answer for the timeout. The exchange is c10d's Gloo, of which no other
+// file knows, and among GPUs what DeviceExchange is.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "sgmae/parallel/device_exchange.h"
 #include "sgmae/parallel/membership.h"
 
 namespace sgmae {
@@ -41,8 +42,17 @@ class ProcessGroup {
   bool on_one_machine() const;
   std::string name(int rank) const;  // "process 3 (4711 on node7)"
 
-  // The sum over all, in place of a contiguous CPU tensor: float, double or int64, of the same
-  // shape everywhere. All get the same bits, and the same group gets them again.
+  // From now on tensors on `device` may be summed and copied there, by `api`; where one of the
+  // processes has none, or wants none (Membership::gpus_meet), none does, and all `why` is said.
+  void meet_on(at::Device device, const DeviceExchangeApi* api, const std::string& why);
+  // The same by open_device_exchange(). Nothing for the CPU.
+  void meet_on(at::Device device);
+  // Where a tensor on `device` must lie to be summed or copied: there, or on the CPU.
+  at::Device meeting_place(at::Device device) const;
+
+  // The sum over all, in place of a contiguous tensor at its meeting place: on the CPU float,
+  // double or int64, of the same shape everywhere. All get the same bits, and the same group gets
+  // them again.
   void sum(const at::Tensor& tensor);
   // The same while the caller goes on; the result waits for it, and the tensor is untouched till
   // then.
@@ -75,8 +85,8 @@ class ProcessGroup {
 
  private:
   struct Exchange;
-  template <class Call>
-  std::function<void()> start(const Call& call);
+  template <class There, class Here>
+  std::function<void()> start(const at::Tensor& tensor, const There& on_device, const Here& on_cpu);
 
   Membership membership_;
   int processors_ = 1;

@@ -83,6 +83,7 @@ Engine::Engine(TrainTask& task, EngineOptions options, RunFolder folder, const E
   processes().leader(
       [&] { events_.emplace(run_.log_dir.empty() ? folder_.root : fs::path(run_.log_dir)); });
   if (processes().size() == 1) return;
+  processes().meet_on(task_.learners().front()->parameters->front().value.device());
   for (Learner* learner : task_.learners()) {
     exchanges_.emplace_back(*learner->parameters,
                             ExchangeOptions{.sharded = learner->optimizer->sharded(),

@@ -106,9 +106,10 @@ void GradientExchange::send_final() {
 
 void GradientExchange::send(const Bucket& bucket) {
   const at::Tensor gradients = gradients_.narrow(0, bucket.place.begin, bucket.place.size());
-  // In fp32 on the CPU the same memory.
+  // In fp32 the same memory, unless devices exchange through the CPU's.
   const at::Tensor sent =
-      gradients.to(at::kCPU, options_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
+      gradients.to(processes().meeting_place(gradients.device()),
+                   options_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
   const auto wait =
       options_.sharded ? processes().begin_sum_in(bucket.owner, sent) : processes().begin_sum(sent);
   const bool spoilt = options_.sharded && bucket.owner != processes().rank();
@@ -165,10 +166,10 @@ void GradientExchange::spread_values() {
   std::vector<std::function<void()>> waits;
   for (const auto& [place, owner, missing] : buckets_) {
     const at::Tensor values = values_.narrow(0, place.begin, place.size());
-    const at::Tensor here = values.cpu();  // the same memory on the CPU
-    waits.push_back([=, wait = processes().begin_copy(owner, here)] {
+    const at::Tensor sent = values.to(processes().meeting_place(values.device()));
+    waits.push_back([=, wait = processes().begin_copy(owner, sent)] {
       wait();
-      if (!values.is_cpu()) values.copy_(here);
+      if (!sent.is_same(values)) values.copy_(sent);
     });
   }
   for (const auto& wait : waits) wait();

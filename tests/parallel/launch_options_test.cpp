@@ -29,6 +29,16 @@ TEST(LaunchOptions, TakesWhatMaesScriptsAndLaunchersTake) {
     EXPECT_TRUE(option.changeable) << option.name << ": results do not depend on it";
 }
 
+TEST(LaunchOptions, SayWhetherGpusMeet) {
+  LaunchOptions options;
+  Options declared;
+  options.declare(declared);
+  EXPECT_TRUE(options.membership().gpus_meet) << "as MAE's scripts have it";
+  declared.set("dist_backend", "gloo", "--dist_backend");
+  EXPECT_FALSE(options.membership().gpus_meet);
+  EXPECT_THROW(declared.set("dist_backend", "mpi", "--dist_backend"), Error);
+}
+
 TEST(LaunchOptions, KeepTheEffectiveBatch) {
   const auto kept = [&](int nodes, int ngpus, std::int64_t accum_iter, int processes) {
     LaunchOptions options;

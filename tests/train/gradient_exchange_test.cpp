@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/other_device.h"
+#include "tests/support/pretend_exchange.h"
 #include "tests/support/processes.h"
 
 namespace sgmae {
@@ -156,6 +157,32 @@ TEST(GradientExchange, ShardsThatAreSent) {
 }
 TEST(GradientExchange, ShardsOnAnotherDevice) {
   expect_sharded(pretend_device(), true);
+}
+
+// By gradients and values that devices exchange with each other, whole and in shards.
+TEST(GradientExchange, SumsOnTheDeviceItself) {
+  for (const Precision precision : {Precision::fp32, Precision::bf16})
+    for (const bool sharded : {false, true})
+      expect_in_processes(3, [&] {
+        processes().meet_on(pretend_device(), &pretend_exchange, "");
+        std::vector<Parameter> all = for_three(pretend_device());
+        GradientExchange exchange(all,
+                                  {.sharded = sharded, .precision = precision, .bucket_bytes = 64});
+        for (int step = 1; step <= 2; ++step) {
+          fill(all, 1 + processes().rank());
+          exchange.begin();
+          exchange.ready()({&all[2], 2});
+          exchange.finish();
+          const at::Tensor sums = exchange.own_gradients().cpu();
+          EXPECT_EQ(sums.max().item<float>(), 6);
+          exchange.own_gradients().zero_();
+          exchange.spread_values();
+        }
+        for (const Parameter& one : all)
+          EXPECT_TRUE(at::equal(one.value.cpu(), at::full({24}, &one - all.data(), at::kFloat)));
+        const auto per_step = exchange.buckets() * (sharded ? 2 : 1);
+        EXPECT_EQ(PretendExchange::begun, 2 * per_step);
+      });
 }
 
 }  // namespace
