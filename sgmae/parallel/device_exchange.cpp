@@ -6,7 +6,7 @@ namespace sgmae {
 
 const DeviceExchangeApi* open_device_exchange(at::Device device, std::string& why) {
   if (!device.is_cuda()) {
-    why = "only those of CUDA exchange directly";
+    why = "only GPUs of CUDA exchange with each other";
     return nullptr;
   }
   void* const get = open_plugin("cuda", device_exchange_symbol, why);

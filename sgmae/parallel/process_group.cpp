@@ -544,7 +544,7 @@ void ProcessGroup::sum(const at::Tensor& tensor) {
 }
 
 void ProcessGroup::meet_on(at::Device device) {
-  if (!exchange_ || device.is_cpu()) return;
+  if (!exchange_) return;
   std::string why;
   const DeviceExchangeApi* const api = open_device_exchange(device, why);
   meet_on(device, api, why);
@@ -568,7 +568,7 @@ void ProcessGroup::meet_on(at::Device device, const DeviceExchangeApi* api,
   for (int rank = 0; rank < size(); ++rank) {
     const std::string& one = all[static_cast<std::size_t>(rank)];
     if (one.empty()) continue;
-    if (membership_.gpus_meet)
+    if (membership_.gpus_meet && !device.is_cpu())
       info("GPUs exchange gradients through the memory of their machines, which is slower: ", one,
            rank == this->rank() ? "" : str(" (", name(rank), ")"));
     return;

@@ -42,10 +42,11 @@ class ProcessGroup {
   bool on_one_machine() const;
   std::string name(int rank) const;  // "process 3 (4711 on node7)"
 
-  // From now on tensors on `device` may be summed and copied there, by `api`; where one of the
-  // processes has none, or wants none (Membership::gpus_meet), none does, and all `why` is said.
+  // From now on tensors on `device` are summed and copied there, by `api`. Where one of the
+  // processes has none, for the reason `why`, or wants none (Membership::gpus_meet), all go on
+  // through the CPU, which is said. Throws Error(usage) where the devices do not come together.
   void meet_on(at::Device device, const DeviceExchangeApi* api, const std::string& why);
-  // The same by open_device_exchange(). Nothing for the CPU.
+  // The same by open_device_exchange(), which has none for the CPU.
   void meet_on(at::Device device);
   // Where a tensor on `device` must lie to be summed or copied: there, or on the CPU.
   at::Device meeting_place(at::Device device) const;

@@ -65,14 +65,18 @@ std::uint32_t bits_of(float value) {
 template <bool round>
 struct Single {
   static constexpr int values = 1, pieces = 1;
-  static std::uint32_t slot(Bf16 value) { return static_cast<std::uint32_t>(value.bits) << 16; }
-  static std::uint32_t slot(float value) {
-    return round ? rounded_bits(value) & 0xffff0000u : bits_of(value);
-  }
-  template <class T>
-  static void along(const T* from, Slots* to) {
+  static void along(const float* from, Slots* to) {
 #pragma GCC unroll 1
-    for (std::int64_t i = 0; i < kTile; ++i) to[0][i] = slot(from[i]);
+    for (std::int64_t i = 0; i < kTile; ++i)
+      to[0][i] = round ? rounded_bits(from[i]) & 0xffff0000u : bits_of(from[i]);
+  }
+  // As a loop the compiler makes three times as many instructions of it.
+  static void along(const Bf16* from, Slots* to) {
+    std::uint16_t __attribute__((vector_size(kTile * 2))) values;
+    std::memcpy(&values, from, sizeof(values));
+    using Row = std::uint32_t __attribute__((vector_size(sizeof(Slots))));
+    const Row widened = __builtin_convertvector(values, Row) << 16;
+    std::memcpy(to, &widened, sizeof(widened));
   }
 };
 
