@@ -109,30 +109,38 @@ void store_some(Floats values, T* to, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) store(to[i], values[i]);
 }
 
-// The matrix from both sides, and perhaps a bias.
+// The matrix from both sides, and perhaps a bias, for `count` channels from c on.
+template <class Matrix, class From, class To>
+[[gnu::always_inline]] inline void transform_some(std::int64_t c, std::int64_t count,
+                                                  const From* const* from, const float* bias,
+                                                  To* const* to) {
+  constexpr int in = Matrix::from, out = Matrix::to;
+  Floats half[out][in];
+  for (int j = 0; j < in; ++j) {
+    Floats column[in], result[out];
+    for (int i = 0; i < in; ++i) {
+      const From* const cell = from[i * in + j];
+      column[i] = cell ? load_some(cell + c, count) : Floats{};
+    }
+    Matrix::apply(column, result);
+    for (int i = 0; i < out; ++i) half[i][j] = result[i];
+  }
+  const Floats more = bias ? load_some(bias + c, count) : Floats{};
+  for (int i = 0; i < out; ++i) {
+    Floats row[out];
+    Matrix::apply(half[i], row);
+    for (int j = 0; j < out; ++j)
+      if (To* const cell = to[i * out + j]) store_some(row[j] + more, cell + c, count);
+  }
+}
+
+// Whole vectors have a loop of their own: with a count that the compiler does not know, every load
+// and store takes a branch, and all takes three times as long.
 template <class Matrix, class From, class To>
 void transform(std::int64_t channels, const From* const* from, const float* bias, To* const* to) {
-  constexpr int in = Matrix::from, out = Matrix::to;
-  for (std::int64_t c = 0; c < channels; c += kLanes) {
-    const std::int64_t count = std::min<std::int64_t>(kLanes, channels - c);
-    Floats half[out][in];
-    for (int j = 0; j < in; ++j) {
-      Floats column[in], result[out];
-      for (int i = 0; i < in; ++i) {
-        const From* const cell = from[i * in + j];
-        column[i] = cell ? load_some(cell + c, count) : Floats{};
-      }
-      Matrix::apply(column, result);
-      for (int i = 0; i < out; ++i) half[i][j] = result[i];
-    }
-    const Floats more = bias ? load_some(bias + c, count) : Floats{};
-    for (int i = 0; i < out; ++i) {
-      Floats row[out];
-      Matrix::apply(half[i], row);
-      for (int j = 0; j < out; ++j)
-        if (To* const cell = to[i * out + j]) store_some(row[j] + more, cell + c, count);
-    }
-  }
+  std::int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) transform_some<Matrix>(c, kLanes, from, bias, to);
+  if (c < channels) transform_some<Matrix>(c, channels - c, from, bias, to);
 }
 
 template <class Matrix, class From, class To>
