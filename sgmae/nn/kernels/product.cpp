@@ -511,7 +511,8 @@ void round_row(const float* from, Bf16* to) {
 }
 
 // That share of so many bytes.
-void prefetch_share(const char* from, std::int64_t bytes, std::int64_t share, std::int64_t shares) {
+[[maybe_unused]] void prefetch_share(const char* from, std::int64_t bytes, std::int64_t share,
+                                     std::int64_t shares) {
   const Range lines = Range{0, bytes / 64}.share(share, shares);
   for (std::int64_t i = lines.begin; i < lines.end; ++i) prefetch(from + i * 64);
 }
