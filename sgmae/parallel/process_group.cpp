@@ -9,6 +9,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -350,7 +351,8 @@ bool within(milliseconds limit, std::function<void()> work) {
 struct ProcessGroup::Exchange {
   std::shared_ptr<Board> board = std::make_shared<Board>();
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
-  std::set<int> other_sockets;             // than Gloo's
+  std::set<int> other_sockets;             // than Gloo's, of those before it
+  std::vector<int> own_sockets;            // Gloo's
   std::shared_ptr<DeviceExchange> device;  // null: all goes by Gloo
   std::optional<at::Device> met_on;        // its
 
@@ -415,6 +417,8 @@ struct ProcessGroup::Exchange {
     other_sockets = open_sockets();
     gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(board->store, board->membership.rank,
                                                        board->membership.size, options);
+    for (const int socket : open_sockets())
+      if (!other_sockets.contains(socket)) own_sockets.push_back(socket);
   }
 
   // Gloo waits for those who do not hear that one of them is lost until time is up.
@@ -430,7 +434,7 @@ struct ProcessGroup::Exchange {
     work.wait();
   }
 
-  // On a device nobody hears that another process is lost, so that now and then it is looked after.
+  // A device waits for ever for one whose process is lost. Gloo's connections tell, if asked.
   void finish(const DeviceExchange::Done& done) {
     const auto begun = Clock::now();
     for (auto looked = begun; !done();) {
@@ -438,13 +442,20 @@ struct ProcessGroup::Exchange {
       const auto now = Clock::now();
       if (now - begun > board->timeout)
         throw std::runtime_error("the devices did not come to an end with each other");
-      if (now - looked > 4 * heartbeat) {
-        if (!board->without_heartbeat().empty())
+      if (now - looked > heartbeat) {
+        if (has_lost_a_connection() && !board->without_heartbeat().empty())
           throw std::runtime_error("another process shows no sign of life");
         looked = Clock::now();
       }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
     }
+  }
+
+  bool has_lost_a_connection() const {
+    std::vector<pollfd> all;
+    for (const int socket : own_sockets) all.push_back({socket, POLLRDHUP, 0});
+    ::poll(all.data(), all.size(), /*timeout=*/0);
+    return std::any_of(all.begin(), all.end(), [](const pollfd& one) { return one.revents != 0; });
   }
 
   // Blocks until all have come, but not for ever.

@@ -132,6 +132,32 @@ TEST(PretendDeviceExchange, OneThatIsKilledMeanwhileIsNamed) {
   }
 }
 
+// Nobody asks after the others' hearts, which takes longer than that, while all are connected.
+class DoneAfterAWhile : public PretendExchange {
+ public:
+  Done sum(const at::Tensor&) override {
+    return [begun = std::chrono::steady_clock::now()] {
+      return std::chrono::steady_clock::now() - begun > milliseconds(600);
+    };
+  }
+};
+
+constexpr DeviceExchangeApi done_after_a_while{
+    pretend_exchange.new_meeting,
+    [](const std::string&, int, int, at::Device) -> std::unique_ptr<DeviceExchange> {
+      return std::make_unique<DoneAfterAWhile>();
+    }};
+
+TEST(PretendDeviceExchange, OneThatIsSlowIsWaitedFor) {
+  expect_in_processes(2, [] {
+    processes().meet_on(pretend_device(), &done_after_a_while, "");
+    const at::Tensor x = there(4, 1);
+    const auto begun = std::chrono::steady_clock::now();
+    processes().begin_sum(x)();
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, milliseconds(1700));
+  });
+}
+
 TEST(PretendDeviceExchange, WhatDoesNotEndIsGivenUp) {
   const std::vector<Ended> all = in_processes(
       2,
