@@ -22,6 +22,7 @@
 #include <exception>
 #include <filesystem>
 #include <future>
+#include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -351,8 +352,8 @@ bool within(milliseconds limit, std::function<void()> work) {
 struct ProcessGroup::Exchange {
   std::shared_ptr<Board> board = std::make_shared<Board>();
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
-  std::set<int> other_sockets;             // than Gloo's, of those before it
-  std::vector<int> own_sockets;            // Gloo's
+  std::set<int> other_sockets;             // than Gloo's, which were before it
+  std::vector<int> own_sockets;            // Gloo's, of which some may have closed since
   std::shared_ptr<DeviceExchange> device;  // null: all goes by Gloo
   std::optional<at::Device> met_on;        // its
 
@@ -417,8 +418,16 @@ struct ProcessGroup::Exchange {
     other_sockets = open_sockets();
     gloo = c10::make_intrusive<c10d::ProcessGroupGloo>(board->store, board->membership.rank,
                                                        board->membership.size, options);
-    for (const int socket : open_sockets())
-      if (!other_sockets.contains(socket)) own_sockets.push_back(socket);
+    own_sockets = later_sockets();
+  }
+
+  // Those that are open now and were not before Gloo.
+  std::vector<int> later_sockets() const {
+    const std::set<int> all = open_sockets();
+    std::vector<int> later;
+    std::set_difference(all.begin(), all.end(), other_sockets.begin(), other_sockets.end(),
+                        std::back_inserter(later));
+    return later;
   }
 
   // Gloo waits for those who do not hear that one of them is lost until time is up.
@@ -514,8 +523,7 @@ struct ProcessGroup::Exchange {
   // is under way keeps connections open.
   void hang_up() {
     if (device) device->abort();
-    for (const int socket : open_sockets())
-      if (!other_sockets.contains(socket)) ::shutdown(socket, SHUT_RDWR);
+    for (const int socket : later_sockets()) ::shutdown(socket, SHUT_RDWR);
     gloo.release();  // its destructor would wait for what is under way
   }
 

@@ -1,7 +1,5 @@
 #include "sgmae/dense/kernels/winograd.h"
 
-#include <algorithm>
-
 #include "sgmae/nn/kernels/values.h"
 
 namespace sgmae::SGMAE_ISA {
