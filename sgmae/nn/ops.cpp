@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -23,6 +22,7 @@
 #include "sgmae/nn/kernels/with_type.h"
 #include "sgmae/nn/products.h"
 #include "sgmae/nn/relative_attention.h"
+#include "sgmae/nn/share_out.h"
 
 namespace sgmae {
 namespace {
@@ -32,22 +32,11 @@ T* data(const at::Tensor& tensor) {
   return tensor.defined() ? static_cast<T*>(tensor.data_ptr()) : nullptr;
 }
 
-// Splits rows over threads: body(part, begin, end). The split depends only on the number of
-// threads, so that sums over parts come out the same every time.
-template <class Body>
-void for_parts(std::int64_t rows, Body body) {
-  const std::int64_t parts = std::min<std::int64_t>(at::get_num_threads(), rows);
-  at::parallel_for(0, parts, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t part = first; part < last; ++part)
-      body(part, rows * part / parts, rows * (part + 1) / parts);
-  });
-}
-
-// Column sums gathered by several threads: one row per part, added up in order at the end.
+// Column sums gathered in parts: a row for each, added up in order at the end.
 class PartialSums {
  public:
   explicit PartialSums(std::int64_t dim)
-      : dim_(dim), sums_(static_cast<std::size_t>(dim * at::get_num_threads()), 0.0f) {}
+      : dim_(dim), sums_(static_cast<std::size_t>(dim * most_parts()), 0.0f) {}
   float* part(std::int64_t part) { return sums_.data() + part * dim_; }
   void add_to(at::Tensor& grad) {
     float* out = data<float>(grad);

@@ -1,6 +1,5 @@
 #include "sgmae/nn/patches.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -13,6 +12,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/nn/kernels/aten.h"
+#include "sgmae/nn/share_out.h"
 
 namespace sgmae {
 namespace {
@@ -42,13 +42,12 @@ const std::int64_t* order_of(const at::Tensor& order) {
   return order.data_ptr<std::int64_t>();
 }
 
-// Calls body(job) for 0 .. jobs-1, spread over threads.
+// Calls body(job) for 0 .. jobs-1.
 template <class Body>
 void for_each_job(std::int64_t jobs, Body body) {
-  at::parallel_for(0, jobs, std::max<std::int64_t>(1, jobs / (4 * at::get_num_threads())),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     for (std::int64_t job = begin; job < end; ++job) body(job);
-                   });
+  for_parts(jobs, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t job = begin; job < end; ++job) body(job);
+  });
 }
 
 // patches [B*k, values] at positions [B, k] among the n of each image -> [B*n, values] fp32, zero

@@ -1,6 +1,5 @@
 #include "sgmae/nn/products.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -10,18 +9,10 @@
 #include "sgmae/base/error.h"
 #include "sgmae/nn/kernels/aten.h"
 #include "sgmae/nn/kernels/product.h"
+#include "sgmae/nn/share_out.h"
 
 namespace sgmae {
 namespace {
-
-// body(share, shares) on every thread.
-template <class Body>
-void for_shares(Body body) {
-  const std::int64_t shares = at::get_num_threads();
-  at::parallel_for(0, shares, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t share = begin; share < end; ++share) body(share, shares);
-  });
-}
 
 // matrix [lines, depth] of T, of which either is contiguous.
 template <class T>
@@ -39,7 +30,8 @@ void typed_multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
                result.size(1) == b.size(0));
   const PackedOperand packed{packing_memory(kernels.packed_bytes(b.size(0), b.size(1))), b.size(0),
                              b.size(1)};
-  for_shares([&](std::int64_t share, std::int64_t shares) {
+  const std::int64_t shares = most_parts();
+  share_out(shares, [&](std::int64_t share) {
     if (b.scalar_type() == at::kFloat)
       kernels.pack_float(operand<float>(b), packed, share, shares);
     else
@@ -50,11 +42,12 @@ void typed_multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
                                         result.size(1),
                                         bias.defined() ? bias.data_ptr<float>() : nullptr, add};
   };
-  for_shares([&](std::int64_t share, std::int64_t shares) {
+  const std::int64_t threads = at::get_num_threads();
+  share_out(kernels.pieces(operand<T>(a), b.size(0), threads), [&](std::int64_t piece) {
     if (result.scalar_type() == at::kFloat)
-      kernels.multiply_to_float(operand<T>(a), packed, to(float{}), share, shares);
+      kernels.multiply_to_float(operand<T>(a), packed, to(float{}), piece, threads);
     else
-      kernels.multiply(operand<T>(a), packed, to(T{}), share, shares);
+      kernels.multiply(operand<T>(a), packed, to(T{}), piece, threads);
   });
 }
 

@@ -1,5 +1,5 @@
 // Oracle: the same product in fp64. Shapes end within a tile, a strip and a step; deep ones are cut
-// along the depth.
+// along the depth, and the two last of a type also along what passes meanwhile.
 #include "sgmae/nn/products.h"
 
 #include <ATen/Parallel.h>
@@ -100,10 +100,12 @@ INSTANTIATE_TEST_SUITE_P(
     Shapes, Products,
     testing::Values(Case{1, 1, 1, at::kFloat}, Case{37, 48, 29, at::kFloat},
                     Case{65, 31, 33, at::kFloat}, Case{70, 1700, 450, at::kFloat},
-                    Case{1500, 40, 60, at::kFloat}, Case{1, 1, 1, at::kBFloat16},
+                    Case{1500, 40, 60, at::kFloat}, Case{3400, 1700, 100, at::kFloat},
+                    Case{70, 1700, 3300, at::kFloat}, Case{1, 1, 1, at::kBFloat16},
                     Case{37, 48, 29, at::kBFloat16}, Case{65, 31, 33, at::kBFloat16},
                     Case{70, 1700, 450, at::kBFloat16}, Case{300, 450, 1700, at::kBFloat16},
-                    Case{6200, 416, 64, at::kBFloat16}, Case{4353, 200, 300, at::kBFloat16}));
+                    Case{6200, 416, 64, at::kBFloat16}, Case{4353, 200, 300, at::kBFloat16},
+                    Case{3400, 1700, 100, at::kBFloat16}, Case{70, 1700, 3300, at::kBFloat16}));
 
 // Rows of one call must not be left over in the next one's padding: not finite, they would show.
 TEST(Product, WeightGradLeavesNothingBehind) {

@@ -489,6 +489,8 @@ void multiply_strips(const char* left, const char* right, std::int64_t steps, st
 
 // Fewer resident strips than this, and a passing one is used too seldom for what it costs to read.
 constexpr std::int64_t kFewestResident = 6;
+// Strips that pass in turn for each part of the depth, while the sums of their blocks are kept.
+constexpr std::int64_t kMostPassing = 96;
 
 // 64 bytes past the caches.
 void stream(const char* from, char* to) {
@@ -530,24 +532,24 @@ void prefetch_block(const ProductResult<float>& result, std::int64_t m, std::int
 // Brings block (i, j) of the product to its place.
 template <class T>
 void write_block(const ProductResult<T>& result, std::int64_t m, std::int64_t n, std::int64_t i,
-                 std::int64_t j, bool add, bool streamed, const float* c) {
+                 std::int64_t j, bool streamed, const float* c) {
   const std::int64_t row = i * kStrip, column = j * kStrip;
   const std::int64_t rows = std::min(kStrip, m - row), count = std::min(kStrip, n - column);
   const auto bytes = static_cast<std::size_t>(count) * sizeof(T);
   float more[kStrip] = {};  // to be added: the bias, or what is there
-  if (result.bias && !add)
+  if (result.bias && !result.add)
     std::memcpy(more, result.bias + column, static_cast<std::size_t>(count) * sizeof(float));
   for (std::int64_t r = 0; r < rows; ++r, c += kStrip) {
     T* to = result.data + (row + r) * result.stride + column;
     if constexpr (std::is_same_v<T, float>)
-      if (add) std::memcpy(more, to, bytes);
+      if (result.add) std::memcpy(more, to, bytes);
     float sums[kStrip];
     for (std::int64_t k = 0; k < kStrip; ++k) sums[k] = c[k] + more[k];
     T values[kStrip];
     round_row(sums, values);
     if (count < kStrip)
       std::memcpy(to, values, bytes);
-    else if (!streamed || add)
+    else if (!streamed || result.add)
       std::memcpy(to, values, sizeof(values));
     else
       for (std::size_t k = 0; k < sizeof(values); k += 64)
@@ -579,16 +581,14 @@ class Scratch {
 // How a thread goes through its strips: one operand's stay in the second cache, a group at a time,
 // while the other's pass by.
 struct Order {
-  std::int64_t part_steps;     // of the depth, for fp32 results, which can be added up in place
+  std::int64_t part_steps;     // of the depth; sums of blocks are kept until all parts are through
   std::int64_t passing_steps;  // of a passing strip for all resident ones
   std::int64_t fit;            // resident strips
 };
 
-template <class Format, class Result>
+template <class Format>
 Order order_of(std::int64_t steps) {
-  constexpr bool adds_up = std::is_same_v<Result, float>;
-  const std::int64_t parts =
-      adds_up ? up(steps, kResidentBytes / kFewestResident / step_bytes<Format>) : 1;
+  const std::int64_t parts = up(steps, kResidentBytes / kFewestResident / step_bytes<Format>);
   const std::int64_t part_steps = up(steps, parts);
   return {part_steps, up(part_steps, up(part_steps, kMostPassingSteps)),
           std::max<std::int64_t>(1, kResidentBytes / (part_steps * step_bytes<Format>))};
@@ -599,9 +599,10 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
                     const ProductResult<Result>& result, Range left, Range right) {
   constexpr std::int64_t bytes = step_bytes<Format>, block = kStrip * kStrip;
   const std::int64_t steps = steps_of<Format>(a.depth);
-  const auto [part_steps, passing_steps, fit] = order_of<Format, Result>(steps);
+  const auto [part_steps, passing_steps, fit] = order_of<Format>(steps);
   const Range resident = left_resident ? left : right, passing = left_resident ? right : left;
   const std::int64_t groups = up(resident.size(), fit);
+  const std::int64_t runs = part_steps < steps ? up(passing.size(), kMostPassing) : 1;
   // Large results are written past the caches: reading lines in first, only to overwrite them,
   // costs more than that the next reader finds them in memory (measured).
   constexpr std::int64_t large = 1 << 20;
@@ -611,79 +612,106 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
   thread_local Scratch<char> packed;
   thread_local Scratch<float> sums;
   const std::int64_t group_strips = up(resident.size(), groups);
+  const std::int64_t kept_strips = part_steps < steps ? up(passing.size(), runs) : 1;
   char* const a_packed = packed.of((left_resident ? group_strips : 1) * part_steps * bytes);
-  float* const c = sums.of(group_strips * block);
+  float* const c = sums.of(group_strips * kept_strips * block);
 
-  for (std::int64_t part = 0; part < steps; part += part_steps) {
-    const Range depth{part, std::min(steps, part + part_steps)};
-    for (std::int64_t g = 0; g < groups; ++g) {
-      const Range group = resident.share(g, groups);
-      const auto pack_left = [&](Range strips) {
-        pack_block<Format>(Side::left, a, strips, depth, [&](std::int64_t s, std::int64_t k) {
-          return a_packed + ((s - strips.begin) * part_steps + k - part) * bytes;
-        });
-      };
-      if (left_resident) pack_left(group);
-      for (std::int64_t p = passing.begin; p < passing.end; ++p) {
-        if (!left_resident) pack_left({p, p + 1});
-        for (std::int64_t k = part; k < depth.end; k += passing_steps)
-          for (std::int64_t r = group.begin; r < group.end; ++r) {
-            const std::int64_t place = left_resident ? r - group.begin : 0;
-            const std::int64_t i = left_resident ? r : p, j = left_resident ? p : r;
-            float* const block_sums = c + (r - group.begin) * block;
-            if constexpr (left_resident && kFetchesAhead)
-              prefetch_share(b.data + (j * steps + k + passing_steps) * bytes,
-                             passing_steps * bytes, r - group.begin, group.size());
-            const bool last = k + passing_steps >= depth.end, adds = result.add || part > 0;
-            if constexpr (std::is_same_v<Result, float>)
-              if (last && adds) prefetch_block(result, a.lines, i, j);
-            multiply_strips<Format, left_resident>(
-                a_packed + (place * part_steps + k - part) * bytes,
-                b.data + (j * steps + k) * bytes, std::min(passing_steps, depth.end - k),
-                std::min(kStrip, a.lines - i * kStrip), std::min(kStrip, b.lines - j * kStrip),
-                k > part, block_sums);
-            if (last) write_block(result, a.lines, b.lines, i, j, adds, streamed, block_sums);
-          }
-      }
+  // One part of the depth for a group and strips that pass it.
+  const auto multiply_part = [&](Range group, Range run, Range depth) {
+    const auto pack_left = [&](Range strips) {
+      pack_block<Format>(Side::left, a, strips, depth, [&](std::int64_t s, std::int64_t k) {
+        return a_packed + ((s - strips.begin) * part_steps + k - depth.begin) * bytes;
+      });
+    };
+    if (left_resident) pack_left(group);
+    for (std::int64_t p = run.begin; p < run.end; ++p) {
+      if (!left_resident) pack_left({p, p + 1});
+      float* const kept = c + (p - run.begin) % kept_strips * group_strips * block;
+      for (std::int64_t k = depth.begin; k < depth.end; k += passing_steps)
+        for (std::int64_t r = group.begin; r < group.end; ++r) {
+          const std::int64_t place = left_resident ? r - group.begin : 0;
+          const std::int64_t i = left_resident ? r : p, j = left_resident ? p : r;
+          float* const block_sums = kept + (r - group.begin) * block;
+          if constexpr (left_resident && kFetchesAhead)
+            prefetch_share(b.data + (j * steps + k + passing_steps) * bytes, passing_steps * bytes,
+                           r - group.begin, group.size());
+          const bool last = k + passing_steps >= steps;
+          if constexpr (std::is_same_v<Result, float>)
+            if (last && result.add) prefetch_block(result, a.lines, i, j);
+          multiply_strips<Format, left_resident>(
+              a_packed + (place * part_steps + k - depth.begin) * bytes,
+              b.data + (j * steps + k) * bytes, std::min(passing_steps, depth.end - k),
+              std::min(kStrip, a.lines - i * kStrip), std::min(kStrip, b.lines - j * kStrip), k > 0,
+              block_sums);
+          if (last) write_block(result, a.lines, b.lines, i, j, streamed, block_sums);
+        }
     }
-  }
+  };
+  for (std::int64_t g = 0; g < groups; ++g)
+    for (std::int64_t run = 0; run < runs; ++run)
+      for (std::int64_t part = 0; part < steps; part += part_steps)
+        multiply_part(resident.share(g, groups), passing.share(run, runs),
+                      {part, std::min(steps, part + part_steps)});
 }
 
-template <class Format, class T, class Result>
-void multiply(const ProductOperand<T>& a, const PackedOperand& b,
-              const ProductResult<Result>& result, std::int64_t share, std::int64_t shares) {
-  const Range left{0, strips_of(a.lines)}, right{0, strips_of(b.lines)};
-  // A grid of shares, by what the busiest has to do: a strip of A to pack takes as long as about
-  // four blocks, one of B to read as long as three.
+// How the strips of A and B are cut for threads: a grid of `rows` x `columns` cells, one for each
+// thread, and each cell's strips of A into `pieces`.
+struct Cut {
+  std::int64_t rows, columns, pieces;
+  bool left_passes;  // else A's strips are resident
+};
+
+template <class Format, class T>
+Cut cut_of(const ProductOperand<T>& a, std::int64_t lines_of_b, std::int64_t threads) {
+  const std::int64_t left = strips_of(a.lines), right = strips_of(lines_of_b);
+  // By what the busiest has to do: a strip of A to pack takes as long as about four blocks, one of
+  // B to read as long as three.
   std::int64_t rows = 1, least = -1;
-  for (std::int64_t r = 1; r <= shares; ++r) {
-    if (shares % r != 0) continue;
-    const std::int64_t l = up(left.size(), r), c = up(right.size(), shares / r),
-                       cost = l * c + 4 * l + 3 * c;
+  for (std::int64_t r = 1; r <= threads; ++r) {
+    if (threads % r != 0) continue;
+    const std::int64_t l = up(left, r), c = up(right, threads / r), cost = l * c + 4 * l + 3 * c;
     if (least >= 0 && cost >= least) continue;
     least = cost;
     rows = r;
   }
-  const std::int64_t columns = shares / rows;
-  const Range my_left = left.share(share / columns, rows);
-  const Range my_right = right.share(share % columns, columns);
-  if (my_left.size() == 0 || my_right.size() == 0) return;
+  const std::int64_t columns = threads / rows, l = up(left, rows), c = up(right, columns);
+  const std::int64_t fit = order_of<Format>(steps_of<Format>(a.depth)).fit;
   // A's strips pass only if that is once, and if they lie in memory by lines.
-  const bool left_passes =
-      a.depth_stride == 1 && my_right.size() <= my_left.size() &&
-      my_right.size() <= order_of<Format, Result>(steps_of<Format>(a.depth)).fit;
+  const bool left_passes = a.depth_stride == 1 && c <= l && c <= fit;
+  // A group of resident strips costs as much by itself as among others.
+  constexpr std::int64_t fewest_passing = 4, most_pieces = 4;
+  const std::int64_t pieces =
+      left_passes ? std::clamp<std::int64_t>(l / fewest_passing, 1, most_pieces) : up(l, fit);
+  return {rows, columns, threads > 1 ? pieces : 1, left_passes};
+}
+
+template <class Format, class T>
+std::int64_t pieces(const ProductOperand<T>& a, std::int64_t lines_of_b, std::int64_t threads) {
+  return threads * cut_of<Format>(a, lines_of_b, threads).pieces;
+}
+
+template <class Format, class T, class Result>
+void multiply(const ProductOperand<T>& a, const PackedOperand& b,
+              const ProductResult<Result>& result, std::int64_t piece, std::int64_t threads) {
+  const Cut cut = cut_of<Format>(a, b.lines, threads);
+  const std::int64_t cell = piece % threads;
+  const Range left = Range{0, strips_of(a.lines)}
+                         .share(cell / cut.columns, cut.rows)
+                         .share(piece / threads, cut.pieces);
+  const Range right = Range{0, strips_of(b.lines)}.share(cell % cut.columns, cut.columns);
+  if (left.size() == 0 || right.size() == 0) return;
   const Unit unit;
-  if (left_passes)
-    multiply_range<Format, false>(a, b, result, my_left, my_right);
+  if (cut.left_passes)
+    multiply_range<Format, false>(a, b, result, left, right);
   else
-    multiply_range<Format, true>(a, b, result, my_left, my_right);
+    multiply_range<Format, true>(a, b, result, left, right);
   _mm_sfence();  // what was streamed is there for all threads
 }
 
 template <class Format, class T>
-constexpr TypedProductKernels<T> kernels_of{packed_bytes<Format>, pack<Format, T>,
-                                            pack<Format, float>, multiply<Format, T, T>,
-                                            multiply<Format, T, float>};
+constexpr TypedProductKernels<T> kernels_of{packed_bytes<Format>,   pack<Format, T>,
+                                            pack<Format, float>,    pieces<Format, T>,
+                                            multiply<Format, T, T>, multiply<Format, T, float>};
 
 }  // namespace
 

@@ -14,8 +14,8 @@
 // below fp32's own rounding. Values under 2^-110 then lose digits, and an infinite one becomes NaN.
 // Sums are fp32 everywhere.
 //
-// Each function does one share of the work, so that `shares` threads do all of it. Results do not
-// depend on `shares`.
+// pack() does one share of the work, multiply() one piece, whichever thread it is that does it.
+// Results do not depend on the number of shares or of threads.
 #pragma once
 
 #include <cstdint>
@@ -58,12 +58,14 @@ struct TypedProductKernels {
                std::int64_t shares);
   void (*pack_float)(const ProductOperand<float>& from, const PackedOperand& to, std::int64_t share,
                      std::int64_t shares);
+  // How many pieces a product is made in by so many threads, at least one for each.
+  std::int64_t (*pieces)(const ProductOperand<T>& a, std::int64_t lines_of_b, std::int64_t threads);
   // a and b have the same depth.
   void (*multiply)(const ProductOperand<T>& a, const PackedOperand& b,
-                   const ProductResult<T>& result, std::int64_t share, std::int64_t shares);
+                   const ProductResult<T>& result, std::int64_t piece, std::int64_t threads);
   void (*multiply_to_float)(const ProductOperand<T>& a, const PackedOperand& b,
-                            const ProductResult<float>& result, std::int64_t share,
-                            std::int64_t shares);
+                            const ProductResult<float>& result, std::int64_t piece,
+                            std::int64_t threads);
 };
 
 struct ProductKernels {
