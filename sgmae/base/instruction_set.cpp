@@ -6,7 +6,9 @@
 #include <unistd.h>
 #endif
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdlib>
 
 #include "sgmae/base/error.h"
@@ -27,6 +29,32 @@ bool has_tile_unit() {
   constexpr int request_permission = 0x1023, tile_data = 18;
   return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
+
+// Seconds of 1,000 instructions that do not wait for each other, on zeros.
+#define SGMAE_SECONDS_OF(instruction)                                                           \
+  [] {                                                                                          \
+    const auto begin = std::chrono::steady_clock::now();                                        \
+    asm volatile(                                                                               \
+        ".irp sum,0,1,2,3,4,5,6,7,8,9,10\n vpxord %%zmm\\sum, %%zmm\\sum, %%zmm\\sum\n .endr\n" \
+        ".rept 100\n .irp sum,1,2,3,4,5,6,7,8,9,10\n " instruction                              \
+        " %%zmm0, %%zmm0, %%zmm\\sum\n .endr\n .endr\n vzeroupper" ::                           \
+            : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",   \
+              "xmm10");                                                                         \
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();     \
+  }()
+
+// How many instructions of fp32 take as long as one of bf16. The shortest of many runs count: other
+// work makes some longer, none shorter.
+double measured_cost_of_bf16() {
+  double fp32 = 1, bf16 = 1;
+  for (int run = 0; run < 20; ++run) {
+    fp32 = std::min(fp32, SGMAE_SECONDS_OF("vfmadd231ps"));
+    bf16 = std::min(bf16, SGMAE_SECONDS_OF("vdpbf16ps"));
+  }
+  return bf16 / fp32;
+}
+
+#undef SGMAE_SECONDS_OF
 #endif
 
 InstructionSet detect() {
@@ -57,8 +85,10 @@ InstructionSet processor_instruction_set() {
 InstructionSet quickest_instruction_set() {
   const InstructionSet set = processor_instruction_set();
 #ifdef __x86_64__
-  if (set == InstructionSet::avx512_bf16 && __builtin_cpu_is("intel"))
-    return InstructionSet::avx512;
+  // An instruction of bf16 makes two products, one of fp32 makes one.
+  static const bool widening_is_quicker =
+      set == InstructionSet::avx512_bf16 && measured_cost_of_bf16() > 2;
+  if (widening_is_quicker) return InstructionSet::avx512;
 #endif
   return set;
 }

@@ -21,10 +21,10 @@ const char* name_of(InstructionSet set);
 // The largest that the processor has and the system lends.
 InstructionSet processor_instruction_set();
 
-// The quickest of these: the largest, but for AVX512-BF16 on Intel's processors whose tile unit is
-// absent or not lent. There a bf16 product takes twice as long as one of fp32 (85 against 150
-// GFLOP/s on a core of Emerald Rapids; on AMD's it takes half as long), so that bf16 is widened
-// instead.
+// The quickest of these: the largest, but for AVX512-BF16 without the tile unit where bf16 products
+// take longer than as many of fp32, to which bf16 is then widened. On Intel's Emerald Rapids they
+// take twice as long, on AMD's Zen 5 half as long; a measurement of a fifth of a millisecond tells,
+// once.
 InstructionSet quickest_instruction_set();
 
 // The one in force: the quickest, or the one that the environment variable SGMAE_ISA names, read
