@@ -40,7 +40,8 @@ class PartialSums {
   float* part(std::int64_t part) { return sums_.data() + part * dim_; }
   void add_to(at::Tensor& grad) {
     float* out = data<float>(grad);
-    for (std::size_t i = 0; i < sums_.size(); ++i) out[i % dim_] += sums_[i];
+    for (auto sum = sums_.begin(); sum != sums_.end();)
+      for (std::int64_t i = 0; i < dim_; ++i) out[i] += *sum++;
   }
 
  private:
