@@ -144,6 +144,15 @@ TEST(Product, KeepsAllDigitsOfFp32) {
   EXPECT_GT(exact.abs().max().item<double>(), 25 * 0x1p-23);
 }
 
+// One sum along the whole depth would be 6e-5 off, in the root of the mean square.
+TEST(Product, DeepOnesLoseFewDigitsOfFp32) {
+  const at::Tensor x = at::randn({70, 3300}), w = at::randn({1700, 3300});
+  const at::Tensor error = linear(x, w, at::zeros({1700}))
+                               .to(at::kDouble)
+                               .sub(at::mm(x.to(at::kDouble), w.to(at::kDouble).t()));
+  EXPECT_LT(std::sqrt(error.square().mean().item<double>()), 4.5e-5);
+}
+
 // What is not finite must reach the guard of the training loop.
 TEST(Product, NotFiniteStaysSo) {
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16})
