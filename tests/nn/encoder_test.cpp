@@ -166,7 +166,6 @@ TEST(Encoder, TapsAloneAreTheTapsOfAWholePass) {
 // d sum(w * forward) / d parameter by central differences of the forward pass, along one random
 // direction per parameter. 3e-3: differences of fp32 results at a step of 1e-2.
 TEST(Encoder, GradientsAreThoseOfTheForwardPass) {
-  at::manual_seed(0);  // LibTorch's own seed is another one in every process
   for (const auto& [name, c] : kinds()) {
     Made m(c);
     const at::Tensor pixels = at::randn({2, 2, 8, 12});
