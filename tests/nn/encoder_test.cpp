@@ -1,7 +1,6 @@
 // Oracle: a vision transformer written out in double, one image and one head at a time.
 #include "sgmae/nn/encoder.h"
 
-#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/cat.h>
