@@ -155,7 +155,7 @@ class PackedWeight {
   void multiply(std::int64_t k, const Transformed& from, std::int64_t count,
                 const Transformed& to) const {
     kernels_.multiply({from.of(k), count, depth_, depth_, 1}, {of(k), lines_, depth_},
-                      {to.of(k), lines_}, /*share=*/0, /*shares=*/1);
+                      {to.of(k), lines_}, /*piece=*/0, /*threads=*/1);
   }
 
  private:
@@ -206,8 +206,8 @@ void weight_gradient(const T* dy, const T* x, const Tiles& tiles, std::int64_t i
       const PackedOperand packed{packing_memory(multiplied.packed_bytes(in, count)), in, count};
       multiplied.pack({from.of(k), in, count, 1, in}, packed, /*share=*/0, /*shares=*/1);
       multiplied.multiply({to.of(k), out, count, 1, out}, packed,
-                          {sums.of(k), in, /*bias=*/nullptr, /*add=*/first > 0}, /*share=*/0,
-                          /*shares=*/1);
+                          {sums.of(k), in, /*bias=*/nullptr, /*add=*/first > 0}, /*piece=*/0,
+                          /*threads=*/1);
     });
   });
   const WeightGradientTransform transform = all_winograd_kernels().weight_gradient;
