@@ -31,7 +31,8 @@ struct ExportOptions {
            {"logits", OnnxOutputs::logits}},
           "what the file computes: mean of the patch tokens [B, D], class token [B, D], patch "
           "tokens [B, N, D], all of them, or class scores [B, classes]; auto: class scores of a "
-          "classifier, maps of a detector, else all");
+          "classifier, maps of a detector, class scores and labels of the pixels of a segmentation "
+          "model, else all");
     o.add("precision", precision, {{"fp32", Type::fp32}, {"fp16", Type::fp16}},
           "of weights and values inside; input and outputs are fp32");
     o.add("batch_size", onnx.batch, "images at a time; 0: any number");
@@ -55,12 +56,14 @@ nlohmann::ordered_json run_export(const ExportOptions& options,
   OnnxOptions onnx = options.onnx;
   onnx.half = options.precision == Type::fp16;
   std::vector<OnnxOutput> outputs;
-  check(!holds_segmenter(files[0]), ExitCode::usage, files[0],
-        ": a segmentation model, which is not exported; export the encoder it was trained from");
   if (holds_detector(files[0])) {
     check(options.input_size == 0, ExitCode::usage, files[0],
           ": a detector is exported for its own canvas; leave out --input_size");
     outputs = export_onnx(files[1], read_detector(files[0]), onnx);
+  } else if (holds_segmenter(files[0])) {
+    check(options.input_size == 0, ExitCode::usage, files[0],
+          ": a segmentation model is exported for its own crops; leave out --input_size");
+    outputs = export_onnx(files[1], read_segmenter(files[0]), onnx);
   } else {
     ModelFile file = read_model_file(files[0], options.open);
     if (options.input_size > 0) resize_input(file, options.input_size, options.input_size);

@@ -3,58 +3,21 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "sgmae/base/error.h"
+#include "sgmae/onnx/layers.h"
 
 namespace sgmae {
 namespace {
 
-constexpr double pyramid_eps = 1e-6, batch_norm_eps = 1e-6;
+constexpr double batch_norm_eps = 1e-6;  // of a linear probe's head
 
-const at::Tensor& weight_of(const NamedTensors& weights, const std::string& name) {
-  const at::Tensor* found = find_tensor(weights, name);
-  SGMAE_ASSERT(found);
-  return *found;
-}
-
-// A graph with the model's weights.
-struct Builder {
-  OnnxGraph& graph;
+struct Builder : OnnxLayers {
   const VitConfig& config;
-  const NamedTensors& weights;
 
-  std::string weight(const std::string& name) const {
-    return graph.weight(name, weight_of(weights, name));
-  }
-  std::string number(const std::string& name, double value) const {
-    return graph.weight(name, at::full({}, value));
-  }
-  std::string reshape(const std::string& x, const std::vector<std::int64_t>& shape) const {
-    return graph.node("Reshape", {x, graph.integers(shape)});  // 0: as it is; -1: what is left
-  }
-  std::string transpose(const std::string& x, std::vector<std::int64_t> order) const {
-    return graph.node("Transpose", {x}, {{"perm", std::move(order)}});
-  }
-  std::string slice(const std::string& x, std::int64_t axis, std::int64_t from, std::int64_t to,
-                    std::int64_t step = 1) const {
-    return graph.node("Slice", {x, graph.integers({from}), graph.integers({to}),
-                                graph.integers({axis}), graph.integers({step})});
-  }
-  std::string layer_norm(const std::string& x, const std::string& name, double eps) const {
-    return graph.node("LayerNormalization", {x, weight(name + ".weight"), weight(name + ".bias")},
-                      {{"axis", std::int64_t{-1}}, {"epsilon", static_cast<float>(eps)}});
-  }
-  // x [.., K] times weight [N, K], which lies there transposed.
-  std::string linear(const std::string& x, const std::string& name) const {
-    const at::Tensor& w = weight_of(weights, name + ".weight");
-    const std::string product =
-        graph.node("MatMul", {x, graph.weight(name + ".weight.transposed", w.t())});
-    return graph.node("Add", {product, weight(name + ".bias")});
-  }
   // A branch of a block, times LayerScale where there is one, added to x.
   std::string add_branch(const std::string& x, std::string branch, const std::string& scale) const {
     if (config.layer_scale) branch = graph.node("Mul", {branch, weight(scale)});
@@ -102,7 +65,7 @@ at::Tensor offsets(std::int64_t n) {
 std::string add_bias(const Builder& b, const std::string& logits, const std::string& name) {
   const std::int64_t rows = b.config.grid_height(), columns = b.config.grid_width(),
                      n = rows * columns;
-  const at::Tensor& table = weight_of(b.weights, name);
+  const at::Tensor& table = b.tensor(name);
   at::Tensor index = offsets(rows)
                          .mul(2 * columns - 1)
                          .view({rows, 1, rows, 1})
@@ -126,7 +89,7 @@ std::string add_decomposed(const Builder& b, const std::string& logits, const st
   const std::int64_t d = b.config.size.dim / b.config.size.heads, heads = b.config.size.heads;
   // [side, d, side]: for each query's place the keys' rows, as a product takes them.
   const auto table = [&](const std::string& name, std::int64_t side) {
-    const at::Tensor& all = weight_of(b.weights, name);
+    const at::Tensor& all = b.tensor(name);
     return b.graph.weight(
         name + ".by_offset",
         all.index_select(0, offsets(side).view({-1})).view({side, side, d}).transpose(1, 2));
@@ -191,7 +154,7 @@ std::string placed_patches(const Builder& b, const std::string& pixels, bool any
       "Conv", {pixels, b.weight("patch_embed.proj.weight"), b.weight("patch_embed.proj.bias")},
       {{"kernel_shape", std::vector{patch, patch}}, {"strides", std::vector{patch, patch}}});
   if (b.config.position_embedding) {
-    const at::Tensor table = weight_of(b.weights, "pos_embed")
+    const at::Tensor table = b.tensor("pos_embed")
                                  .narrow(1, b.config.class_tokens(), b.config.n_patches())
                                  .transpose(1, 2)
                                  .reshape({1, dim, b.config.grid_height(), b.config.grid_width()});
@@ -216,12 +179,11 @@ std::string with_prefix(const Builder& b, const std::string& pixels, const std::
   if (b.config.prefix_tokens() == 0) return patches;
   std::vector<at::Tensor> tokens;
   if (b.config.class_token) {
-    at::Tensor cls = weight_of(b.weights, "cls_token").to(at::kFloat);
-    if (b.config.position_embedding)
-      cls = cls.add(weight_of(b.weights, "pos_embed").narrow(1, 0, 1));
+    at::Tensor cls = b.tensor("cls_token").to(at::kFloat);
+    if (b.config.position_embedding) cls = cls.add(b.tensor("pos_embed").narrow(1, 0, 1));
     tokens.push_back(cls);
   }
-  if (b.config.registers > 0) tokens.push_back(weight_of(b.weights, "reg_token").to(at::kFloat));
+  if (b.config.registers > 0) tokens.push_back(b.tensor("reg_token").to(at::kFloat));
   const std::string prefix = b.graph.weight("prefix_tokens", at::cat(tokens, 1));
   const std::string batch =
       b.graph.node("Shape", {pixels}, {{"start", std::int64_t{0}}, {"end", std::int64_t{1}}});
@@ -232,16 +194,34 @@ std::string with_prefix(const Builder& b, const std::string& pixels, const std::
                       {{"axis", std::int64_t{1}}});
 }
 
+// What the first block reads.
+std::string embedded(const Builder& b, const std::string& pixels, bool any_size) {
+  b.graph.scope("embed");
+  return with_prefix(b, pixels, placed_patches(b, pixels, any_size));
+}
+
 }  // namespace
 
 std::string encoder_graph(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                           const std::string& pixels, bool any_size) {
-  const Builder b{graph, config, weights};
-  graph.scope("embed");
-  std::string x = with_prefix(b, pixels, placed_patches(b, pixels, any_size));
+  const Builder b{{graph, weights}, config};
+  std::string x = embedded(b, pixels, any_size);
   for (std::int64_t i = 0; i < config.size.depth; ++i) x = block(b, i, std::move(x));
   graph.scope("tokens");
   return config.has_final_norm() ? b.layer_norm(x, "norm", config.layer_norm_eps) : x;
+}
+
+std::vector<std::string> block_maps(OnnxGraph& graph, const VitConfig& config,
+                                    const NamedTensors& weights, const std::string& pixels,
+                                    const std::vector<std::int64_t>& blocks) {
+  const Builder b{{graph, weights}, config};
+  std::vector<std::string> maps;
+  std::string x = embedded(b, pixels, /*any_size=*/false);
+  for (std::int64_t i = 0; i <= blocks.back(); ++i) {
+    x = block(b, i, std::move(x));
+    if (std::ranges::find(blocks, i) != blocks.end()) maps.push_back(patch_map(graph, config, x));
+  }
+  return maps;
 }
 
 std::string class_token(OnnxGraph& graph, const VitConfig&, const std::string& tokens) {
@@ -256,66 +236,35 @@ std::string patch_tokens(OnnxGraph& graph, const VitConfig& config, const std::s
                               graph.integers({std::int64_t{1} << 62}), graph.integers({1})});
 }
 
+std::string patch_map(OnnxGraph& graph, const VitConfig& config, const std::string& tokens) {
+  const std::string columns = graph.node("Transpose", {patch_tokens(graph, config, tokens)},
+                                         {{"perm", std::vector<std::int64_t>{0, 2, 1}}});
+  return graph.node("Reshape",
+                    {columns, graph.integers({0, 0, config.grid_height(), config.grid_width()})});
+}
+
 std::string mean_token(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                        const std::string& tokens) {
   const std::string mean =
       graph.node("ReduceMean", {patch_tokens(graph, config, tokens), graph.integers({1})},
                  {{"keepdims", std::int64_t{0}}});
-  const Builder b{graph, config, weights};
+  const Builder b{{graph, weights}, config};
   return config.pooling == Pooling::mean ? b.layer_norm(mean, "fc_norm", config.layer_norm_eps)
                                          : mean;
 }
 
 std::string logits(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                    const std::string& tokens) {
-  const Builder b{graph, config, weights};
+  const Builder b{{graph, weights}, config};
   graph.scope("head");
   std::string x = config.pooling == Pooling::cls ? class_token(graph, config, tokens)
                                                  : mean_token(graph, config, weights, tokens);
   if (!config.batch_norm_head) return b.linear(x, "head");
-  const at::Tensor variance = weight_of(weights, "head.0.running_var");
+  const at::Tensor variance = b.tensor("head.0.running_var");
   x = graph.node("Sub", {x, b.weight("head.0.running_mean")});
   x = graph.node(
       "Mul", {x, graph.weight("head.0.scale", variance.add(batch_norm_eps).sqrt().reciprocal())});
   return b.linear(x, "head.1");
-}
-
-std::vector<std::string> pyramid_graph(OnnxGraph& graph, const VitConfig& config,
-                                       const NamedTensors& weights, const std::string& tokens) {
-  const Builder b{graph, config, weights};
-  const std::int64_t rows = config.grid_height(), columns = config.grid_width();
-  using Sides = std::vector<std::int64_t>;
-  graph.scope("pyramid");
-  const auto norm = [&](const std::string& x, const std::string& name) {
-    return b.transpose(b.layer_norm(b.transpose(x, {0, 2, 3, 1}), name, pyramid_eps), {0, 3, 1, 2});
-  };
-  const auto doubled = [&](const std::string& x, const std::string& name) {
-    return graph.node("ConvTranspose", {x, b.weight(name + ".weight"), b.weight(name + ".bias")},
-                      {{"kernel_shape", Sides{2, 2}}, {"strides", Sides{2, 2}}});
-  };
-  const auto convolution = [&](const std::string& x, const std::string& name, std::int64_t side) {
-    const std::int64_t pad = side / 2;
-    return norm(graph.node("Conv", {x, b.weight(name + ".weight")},
-                           {{"kernel_shape", Sides{side, side}}, {"pads", Sides(4, pad)}}),
-                name + ".norm");
-  };
-  // What follows each change of size: names go on counting behind it.
-  const auto output = [&](const std::string& x, const std::string& level, int first) {
-    return convolution(convolution(x, str(level, first), 1), str(level, first + 1), 3);
-  };
-  const std::string map = b.reshape(b.transpose(tokens, {0, 2, 1}), {0, 0, rows, columns});
-  const std::string twice =
-      graph.node("Gelu", {norm(doubled(map, "backbone.simfp_2.0"), "backbone.simfp_2.1")});
-  const Sides half{std::min<std::int64_t>(2, rows), std::min<std::int64_t>(2, columns)};
-  const std::string halved =
-      graph.node("MaxPool", {map}, {{"kernel_shape", half}, {"strides", half}});
-  std::vector<std::string> levels{
-      output(doubled(twice, "backbone.simfp_2.3"), "backbone.simfp_2.", 4),
-      output(doubled(map, "backbone.simfp_3.0"), "backbone.simfp_3.", 1),
-      output(map, "backbone.simfp_4.", 0), output(halved, "backbone.simfp_5.", 1)};
-  const std::int64_t end = std::int64_t{1} << 62;
-  levels.push_back(b.slice(b.slice(levels.back(), 2, 0, end, 2), 3, 0, end, 2));
-  return levels;
 }
 
 }  // namespace sgmae

@@ -1,5 +1,5 @@
-// Vision transformers and what is built on them, as operators of an OnnxGraph: the same
-// computation as nn/encoder.h, nn/vit.h and detect/pyramid.h.
+// Vision transformers as operators of an OnnxGraph: the same computation as nn/encoder.h and
+// nn/vit.h.
 #pragma once
 
 #include <string>
@@ -18,20 +18,23 @@ namespace sgmae {
 std::string encoder_graph(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                           const std::string& pixels, bool any_size);
 
-// What is made of those tokens. Registers count to none of them.
+// The outputs of some blocks, ascending from 0, as maps [B, D, rows, columns] of the patches.
+std::vector<std::string> block_maps(OnnxGraph& graph, const VitConfig& config,
+                                    const NamedTensors& weights, const std::string& pixels,
+                                    const std::vector<std::int64_t>& blocks);
+
+// What is made of tokens. Registers count to none of them.
 std::string class_token(OnnxGraph& graph, const VitConfig& config,
                         const std::string& tokens);  // [B, D]
 std::string patch_tokens(OnnxGraph& graph, const VitConfig& config,
                          const std::string& tokens);  // [B, N, D]
+// [B, D, rows, columns] of the model's own size.
+std::string patch_map(OnnxGraph& graph, const VitConfig& config, const std::string& tokens);
 // The mean of patch_tokens() [B, D]; behind it the norm that a classifier with Pooling::mean has.
 std::string mean_token(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                        const std::string& tokens);
 // [B, classes]: Vit::logits.
 std::string logits(OnnxGraph& graph, const VitConfig& config, const NamedTensors& weights,
                    const std::string& tokens);
-
-// FeaturePyramid::forward of a detector's tokens: p2 to p6, [B, channels, .., ..].
-std::vector<std::string> pyramid_graph(OnnxGraph& graph, const VitConfig& config,
-                                       const NamedTensors& weights, const std::string& tokens);
 
 }  // namespace sgmae

@@ -7,6 +7,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/base/version.h"
 #include "sgmae/checkpoint/open_model.h"
+#include "sgmae/onnx/dense.h"
 #include "sgmae/onnx/encoder.h"
 
 namespace sgmae {
@@ -125,8 +126,9 @@ std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const Det
   load_detector(file, model);  // checks the weights
   OnnxGraph graph(options.half ? at::kHalf : at::kFloat);
   const std::string pixels = pixels_of(graph, config, options);
-  const std::vector<std::string> levels = pyramid_graph(
-      graph, config, file.tensors, encoder_graph(graph, config, file.tensors, pixels, false));
+  const std::string tokens = encoder_graph(graph, config, file.tensors, pixels, false);
+  const std::vector<std::string> levels =
+      pyramid_graph(graph, config, file.tensors, patch_map(graph, config, tokens));
   std::vector<OnnxOutput> outputs;
   std::int64_t rows = 4 * config.grid_height(), columns = 4 * config.grid_width();
   for (std::size_t i = 0; i < levels.size(); ++i) {
@@ -141,6 +143,35 @@ std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const Det
     rows = half(rows), columns = half(columns);
   }
   graph.write(path, file_options(config, file.normalisation, file.classes.names, options));
+  return outputs;
+}
+
+std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const SegmenterFile& file,
+                                    const OnnxOptions& options) {
+  check(options.outputs == OnnxOutputs::automatic || options.outputs == OnnxOutputs::logits,
+        ExitCode::usage, file.path.string(),
+        ": a segmentation model has no features to hand out; choose --outputs auto or logits");
+  check(!options.any_size, ExitCode::usage, file.path.string(),
+        ": it looks at crops of one size; leave out --any_size");
+  const VitConfig& vit = file.config.backbone;
+  Segmenter model(file.config, std::nullopt);
+  load_segmenter(file, model);  // checks the weights
+  OnnxGraph graph(options.half ? at::kHalf : at::kFloat);
+  const std::string pixels = pixels_of(graph, vit, options);
+  const std::string logits =
+      segment_logits(graph, file.config, file.tensors,
+                     block_maps(graph, vit, file.tensors, pixels, file.config.taps));
+  const std::int64_t by_patch = file.config.head == SegmentHead::uper ? 4 : 1;
+  const OnnxDim batch = batch_of(options);
+  std::vector<OnnxOutput> outputs{
+      {"logits",
+       {batch, file.config.classes, by_patch * vit.grid_height(), by_patch * vit.grid_width()}}};
+  graph.output("logits", logits, outputs[0].shape);
+  if (options.outputs == OnnxOutputs::automatic) {
+    outputs.push_back({"labels", {batch, vit.height, vit.width}});
+    graph.output("labels", pixel_labels(graph, vit, logits), outputs[1].shape, at::kByte);
+  }
+  graph.write(path, file_options(vit, file.normalisation, file.classes, options));
   return outputs;
 }
 

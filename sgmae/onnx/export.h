@@ -12,6 +12,7 @@
 
 #include "sgmae/checkpoint/model_file.h"
 #include "sgmae/eval/detector_file.h"
+#include "sgmae/eval/segmenter_file.h"
 #include "sgmae/onnx/graph.h"
 
 namespace sgmae {
@@ -46,6 +47,12 @@ std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const Mod
 // choose boxes one by one, which graphs say badly. `options.outputs` is automatic, and the size
 // fixed.
 std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const DetectorFile& file,
+                                    const OnnxOptions& options);
+
+// Writes a segmentation model, for crops of its size: `logits` [B, classes, .., ..] as
+// Segmenter::logits has them and, unless `options.outputs` is logits, `labels` uint8 [B, H, W], the
+// likeliest class of every pixel. The size is fixed.
+std::vector<OnnxOutput> export_onnx(const std::filesystem::path& path, const SegmenterFile& file,
                                     const OnnxOptions& options);
 
 }  // namespace sgmae

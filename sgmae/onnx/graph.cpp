@@ -32,18 +32,19 @@ constexpr int name = 1, f = 2, i = 3, s = 4, ints = 8, type = 20;
 namespace tensor_field {
 constexpr int dims = 1, type = 2, name = 8, raw = 9, external = 13, location = 14;
 }
-constexpr int type_float = 1, type_int64 = 7, type_half = 10;  // TensorProto.DataType
 constexpr std::uint64_t page = 4096;  // in external data, so that readers may map each tensor
 
-int data_type(const at::Tensor& value) {
-  switch (value.scalar_type()) {
+std::int64_t data_type(at::ScalarType type) {  // TensorProto.DataType
+  switch (type) {
     case at::kFloat:
-      return type_float;
-    case at::kHalf:
-      return type_half;
+      return 1;
+    case at::kByte:
+      return 2;
+    case at::kLong:
+      return 7;
     default:
-      SGMAE_ASSERT(value.scalar_type() == at::kLong);
-      return type_int64;
+      SGMAE_ASSERT(type == at::kHalf);
+      return 10;
   }
 }
 
@@ -76,8 +77,9 @@ std::string attribute_message(const std::string& name, const OnnxAttribute& valu
   return message;
 }
 
-// ValueInfoProto of an fp32 tensor.
-std::string value_message(const std::string& name, const std::vector<OnnxDim>& shape) {
+// ValueInfoProto of a tensor.
+std::string value_message(const std::string& name, const std::vector<OnnxDim>& shape,
+                          at::ScalarType scalar) {
   std::string dims, tensor, type, message;
   for (const OnnxDim& dim : shape) {
     std::string one;
@@ -87,7 +89,7 @@ std::string value_message(const std::string& name, const std::vector<OnnxDim>& s
       put_bytes(one, 2, dim.name);
     put_bytes(dims, 1, one);
   }
-  put_integer(tensor, 1, type_float);
+  put_integer(tensor, 1, data_type(scalar));
   put_bytes(tensor, 2, dims);
   put_bytes(type, 1, tensor);
   put_bytes(message, 1, name);
@@ -153,22 +155,21 @@ std::string OnnxGraph::node(const std::string& op, const std::vector<std::string
 }
 
 std::string OnnxGraph::input(const std::string& name, std::vector<OnnxDim> shape) {
-  put_bytes(inputs_, graph_field::input, value_message(name, shape));
+  put_bytes(inputs_, graph_field::input, value_message(name, shape, at::kFloat));
   if (type_ == at::kFloat) return name;
-  return node("Cast", {name}, {{"to", std::int64_t{type_half}}});
+  return node("Cast", {name}, {{"to", data_type(type_)}});
 }
 
 void OnnxGraph::output(const std::string& name, const std::string& value,
-                       std::vector<OnnxDim> shape) {
-  put_bytes(outputs_, graph_field::output, value_message(name, shape));
+                       std::vector<OnnxDim> shape, at::ScalarType type) {
+  put_bytes(outputs_, graph_field::output, value_message(name, shape, type));
   std::string message;  // whose result has a name that others know
-  const bool cast = type_ != at::kFloat;
+  const bool cast = type != type_;
   put_bytes(message, node_field::input, value);
   put_bytes(message, node_field::output, name);
   put_bytes(message, node_field::name, "output/" + name);
   put_bytes(message, node_field::op, cast ? "Cast" : "Identity");
-  if (cast)
-    put_bytes(message, node_field::attribute, attribute_message("to", std::int64_t{type_float}));
+  if (cast) put_bytes(message, node_field::attribute, attribute_message("to", data_type(type)));
   put_bytes(nodes_, graph_field::node, message);
 }
 
@@ -187,7 +188,7 @@ void OnnxGraph::write(const std::filesystem::path& path, const FileOptions& opti
   for (const Initializer& one : initializers_) {
     std::string head;
     for (const std::int64_t size : one.value.sizes()) put_integer(head, tensor_field::dims, size);
-    put_integer(head, tensor_field::type, data_type(one.value));
+    put_integer(head, tensor_field::type, data_type(one.value.scalar_type()));
     put_bytes(head, tensor_field::name, one.name);
     const std::uint64_t size = one.value.nbytes();
     if (lies_outside(one)) {

@@ -56,9 +56,10 @@ class OnnxGraph {
   std::vector<std::string> node(const std::string& op, const std::vector<std::string>& inputs,
                                 const OnnxAttributes& attributes, int outputs);
 
-  // They are fp32 whatever the graph's type.
+  // They are fp32 whatever the graph's type, or an output of labels uint8.
   std::string input(const std::string& name, std::vector<OnnxDim> shape);
-  void output(const std::string& name, const std::string& value, std::vector<OnnxDim> shape);
+  void output(const std::string& name, const std::string& value, std::vector<OnnxDim> shape,
+              at::ScalarType type = at::kFloat);
 
   // Atomic. Weights lie in the file, unless they are more than `most_inside` bytes together: then
   // in PATH.data beside it, which is written first. Protocol buffers end at 2 GiB.

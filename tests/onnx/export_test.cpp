@@ -282,6 +282,66 @@ TEST_F(OnnxExport, WritesADetectorsMaps) {
             ExitCode::usage);
 }
 
+// Sizes that pooled parts and halves do not divide, and every weight and statistic drawn.
+Segmenter drawn_segmenter(SegmentHead head) {
+  SegmenterConfig config;
+  VitConfig vit = plain_config();
+  vit.size.depth = 5;
+  config.backbone = segmentation_backbone(vit, 28, 20, /*relative_bias=*/true,
+                                          /*layer_scale=*/head == SegmentHead::uper);
+  config.head = head;
+  config.taps = head == SegmentHead::uper ? std::vector<std::int64_t>{0, 1, 2, 4}
+                                          : std::vector<std::int64_t>{1, 3};
+  config.classes = 3, config.channels = 8, config.auxiliary_channels = 4;
+  Segmenter model(config, 1);
+  std::uint64_t seed = 60;
+  for (Parameter& parameter : model.parameters())
+    parameter.value.add_(noise(parameter.value.sizes(), ++seed), 0.1);
+  for (const auto& [name, value] : model.statistics())
+    if (name.ends_with("running_var"))
+      value.copy_(noise(value.sizes(), ++seed).abs().add(0.1));
+    else if (name.ends_with("running_mean"))
+      value.copy_(noise(value.sizes(), ++seed));
+  model.parameters_changed();
+  return model;
+}
+
+TEST_F(OnnxExport, ComputesWhatASegmenterDoes) {
+  for (const SegmentHead head : {SegmentHead::uper, SegmentHead::linear}) {
+    SCOPED_TRACE(head == SegmentHead::uper ? "UperNet" : "linear");
+    const Segmenter model = drawn_segmenter(head);
+    save_segmenter(root_ / "segmenter.safetensors", model, {{0.5f, 0.5f, 0.5f}, {0.2f, 0.2f, 0.2f}},
+                   1, {"road", "tree", "sky"});
+    const SegmenterFile file = read_segmenter(root_ / "segmenter.safetensors");
+    export_onnx(root_ / "segmenter.onnx", file, {});
+    const Model onnx = onnx_reader::read_model(root_ / "segmenter.onnx");
+    EXPECT_EQ(onnx.metadata.at("class_names"), "[\"road\",\"tree\",\"sky\"]");
+    for (const auto& [name, unused] : onnx.initializers)
+      EXPECT_EQ(name.find("auxiliary"), std::string::npos) << name;
+    const at::Tensor pixels = noise({2, 3, 28, 20}, 9);
+    auto results = onnx_reader::compute(onnx, pixels);
+    ASSERT_EQ(results.size(), 2u);
+    const at::Tensor wanted = model.logits(pixels);
+    EXPECT_EQ(results["logits"].sizes(), wanted.sizes());
+    EXPECT_LT(relative_error(results["logits"], wanted), 5e-6);
+    EXPECT_EQ(onnx.outputs.at("labels"), (std::vector<std::string>{"batch", "28", "20"}));
+    EXPECT_TRUE(at::equal(
+        results["labels"],
+        at::upsample_bilinear2d(results["logits"], {28, 20}, false).argmax(1).to(at::kByte)));
+    EXPECT_GT(results["labels"].max().item<int>(), 0);
+
+    export_onnx(root_ / "half.onnx", file, {.outputs = OnnxOutputs::logits, .half = true});
+    auto rounded = onnx_reader::compute(onnx_reader::read_model(root_ / "half.onnx"), pixels);
+    ASSERT_EQ(rounded.size(), 1u);
+    EXPECT_LT(relative_error(rounded["logits"], wanted), 1e-2);
+
+    for (const OnnxOptions& refused :
+         {OnnxOptions{.outputs = OnnxOutputs::mean}, OnnxOptions{.any_size = true}})
+      EXPECT_EQ(exit_code([&] { export_onnx(root_ / "x.onnx", file, refused); }), ExitCode::usage);
+    EXPECT_FALSE(fs::exists(root_ / "x.onnx"));
+  }
+}
+
 TEST_F(OnnxExport, RefusesWhatTheModelDoesNotHave) {
   VitConfig config = plain_config();
   const ModelFile file = saved(drawn(config));

@@ -14,6 +14,7 @@
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/upsample_bicubic2d.h>
+#include <ATen/ops/upsample_bilinear2d.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -139,7 +140,8 @@ inline at::Tensor read_tensor(const std::string& message, const std::filesystem:
 inline std::vector<std::string> read_shape(const std::string& value_info) {
   std::vector<std::string> shape;
   const std::string tensor = text(text(value_info, 2), 1);
-  EXPECT_EQ(number(tensor, 1), 1) << "inputs and outputs are fp32";
+  EXPECT_EQ(number(tensor, 1), text(value_info, 1) == "labels" ? 2 : 1)
+      << "labels are uint8, other inputs and outputs fp32";
   for (const std::string& dim : texts(text(tensor, 2), 1)) {
     const std::string name = text(dim, 2);
     shape.push_back(name.empty() ? std::to_string(number(dim, 1)) : name);
@@ -200,7 +202,7 @@ inline std::map<std::string, at::Tensor> compute(const Model& model, const at::T
     if (op == "Identity")
       y[0] = x[0];
     else if (op == "Cast")
-      y[0] = x[0].to(node.i("to") == 10 ? at::kHalf : at::kFloat);
+      y[0] = x[0].to(node.i("to") == 10 ? at::kHalf : node.i("to") == 2 ? at::kByte : at::kFloat);
     else if (op == "Add")
       y[0] = x[0].add(x[1]);
     else if (op == "Sub")
@@ -213,6 +215,10 @@ inline std::map<std::string, at::Tensor> compute(const Model& model, const at::T
       y[0] = x[0].softmax(node.i("axis"));
     else if (op == "Gelu")
       y[0] = at::gelu(x[0]);
+    else if (op == "Relu")
+      y[0] = x[0].relu();
+    else if (op == "ArgMax")
+      y[0] = x[0].argmax(node.i("axis"), node.i("keepdims", 1) != 0);
     else if (op == "Transpose")
       y[0] = x[0].permute(node.ints("perm"));
     else if (op == "Gather")
@@ -256,11 +262,16 @@ inline std::map<std::string, at::Tensor> compute(const Model& model, const at::T
     } else if (op == "MaxPool") {
       y[0] = at::max_pool2d(x[0], node.ints("kernel_shape"), node.ints("strides"));
     } else if (op == "Resize") {
-      EXPECT_EQ(node.attributes.at("mode").s, "cubic");
       EXPECT_EQ(node.attributes.at("coordinate_transformation_mode").s, "half_pixel");
-      EXPECT_EQ(node.attributes.at("cubic_coeff_a").f, -0.75f);
       const std::vector<std::int64_t> size = list(x[3]);
-      y[0] = at::upsample_bicubic2d(x[0], {size[2], size[3]}, /*align_corners=*/false);
+      if (node.attributes.at("mode").s == "cubic") {
+        EXPECT_EQ(node.attributes.at("cubic_coeff_a").f, -0.75f);
+        y[0] = at::upsample_bicubic2d(x[0], {size[2], size[3]}, /*align_corners=*/false);
+      } else {
+        EXPECT_EQ(node.attributes.at("mode").s, "linear");
+        EXPECT_EQ(node.ints("axes"), (std::vector<std::int64_t>{2, 3}));
+        y[0] = at::upsample_bilinear2d(x[0], size, /*align_corners=*/false);
+      }
     } else {
       ADD_FAILURE() << "an operator that nobody asked for: " << op;
     }
