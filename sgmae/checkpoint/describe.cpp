@@ -82,6 +82,15 @@ std::vector<std::string> uses_of(const ModelFile& file) {
   return lines;
 }
 
+// "guide hardest, hint_ratio 0.05, …" of an object.
+std::string values_text(const nlohmann::json& object) {
+  std::string text;
+  for (const auto& [name, value] : object.items())
+    text += str(text.empty() ? "" : ", ", name, " ",
+                value.is_string() ? value.get<std::string>() : value.dump());
+  return text;
+}
+
 }  // namespace
 
 std::string millions(std::int64_t count) {
@@ -142,7 +151,7 @@ std::string to_text(const ModelDescription& d, const ModelFile& file) {
                 : *file.norm_pix_loss ? "normalised patches (norm_pix_loss)"
                                       : "plain pixels",
                 "\n");
-  if (!file.info.guide.is_null()) text += "  guidance  " + file.info.guide.dump() + "\n";
+  if (!file.info.guide.is_null()) text += "  masks     " + values_text(file.info.guide) + "\n";
   for (const std::string& assumption : file.assumptions) text += "  assumed   " + assumption + "\n";
   for (const std::string& remark : file.remarks) text += "  note      " + remark + "\n";
   if (!file.left_out.empty())

@@ -1,6 +1,5 @@
 #include "sgmae/dense/winograd.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "sgmae/nn/kernels/product.h"
 #include "sgmae/nn/kernels/with_type.h"
 #include "sgmae/nn/products.h"
+#include "sgmae/nn/share_out.h"
 
 namespace sgmae {
 namespace {
@@ -91,14 +91,6 @@ void for_tiles(const Tiles& tiles, std::int64_t at_once, Use use) {  // use(firs
     use(first, std::min(at_once, tiles.count() - first));
 }
 
-// body(i) for each of `count`, on all threads.
-template <class Body>
-void in_parallel(std::int64_t count, Body body) {
-  at::parallel_for(0, count, /*grain_size=*/1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) body(i);
-  });
-}
-
 // Those of output channel o, of a weight [O, 3, 3, C].
 template <class T>
 std::array<T*, taps * taps> taps_of(T* weight, std::int64_t channels, std::int64_t o) {
@@ -122,7 +114,7 @@ class PackedWeight {
         strips_((lines_ + lines_of_strip - 1) / lines_of_strip),
         memory_(at::empty({products * strips_ * strip_bytes_}, at::kByte)) {
     const TileTransform<T, float> transform = winograd_kernels<T>().weight;
-    in_parallel(strips_, [&](std::int64_t strip) {
+    share_out(strips_, [&](std::int64_t strip) {
       const std::int64_t first = strip * lines_of_strip,
                          count = std::min(lines_of_strip, lines_ - first);
       const auto pack = [&](const Transformed& from, std::int64_t line_stride,
@@ -175,12 +167,12 @@ void convolve(const T* x, const Tiles& tiles, const PackedWeight& weight, const 
   const std::int64_t at_once = tiles_at_once(tiles, in, out);
   const Transformed from(at_once, in), to(at_once, out);
   for_tiles(tiles, at_once, [&](std::int64_t first, std::int64_t count) {
-    in_parallel(count, [&](std::int64_t i) {
+    share_out(count, [&](std::int64_t i) {
       kernels.input(in, tiles.cells<seen>(x, in, first + i, /*before=*/1).data(),
                     from.line(i).data());
     });
-    in_parallel(products, [&](std::int64_t k) { weight.multiply(k, from, count, to); });
-    in_parallel(count, [&](std::int64_t i) {
+    share_out(products, [&](std::int64_t k) { weight.multiply(k, from, count, to); });
+    share_out(count, [&](std::int64_t i) {
       kernels.output(out, to.line(i).data(), bias,
                      tiles.cells<side>(y, out, first + i, /*before=*/0).data());
     });
@@ -196,13 +188,13 @@ void weight_gradient(const T* dy, const T* x, const Tiles& tiles, std::int64_t i
   const std::int64_t at_once = tiles_at_once(tiles, in, out);
   const Transformed from(at_once, in), to(at_once, out), sums(out, in);
   for_tiles(tiles, at_once, [&](std::int64_t first, std::int64_t count) {
-    in_parallel(count, [&](std::int64_t i) {
+    share_out(count, [&](std::int64_t i) {
       kernels.input(in, tiles.cells<seen>(x, in, first + i, /*before=*/1).data(),
                     from.line(i).data());
       kernels.output_gradient(out, tiles.cells<side>(dy, out, first + i, /*before=*/0).data(),
                               to.line(i).data());
     });
-    in_parallel(products, [&](std::int64_t k) {
+    share_out(products, [&](std::int64_t k) {
       const PackedOperand packed{packing_memory(multiplied.packed_bytes(in, count)), in, count};
       multiplied.pack({from.of(k), in, count, 1, in}, packed, /*share=*/0, /*shares=*/1);
       multiplied.multiply({to.of(k), out, count, 1, out}, packed,
@@ -211,8 +203,8 @@ void weight_gradient(const T* dy, const T* x, const Tiles& tiles, std::int64_t i
     });
   });
   const WeightGradientTransform transform = all_winograd_kernels().weight_gradient;
-  in_parallel(
-      out, [&](std::int64_t o) { transform(in, sums.line(o).data(), taps_of(dw, in, o).data()); });
+  share_out(out,
+            [&](std::int64_t o) { transform(in, sums.line(o).data(), taps_of(dw, in, o).data()); });
 }
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& w, const at::Tensor& b,

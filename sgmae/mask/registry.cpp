@@ -132,12 +132,16 @@ const MaskStrategyOptions& MaskOptions::chosen() const {
 }
 
 nlohmann::json MaskOptions::described() const {
-  MaskOptions copy = *this;
-  Options declared;
-  copy.declare(declared);
-  nlohmann::json described;
-  for (const OptionInfo& option : declared.all())
-    described[option.name] = nlohmann::json::parse(option.print());
+  nlohmann::json described{{"mask_ratio", ratio}, {"mask_strategy", strategy}};
+  const auto& all = mask_strategies();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].name != strategy && all[i].name != std::string("self_guided")) continue;
+    const auto own = own_.at(i)->clone();
+    Options declared;
+    own->declare(declared);
+    for (const OptionInfo& option : declared.all())
+      described[option.name] = nlohmann::json::parse(option.print());
+  }
   return described;
 }
 

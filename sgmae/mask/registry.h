@@ -49,7 +49,8 @@ class MaskOptions {
     return const_cast<MaskOptions*>(this)->of<O>();
   }
 
-  // Every option of the section by name, as JSON.
+  // By name, as JSON: ratio, strategy, its options, and self_guided's, by which any model's patches
+  // are ranked (trained_guide.h).
   nlohmann::json described() const;
 
  private:

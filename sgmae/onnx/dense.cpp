@@ -20,8 +20,8 @@ std::string halved(OnnxGraph& graph, const VitConfig& config, const std::string&
 }
 
 // Batch norm by the running statistics, as which it is a factor and a number for each channel. The
-// convolution in front of it takes them into its weights: variances as small as those of quiet
-// channels are nothing in half precision.
+// convolution beside it takes them into its weights: variances as small as those of quiet channels
+// are nothing in half precision.
 struct Affine {
   at::Tensor factor, shift;  // [C] fp64
 };

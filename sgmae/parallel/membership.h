@@ -10,7 +10,7 @@ namespace sgmae {
 struct Membership {
   int rank = 0, size = 1;
   int local_rank = 0;            // among those of its host; -1: not told
-  std::string meeting;           // where all meet: tcp://HOST:PORT or file:///PATH
+  std::string meeting = {};      // where all meet: tcp://HOST:PORT or file:///PATH
   bool served_by_agent = false;  // torchrun keeps the meeting place itself; else process 0 does
   std::string attempt = "0";     // counts torchrun's restarts
   bool gpus_meet = true;         // GPUs exchange with each other; false: through their hosts

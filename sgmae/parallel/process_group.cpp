@@ -352,10 +352,15 @@ bool within(milliseconds limit, std::function<void()> work) {
 struct ProcessGroup::Exchange {
   std::shared_ptr<Board> board = std::make_shared<Board>();
   c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo;
-  std::set<int> other_sockets;             // than Gloo's, which were before it
-  std::vector<int> own_sockets;            // Gloo's, of which some may have closed since
-  std::shared_ptr<DeviceExchange> device;  // null: all goes by Gloo
-  std::optional<at::Device> met_on;        // its
+  std::set<int> other_sockets;   // than Gloo's, which were before it
+  std::vector<int> own_sockets;  // Gloo's, of which some may have closed since
+  struct OnDevice {
+    at::Device device;
+    std::shared_ptr<DeviceExchange> exchange;
+  };
+  std::optional<OnDevice> on_device;  // without: all goes by Gloo
+
+  bool meets_on(at::Device device) const { return on_device && on_device->device == device; }
 
   // Runs a call of the exchange. Where it fails, somebody else is the reason.
   template <class Call>
@@ -387,7 +392,7 @@ struct ProcessGroup::Exchange {
   }
 
   ~Exchange() {
-    device.reset();
+    on_device.reset();
     gloo.reset();
     stop_heart();
   }
@@ -522,7 +527,7 @@ struct ProcessGroup::Exchange {
   // So that those who wait for this process hear of it at once. c10d has no call for that, and what
   // is under way keeps connections open.
   void hang_up() {
-    if (device) device->abort();
+    if (on_device) on_device->exchange->abort();
     for (const int socket : later_sockets()) ::shutdown(socket, SHUT_RDWR);
     gloo.release();  // its destructor would wait for what is under way
   }
@@ -571,7 +576,7 @@ void ProcessGroup::meet_on(at::Device device) {
 
 void ProcessGroup::meet_on(at::Device device, const DeviceExchangeApi* api,
                            const std::string& why) {
-  if (!exchange_ || exchange_->met_on == device) return;
+  if (!exchange_ || exchange_->meets_on(device)) return;
   std::string missing = membership_.gpus_meet ? (api ? "" : why) : "dist_backend is gloo", meeting;
   const auto open = [&](const auto& call) {
     try {
@@ -594,12 +599,11 @@ void ProcessGroup::meet_on(at::Device device, const DeviceExchangeApi* api,
   }
   leader([&] { meeting = open(api->new_meeting); });
   meeting = of_leader(meeting);
-  exchange_->device = open([&] { return exchange_->join(*api, meeting, device); });
-  exchange_->met_on = device;
+  exchange_->on_device = {device, open([&] { return exchange_->join(*api, meeting, device); })};
 }
 
 at::Device ProcessGroup::meeting_place(at::Device device) const {
-  return exchange_ && exchange_->met_on == device ? device : at::kCPU;
+  return exchange_ && exchange_->meets_on(device) ? device : at::kCPU;
 }
 
 // Starts a collective; the result waits for it.
@@ -608,8 +612,8 @@ std::function<void()> ProcessGroup::start(const at::Tensor& tensor, const There&
                                           const Here& on_cpu) {
   if (!exchange_) return [] {};
   if (!tensor.is_cpu()) {
-    SGMAE_ASSERT(exchange_->met_on == tensor.device());
-    auto done = exchange_->guarded([&] { return on_device(*exchange_->device); });
+    SGMAE_ASSERT(exchange_->meets_on(tensor.device()));
+    auto done = exchange_->guarded([&] { return on_device(*exchange_->on_device->exchange); });
     return [this, done] { exchange_->guarded([&] { exchange_->finish(done); }); };
   }
   std::vector<at::Tensor> tensors{tensor};

@@ -92,9 +92,11 @@ TEST(Describe, TextAndJsonSayTheSame) {
   file.info.epoch = 12;
   file.norm_pix_loss = true;
   file.assumptions = {"heads 2"};
+  file.info.guide = {{"mask_strategy", "amt"}, {"start", 15}};
   const ModelDescription d = describe(file);
   const std::string text = to_text(d, file);
-  for (const char* part : {"12 finished", "normalised patches", "assumed   heads 2", "good for"})
+  for (const char* part : {"12 finished", "normalised patches", "assumed   heads 2",
+                           "masks     mask_strategy amt, start 15\n", "good for"})
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
   const auto j = to_json(d, file);
   EXPECT_EQ(j["epoch"], 12);

@@ -35,6 +35,20 @@ TEST(MaskOptions, CopiesAreTheirOwn) {
   EXPECT_EQ(one.described()["guide_start"], "7");
 }
 
+TEST(MaskOptions, DescribesTheChosenStrategyAndTheGuide) {
+  MaskOptions options;
+  options.strategy = "hpm";
+  const nlohmann::json described = options.described();
+  EXPECT_EQ(described["mask_strategy"], "hpm");
+  EXPECT_EQ(described["mask_ratio"], 0.75);
+  EXPECT_EQ(described["hpm_loss"], "relative");
+  EXPECT_EQ(described["guide"], "hardest");
+  for (const auto& [name, unused] : described.items())
+    EXPECT_TRUE(name.starts_with("mask_") || name.starts_with("hpm_") ||
+                name.starts_with("guide") || name.starts_with("hint_"))
+        << name;
+}
+
 TEST(MaskOptions, SaysHowLongMasksAreRandom) {
   MaskOptions options;
   EXPECT_EQ(options.chosen().random_epochs(400), 400);
