@@ -38,8 +38,9 @@ TEST(InitialWeights, AnAutoencoderComesWhole) {
   const Begun begun = begin("hf_vit_mae");
   for (const Parameter& parameter : begun.model.parameters())
     for (const Parameter& there : opened.mae()->parameters())
-      if (there.name == parameter.name)
+      if (there.name == parameter.name) {
         EXPECT_TRUE(parameter.value.equal(there.value)) << there.name;
+      }
   EXPECT_NE(begun.said.find("the encoder and the decoder of"), std::string::npos) << begun.said;
 }
 
@@ -57,8 +58,9 @@ TEST(InitialWeights, EncodersOfOtherFamiliesSeeTheSame) {
     EXPECT_NE(begun.said.find("no decoder, and a fresh one"), std::string::npos) << begun.said;
     const Mae fresh(begun.model.config(), 3);
     for (std::size_t i = 0; i < fresh.parameters().size(); ++i)
-      if (fresh.parameters()[i].name.starts_with("decoder_"))
+      if (fresh.parameters()[i].name.starts_with("decoder_")) {
         EXPECT_TRUE(begun.model.parameters()[i].value.equal(fresh.parameters()[i].value));
+      }
   }
 }
 

@@ -1,11 +1,12 @@
-"""Holds `sgmae export` against onnx's checker, onnxruntime, and onnx's own reference evaluator.
+"""Holds `sgmae export` against onnx's checker, onnxruntime, OpenVINO, and onnx's own reference evaluator.
 
-Needs: onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6 safetensors==0.8.0 (CPU is enough). Run from the root:
+Needs: onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 numpy==2.4.6 safetensors==0.8.0 (CPU is enough). Run from
+the root:
   python tests/golden/onnx_check.py build/sgmae [CHECKPOINT …]
 
 Without checkpoints it takes the small golden ones of all families (tests/golden/data/checkpoint). Each is exported
 as features and, with a head, as class scores: in fp32, at another size, with the size open, with weights beside, and
-in fp16. What onnxruntime computes is compared with `sgmae forward` on the same pixels, by max |a - b| / max |b|:
+in fp16. What onnxruntime and OpenVINO (in fp32, which it must be told) compute is compared with `sgmae forward` on the same pixels, by max |a - b| / max |b|:
 1e-5 in fp32; 1e-2 in fp16, whose rounding is 5e-4 a value. Of detectors and segmentation models `sgmae forward`
 knows nothing: there onnxruntime is held against the reference evaluator, and tests/onnx/export_test.cpp holds the
 graph against ours. Of labels the share of pixels that differ is told: 1e-3 in fp32, 5e-2 in fp16.
@@ -21,6 +22,7 @@ import numpy
 import onnx
 import onnx.reference
 import onnxruntime
+import openvino
 from safetensors.numpy import load_file, save_file
 
 FP32, FP16 = 1e-5, 1e-2
@@ -55,6 +57,13 @@ def wanted(program, folder, checkpoint, pixels, size):
     sgmae(program, "forward", "--checkpoint", checkpoint, "--input", folder / "in.safetensors", "--output",
           folder / "out.safetensors", "--precision", "fp32")  # fmt: skip
     return load_file(folder / "out.safetensors")
+
+
+def by_openvino(path, pixels, names):
+    precision = {"INFERENCE_PRECISION_HINT": "f32"}  # or bf16, on processors that are quick at it
+    model = openvino.Core().compile_model(path, "CPU", precision)
+    results = model({"pixels": pixels})
+    return {name: results[name] for name in names}
 
 
 def check(program, folder, checkpoint, limit, size=0, batch=3, reference=False, options=(), behind_norm=False):
@@ -93,17 +102,22 @@ def check(program, folder, checkpoint, limit, size=0, batch=3, reference=False, 
     else:  # the same at a fixed size was compared already
         fixed = folder / "fixed.onnx"
         sgmae(program, "export", checkpoint, fixed, "--input_size", sides[0])
-        square = numpy.ascontiguousarray(numpy.broadcast_to(pixels[:, :, :, :1], (*pixels.shape[:3], sides[0])))
-        found = dict(zip(names, session.run(None, {"pixels": square})))
+        pixels = numpy.ascontiguousarray(numpy.broadcast_to(pixels[:, :, :, :1], (*pixels.shape[:3], sides[0])))
+        found = dict(zip(names, session.run(None, {"pixels": pixels})))
         other = onnxruntime.InferenceSession(fixed, providers=["CPUExecutionProvider"])
-        expected = dict(zip(names, other.run(names, {"pixels": square})))
+        expected = dict(zip(names, other.run(names, {"pixels": pixels})))
     if behind_norm:  # the mean is that of a classifier with global pooling; its logits tell
         names.remove("mean")
-    worst = {name: difference(found[name], expected[name]) for name in names if name != "labels"}
-    good = all(value <= limit for value in worst.values())
-    if "labels" in names:
-        worst["labels"] = float(numpy.mean(found["labels"] != expected["labels"]))
-        good &= worst["labels"] <= OTHER_LABELS[limit]
+    worst = {}
+    good = True
+    for peer, values in (("", found), (" of OpenVINO", by_openvino(path, pixels, names))):
+        for name in names:
+            if name == "labels":
+                worst[name + peer] = float(numpy.mean(values[name] != expected[name]))
+                good &= worst[name + peer] <= OTHER_LABELS[limit]
+            else:
+                worst[name + peer] = difference(values[name], expected[name])
+                good &= worst[name + peer] <= limit
     nodes = [node.op_type for node in model.graph.node]
     assert ONCE <= set(nodes) and "Erf" not in nodes
     print(f"  {' '.join(map(str, options)) or 'fp32'}{f' at {size}' if size else ''}: {len(nodes)} nodes, "
