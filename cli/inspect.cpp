@@ -7,8 +7,7 @@
 #include "cli/command.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/log.h"
-#include "sgmae/checkpoint/describe.h"
-#include "sgmae/eval/describe_heads.h"
+#include "sgmae/eval/describe_checkpoint.h"
 #include "sgmae/io/checksum.h"
 
 namespace sgmae {
@@ -63,9 +62,7 @@ nlohmann::ordered_json run_inspect(const InspectOptions& options,
                                    const std::vector<std::string>& files) {
   check(files.size() == 1, ExitCode::usage, "name one checkpoint: sgmae inspect FILE");
   if (options.verify) return verify(files[0]);
-  ModelFile file = examine_model_file(files[0], options.open);
-  ModelDescription description = describe(file);
-  describe_heads(files[0], file, description);
+  const auto [file, description] = describe_checkpoint(files[0], options.open);
   std::string text = to_text(description, file);
   nlohmann::ordered_json json = to_json(description, file);
   if (options.tensors) {

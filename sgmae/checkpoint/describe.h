@@ -19,7 +19,7 @@ struct ModelDescription {
   std::int64_t encoder_parameters = 0, decoder_parameters = 0, head_parameters = 0;
   bool optimizer = false;
   std::vector<std::string> not_finite;  // native names of such tensors
-  nlohmann::ordered_json heads;         // of a detector or a segmentation model (describe_heads)
+  nlohmann::ordered_json heads;         // of a detector or segmentation model (describe_checkpoint)
 };
 
 std::string millions(std::int64_t count);  // "85.80 M", or "12345" of few

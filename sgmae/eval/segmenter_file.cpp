@@ -18,11 +18,6 @@ using nlohmann::json;
 
 constexpr const char* backbone = "backbone.";
 
-bool is_head(const std::string& name) {
-  return name.starts_with("fpn") || name.starts_with("decode_head.") ||
-         name.starts_with("auxiliary_head.");
-}
-
 bool is_auxiliary(const std::string& name) {
   return name.starts_with("auxiliary_head.");
 }
@@ -54,6 +49,11 @@ json heads_of(const Metadata& metadata) {
 }
 
 }  // namespace
+
+bool is_segment_head(const std::string& name) {
+  return name.starts_with("fpn") || name.starts_with("decode_head.") ||
+         name.starts_with("auxiliary_head.");
+}
 
 bool holds_segmenter(const fs::path& path) {
   if (is_beit_segmenter(path)) return true;
@@ -112,7 +112,7 @@ void load_segmenter(const SegmenterFile& file, Segmenter& model) {
     const at::Tensor& stored = find_or_fail(file.tensors, parameter.name, file.path);
     if (goes_with_classes(parameter.name) && stored.sizes() != parameter.value.sizes())
       ++left;
-    else if (is_head(parameter.name))
+    else if (is_segment_head(parameter.name))
       copy_value(file.path, parameter.name, stored, parameter.value);
     else
       copy_backbone_value(file.path, stored, file.config.backbone, PositionResize::plain,
@@ -132,7 +132,7 @@ void load_segmenter(const SegmenterFile& file, Segmenter& model) {
 void load_backbone(const Pretrained& file, Segmenter& model) {
   for (Parameter& parameter : model.parameters()) {
     const std::string& name = parameter.name;
-    if (is_head(name)) continue;
+    if (is_segment_head(name)) continue;
     const bool added = name.ends_with(".gamma") || name.ends_with(".relative_position_bias_table");
     if (added && !file.find(name)) continue;
     copy_backbone_value(file.path, find_or_fail(file.tensors, name, file.path), file.config,
@@ -150,8 +150,9 @@ void save_segmenter(const fs::path& path, const Segmenter& model,
   info.class_names = classes;
   NamedTensors tensors;
   for (const Parameter& parameter : model.parameters())
-    tensors.emplace_back(is_head(parameter.name) ? parameter.name : backbone + parameter.name,
-                         parameter.value);
+    tensors.emplace_back(
+        is_segment_head(parameter.name) ? parameter.name : backbone + parameter.name,
+        parameter.value);
   for (const auto& statistic : model.statistics()) tensors.push_back(statistic);
   save_tensors(path, std::move(tensors), to_json(model.config()), info);
 }

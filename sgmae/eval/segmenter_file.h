@@ -21,6 +21,9 @@ struct SegmenterFile {
   std::vector<std::string> classes;  // their names
 };
 
+// Whether a tensor of that name belongs to neck or heads.
+bool is_segment_head(const std::string& name);
+
 // Whether that file or folder, or the best model of that run folder, is such a model.
 bool holds_segmenter(const std::filesystem::path& path);
 

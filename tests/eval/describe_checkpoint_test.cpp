@@ -1,5 +1,5 @@
 // Oracle: the model that was saved.
-#include "sgmae/eval/describe_heads.h"
+#include "sgmae/eval/describe_checkpoint.h"
 
 #include <gtest/gtest.h>
 
@@ -23,14 +23,13 @@ VitConfig vit() {
   return c;
 }
 
-class DescribeHeads : public testing::Test {
+class DescribeCheckpoint : public testing::Test {
  protected:
   std::string text(const fs::path& path) {
-    ModelFile file = examine_model_file(path);
-    description_ = describe(file);
-    describe_heads(path, file, description_);
-    json_ = to_json(description_, file);
-    return to_text(description_, file);
+    const DescribedModel model = describe_checkpoint(path);
+    description_ = model.description;
+    json_ = to_json(description_, model.file);
+    return to_text(description_, model.file);
   }
   void expect_parts(const std::vector<Parameter>& parameters) const {
     std::int64_t sum = 0;
@@ -64,7 +63,7 @@ MaskRcnnConfig detector() {
   return c;
 }
 
-TEST_F(DescribeHeads, OfADetector) {
+TEST_F(DescribeCheckpoint, OfADetector) {
   MaskRcnn model(detector(), 1);
   const std::string said = text(save(model));
   for (const char* words :
@@ -77,7 +76,7 @@ TEST_F(DescribeHeads, OfADetector) {
   EXPECT_EQ(json_["heads"]["classes"], (std::vector<std::string>{"cat", "dog"}));
 }
 
-TEST_F(DescribeHeads, OfASegmentationModel) {
+TEST_F(DescribeCheckpoint, OfASegmentationModel) {
   SegmenterConfig c;
   c.backbone = segmentation_backbone(vit(), 32, 32, true, true);
   c.classes = 3;
@@ -94,7 +93,21 @@ TEST_F(DescribeHeads, OfASegmentationModel) {
   expect_parts(model.parameters());
 }
 
-TEST_F(DescribeHeads, SaysWhyHeadsDoNotRun) {
+// What made the folder is in tests/golden/segmenter.py.
+TEST_F(DescribeCheckpoint, OfAFolderOfTransformers) {
+  const fs::path folder = SGMAE_TEST_DATA "/segment/beit";
+  const std::string said = text(folder);
+  for (const char* words :
+       {"a BeitForSemanticSegmentation of Hugging Face transformers",
+        "a segmentation model of 5 classes, UperNet, windows of 40x40", "relative positions",
+        "neck: reads blocks 0, 2, 3, 4", "good for  sgmae segment:", "good for  sgmae export:"})
+    EXPECT_NE(said.find(words), std::string::npos) << words << " is not in\n" << said;
+  EXPECT_EQ(said.find("sgmae knn"), std::string::npos) << "which does not open it";
+  const SegmenterFile file = read_segmenter(folder);
+  expect_parts(Segmenter(file.config, std::nullopt).parameters());
+}
+
+TEST_F(DescribeCheckpoint, SaysWhyHeadsDoNotRun) {
   MaskRcnn model(detector(), 1);
   model.parameters().back().value.fill_(std::nan(""));
   EXPECT_NE(text(save(model)).find("sgmae cannot run the heads: "), std::string::npos);

@@ -1,4 +1,4 @@
-#include "sgmae/eval/describe_heads.h"
+#include "sgmae/eval/describe_checkpoint.h"
 
 #include <algorithm>
 #include <map>
@@ -7,6 +7,7 @@
 #include "sgmae/base/error.h"
 #include "sgmae/dense/model_parts.h"
 #include "sgmae/detect/pyramid.h"
+#include "sgmae/eval/beit_segmenter.h"
 #include "sgmae/eval/detector_file.h"
 #include "sgmae/eval/segmenter_file.h"
 
@@ -82,21 +83,47 @@ void describe_segmenter(const SegmenterFile& file, ModelDescription& d) {
   d.uses.insert(d.uses.begin(), "sgmae segment: --eval and --predict, or to begin from");
 }
 
+// The encoder of a model that no other command opens as one.
+DescribedModel describe_beit_segmenter(const SegmenterFile& segmenter) {
+  DescribedModel model;
+  ModelFile& file = model.file;
+  file.path = segmenter.path;
+  file.vit = segmenter.config.backbone;
+  file.info.mean = segmenter.normalisation.mean;
+  file.info.std = segmenter.normalisation.std;
+  for (const auto& named : segmenter.tensors)
+    if (!is_segment_head(named.first)) file.tensors.push_back(named);
+  model.description = describe(file);
+  model.description.family = "hf_beit";
+  model.description.title = "a BeitForSemanticSegmentation of Hugging Face transformers";
+  model.description.uses = {"sgmae export: an ONNX file"};
+  return model;
+}
+
 }  // namespace
 
-void describe_heads(const std::filesystem::path& path, ModelFile& file,
-                    ModelDescription& description) {
+DescribedModel describe_checkpoint(const std::filesystem::path& path, const OpenOptions& options) {
+  if (is_beit_segmenter(path)) {
+    const SegmenterFile segmenter = read_segmenter(path);
+    DescribedModel model = describe_beit_segmenter(segmenter);
+    describe_segmenter(segmenter, model.description);
+    return model;
+  }
+  DescribedModel model;
+  model.file = examine_model_file(path, options);
+  model.description = describe(model.file);
   const bool detector = holds_detector(path);
-  if (!detector && !holds_segmenter(path)) return;
+  if (!detector && !holds_segmenter(path)) return model;
   try {
     if (detector)
-      describe_detector(read_detector(path), description);
+      describe_detector(read_detector(path), model.description);
     else
-      describe_segmenter(read_segmenter(path), description);
-    file.left_out.clear();
+      describe_segmenter(read_segmenter(path), model.description);
+    model.file.left_out.clear();
   } catch (const Error& error) {
-    description.warnings.push_back(str("sgmae cannot run the heads: ", error.what()));
+    model.description.warnings.push_back(str("sgmae cannot run the heads: ", error.what()));
   }
+  return model;
 }
 
 }  // namespace sgmae
