@@ -443,7 +443,9 @@ TEST_F(Program, MaskWritesTheTensorsOfItsDecision) {
     const TensorFile out = read_safetensors(root_ / "m.safetensors");
     EXPECT_EQ(out.find("similarity")->sizes(), (std::vector<std::int64_t>{3, 16, 16}));
     ASSERT_EQ(out.find("eigenvector") != nullptr, cuts);
-    if (cuts) EXPECT_EQ(out.find("eigenvector")->sizes(), (std::vector<std::int64_t>{3, 16}));
+    if (cuts) {
+      EXPECT_EQ(out.find("eigenvector")->sizes(), (std::vector<std::int64_t>{3, 16}));
+    }
     const at::Tensor side = *out.find("object_side"), order = *out.find("order");
     EXPECT_TRUE(side.le(1).all().item<bool>());
     const at::Tensor by_place = std::get<0>(order.sort(1));

@@ -44,9 +44,10 @@ Image half_bright(int width, int height, int edge) {
 void expect_halves(const LabelMap& map, int edge, int blurred = 0) {
   for (int y = 0; y < map.size.height; ++y)
     for (int x = 0; x < map.size.width; ++x)
-      if (x < edge - blurred || x >= edge + blurred)
+      if (x < edge - blurred || x >= edge + blurred) {
         ASSERT_EQ(map.labels[static_cast<std::size_t>(y * map.size.width + x)], x >= edge)
             << x << " " << y;
+      }
 }
 
 TEST(WindowStarts, CoverASideAndEndWithIt) {

@@ -154,8 +154,9 @@ TEST(Estimate, StepHoldsWhatLibTorchHandsOut) {
             << ", " << accum_iter << ": " << held[accum_iter];
       }
       if (in.own_products && !checkpoint && config.encoder.dim > config.decoder.dim &&
-          config.decoder.depth > 1)
+          config.decoder.depth > 1) {
         EXPECT_LT(held[1], held[2]);
+      }
     }
 }
 
