@@ -133,8 +133,9 @@ MaeOutput Mae::forward(const at::Tensor& given_pixels, const MaskPlan& given_pla
                               .to(at::kFloat)
                               .contiguous();
   const at::Device back = given_pixels.device();
-  MaeOutput out{latent.to(back, at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim}),
-                pred.to(back)};
+  MaeOutput out;
+  out.latent = latent.to(back, at::kFloat).view({batch, 1 + plan.n_visible, s.config.encoder.dim});
+  out.pred = pred.to(back);
   const at::Tensor masked = plan.masked();
   const MaeLoss loss =
       reconstruction_loss(pixels, rows_at(pred.view({batch * n, -1}), masked), masked,

@@ -168,7 +168,8 @@ bool is_study(const fs::path& folder) {
 }
 
 StudyRecord read_study(const fs::path& folder, std::vector<RunRecord>& runs) {
-  StudyRecord study{.folder = fs::absolute(folder).lexically_normal(), .name = "", .table = {}};
+  StudyRecord study;
+  study.folder = fs::absolute(folder).lexically_normal();
   if (!study.folder.has_filename()) study.folder = study.folder.parent_path();
   study.name = study.folder.filename().string();
   study.table = ordered_json::object();

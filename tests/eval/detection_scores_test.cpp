@@ -14,7 +14,7 @@ namespace sgmae {
 namespace {
 
 Instance truth(double x, double y, double side, std::int64_t category, bool crowd = false) {
-  return {.box = {x, y, x + side, y + side}, .category = category, .crowd = crowd};
+  return {.box = {x, y, x + side, y + side}, .category = category, .crowd = crowd, .shape = {}};
 }
 
 DetectedObject found(double x, double y, double side, std::int64_t category, double score) {

@@ -48,7 +48,9 @@ TEST(StoredValues, PositionsFollowToTheModelsGrid) {
     copy_backbone_value("a.safetensors", stored, from, PositionResize::plain, to, parameter);
     const at::Tensor patches = parameter.value.narrow(1, class_token, 16);
     EXPECT_NEAR(patches.mean().item<double>(), stored.narrow(1, 1, 4).mean().item<double>(), 1e-5);
-    if (class_token) EXPECT_TRUE(at::equal(parameter.value.select(1, 0), stored.select(1, 0)));
+    if (class_token) {
+      EXPECT_TRUE(at::equal(parameter.value.select(1, 0), stored.select(1, 0)));
+    }
   }
 }
 

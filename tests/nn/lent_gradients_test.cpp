@@ -91,14 +91,16 @@ TEST(LentGradients, StepIsTheSameInMemoryOfItsOwn) {
           EXPECT_TRUE(loss[0].equal(loss[1]));
           for (std::size_t i = 0; i < keeping.parameters().size(); ++i) {
             const Parameter& own = keeping.parameters()[i];
-            if (own.trained())
+            if (own.trained()) {
               EXPECT_TRUE(lending.parameters()[i].grad.equal(own.grad)) << own.name;
+            }
           }
           if (step + part == 0 || !has_products(at::kCPU)) continue;  // memory for packing is kept
-          if (part == 0 && !checkpointed)
+          if (part == 0 && !checkpointed) {
             EXPECT_LT(lent, kept);
-          else if (part > 0)
+          } else if (part > 0) {
             EXPECT_EQ(lent, kept);
+          }
         }
         for (Mae* model : {&lending, &keeping})
           for (Parameter& parameter : model->parameters())
