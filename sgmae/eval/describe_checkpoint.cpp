@@ -89,8 +89,7 @@ DescribedModel describe_beit_segmenter(const SegmenterFile& segmenter) {
   ModelFile& file = model.file;
   file.path = segmenter.path;
   file.vit = segmenter.config.backbone;
-  file.info.mean = segmenter.normalisation.mean;
-  file.info.std = segmenter.normalisation.std;
+  file.info.use(segmenter.normalisation);
   for (const auto& named : segmenter.tensors)
     if (!is_segment_head(named.first)) file.tensors.push_back(named);
   model.description = describe(file);
@@ -103,15 +102,13 @@ DescribedModel describe_beit_segmenter(const SegmenterFile& segmenter) {
 }  // namespace
 
 DescribedModel describe_checkpoint(const std::filesystem::path& path, const OpenOptions& options) {
-  if (is_beit_segmenter(path)) {
-    const SegmenterFile segmenter = read_segmenter(path);
-    DescribedModel model = describe_beit_segmenter(segmenter);
-    describe_segmenter(segmenter, model.description);
-    return model;
-  }
   DescribedModel model;
-  model.file = examine_model_file(path, options);
-  model.description = describe(model.file);
+  if (is_beit_segmenter(path)) {
+    model = describe_beit_segmenter(read_segmenter(path));
+  } else {
+    model.file = examine_model_file(path, options);
+    model.description = describe(model.file);
+  }
   const bool detector = holds_detector(path);
   if (!detector && !holds_segmenter(path)) return model;
   try {

@@ -8,6 +8,7 @@
 
 #include "sgmae/eval/detector_file.h"
 #include "sgmae/eval/segmenter_file.h"
+#include "sgmae/io/safetensors.h"
 #include "tests/support/temporary_folder.h"
 
 namespace sgmae {
@@ -111,6 +112,16 @@ TEST_F(DescribeCheckpoint, SaysWhyHeadsDoNotRun) {
   MaskRcnn model(detector(), 1);
   model.parameters().back().value.fill_(std::nan(""));
   EXPECT_NE(text(save(model)).find("sgmae cannot run the heads: "), std::string::npos);
+
+  const fs::path folder = folder_.root() / "beit";
+  fs::copy(SGMAE_TEST_DATA "/segment/beit", folder);
+  TensorFile file = read_safetensors(folder / "model.safetensors");
+  for (auto& [name, tensor] : file.tensors)
+    if (name == "decode_head.classifier.bias") tensor = tensor.mul(std::nan(""));
+  write_safetensors(folder / "model.safetensors", file.tensors, file.metadata);
+  const std::string said = text(folder);
+  EXPECT_NE(said.find("sgmae cannot run the heads: "), std::string::npos) << said;
+  EXPECT_NE(said.find("BeitForSemanticSegmentation"), std::string::npos) << said;
 }
 
 }  // namespace
