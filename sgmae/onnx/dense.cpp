@@ -55,15 +55,12 @@ std::vector<std::string> neck(const OnnxLayers& layers, const VitConfig& config,
                               const std::vector<std::string>& maps) {
   layers.graph.scope("neck");
   const Affine norm = batch_norm(layers, "fpn1.1");
-  const std::vector<std::int64_t> two{2, 2};
-  const std::string twice = layers.graph.node(
-      "ConvTranspose",
-      {maps[0],
-       layers.graph.weight("fpn1.0.weight.normed",
-                           layers.tensor("fpn1.0.weight").mul(norm.factor.view({1, -1, 1, 1}))),
-       layers.graph.weight("fpn1.0.bias.normed",
-                           layers.tensor("fpn1.0.bias").mul(norm.factor).add(norm.shift))},
-      {{"kernel_shape", two}, {"strides", two}});
+  const std::string twice = layers.doubled(
+      maps[0],
+      layers.graph.weight("fpn1.0.weight.normed",
+                          layers.tensor("fpn1.0.weight").mul(norm.factor.view({1, -1, 1, 1}))),
+      layers.graph.weight("fpn1.0.bias.normed",
+                          layers.tensor("fpn1.0.bias").mul(norm.factor).add(norm.shift)));
   return {layers.doubled(layers.graph.node("Gelu", {twice}), "fpn1.3"),
           layers.doubled(maps[1], "fpn2.0"), maps[2], halved(layers.graph, config, maps[3])};
 }

@@ -49,9 +49,13 @@ std::string OnnxLayers::linear(const std::string& x, const std::string& name) co
 }
 
 std::string OnnxLayers::doubled(const std::string& x, const std::string& name) const {
+  return doubled(x, weight(name + ".weight"), weight(name + ".bias"));
+}
+
+std::string OnnxLayers::doubled(const std::string& x, const std::string& weight,
+                                const std::string& bias) const {
   const std::vector<std::int64_t> two{2, 2};
-  return graph.node("ConvTranspose", {x, weight(name + ".weight"), weight(name + ".bias")},
-                    {{"kernel_shape", two}, {"strides", two}});
+  return graph.node("ConvTranspose", {x, weight, bias}, {{"kernel_shape", two}, {"strides", two}});
 }
 
 std::string OnnxLayers::convolution(const std::string& x, const std::string& weight,

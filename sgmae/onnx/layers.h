@@ -29,9 +29,12 @@ struct OnnxLayers {
 
   // They read NAME.weight and NAME.bias.
   std::string layer_norm(const std::string& x, const std::string& name, double eps) const;
-  std::string linear(const std::string& x, const std::string& name) const;   // x [.., in]
-  std::string doubled(const std::string& x, const std::string& name) const;  // dense/Doubling
+  std::string linear(const std::string& x, const std::string& name) const;  // x [.., in]
+  std::string doubled(const std::string& x, const std::string& name) const;
 
+  // The same by values of the graph: a transposed convolution of side and stride 2.
+  std::string doubled(const std::string& x, const std::string& weight,
+                      const std::string& bias) const;
   // A convolution that keeps the size, by a weight in the graph whose side is 1 or 3; "" for no
   // bias.
   std::string convolution(const std::string& x, const std::string& weight, const std::string& bias,

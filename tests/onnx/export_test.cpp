@@ -77,10 +77,9 @@ std::vector<Case> cases() {
   return all;
 }
 
-// Every weight drawn, so that none of them is without effect.
-Vit drawn(const VitConfig& config) {
-  Vit model(config, 1);
-  std::uint64_t seed = 7;
+// Draws every weight, so that none of them is without effect.
+template <class Model>
+void draw(Model& model, std::uint64_t seed) {
   for (Parameter& parameter : model.parameters()) {
     const at::Tensor values = noise(parameter.value.sizes(), ++seed);
     if (parameter.name.ends_with("running_var"))
@@ -89,6 +88,11 @@ Vit drawn(const VitConfig& config) {
       parameter.value.add_(values, 0.1);
   }
   model.parameters_changed();
+}
+
+Vit drawn(const VitConfig& config) {
+  Vit model(config, 1);
+  draw(model, 7);
   return model;
 }
 
@@ -243,10 +247,7 @@ TEST_F(OnnxExport, WritesADetectorsMaps) {
   config.classes = 2, config.channels = 8, config.box_hidden = 16;
   config.box_convs = 1, config.mask_convs = 1;
   MaskRcnn model(config, 1);
-  std::uint64_t seed = 40;
-  for (Parameter& parameter : model.parameters())
-    parameter.value.add_(noise(parameter.value.sizes(), ++seed), 0.1);
-  model.parameters_changed();
+  draw(model, 40);
   save_detector(root_ / "detector.safetensors", model, {{0.5f, 0.5f, 0.5f}, {0.2f, 0.2f, 0.2f}}, 1,
                 {{"cat", "dog"}, {1, 2}});
   const DetectorFile file = read_detector(root_ / "detector.safetensors");
@@ -294,15 +295,13 @@ Segmenter drawn_segmenter(SegmentHead head) {
                                           : std::vector<std::int64_t>{1, 3};
   config.classes = 3, config.channels = 8, config.auxiliary_channels = 4;
   Segmenter model(config, 1);
-  std::uint64_t seed = 60;
-  for (Parameter& parameter : model.parameters())
-    parameter.value.add_(noise(parameter.value.sizes(), ++seed), 0.1);
+  draw(model, 60);
+  std::uint64_t seed = 600;
   for (const auto& [name, value] : model.statistics())
     if (name.ends_with("running_var"))
       value.copy_(noise(value.sizes(), ++seed).abs().add(0.1));
     else if (name.ends_with("running_mean"))
       value.copy_(noise(value.sizes(), ++seed));
-  model.parameters_changed();
   return model;
 }
 
