@@ -67,8 +67,9 @@ Command knn_command();
 Command linprobe_command();
 Command launch_command();
 Command estimate_command();
-Command estimate_detect_command();   // of a recipe of detect
-Command estimate_segment_command();  // of segment
+Command estimate_finetune_command();  // of a recipe of finetune
+Command estimate_detect_command();    // of detect
+Command estimate_segment_command();   // of segment
 Command finetune_command();
 Command detect_command();
 Command segment_command();

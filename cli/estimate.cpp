@@ -1,5 +1,5 @@
 // sgmae estimate: what a run will take, from the very options that would start it; this is of
-// pre-training, estimate_dense.cpp of detection and segmentation.
+// pre-training an autoencoder, estimate_training.cpp of all else.
 #include "sgmae/train/estimate.h"
 
 #include <ATen/Parallel.h>
@@ -53,21 +53,22 @@ struct EstimateOptions : PretrainOptions {
     PretrainOptions run = *this;
     if (run.data_path.empty()) run.data_path = ".";  // it is not looked at
     run.PretrainOptions::check();
-    need(method == PretrainMethod::mae, "estimate knows of autoencoders alone; leave --method out");
   }
 };
 
-EstimateInput input_of(const EstimateOptions& o) {
-  std::int64_t channels = 3, images = o.images;
+struct TrainingImages {
+  std::int64_t channels = 3, count = 0;
+};
+
+TrainingImages images_of(const EstimateOptions& o) {
+  TrainingImages images{.count = o.images};
   if (!o.data_path.empty() && std::filesystem::exists(o.data_path)) {
     const auto source = open_source(o.data_path, "train", o.data_root, o.data_format);
-    channels = source->native_channels();
-    if (images == 0) images = source->size();
+    images.channels = source->native_channels();
+    if (images.count == 0) images.count = source->size();
   }
-  need(images > 0, str(o.data_path, " does not exist; give --images N in its place"));
-  const std::optional<ModelFile> init = read_init(o);
-  return estimate_input(o, model_config(o, channels, init ? &*init : nullptr), images,
-                        planned_place(o.device, o.processes, o.processes_per_host));
+  need(images.count > 0, str(o.data_path, " does not exist; give --images N in its place"));
+  return images;
 }
 
 // ---- Measuring ----------------------------------------------------------------------------------
@@ -317,7 +318,15 @@ ordered_json to_json(const EstimateInput& in, const std::string& how) {
 
 ordered_json run_estimate(const EstimateOptions& options) {
   options.check();
-  EstimateInput in = input_of(options);
+  const TrainingImages images = images_of(options);
+  const RunPlace place =
+      planned_place(options.device, options.processes, options.processes_per_host);
+  if (options.method == PretrainMethod::moco_v3)
+    return estimate_moco(options, place, images.channels, images.count);
+  const std::optional<ModelFile> init = read_init(options);
+  EstimateInput in =
+      estimate_input(options, model_config(options, images.channels, init ? &*init : nullptr),
+                     images.count, place);
   const Measured measured = measure(options, in);
   in.speed = measured.speed;
   std::fputs(to_text(in, measured.how).c_str(), stderr);
@@ -331,7 +340,7 @@ Command estimate_command() {
   Command command;
   options->declare(command.options);
   command.takes_recipe = true;
-  command.others = {estimate_detect_command, estimate_segment_command};
+  command.others = {estimate_finetune_command, estimate_detect_command, estimate_segment_command};
   command.run = [options](const std::vector<std::string>&) { return run_estimate(*options); };
   return command;
 }

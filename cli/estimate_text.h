@@ -22,4 +22,8 @@ std::string mib(double bytes);
 std::string memory_text(const MemoryEstimate& memory, bool on_cpu, std::int64_t together);
 nlohmann::ordered_json memory_json(const MemoryEstimate& memory, bool on_cpu);
 
+// The whole of it, for --method moco_v3.
+nlohmann::ordered_json estimate_moco(const PretrainOptions& options, const RunPlace& place,
+                                     std::int64_t channels, std::int64_t images);
+
 }  // namespace sgmae

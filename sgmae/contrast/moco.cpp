@@ -98,9 +98,8 @@ struct Moco::State {
   at::ScalarType type = at::kFloat;
   Network query, key;
 
-  State(const MocoConfig& c, std::uint64_t seed)
+  State(const MocoConfig& c, std::optional<std::uint64_t> seed)
       : config(c), query(c, seed, /*predicts=*/true), key(c, std::nullopt, /*predicts=*/false) {
-    flatten_gradients(query.parameters);
     for (Parameter& p : key.parameters) {
       p.name = "momentum." + p.name;
       p.grad = at::Tensor();
@@ -120,8 +119,17 @@ struct Moco::State {
 Moco::Moco(const MocoConfig& config, std::uint64_t seed) {
   check_moco(config);
   state_ = std::make_unique<State>(config, seed);
+  flatten_gradients(state_->query.parameters);
   follow(0);
   parameters_changed();
+}
+
+std::vector<Parameter> Moco::parameters_of(const MocoConfig& config) {
+  check_moco(config);
+  State state(config, std::nullopt);
+  std::vector<Parameter>& all = state.query.parameters;
+  all.insert(all.end(), state.key.parameters.begin(), state.key.parameters.end());
+  return std::move(all);
 }
 
 Moco::~Moco() = default;

@@ -36,6 +36,8 @@ class Moco {
   // other linear layers, biases 0; class token N(0, 1e-6). Heads: PyTorch's own. The key network
   // begins as a copy. Throws Error(usage) for sizes that do not fit.
   Moco(const MocoConfig& config, std::uint64_t seed);
+  // Those of both networks, without values and without memory for gradients.
+  static std::vector<Parameter> parameters_of(const MocoConfig& config);
   ~Moco();
   Moco(Moco&&) noexcept;
   Moco& operator=(Moco&&) noexcept;

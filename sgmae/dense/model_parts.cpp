@@ -15,6 +15,11 @@ constexpr std::pair<std::string_view, std::string_view> parts[] = {
     {"fpn", "neck"},
     {"decode_head.", "decode head"},
     {"auxiliary_head.", "auxiliary head"},
+    {"fc_norm", "head"},
+    {"head", "head"},
+    {"projector.", "projector"},
+    {"predictor.", "predictor"},
+    {"momentum.", "key network"},
     {"", "encoder"}};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What a detector or a segmentation model is put together of, by the names of its parameters.
+// What a model is put together of, by the names of its parameters.
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,8 @@
 namespace sgmae {
 
 struct Vit::State {
+  State(const VitConfig& config, std::optional<std::uint64_t> seed);
+
   std::vector<Parameter> parameters;
   Encoder encoder;
   LayerNorm fc_norm;
@@ -25,26 +27,32 @@ constexpr double batch_norm_eps = 1e-6;  // MAE's linear probe
 
 }  // namespace
 
-Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
-    : state_(std::make_unique<State>()) {
+Vit::State::State(const VitConfig& config, std::optional<std::uint64_t> seed) {
   check_config(config);
-  State& s = *state_;
   const std::int64_t dim = config.size.dim;
-  s.parameters.reserve(static_cast<std::size_t>(11 + 16 * config.size.depth));
-  Initialiser init(s.parameters, seed);
-  s.encoder.add_tokens(config, /*train_pos_embed=*/true, init);
-  s.encoder.add_layers(init);
-  if (config.pooling == Pooling::mean) s.fc_norm = init.layer_norm("fc_norm", dim);
+  parameters.reserve(static_cast<std::size_t>(11 + 16 * config.size.depth));
+  Initialiser init(parameters, seed);
+  encoder.add_tokens(config, /*train_pos_embed=*/true, init);
+  encoder.add_layers(init);
+  if (config.pooling == Pooling::mean) fc_norm = init.layer_norm("fc_norm", dim);
   if (config.classes > 0 && config.batch_norm_head) {
-    s.running_mean = init.fixed("head.0.running_mean", at::zeros({dim}, at::kFloat));
-    s.running_var = init.fixed("head.0.running_var", at::ones({dim}, at::kFloat));
+    running_mean = init.fixed("head.0.running_mean", at::zeros({dim}, at::kFloat));
+    running_var = init.fixed("head.0.running_var", at::ones({dim}, at::kFloat));
   }
   if (config.classes > 0) {
     const std::string head = config.batch_norm_head ? "head.1" : "head";
-    s.head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
-    s.head_bias = init.constant(head + ".bias", {config.classes}, 0);
+    head_weight = init.normal(head + ".weight", {config.classes, dim}, 2e-5);
+    head_bias = init.constant(head + ".bias", {config.classes}, 0);
   }
-  flatten_gradients(s.parameters);
+}
+
+std::vector<Parameter> Vit::parameters_of(const VitConfig& config) {
+  return State(config, std::nullopt).parameters;
+}
+
+Vit::Vit(const VitConfig& config, std::optional<std::uint64_t> seed)
+    : state_(std::make_unique<State>(config, seed)) {
+  flatten_gradients(state_->parameters);
 }
 
 Vit::~Vit() = default;

@@ -29,6 +29,8 @@ class Vit {
   // All are trained, positions too, except the statistics of a batch_norm_head. Without a seed the
   // weights are undefined, to be written over.
   Vit(const VitConfig& config, std::optional<std::uint64_t> seed);
+  // Those that such a model has, without values and without memory for gradients.
+  static std::vector<Parameter> parameters_of(const VitConfig& config);
   ~Vit();
   Vit(Vit&&) noexcept;
   Vit& operator=(Vit&&) noexcept;

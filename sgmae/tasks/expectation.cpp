@@ -11,7 +11,6 @@
 #include "sgmae/base/counted.h"
 #include "sgmae/base/host.h"
 #include "sgmae/base/log.h"
-#include "sgmae/nn/products.h"
 #include "sgmae/optim/groups.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/train/flops.h"
@@ -28,22 +27,15 @@ ImageStore store_of(const DataFormat& format) {
 
 EstimateInput estimate_input(const PretrainOptions& o, const MaeConfig& model, std::int64_t images,
                              const RunPlace& place) {
-  EstimateInput in;
+  EstimateInput in{training_run(o, o.num_workers, place)};
   in.images = images;
   in.model = model;
-  in.precision = choose_precision(o.precision, place.device);
   const PatchCounts counts =
       patch_counts(in.model.n_patches(), o.mask.ratio, o.mask.thrown_ratio());
   in.n_visible = counts.visible, in.n_thrown = counts.thrown;
-  in.batch_size = o.batch_size, in.accum_iter = o.accum_iter, in.epochs = o.epochs;
-  in.processes = place.processes, in.processes_per_host = place.processes_per_host;
-  in.on_cpu = place.device.is_cpu();
-  in.own_products = has_products(place.device);
-  in.shard_optimizer = o.shards_optimizer(in.on_cpu, in.processes, hosts(in) == 1);
-  in.checkpoint_activations = o.checkpoint_activations;
+  in.accum_iter = o.accum_iter, in.epochs = o.epochs;
   in.probe_images = std::min(o.probe_images, in.images);
   in.save_every = o.save_every, in.keep_checkpoints = o.keep_checkpoints;
-  in.num_workers = o.num_workers;
   in.store = store_of(o.data_format);
   check_estimate(in);
   in.masks = o.mask.chosen().cost(in.model, in.n_visible, in.epochs);

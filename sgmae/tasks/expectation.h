@@ -7,8 +7,10 @@
 #include <string>
 
 #include "sgmae/data/source.h"
+#include "sgmae/nn/products.h"
 #include "sgmae/tasks/pretrain_options.h"
 #include "sgmae/train/clock.h"
+#include "sgmae/train/compute.h"
 #include "sgmae/train/estimate.h"
 
 namespace sgmae {
@@ -19,6 +21,21 @@ struct RunPlace {
   std::int64_t processes = 1, processes_per_host = 8;
 };
 RunPlace here(at::Device device);  // that of these processes, taken to be on one host
+
+// Of options with their precision, batch_size, MemoryOptions and number of loading threads.
+template <class O>
+TrainingRun training_run(const O& options, std::int64_t num_workers, const RunPlace& place) {
+  TrainingRun run;
+  run.precision = choose_precision(options.precision, place.device);
+  run.batch_size = options.batch_size;
+  run.processes = place.processes, run.processes_per_host = place.processes_per_host;
+  run.on_cpu = place.device.is_cpu();
+  run.own_products = has_products(place.device);
+  run.shard_optimizer = options.shards_optimizer(run.on_cpu, place.processes, hosts(run) == 1);
+  run.checkpoint_activations = options.checkpoint_activations;
+  run.num_workers = num_workers;
+  return run;
+}
 
 // The formulas' input, of a run with these options on so many images; its speed is not known yet.
 // Throws Error(usage) for what no run could be.

@@ -14,6 +14,7 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/tasks/fine_tuning.h"
 #include "sgmae/tasks/settle.h"
+#include "sgmae/tasks/training_estimate.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/flops.h"
 
@@ -25,19 +26,6 @@ using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 const RunKind fine_tuning{"finetune", "fine-tuning", "[augment]", {"figures"}};
-
-// The architecture: the checkpoint's, else what the options say.
-VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretrained>& start,
-                            const LabelledSources& sources) {
-  VitConfig config = chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads}, start,
-                                    sources.train->native_channels());
-  if (o.input_size > 0) config.height = config.width = o.input_size;
-  config.pooling = o.global_pool && !o.cls_token ? Pooling::mean : Pooling::cls;
-  config.classes = sources.classes;
-  config.batch_norm_head = false;  // of a linear probe, whose head is not used
-  check_config(config);
-  return config;
-}
 
 TestResult test_model(const Vit& model, const FinetuneOptions& options, const Source& source,
                       const Normalisation& normalisation) {
@@ -64,7 +52,8 @@ class FinetuneTask : public ClassifierTask {
              .probability = options.mixup_prob,
              .switch_to_cutmix = options.mixup_switch_prob,
              .smoothing = options.smoothing},
-        model_(classifier_config(options, start, sources), options.seed),
+        model_(classifier_config(options, start, sources.train->native_channels(), sources.classes),
+               options.seed),
         normalisation_(start ? start->normalisation
                              : own_normalisation(*sources.train,
                                                  static_cast<int>(model_.config().channels),
@@ -132,6 +121,9 @@ class FinetuneTask : public ClassifierTask {
         {"test_images", sources_.test->size()}};
   }
   double flop_per_image() const override { return training_flop_per_image(model_.config()); }
+  std::string expectation(const TrainClock&) override {
+    return expected_training_memory(model_.config(), options_, options_.data.num_workers, device());
+  }
 
  protected:
   TestResult test() const override {
@@ -170,6 +162,18 @@ ordered_json evaluate_only(const FinetuneOptions& options, const Pretrained& fil
 }
 
 }  // namespace
+
+VitConfig classifier_config(const FinetuneOptions& o, const std::optional<Pretrained>& start,
+                            std::int64_t channels, std::int64_t classes) {
+  VitConfig config =
+      chosen_encoder({o.model, o.patch_size, o.dim, o.depth, o.open.heads}, start, channels);
+  if (o.input_size > 0) config.height = config.width = o.input_size;
+  config.pooling = o.global_pool && !o.cls_token ? Pooling::mean : Pooling::cls;
+  config.classes = classes;
+  config.batch_norm_head = false;  // of a linear probe, whose head is not used
+  check_config(config);
+  return config;
+}
 
 FinetuneOptions::FinetuneOptions() {
   epochs = 50;

@@ -42,6 +42,11 @@ struct FinetuneOptions : ClassifierOptions, MemoryOptions {  // without a checkp
   void check() const;
 };
 
+// The classifier that is trained: the checkpoint's encoder, else what the options say.
+VitConfig classifier_config(const FinetuneOptions& options,
+                            const std::optional<Pretrained>& checkpoint, std::int64_t channels,
+                            std::int64_t classes);
+
 struct FinetuneHooks {
   // `step` of the model under training is finished.
   std::function<void(std::int64_t epoch, std::int64_t step, const Vit& model)> after_step;

@@ -6,6 +6,7 @@
 #include "sgmae/optim/adamw.h"
 #include "sgmae/optim/ema.h"
 #include "sgmae/tasks/pretraining.h"
+#include "sgmae/tasks/training_estimate.h"
 #include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
 
@@ -15,14 +16,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
-
-MocoConfig moco_config(const PretrainOptions& o, std::int64_t data_channels) {
-  return {.encoder = encoder_config(model_config(o, data_channels)),
-          .hidden = o.moco.mlp_dim,
-          .features = o.moco.dim,
-          .temperature = o.moco.temperature,
-          .frozen_patches = o.moco.stop_grad_conv1};
-}
 
 class MocoTask : public TrainTask {
  public:
@@ -135,6 +128,9 @@ class MocoTask : public TrainTask {
   double flop_per_image() const override {
     return (2 + 2.0 / 3) * training_flop_per_image(model_.config().encoder);
   }
+  std::string expectation(const TrainClock&) override {
+    return expected_training_memory(model_.config(), options_, options_.num_workers, device());
+  }
 
   std::optional<double> pixels_acc1() const { return neighbours_.pixels_acc1(); }
 
@@ -149,6 +145,14 @@ class MocoTask : public TrainTask {
 };
 
 }  // namespace
+
+MocoConfig moco_config(const PretrainOptions& o, std::int64_t data_channels) {
+  return {.encoder = encoder_config(model_config(o, data_channels)),
+          .hidden = o.moco.mlp_dim,
+          .features = o.moco.dim,
+          .temperature = o.moco.temperature,
+          .frozen_patches = o.moco.stop_grad_conv1};
+}
 
 PretrainResult pretrain_moco(const PretrainOptions& options, const PretrainHooks& hooks) {
   MocoTask task(options);

@@ -25,9 +25,9 @@
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/tasks/classifier.h"
-#include "sgmae/tasks/dense_estimate.h"
 #include "sgmae/tasks/picture_name.h"
 #include "sgmae/tasks/settle.h"
+#include "sgmae/tasks/training_estimate.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/epoch_means.h"
 #include "sgmae/train/flops.h"
@@ -231,9 +231,7 @@ class SegmentTask : public TrainTask {
   }
 
   std::string expectation(const TrainClock&) override {
-    const RunPlace place = here(device());
-    return expected_memory(dense_estimate(model_.config(), dense_run(options_, place)).memory,
-                           place);
+    return expected_training_memory(model_.config(), options_, options_.data.num_workers, device());
   }
   ordered_json facts() const override;
   double flop_per_image() const override {

@@ -222,12 +222,10 @@ double pixel_bytes(const EstimateInput& in) {
   return real(in.model.channels * in.model.height * in.model.width) * fp32;
 }
 
-// A loader has up to three batches ready or begun while another is used; that of a pass over whole
-// images comes beside the one of training.
+// The loader of a pass over whole images comes beside the one of training.
 double batch_bytes(const EstimateInput& in) {
-  const std::int64_t buffers = in.num_workers > 0 ? 4 : 1;
   const auto held = [&](std::int64_t images, std::int64_t batch) {
-    return std::min(buffers * batch, images / in.processes);
+    return std::min(held_batches(in) * batch, images / in.processes);
   };
   const std::int64_t probe_batch = std::clamp<std::int64_t>(in.probe_images / in.processes, 1, 64);
   const std::int64_t passing =
@@ -313,16 +311,21 @@ EncoderBytes encoder_bytes(const VitConfig& c, std::int64_t images, Precision pr
   return bytes;
 }
 
-MemoryEstimate estimate_memory(const EstimateInput& in) {
-  const ParameterCount count = count_parameters(in.model);
-  const bool rounds = in.precision == Precision::bf16 && !in.own_products;
+MemoryEstimate memory_of_parameters(const ParameterCount& count, const TrainingRun& run) {
   MemoryEstimate m;
   m.weights = fp32 * real(count.all);
   m.gradients = fp32 * real(count.flat);
   m.moments = 2 * fp32 * real(count.trained);
-  if (in.shard_optimizer) m.moments /= real(in.processes);
-  if (has_common_weights(in)) m.weights /= real(in.processes);
-  if (rounds) m.weight_copies = 2 * real(count.trained);
+  if (run.shard_optimizer) m.moments /= real(run.processes);
+  if (has_common_weights(run)) m.weights /= real(run.processes);
+  if (run.precision == Precision::bf16 && !run.own_products)
+    m.weight_copies = 2 * real(count.trained);
+  m.program = 180.0 * (1 << 20);
+  return m;
+}
+
+MemoryEstimate estimate_memory(const EstimateInput& in) {
+  MemoryEstimate m = memory_of_parameters(count_parameters(in.model), in);
   m.activations = step_peak(in, less_lent(traces(in), in));
   if (in.masks.map_passes > 0 || in.masks.step.encoder > 0)
     m.activations = std::max(m.activations, whole_image_peak(in));
@@ -334,7 +337,6 @@ MemoryEstimate estimate_memory(const EstimateInput& in) {
   m.gaps = m.activations / 8;
   m.batches = batch_bytes(in);
   m.data_set = data_set_bytes(in) + static_cast<double>(in.kept_bytes);
-  m.program = 180.0 * (1 << 20);
   return m;
 }
 
@@ -427,8 +429,8 @@ FilesEstimate estimate_files(const EstimateInput& in) {
   return f;
 }
 
-bool has_common_weights(const EstimateInput& in) {
-  return in.shard_optimizer && in.on_cpu && hosts(in) == 1;
+bool has_common_weights(const TrainingRun& run) {
+  return run.shard_optimizer && run.on_cpu && hosts(run) == 1;
 }
 
 void check_estimate(const EstimateInput& in) {

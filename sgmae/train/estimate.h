@@ -40,24 +40,29 @@ struct MaskCost {
   std::int64_t trained = 0, held = 0;  // numbers in its own networks, and in those that it keeps
 };
 
-struct EstimateInput {
-  MaeConfig model;
+// How a model is trained, whatever it is.
+struct TrainingRun {
   Precision precision = Precision::bf16;
-  std::int64_t n_visible = 49, n_thrown = 0;  // patches
-  std::int64_t batch_size = 64, accum_iter = 1, epochs = 400;
-  std::int64_t images = 0;
+  std::int64_t batch_size = 64;
   std::int64_t processes = 1, processes_per_host = 8;
 
   bool on_cpu = true;                   // else weights to activations lie on a GPU
   bool own_products = true;             // has_products(): weights are rounded as they are packed
   bool shard_optimizer = false;         // moments in shards
   bool checkpoint_activations = false;  // a block keeps its input alone
+  std::int64_t num_workers = 10;
+};
+
+struct EstimateInput : TrainingRun {
+  MaeConfig model;
+  std::int64_t n_visible = 49, n_thrown = 0;  // patches
+  std::int64_t accum_iter = 1, epochs = 400;
+  std::int64_t images = 0;
 
   std::int64_t probe_images = 256;
   MaskCost masks;
 
   std::int64_t save_every = 20, keep_checkpoints = 0;  // 0: all
-  std::int64_t num_workers = 10;
   ImageStore store = ImageStore::files;
   std::int64_t name_length = 30;  // of an image, as n01440764/n01440764_10026.JPEG
   std::int64_t kept_bytes = 0;    // of images that stay decoded in memory, of one process
@@ -107,6 +112,14 @@ struct MemoryEstimate {
 };
 MemoryEstimate estimate_memory(const EstimateInput& input);
 
+// What does not depend on batches: weights, gradients, moments, copies of weights, the program.
+MemoryEstimate memory_of_parameters(const ParameterCount& count, const TrainingRun& run);
+
+// Batches that a loader has ready or begun, with the one in use.
+inline std::int64_t held_batches(const TrainingRun& run) {
+  return run.num_workers > 0 ? 4 : 1;
+}
+
 struct ArithmeticEstimate {
   double flop_per_image = 0;       // training_flop_per_image()
   double flop_per_step = 0;        // of one process
@@ -152,10 +165,10 @@ struct FilesEstimate {
 FilesEstimate estimate_files(const EstimateInput& input);
 
 // Whether the processes have the fp32 weights once, in common memory (GradientExchange).
-bool has_common_weights(const EstimateInput& input);
+bool has_common_weights(const TrainingRun& run);
 
-inline std::int64_t hosts(const EstimateInput& input) {
-  return (input.processes + input.processes_per_host - 1) / input.processes_per_host;
+inline std::int64_t hosts(const TrainingRun& run) {
+  return (run.processes + run.processes_per_host - 1) / run.processes_per_host;
 }
 inline std::int64_t images_per_step(const EstimateInput& input) {
   return input.batch_size * input.accum_iter * input.processes;

@@ -70,6 +70,19 @@ TEST_F(Estimate, PlansForAGpuThatIsNotHere) {
   refused("device", small + "--device tpu --images 100");
 }
 
+// ViT-B's 86.57 M with a head of 1000 classes; MoCo v3 has projector, predictor and a key network.
+TEST_F(Estimate, OfFineTuningAndMoCo) {
+  const auto classifier = json("--config finetune_vit_base_in1k --images 1281167");
+  EXPECT_EQ(classifier["parameters"], 86567656);
+  EXPECT_EQ(classifier["parts"]["head"], 768 * 2 + 769 * 1000);
+  EXPECT_EQ(classifier["steps_per_epoch"], 1281167 / 1024);
+  const auto moco = json("--config moco_v3_vit_base_in1k --images 1281167");
+  const std::int64_t norms = 4 * 4096;  // weights and biases of two in the projector
+  EXPECT_EQ(moco["parts"]["projector"], 768 * 4096 + 4096 * 4096 + 4096 * 256 + norms);
+  EXPECT_GT(moco["encoder_flop_per_image"], 2 * classifier["encoder_flop_per_image"].get<double>());
+  refused("fewer than a step", "--config moco_v3_vit_base_in1k --images 10");
+}
+
 // Li et al. 2022 have 111 M in all, with a table of 14 x 14 positions; that of the canvas, 64 x 64,
 // has 3 M more.
 TEST_F(Estimate, OfARecipeOfDetectionIsOfADetector) {

@@ -1,6 +1,6 @@
 // Oracles: the models themselves (their parameters, and every byte that LibTorch hands out during a
 // step), and closed forms.
-#include "sgmae/tasks/dense_estimate.h"
+#include "sgmae/tasks/training_estimate.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
@@ -8,10 +8,13 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/randn_like.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include "sgmae/contrast/moco.h"
 #include "sgmae/detect/mask_rcnn.h"
+#include "sgmae/nn/vit.h"
 #include "sgmae/segment/segmenter.h"
 #include "tests/support/peak_bytes.h"
 
@@ -62,7 +65,7 @@ DetectionExample example(const MaskRcnnConfig& c) {
   return e;
 }
 
-double bytes_of_a_step(const MaskRcnnConfig& c, const DenseRun& run) {
+double bytes_of_a_step(const MaskRcnnConfig& c, const TrainingRun& run) {
   MaskRcnn model(c, 1);
   model.set_precision(run.precision);
   model.checkpoint_activations(run.checkpoint_activations);
@@ -72,7 +75,7 @@ double bytes_of_a_step(const MaskRcnnConfig& c, const DenseRun& run) {
   return peak_bytes([&] { model.forward_backward(batch, 1); });
 }
 
-double bytes_of_a_step(const SegmenterConfig& c, const DenseRun& run) {
+double bytes_of_a_step(const SegmenterConfig& c, const TrainingRun& run) {
   Segmenter model(c, 1);
   model.set_precision(run.precision);
   model.checkpoint_activations(run.checkpoint_activations);
@@ -84,28 +87,52 @@ double bytes_of_a_step(const SegmenterConfig& c, const DenseRun& run) {
   return peak_bytes(step);
 }
 
+double bytes_of_a_step(const VitConfig& c, const TrainingRun& run) {
+  Vit model(c, 1);
+  model.set_precision(run.precision);
+  model.checkpoint_activations(run.checkpoint_activations);
+  const at::Tensor pixels = at::randn({run.batch_size, 3, c.height, c.width});
+  const auto step = [&] {
+    VitTrace trace;
+    model.backward(model.forward(pixels, trace), trace);
+  };
+  step();
+  return peak_bytes(step);
+}
+
+double bytes_of_a_step(const MocoConfig& c, const TrainingRun& run) {
+  Moco model(c, 1);
+  model.set_precision(run.precision);
+  model.checkpoint_activations(run.checkpoint_activations);
+  const at::Tensor first = at::randn({run.batch_size, 3, c.encoder.height, c.encoder.width});
+  const at::Tensor second = at::randn_like(first);
+  const auto step = [&] { model.forward_backward(first, second, 1); };
+  step();
+  return peak_bytes(step);
+}
+
 template <class Model>
 void expect_near(const Model& model, const char* name) {
   at::set_num_threads(1);
   for (const Precision precision : {Precision::fp32, Precision::bf16})
     for (const bool checkpoint : {false, true}) {
-      const DenseRun run{
+      const TrainingRun run{
           .precision = precision, .batch_size = 2, .checkpoint_activations = checkpoint};
       const double held = bytes_of_a_step(model, run);
-      EXPECT_NEAR(dense_estimate(model, run).memory.activations / held, 1, 0.1)
+      EXPECT_NEAR(estimate_training(model, run).memory.activations / held, 1, 0.1)
           << name << ", " << name_of(precision) << (checkpoint ? ", checkpoints: " : ": ") << held;
     }
 }
 
 // 10 %: which of several moments is the widest, and what an operation makes besides, is more than
 // the formulas know.
-TEST(DenseEstimate, StepOfADetectorHoldsWhatLibTorchHandsOut) {
+TEST(TrainingEstimate, StepOfADetectorHoldsWhatLibTorchHandsOut) {
   expect_near(detector(32, 2, 64, true), "wide heads");
   expect_near(detector(128, 6, 32, true), "deep encoder");
   expect_near(detector(64, 2, 48, false), "no masks");
 }
 
-TEST(DenseEstimate, StepOfASegmenterHoldsWhatLibTorchHandsOut) {
+TEST(TrainingEstimate, StepOfASegmenterHoldsWhatLibTorchHandsOut) {
   expect_near(segmenter(32, 4, 96), "wide head");
   expect_near(segmenter(128, 8, 32), "deep encoder");
   SegmenterConfig many = segmenter(32, 4, 32);
@@ -113,9 +140,42 @@ TEST(DenseEstimate, StepOfASegmenterHoldsWhatLibTorchHandsOut) {
   expect_near(many, "many classes");
 }
 
-TEST(DenseEstimate, PartsAreTheModels) {
+TEST(TrainingEstimate, StepOfAClassifierHoldsWhatLibTorchHandsOut) {
+  for (const Pooling pooling : {Pooling::mean, Pooling::cls}) {
+    VitConfig c = vit(64, 4);
+    c.height = c.width = 96;
+    c.classes = 10;
+    c.pooling = pooling;
+    expect_near(c, pooling == Pooling::mean ? "mean" : "class token");
+  }
+}
+
+TEST(TrainingEstimate, StepOfMoCoHoldsWhatLibTorchHandsOut) {
+  MocoConfig c;
+  c.encoder = vit(64, 4);
+  c.encoder.height = c.encoder.width = 96;
+  c.hidden = 64, c.features = 32;
+  expect_near(c, "deep encoder");
+  c.hidden = 8192;
+  expect_near(c, "wide heads");
+}
+
+TEST(TrainingEstimate, MoCoHasAKeyNetworkThatDoesNotLearn) {
+  MocoConfig c;
+  c.encoder = vit(32, 2);
+  c.hidden = 48, c.features = 16;
+  const Moco model(c, 1);
+  const TrainingEstimate e = estimate_training(c, {});
+  std::int64_t sum = 0;
+  std::vector<std::string> names;
+  for (const ModelPart& part : e.parts) sum += part.parameters, names.push_back(part.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"encoder", "projector", "predictor", "key network"}));
+  EXPECT_EQ(sum, value_count(model.encoder_parameters()) + value_count(model.other_parameters()));
+}
+
+TEST(TrainingEstimate, PartsAreTheModels) {
   const MaskRcnn model(detector(32, 2, 64, true), 1);
-  const DenseEstimate e = dense_estimate(model.config(), {});
+  const TrainingEstimate e = estimate_training(model.config(), {});
   std::int64_t sum = 0;
   std::vector<std::string> names;
   for (const ModelPart& part : e.parts) sum += part.parameters, names.push_back(part.name);
@@ -127,24 +187,24 @@ TEST(DenseEstimate, PartsAreTheModels) {
 }
 
 // A probe trains its head alone.
-TEST(DenseEstimate, FrozenEncodersCostTheirForwardPass) {
+TEST(TrainingEstimate, FrozenEncodersCostTheirForwardPass) {
   SegmenterConfig c = segmenter(64, 4, 32);
-  const DenseEstimate trained = dense_estimate(c, {});
+  const TrainingEstimate trained = estimate_training(c, {});
   c.head = SegmentHead::linear;
   c.auxiliary_weight = 0;
   c.frozen_encoder = true;
-  const DenseEstimate probe = dense_estimate(c, {});
+  const TrainingEstimate probe = estimate_training(c, {});
   EXPECT_NEAR(probe.encoder_flop, trained.encoder_flop / 3, 1);
   EXPECT_EQ(probe.memory.moments, 8.0 * (4 * 64 + 1) * 7);  // four blocks side by side
   EXPECT_LT(probe.memory.activations, trained.memory.activations);
 }
 
-TEST(DenseEstimate, ConvolutionsOfAHeadAreCounted) {
+TEST(TrainingEstimate, ConvolutionsOfAHeadAreCounted) {
   MaskRcnnConfig c = detector(32, 2, 64, true);
-  const double one = dense_estimate(c, {}).head_flop;
+  const double one = estimate_training(c, {}).head_flop;
   ++c.mask_convs;
   // 14 x 14 cells of a quarter of the boxes; forward, and twice that backward.
-  EXPECT_DOUBLE_EQ(dense_estimate(c, {}).head_flop - one, 6.0 * 8 * 196 * 64 * 64 * 9);
+  EXPECT_DOUBLE_EQ(estimate_training(c, {}).head_flop - one, 6.0 * 8 * 196 * 64 * 64 * 9);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
-#include "sgmae/tasks/dense_estimate.h"
+#include "sgmae/tasks/training_estimate.h"
 
 #include <algorithm>
 
 #include "sgmae/detect/mask_rcnn.h"
+#include "sgmae/nn/vit.h"
 #include "sgmae/segment/segmenter.h"
 #include "sgmae/train/flops.h"
 
@@ -83,7 +84,7 @@ void add_pooled(HeadWork& work, double cells, const MaskRcnnConfig& c, std::int6
   if (!work.rounds()) work.kept += cells * channels * fp32;
 }
 
-HeadWork head_work(const MaskRcnnConfig& c, const DenseRun& run) {
+HeadWork head_work(const MaskRcnnConfig& c, const TrainingRun& run) {
   HeadWork work{run.precision == Precision::bf16 ? 2.0 : fp32};
   add_pyramid(work, c);
   const double batch = real(run.batch_size), channels = real(c.channels);
@@ -119,7 +120,7 @@ HeadWork head_work(const MaskRcnnConfig& c, const DenseRun& run) {
 
 // ---- Segmentation -------------------------------------------------------------------------------
 
-HeadWork head_work(const SegmenterConfig& c, const DenseRun& run) {
+HeadWork head_work(const SegmenterConfig& c, const TrainingRun& run) {
   HeadWork work{run.precision == Precision::bf16 ? 2.0 : fp32};
   const double n = real(c.backbone.n_patches()), dim = real(c.backbone.size.dim),
                classes = real(c.classes), type = work.type;
@@ -181,14 +182,30 @@ HeadWork head_work(const SegmenterConfig& c, const DenseRun& run) {
   return work;
 }
 
-// ---- Both ---------------------------------------------------------------------------------------
+// ---- Contrast -----------------------------------------------------------------------------------
 
-std::vector<Parameter> parameters_of(const MaskRcnnConfig& model) {
-  return MaskRcnn::parameters_of(model);
+// Projector and predictor of two views (contrast/projection_head.cpp): for each view a layer keeps
+// its input, its rounded weights and what its batch norm reads, and backward makes the gradient of
+// its weights. Of the key network nothing is kept.
+HeadWork head_work(const MocoConfig& c, const TrainingRun& run) {
+  HeadWork work{run.precision == Precision::bf16 ? 2.0 : fp32};
+  constexpr double views = 2;
+  const double rows = views * real(run.batch_size);
+  const auto head = [&](std::initializer_list<std::int64_t> sizes) {
+    for (const std::int64_t* size = sizes.begin(); size + 1 != sizes.end(); ++size) {
+      const double in = real(size[0]), out = real(size[1]);
+      work.layer(views, in, out);
+      work.kept += rows * (in * work.type + out * fp32) + views * in * out * work.copy();
+      work.beside = std::max(work.beside, in * out * fp32);
+    }
+  };
+  head({c.encoder.size.dim, c.hidden, c.hidden, c.features});
+  work.macs *= 4.0 / 3;  // once more forward, of the keys
+  head({c.features, c.hidden, c.features});
+  return work;
 }
-std::vector<Parameter> parameters_of(const SegmenterConfig& model) {
-  return Segmenter::parameters_of(model);
-}
+
+// ---- All ----------------------------------------------------------------------------------------
 
 ParameterCount count(const std::vector<Parameter>& parameters) {
   ParameterCount count;
@@ -198,55 +215,73 @@ ParameterCount count(const std::vector<Parameter>& parameters) {
   return count;
 }
 
-template <class Model>
-DenseEstimate estimate(const Model& model, std::int64_t maps, bool frozen, const DenseRun& run) {
-  const VitConfig& encoder = model.backbone;
-  const std::vector<Parameter> parameters = parameters_of(model);
-  const ParameterCount sizes = count(parameters);
-  const HeadWork heads = head_work(model, run);
-  const double batch = real(run.batch_size);
-  const double pixels = real(encoder.channels * encoder.height * encoder.width) * fp32;
+// What is trained on top of an encoder, and how.
+struct Training {
+  const VitConfig& encoder;
+  std::vector<Parameter> parameters;
+  HeadWork heads;
+  std::int64_t maps = 1;   // of the encoder's tokens, that the heads or the final norm read in fp32
+  std::int64_t views = 1;  // of an image, all at once
+  bool frozen = false;     // the encoder, which keeps nothing then
+};
 
-  DenseEstimate e;
-  e.parts = parts_of(parameters);
-  const double whole = training_flop_per_image(encoder);
-  e.encoder_flop = frozen ? whole / 3 : whole;
-  e.head_flop = 3 * 2 * heads.macs;
+TrainingEstimate estimate(const Training& t, const TrainingRun& run) {
+  const double images = real(t.views * run.batch_size);
+  const double pixels =
+      images * real(t.encoder.channels * t.encoder.height * t.encoder.width) * fp32;
+
+  TrainingEstimate e;
+  e.parts = parts_of(t.parameters);
+  const double whole = real(t.views) * training_flop_per_image(t.encoder);
+  e.encoder_flop = t.frozen ? whole / 3 : whole;
+  e.head_flop = 3 * 2 * t.heads.macs;
 
   MemoryEstimate& m = e.memory;
-  m.weights = fp32 * real(sizes.all);
-  m.gradients = fp32 * real(sizes.flat);
-  m.moments = 2 * fp32 * real(sizes.trained);
-  if (run.shard_optimizer) {
-    m.moments /= real(run.processes);
-    if (run.on_cpu && run.processes <= run.processes_per_host) m.weights /= real(run.processes);
-  }
-  if (run.precision == Precision::bf16 && !run.own_products)
-    m.weight_copies = 2 * real(sizes.trained);
+  m = memory_of_parameters(count(t.parameters), run);
   // When the loss is known and backward begins with the heads; or when these are gone, and the
   // encoder's last block begins.
   const EncoderBytes own =
-      encoder_bytes(encoder, run.batch_size, run.precision, run.checkpoint_activations);
-  const double map = batch * real(encoder.n_patches() * encoder.size.dim) * fp32;
-  const double traces = frozen ? 0 : own.traces;
-  m.activations = traces + std::max(real(maps) * map + heads.kept + heads.beside,
-                                    real(maps) * map + (frozen ? 0 : map) + own.backward);
-  if (!run.on_cpu) m.activations += batch * pixels;
+      encoder_bytes(t.encoder, t.views * run.batch_size, run.precision, run.checkpoint_activations);
+  const double map = images * real(t.encoder.n_patches() * t.encoder.size.dim) * fp32;
+  const double maps = real(t.maps) * map;
+  m.activations = (t.frozen ? 0 : own.traces) + maps +
+                  std::max(t.heads.kept + t.heads.beside, (t.frozen ? 0 : map) + own.backward);
+  if (!run.on_cpu || t.views > 1) m.activations += pixels;  // views are put together
   m.gaps = m.activations / 8;
-  const double buffers = run.num_workers > 0 ? 4 : 1;  // as estimate_memory() has it
-  m.batches = buffers * batch * pixels;
-  m.program = 180.0 * (1 << 20);
+  m.batches = real(held_batches(run)) * pixels;
   return e;
 }
 
 }  // namespace
 
-DenseEstimate dense_estimate(const MaskRcnnConfig& model, const DenseRun& run) {
-  return estimate(model, 1, /*frozen=*/false, run);
+TrainingEstimate estimate_training(const VitConfig& c, const TrainingRun& run) {
+  return estimate({.encoder = c, .parameters = Vit::parameters_of(c), .heads = {}}, run);
 }
 
-DenseEstimate dense_estimate(const SegmenterConfig& model, const DenseRun& run) {
-  return estimate(model, static_cast<std::int64_t>(model.taps.size()), model.frozen_encoder, run);
+TrainingEstimate estimate_training(const MaskRcnnConfig& c, const TrainingRun& run) {
+  return estimate(
+      {.encoder = c.backbone, .parameters = MaskRcnn::parameters_of(c), .heads = head_work(c, run)},
+      run);
+}
+
+TrainingEstimate estimate_training(const SegmenterConfig& c, const TrainingRun& run) {
+  return estimate({.encoder = c.backbone,
+                   .parameters = Segmenter::parameters_of(c),
+                   .heads = head_work(c, run),
+                   .maps = static_cast<std::int64_t>(c.taps.size()),
+                   .frozen = c.frozen_encoder},
+                  run);
+}
+
+// The key network looks before there are traces.
+TrainingEstimate estimate_training(const MocoConfig& c, const TrainingRun& run) {
+  TrainingEstimate e = estimate({.encoder = c.encoder,
+                                 .parameters = Moco::parameters_of(c),
+                                 .heads = head_work(c, run),
+                                 .views = 2},
+                                run);
+  e.encoder_flop *= 4.0 / 3;
+  return e;
 }
 
 }  // namespace sgmae

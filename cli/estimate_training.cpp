@@ -1,4 +1,5 @@
-// sgmae estimate of a recipe of sgmae detect or segment: what such a run will take.
+// sgmae estimate of what trains an encoder with something on top: a recipe of sgmae finetune,
+// detect or segment, or MoCo v3.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -9,9 +10,12 @@
 #include "sgmae/base/counted.h"
 #include "sgmae/base/error.h"
 #include "sgmae/checkpoint/describe.h"
-#include "sgmae/tasks/dense_estimate.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/tasks/detect.h"
+#include "sgmae/tasks/finetune.h"
+#include "sgmae/tasks/moco.h"
 #include "sgmae/tasks/segment.h"
+#include "sgmae/tasks/training_estimate.h"
 
 namespace sgmae {
 namespace {
@@ -24,7 +28,7 @@ struct Spread {
 };
 
 template <class O>
-struct DenseEstimateOptions : O {
+struct TrainingEstimateOptions : O {
   Spread spread;
 
   void declare(Options& o) {
@@ -60,11 +64,10 @@ struct DenseEstimateOptions : O {
   }
 };
 
-// What a run is said to be, and what it takes.
+// What a run with these options is said to be, and what it takes; `of_images` says of which.
 template <class O>
-ordered_json tell(const DenseEstimateOptions<O>& o, const std::string& model, std::int64_t images,
-                  const DenseEstimate& e) {
-  const RunPlace place = o.place();
+ordered_json tell(const O& o, const RunPlace& place, const std::string& model, std::int64_t images,
+                  const TrainingEstimate& e, const std::string& of_images) {
   const bool on_cpu = place.device.is_cpu();
   const std::int64_t step = o.batch_size * o.accum_iter * place.processes;
   need(step <= images, str("there are only ", images, " images, fewer than a step of ", step,
@@ -88,10 +91,10 @@ ordered_json tell(const DenseEstimateOptions<O>& o, const std::string& model, st
   text += estimate_line("of the model", millions(parameters), "") +
           memory_text(e.memory, on_cpu, std::min(place.processes, place.processes_per_host)) +
           "arithmetic, forward and backward\n" +
-          estimate_line("of one image, encoder", fixed(e.encoder_flop * 1e-9, 1), "GFLOP") +
-          estimate_line("of one image, heads", fixed(e.head_flop * 1e-9, 1), "GFLOP") +
-          estimate_line("of one step of a process", fixed(of_step * 1e-12, 2), "TFLOP") +
-          "  Of images that fill canvas or crop, with as many objects as are drawn at most.\n";
+          estimate_line("of one image, encoder", fixed(e.encoder_flop * 1e-9, 1), "GFLOP");
+  if (e.head_flop > 0)
+    text += estimate_line("of one image, heads", fixed(e.head_flop * 1e-9, 1), "GFLOP");
+  text += estimate_line("of one step of a process", fixed(of_step * 1e-12, 2), "TFLOP") + of_images;
   std::fputs(text.c_str(), stderr);
   return {{"model", model},
           {"processes", place.processes},
@@ -108,12 +111,15 @@ ordered_json tell(const DenseEstimateOptions<O>& o, const std::string& model, st
           {"flop_per_step", of_step}};
 }
 
+constexpr const char* filled =
+    "  Of images that fill canvas or crop, with as many objects as are drawn at most.\n";
+
 std::string sizes(const VitConfig& c) {
   return str(c.height, "x", c.width, ", patch ", c.patch_size, ", encoder ", c.size.dim, " x ",
              c.size.depth);
 }
 
-ordered_json estimate(const DenseEstimateOptions<DetectOptions>& o) {
+ordered_json estimate(const TrainingEstimateOptions<DetectOptions>& o) {
   o.check();
   ObjectClasses classes;
   std::int64_t images = o.spread.images;
@@ -124,13 +130,14 @@ ordered_json estimate(const DenseEstimateOptions<DetectOptions>& o) {
   }
   if (o.spread.classes > 0) classes.count = o.spread.classes;
   const MaskRcnnConfig model = detector_config(o, classes);
-  return tell(o,
+  return tell(o, o.place(),
               str(model.masks ? "Mask R-CNN" : "Faster R-CNN", ", canvas ", sizes(model.backbone),
                   ", ", model.classes, " classes"),
-              images, dense_estimate(model, dense_run(o, o.place())));
+              images, estimate_training(model, training_run(o, o.data.num_workers, o.place())),
+              filled);
 }
 
-ordered_json estimate(const DenseEstimateOptions<SegmentOptions>& o) {
+ordered_json estimate(const TrainingEstimateOptions<SegmentOptions>& o) {
   need(o.head != SegmentMethod::knn, "head knn trains nothing that could be estimated");
   o.check();
   constexpr std::int64_t of_ade20k = 150;
@@ -143,14 +150,33 @@ ordered_json estimate(const DenseEstimateOptions<SegmentOptions>& o) {
     if (images == 0) images = data->images().size();
   }
   const SegmenterConfig model = segmenter_config(o, classes, channels);
-  return tell(o,
+  return tell(o, o.place(),
               str(model.head == SegmentHead::uper ? "UperNet" : "a linear layer", ", crops ",
                   sizes(model.backbone), ", ", model.classes, " classes"),
-              images, dense_estimate(model, dense_run(o, o.place())));
+              images, estimate_training(model, training_run(o, o.data.num_workers, o.place())),
+              filled);
+}
+
+ordered_json estimate(const TrainingEstimateOptions<FinetuneOptions>& o) {
+  o.check();
+  std::int64_t images = o.spread.images, channels = 3;
+  constexpr std::int64_t of_imagenet = 1000;
+  std::int64_t classes = o.nb_classes > 0 ? o.nb_classes : of_imagenet;
+  if (o.has_data()) {
+    const LabelledSources sources = open_classes(o.data, o.nb_classes);
+    classes = sources.classes;
+    channels = sources.train->native_channels();
+    if (images == 0) images = sources.train->size();
+  }
+  const std::optional<Pretrained> start =
+      o.checkpoint.empty() ? std::nullopt : std::optional(read_pretrained(o.checkpoint, o.open));
+  const VitConfig model = classifier_config(o, start, channels, classes);
+  return tell(o, o.place(), str("a classifier, ", sizes(model), ", ", classes, " classes"), images,
+              estimate_training(model, training_run(o, o.data.num_workers, o.place())), "");
 }
 
 template <class O>
-Command command_of(const std::shared_ptr<DenseEstimateOptions<O>>& options) {
+Command command_of(const std::shared_ptr<TrainingEstimateOptions<O>>& options) {
   Command command;
   options->declare(command.options);
   command.takes_recipe = true;
@@ -160,8 +186,20 @@ Command command_of(const std::shared_ptr<DenseEstimateOptions<O>>& options) {
 
 }  // namespace
 
+ordered_json estimate_moco(const PretrainOptions& o, const RunPlace& place, std::int64_t channels,
+                           std::int64_t images) {
+  const MocoConfig model = moco_config(o, channels);
+  return tell(o, place, str("MoCo v3, ", sizes(model.encoder)), images,
+              estimate_training(model, training_run(o, o.num_workers, place)),
+              "  Of both views, and of the key network.\n");
+}
+
+Command estimate_finetune_command() {
+  return command_of(std::make_shared<TrainingEstimateOptions<FinetuneOptions>>());
+}
+
 Command estimate_detect_command() {
-  const auto options = std::make_shared<DenseEstimateOptions<DetectOptions>>();
+  const auto options = std::make_shared<TrainingEstimateOptions<DetectOptions>>();
   Command command = command_of(options);
   command.options.add("classes", options->spread.classes,
                       "classes of objects; 0: those at data_path, else COCO's 80");
@@ -169,7 +207,7 @@ Command estimate_detect_command() {
 }
 
 Command estimate_segment_command() {
-  return command_of(std::make_shared<DenseEstimateOptions<SegmentOptions>>());
+  return command_of(std::make_shared<TrainingEstimateOptions<SegmentOptions>>());
 }
 
 }  // namespace sgmae
