@@ -60,6 +60,16 @@ at::Tensor put_in_place(const at::Tensor& patches, const at::Tensor& positions, 
                          patches.to(at::kFloat));
 }
 
+// Rows [begin, begin + count) of each image, of x [B * n, D]. A single row of each would stay a
+// view of all, which who reads plain memory must not see.
+at::Tensor rows_of_each(const at::Tensor& x, std::int64_t batch, std::int64_t begin,
+                        std::int64_t count) {
+  return x.view({batch, -1, x.size(1)})
+      .narrow(1, begin, count)
+      .reshape({-1, x.size(1)})
+      .contiguous();
+}
+
 }  // namespace
 
 at::Tensor gather_patches(const at::Tensor& pixels, const at::Tensor& order, std::int64_t n_visible,
@@ -121,7 +131,7 @@ at::Tensor embed_tokens_backward(const at::Tensor& dx, std::int64_t batch, at::T
   const std::int64_t dim = dx.size(1);
   const at::Tensor by_image = dx.view({batch, -1, dim});
   cls_grad.view({dim}).add_(by_image.select(1, 0).sum(0));
-  return by_image.narrow(1, 1, by_image.size(1) - 1).reshape({-1, dim});
+  return rows_of_each(dx, batch, 1, by_image.size(1) - 1);
 }
 
 at::Tensor restore_tokens(const at::Tensor& encoded, const at::Tensor& order,
@@ -177,15 +187,11 @@ at::Tensor append_mask_tokens_backward(const at::Tensor& dx, std::int64_t batch,
   const std::int64_t encoded = by_image.size(1) - n_masked;
   // Summed image by image, so that the result does not depend on threads.
   mask_grad.view({dim}).add_(by_image.narrow(1, encoded, n_masked).sum(1).sum(0));
-  return by_image.narrow(1, 0, encoded).reshape({-1, dim});
+  return rows_of_each(dx, batch, 0, encoded);
 }
 
 at::Tensor last_rows(const at::Tensor& x, std::int64_t batch, std::int64_t n_masked) {
-  const at::Tensor by_image = x.view({batch, -1, x.size(1)});
-  // A single row of each image would stay a view of all.
-  return by_image.narrow(1, by_image.size(1) - n_masked, n_masked)
-      .reshape({-1, x.size(1)})
-      .contiguous();
+  return rows_of_each(x, batch, x.size(0) / batch - n_masked, n_masked);
 }
 
 at::Tensor put_last_rows(const at::Tensor& rows, std::int64_t batch, std::int64_t n) {

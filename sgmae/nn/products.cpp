@@ -53,6 +53,11 @@ void typed_multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
 
 void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias, bool add,
               at::Tensor& result) {
+  if (result.numel() == 0) return;
+  if (a.size(1) == 0) {  // of a batch in which nothing is to be learned, say
+    if (!add) bias.defined() ? result.copy_(bias) : result.zero_();
+    return;
+  }
   if (a.scalar_type() == at::kFloat)
     typed_multiply<float>(a, b, bias, add, result);
   else

@@ -219,6 +219,26 @@ TEST(MaskRcnn, ImagesOfAnySizeUpToTheCanvasAreSeen) {
   EXPECT_THROW(model.detect(noise({3, 129, 64}, 0)), Error);
 }
 
+// There is nothing to learn for masks and sizes of boxes, and background for all else.
+TEST(MaskRcnn, ABatchWithoutObjectsTrains) {
+  at::set_num_threads(1);
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    MaskRcnn model(config(), 3);
+    model.set_precision(precision);
+    std::vector<DetectionExample> batch{example(128, 128, 0), example(64, 128, 0)};
+    const DetectionLosses losses = model.forward_backward(batch, 1);
+    EXPECT_EQ(losses.mask.item<float>(), 0);
+    EXPECT_EQ(losses.box.item<float>(), 0);
+    EXPECT_GT(losses.classification.item<float>(), 0);
+    for (const Parameter& p : model.parameters()) {
+      EXPECT_TRUE(p.grad.isfinite().all().item<bool>()) << p.name;
+      if (p.name.starts_with("roi_heads.mask_")) {
+        EXPECT_EQ(p.grad.abs().max().item<float>(), 0) << p.name;
+      }
+    }
+  }
+}
+
 TEST(MaskRcnn, WithoutMasksIsFasterRcnn) {
   at::set_num_threads(1);
   MaskRcnnConfig c = config();

@@ -379,6 +379,23 @@ TEST(Mae, ParameterCountsOfThePublishedModels) {
   EXPECT_EQ(count("mae_vit_base_patch16"), 111'907'840);  // 111.91 M (mmpretrain's table)
 }
 
+// Of one visible patch each, whose rows lie apart among those of the class tokens.
+TEST(Mae, ABatchLearnsWhatItsImagesDoAlone) {
+  const MaeConfig config = config_of("square");
+  const at::Tensor pixels = at::randn({3, config.channels, config.height, config.width});
+  const MaskPlan plan{at::arange(config.n_patches()).repeat({3, 1}), 1};
+  Mae together(config, 3), alone(config, 3);
+  together.forward_backward(pixels, plan);
+  for (std::int64_t i = 0; i < 3; ++i)
+    alone.forward_backward(pixels.narrow(0, i, 1), {plan.order.narrow(0, i, 1), 1}, 1.0 / 3);
+  for (std::size_t i = 0; i < alone.parameters().size(); ++i) {
+    const Parameter &ours = together.parameters()[i], &sum = alone.parameters()[i];
+    if (ours.trained()) {
+      EXPECT_LT(relative_error(ours.grad, sum.grad), 1e-5) << ours.name;
+    }
+  }
+}
+
 // A branch whose last layer is zero adds nothing, which ties the stations of the stream together.
 TEST(Mae, TapsFollowTheResidualStream) {
   const MaeConfig config = config_of("square");

@@ -644,7 +644,7 @@ void multiply_range(const ProductOperand<T>& a, const PackedOperand& b,
           if constexpr (left_resident && kFetchesAhead)
             prefetch_share(b.data + (j * steps + k + passing_steps) * bytes, passing_steps * bytes,
                            r - group.begin, group.size());
-          const bool last = k + passing_steps >= steps;
+          const bool last = std::min(k + passing_steps, depth.end) == steps;
           if constexpr (std::is_same_v<Result, float>)
             if (last && result.add) prefetch_block(result, a.lines, i, j);
           multiply_strips<Format, left_resident>(
