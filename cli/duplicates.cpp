@@ -40,9 +40,15 @@ struct DuplicatesOptions {
   }
 };
 
-// Features without what all of them have in common. Rows that are not finite stay so.
+// Features without what all of them have in common; rows that are not finite stay so. Of images
+// that are all alike nothing but noise would be left: these stay as they are.
 at::Tensor centred(const at::Tensor& features) {
-  return features.sub(features.nanmean({0}, /*keepdim=*/true));
+  constexpr double alike = 0.03;  // of the mean's length; a photo saved again is nearer
+  const at::Tensor mean = features.nanmean({0}, /*keepdim=*/true), rest = features.sub(mean);
+  const at::Tensor far = rest.norm(2, {1}).gt(mean.norm().mul(alike));
+  if (far.any().item<bool>()) return rest;
+  info("all images are alike; what they share is left in");
+  return features;
 }
 
 void write_page(const std::string& path, const Source& images, const Groups& groups,

@@ -168,7 +168,7 @@ StoredAnnotations::StoredAnnotations(const char* format, FoundImages images,
   SGMAE_ASSERT(objects_.size() == images.sizes.size());
   images_ = std::move(images.source);
   sizes_ = std::move(images.sizes);
-  class_names_ = std::move(class_names);
+  class_names_ = told_apart(std::move(class_names));
   left_out_ = std::move(left_out);
   for (const auto& of_image : objects_)
     for (const Instance& object : of_image) has_masks_ = has_masks_ || !object.shape.empty();

@@ -109,6 +109,16 @@ Labels number_by_name(const std::vector<std::string>& words) {
   return result;
 }
 
+std::vector<std::string> told_apart(std::vector<std::string> class_names) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < class_names.size(); ++i)
+    if (!seen.insert(class_names[i]).second) {
+      class_names[i] = str(class_names[i], " (", i, ")");
+      seen.insert(class_names[i]);
+    }
+  return class_names;
+}
+
 Labels number_folders(const std::vector<std::string>& words, const std::string& where) {
   Labels result;
   for (const std::string& word : words) {

@@ -36,6 +36,10 @@ struct Labels {
 // Classes numbered in the sorted order of their names; an empty word is no label (-1).
 Labels number_by_name(const std::vector<std::string>& words);
 
+// The names of classes as somebody listed them; of those that stand twice the later ones with their
+// number, "car (7)", so that classes stay apart where they are told by name.
+std::vector<std::string> told_apart(std::vector<std::string> class_names);
+
 // Labels that name a folder or the like: all of them numbers, which then stand for themselves, or
 // names. Throws Error(data), naming `where`, for a number beyond a million.
 Labels number_folders(const std::vector<std::string>& words, const std::string& where);

@@ -103,7 +103,8 @@ Geometry plan(const LoaderOptions& options, ImageSize size, const LabelMap* labe
   const ImageSize target{options.width, options.height};
   const Fit fit = options.fit;
   const AugmentOptions& augment = options.augment;
-  if (fit == Fit::centre_crop) return centre_crop(size, target);
+  if (fit == Fit::centre_crop || (fit == Fit::automatic && size != target))
+    return centre_crop(size, target);
   if (fit == Fit::inside) {
     const ImageSize scaled = fitted(size, target);
     return geometry_of({scaled, 0, 0, scaled}, size, false);

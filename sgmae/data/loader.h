@@ -35,6 +35,7 @@ enum class Fit {
   augment,      // MAE's training transform: random resized crop and flip
   squash,       // the whole image, whatever its shape, to height x width
   centre_crop,  // shorter side to 8/7 of the target's (256 for 224), then its middle
+  automatic,    // an image of the target's size as it is, any other's centre_crop
   jitter,       // large-scale jitter and flip: detection's training transform (image/augment.h)
   scale_crop,   // scale, crop by labels and flip: segmentation's (image/augment.h); bilinear
   inside        // the whole image, its shape kept, as large as fits

@@ -11,6 +11,7 @@
 #include "sgmae/base/log.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
+#include "sgmae/data/labels.h"
 #include "sgmae/data/left_out.h"
 #include "sgmae/data/parallel.h"
 #include "sgmae/data/segmented_formats.h"
@@ -63,7 +64,7 @@ class StoredLabels : public SegmentedImages {
 
 StoredLabels::StoredLabels(LabelledFiles found, const std::string& where) {
   format_ = found.format;
-  class_names_ = std::move(found.class_names);
+  class_names_ = told_apart(std::move(found.class_names));
   named_ = found.named;
   class_of_ = found.class_of;
   left_out_ = std::move(found.left_out);

@@ -277,7 +277,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   LoaderOptions load = whole_images(model_loader(config, subjects.front().normalisation));
   load.batch_size = task.batch_size;
   load.num_workers = task.num_workers;
-  load.fit = choose_fit(task.squash ? EvalFit::squash : EvalFit::automatic, *source, config);
+  load.fit = task.squash ? Fit::squash : Fit::automatic;
   load.subset = draw(source->size(), task.images, task.survey.seed);
   if (options.center == GuideCenter::position && first_that(&Measure::cuts, options.measures)) {
     LoaderOptions some = load;
@@ -343,7 +343,7 @@ Analysis run_analysis(const std::vector<AnalysedModel>& models, const AnalysisTa
   json["schema"] = 1;
   json["data"] = {{"path", task.data_path},
                   {"split", task.split},
-                  {"fit", load.fit == Fit::squash ? "squash" : "centre_crop"},
+                  {"fit", task.squash ? "squash" : "auto"},
                   {"seed", task.survey.seed},
                   {"mask_ratio", task.survey.mask_ratio},
                   {"guide_layer", task.survey.guide_layer},

@@ -34,16 +34,33 @@ double overlap(const PixelBox& a, const PixelBox& b) {
   return all > 0 ? both / all : 0;
 }
 
-std::vector<TrueObject> truth_of(const std::vector<Instance>& objects, ImageSize size, bool masks) {
+std::vector<TrueObject> truth_of(const std::vector<Instance>& objects) {
   std::vector<TrueObject> truth;
-  for (const Instance& object : objects) {
+  for (const Instance& object : objects)
     truth.push_back({.category = object.category,
                      .box = coco_box(object.box),
                      .area = object.area,
                      .crowd = object.crowd});
-    if (masks) truth.back().mask = runs_of(object.shape, size);
-  }
   return truth;
+}
+
+// Adds the masks. Of an object that is only boxed nobody knows which one is right: its box takes in
+// what is found there, as a crowd does.
+void add_masks(std::vector<TrueObject>& truth, const std::vector<Instance>& objects,
+               ImageSize size) {
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    Shape shape = objects[i].shape;
+    if (shape.empty()) {
+      const PixelBox& box = objects[i].box;
+      const double left = std::clamp<double>(box.left, 0, size.width),
+                   right = std::clamp<double>(box.right, 0, size.width),
+                   top = std::clamp<double>(box.top, 0, size.height),
+                   bottom = std::clamp<double>(box.bottom, 0, size.height);
+      shape.polygons = {{left, top, right, top, right, bottom, left, bottom}};
+      truth[i].crowd = true;
+    }
+    truth[i].mask = runs_of(shape, size);
+  }
 }
 
 // Plain numbers of every process behind one another.
@@ -138,6 +155,7 @@ ImageVerdict judge(std::int64_t image, const std::vector<Instance>& truth,
                    const std::vector<DetectedObject>& found, DetectionConfusion& confusion) {
   const std::int64_t none = confusion.side - 1;
   ImageVerdict verdict{.image = image};
+  for (const Instance& object : truth) verdict.only_boxed += object.shape.empty() ? 1 : 0;
   std::vector<bool> taken(truth.size(), false);
   for (const DetectedObject& object : found) {
     if (object.score < shown_score) continue;
@@ -190,13 +208,14 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
       const std::int64_t rank = ranks[static_cast<std::size_t>(image)];
       const ImageSize size = batch.source_size[i];
       const std::vector<Instance> objects = data.objects(image);
-      const std::vector<TrueObject> truth = truth_of(objects, size, with_masks);
+      std::vector<TrueObject> truth = truth_of(objects);
       std::vector<DetectedObject> found =
           find_objects(model, batch.pixels[static_cast<std::int64_t>(i)], size, batch.placed[i]);
       match_boxes(rank, truth, found, boxes);
       test.found += result_entries({{"image_id", data.image_id(image)}}, found, category_ids);
       test.verdicts.push_back(judge(image, objects, found, test.confusion));
       if (!with_masks) continue;
+      add_masks(truth, objects, size);
       for (DetectedObject& object : found) object.area = static_cast<double>(area_of(object.mask));
       match_masks(rank, truth, found, masks);
     }
@@ -206,6 +225,8 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
   test.boxes = accumulate(gathered(boxes), static_cast<std::size_t>(classes));
   if (with_masks) test.masks = accumulate(gathered(masks), static_cast<std::size_t>(classes));
   test.verdicts = gathered(test.verdicts);
+  if (with_masks)
+    for (const ImageVerdict& verdict : test.verdicts) test.without_outline += verdict.only_boxed;
   std::sort(test.verdicts.begin(), test.verdicts.end(),
             [](const ImageVerdict& a, const ImageVerdict& b) { return a.image < b.image; });
   const std::vector<std::int64_t> own = std::exchange(
@@ -259,6 +280,7 @@ ordered_json score_entries(const DetectionTest& test) {
 
 ordered_json to_json(const DetectionTest& test, const std::vector<std::string>& class_names) {
   ordered_json result = score_entries(test);
+  if (test.masks) result["objects_without_outline"] = test.without_outline;
   ordered_json per_class = ordered_json::object();
   for (std::size_t k = 0; k < test.boxes.categories; ++k) {
     const auto truth = static_cast<std::int64_t>(k);

@@ -25,6 +25,7 @@ std::vector<DetectedObject> find_objects(const MaskRcnn& model, const at::Tensor
 struct ImageVerdict {
   std::int64_t image = 0;
   std::int64_t right = 0, wrong = 0, missed = 0;  // of the object's class; anything else; neither
+  std::int64_t only_boxed = 0;                    // objects of the truth without an outline
 
   double quality() const;  // F1; 1 where there is nothing to find and nothing found
 };
@@ -55,6 +56,7 @@ struct DetectionTest {
   CocoScores boxes;
   std::optional<CocoScores> masks;  // where both model and data have them
   std::int64_t images = 0, unreadable = 0;
+  std::int64_t without_outline = 0;    // objects that count in boxes alone, where there are masks
   std::vector<ImageVerdict> verdicts;  // by image
   DetectionConfusion confusion;
   std::string found;  // in process 0: entries of COCO's list of results, without its brackets

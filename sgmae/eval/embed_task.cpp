@@ -88,7 +88,7 @@ EmbeddingInfo info_of(const EmbedTask& task, const OpenedModel& model, const Sou
   info.model = model_hash(model.parameters());
   info.features = name_of(task.features);
   info.height = config.height, info.width = config.width;
-  info.squash = fit == Fit::squash;
+  info.fit = fit;
   info.mean = model.info.mean, info.std = model.info.std;
   info.precision = name_of(model.encoder().precision());
   info.folder = fs::current_path().string();
@@ -122,9 +122,7 @@ void EmbedTask::declare(Options& o) {
   o.add("unreadable", unreadable, {{"nan", OnUnreadable::nan}, {"fail", OnUnreadable::fail}},
         "what an unreadable image gets: nan, a row of NaN; fail, exit code 3 and no file");
   o.add("fit", data.fit,
-        {{"auto", EvalFit::automatic},
-         {"centre_crop", EvalFit::centre_crop},
-         {"squash", EvalFit::squash}},
+        {{"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}},
         "how images are brought to the model's size; auto: a data set as in knn, files squashed");
   o.add("batch_size", batch_size, "images per forward pass");
   o.add("num_workers", data.num_workers, "threads that decode images");
@@ -181,7 +179,7 @@ Embedding embed_images(EmbedTask task, const std::vector<std::string>& files,
   task.data.data_format = task.data.data_format.read_as(normalisation);
   const std::unique_ptr<Source> source = open_images(task, files);
   LabelledData data = task.data;
-  if (!files.empty() && data.fit == EvalFit::automatic) data.fit = EvalFit::squash;
+  if (!files.empty() && data.fit == Fit::automatic) data.fit = Fit::squash;
   LoaderOptions loading = evaluation_loader(data, *source, config, normalisation, task.batch_size);
   if (task.unreadable == EmbedTask::OnUnreadable::fail) loading.unreadable = Unreadable::fail;
 

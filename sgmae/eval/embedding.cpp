@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
@@ -37,6 +38,22 @@ fs::path beside(const fs::path& npy) {
 
 constexpr const char* cure = "; make it by sgmae embed";
 
+constexpr std::pair<const char*, Fit> fits[] = {
+    {"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}};
+
+Fit fit_of(const std::string& name) {
+  for (const auto& [known, fit] : fits)
+    if (name == known) return fit;
+  fail(ExitCode::data, "fit is '", name, "', which is none of auto, centre_crop and squash");
+}
+
+const char* name_of(Fit fit) {
+  for (const auto& [name, known] : fits)
+    if (fit == known) return name;
+  SGMAE_ASSERT(false);
+  return "";
+}
+
 EmbeddingInfo info_of(const ordered_json& json) {
   EmbeddingInfo info;
   const auto text = [&](const char* key, std::string& value) { json.at(key).get_to(value); };
@@ -45,7 +62,7 @@ EmbeddingInfo info_of(const ordered_json& json) {
   text("features", info.features);
   json.at("height").get_to(info.height);
   json.at("width").get_to(info.width);
-  info.squash = json.at("fit").get<std::string>() == "squash";
+  info.fit = fit_of(json.at("fit").get<std::string>());
   json.at("mean").get_to(info.mean);
   json.at("std").get_to(info.std);
   text("precision", info.precision);
@@ -109,7 +126,7 @@ ordered_json to_json(const EmbeddingInfo& info) {
           {"features", info.features},
           {"height", info.height},
           {"width", info.width},
-          {"fit", info.squash ? "squash" : "centre_crop"},
+          {"fit", name_of(info.fit)},
           {"mean", info.mean},
           {"std", info.std},
           {"precision", info.precision},
@@ -287,13 +304,12 @@ at::Tensor embed_like(const Embedding& embedding, const OpenedModel& model,
             embedding.features.size(1) == config.size.dim,
         ExitCode::checkpoint, embedding.path.string(), " was made by another model than ",
         model.path.string(), ": by ", info.checkpoint, " as it was then; embed the images again");
-  const Fit fit = info.squash ? Fit::squash : Fit::centre_crop;
   const TokenFeatures features = info.features == "cls" ? TokenFeatures::cls : TokenFeatures::mean;
   at::Tensor rows = at::empty({static_cast<std::int64_t>(files.size()), config.size.dim});
   for (std::size_t i = 0; i < files.size(); ++i) {
     const LoadedImage loaded =
         load_image(files[i], static_cast<int>(config.height), static_cast<int>(config.width),
-                   static_cast<int>(config.channels), model.info.normalisation(), fit);
+                   static_cast<int>(config.channels), model.info.normalisation(), info.fit);
     rows[static_cast<std::int64_t>(i)].copy_(
         features_of(model, model.encoder().encode(loaded.pixels), features)[0]);
   }

@@ -29,7 +29,7 @@ struct EmbeddingInfo {
   std::string model;       // model_hash
   std::string features;    // mean, cls or patches
   std::int64_t height = 0, width = 0;
-  bool squash = false;           // how images were brought to that size; else Fit::centre_crop
+  Fit fit = Fit::automatic;      // how images were brought to that size
   std::vector<float> mean, std;  // normalisation
   std::string precision;         // fp32 or bf16
   // Where the images are: absolute paths; without data_path their names are paths from `folder`.

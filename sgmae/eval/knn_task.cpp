@@ -151,8 +151,13 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
       warn_once("k", str("k is ", all, ", not ", task.knn.k,
                          ": there are no more training images that can be read"));
   }
-  for (const KnnOptions& plain : plain_votes(task.plain_k))
-    if (plain.k <= train.cls.size(0)) votes.push_back(plain);
+  for (const KnnOptions& plain : plain_votes(task.plain_k)) {
+    if (plain.k <= train.cls.size(0))
+      votes.push_back(plain);
+    else if (processes().leads())
+      warn_once("plain_k", str("plain_k ", plain.k, " is left out: there are only ",
+                               train.cls.size(0), " training images that can be read"));
+  }
   KnnScore score;
   score.train_images = static_cast<std::int64_t>(train.label.size());
   score.test_images = static_cast<std::int64_t>(test.label.size());

@@ -83,21 +83,6 @@ std::string left_out_note(std::int64_t unreadable) {
   return str(" (", counted(unreadable, "unreadable image"), " left out)");
 }
 
-Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config) {
-  if (fit != EvalFit::automatic) return fit == EvalFit::squash ? Fit::squash : Fit::centre_crop;
-  OpenedImage image;
-  for (std::int64_t i = 0; i < source.size(); ++i) {
-    try {
-      source.open(i, image);
-    } catch (const Error&) {  // the loader will name it
-      continue;
-    }
-    const bool same = image.size.height == config.height && image.size.width == config.width;
-    return same ? Fit::squash : Fit::centre_crop;
-  }
-  return Fit::centre_crop;
-}
-
 void LabelledData::declare(Options& o) {
   DataOptions::declare(o, "labelled images: folder with train/ and test/ (or val/), or IDX files");
   o.add("train_split", train_split, "split to train on: train, val or test");
@@ -105,9 +90,7 @@ void LabelledData::declare(Options& o) {
   o.add("train_list", train_list, "list file in place of data_path and train_split");
   o.add("test_list", test_list, "list file in place of data_path and test_split");
   o.add("fit", fit,
-        {{"auto", EvalFit::automatic},
-         {"centre_crop", EvalFit::centre_crop},
-         {"squash", EvalFit::squash}},
+        {{"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}},
         "how test images are brought to the model's size; auto: unchanged where they "
         "already have it, else centre_crop");
 }
@@ -203,7 +186,7 @@ LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
   LoaderOptions options = whole_images(model_loader(config, normalisation));
   options.batch_size = batch_size;
   options.num_workers = data.num_workers;
-  options.fit = choose_fit(data.fit, source, config);
+  options.fit = data.fit;
   return options;
 }
 

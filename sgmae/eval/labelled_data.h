@@ -14,13 +14,10 @@
 
 namespace sgmae {
 
-// automatic: squash where images have the model's size already, else the field's centre crop.
-enum class EvalFit { automatic, centre_crop, squash };
-
 struct LabelledData : DataOptions {
   std::string train_split = "train", test_split = "test";
   std::string train_list, test_list;  // list files in place of data_path and splits
-  EvalFit fit = EvalFit::automatic;
+  Fit fit = Fit::automatic;
 
   void declare(Options& options);  // section [data]
   using DataOptions::check;
@@ -58,11 +55,7 @@ std::string left_out_note(std::int64_t unreadable);
 // other than grey or colour images and not values as stored.
 LoaderOptions model_loader(const VitConfig& config, const Normalisation& normalisation);
 
-// How whole images are brought to the model's size: a choice, or the rule of EvalFit::automatic,
-// for which the first readable image stands for all.
-Fit choose_fit(EvalFit fit, const Source& source, const VitConfig& config);
-
-// whole_images() of `source`, brought to the model's size as choose_fit() says.
+// whole_images() of `source`, brought to the model's size as data.fit says.
 LoaderOptions evaluation_loader(const LabelledData& data, const Source& source,
                                 const VitConfig& config, const Normalisation& normalisation,
                                 std::int64_t batch_size);

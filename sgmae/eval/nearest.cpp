@@ -86,6 +86,9 @@ std::vector<std::vector<Neighbour>> NearestRows::find(
   const at::Tensor units = unit_rows(queries);
   const auto* features = features_.const_data_ptr<float>();
   std::vector<std::vector<Neighbour>> found(static_cast<std::size_t>(all));
+  // Rows without direction have the similarity 0 until the exact pass drops them.
+  const std::int64_t without =
+      std::count_if(norms_.begin(), norms_.end(), [](double norm) { return std::isnan(norm); });
   const std::int64_t at_once = std::clamp<std::int64_t>(similarities_at_once / rows, 1, all);
   Progress progress("neighbours", all);
   for (std::int64_t first = 0; first < all; first += at_once) {
@@ -103,7 +106,7 @@ std::vector<std::vector<Neighbour>> NearestRows::find(
                                                 row) != left_out[place].end();
         };
         const std::int64_t more =
-            left_out.empty() ? 0 : static_cast<std::int64_t>(left_out[place].size());
+            without + (left_out.empty() ? 0 : static_cast<std::int64_t>(left_out[place].size()));
         const double least =
             kth_largest(values, rows, std::min(k + more, rows), heap) - 2 * doubt();
         std::vector<Neighbour>& best = found[place];

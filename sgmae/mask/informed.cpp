@@ -91,7 +91,7 @@ void informed_order(std::span<const float> relevance, std::int64_t n_visible, st
     // & Spirakis 2006).
     std::vector<double> key(n);
     for (std::int64_t i = first; i < n; ++i) {
-      const double weight = std::max(static_cast<double>(score[order[i]]), 0.0) + 1e-6;
+      const double weight = std::max(static_cast<double>(relevance[order[i]]), 0.0) + 1e-6;
       key[order[i]] = std::log(1.0 - rng.uniform()) / weight;
     }
     std::partial_sort(order.begin() + first, order.begin() + n_visible, order.end(),

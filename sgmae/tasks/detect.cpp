@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "sgmae/base/counted.h"
 #include "sgmae/base/log.h"
 #include "sgmae/base/number_list.h"
 #include "sgmae/base/signals.h"
@@ -175,10 +176,15 @@ ordered_json test_log_entries(const DetectionTest& test) {
 std::string headline(const DetectionTest& test) {
   const auto per_cent = [](const CocoScores& scores) {
     const auto stats = scores.stats();
+    if (stats[0] < 0) return std::string("of no objects");
     return str(fixed(100 * stats[0], 1), " (", fixed(100 * stats[1], 1), " at 0.5)");
   };
-  return str("box AP ", per_cent(test.boxes),
-             test.masks ? str(", mask AP ", per_cent(*test.masks)) : std::string());
+  std::string text = str("box AP ", per_cent(test.boxes));
+  if (test.masks) text += str(", mask AP ", per_cent(*test.masks));
+  if (test.without_outline > 0)
+    text += str(", in which ", counted(test.without_outline, "object"), " without outline ",
+                test.without_outline == 1 ? "does" : "do", " not count");
+  return text;
 }
 
 // Writes what a test leaves, and says where.

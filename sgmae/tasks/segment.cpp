@@ -166,7 +166,8 @@ class SegmentTask : public TrainTask {
         test_(test),
         model_(config_of(options, start, train.classes(), train.images().native_channels()),
                options.seed),
-        normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))) {
+        normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))),
+        views_(options.views(model_.config().backbone.height)) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
     learner_ = fine_tuning_learner(
@@ -207,7 +208,7 @@ class SegmentTask : public TrainTask {
   ordered_json after_epoch(std::int64_t) override { return parts_.means(); }
 
   std::optional<EvaluationResult> evaluate(std::int64_t) override {
-    last_test_ = test_segmentation(classifier(), test_, options_.views());
+    last_test_ = test_segmentation(classifier(), test_, views_);
     return EvaluationResult{.headline = "mIoU",
                             .value = last_test_->counts.mean_iou(),
                             .entries = test_log_entries(*last_test_)};
@@ -246,6 +247,7 @@ class SegmentTask : public TrainTask {
   const SegmentedImages &train_, &test_;
   Segmenter model_;
   Normalisation normalisation_;
+  SegmentViews views_;
   Learner learner_;
   EpochMeans parts_{{"train_loss_decode", "train_loss_auxiliary", "train_accuracy"}};
   std::optional<SegmentationTest> last_test_;
@@ -282,9 +284,10 @@ Segmenter open_segmenter(const SegmentOptions& options, const SegmenterFile& fil
 // Tests without training, in a command that keeps no state.
 ordered_json only_test(const SegmentOptions& options, const PixelClassifier& classifier,
                        const SegmentedImages& data) {
-  const SegmentationTest test = test_segmentation(classifier, data, options.views());
+  const SegmentViews views = options.views(classifier.side);
+  const SegmentationTest test = test_segmentation(classifier, data, views);
   return report_test(options.output_dir, {{"checkpoint", options.checkpoint}}, test, data,
-                     classifier, options.views());
+                     classifier, views);
 }
 
 ordered_json evaluate_only(const SegmentOptions& options, const SegmenterFile& file) {
@@ -296,6 +299,7 @@ ordered_json evaluate_only(const SegmentOptions& options, const SegmenterFile& f
 ordered_json by_neighbours(const SegmentOptions& options) {
   OpenOptions open = options.open;
   open.height = open.width = options.input_size > 0 ? options.input_size : default_side;
+  options.views(open.height);  // refused before anything is opened
   OpenedModel opened = open_model(options.checkpoint, open);
   opened.move_to(open_device(options.device, processes().local_rank()));
   opened.set_precision(choose_precision(options.precision, opened.encoder().device()));
@@ -322,13 +326,14 @@ ordered_json predict_images(const SegmentOptions& options, const SegmenterFile& 
                             const std::vector<std::string>& images) {
   const Segmenter model = open_segmenter(options, file);
   const PixelClassifier classifier = classifier_of(model, file.normalisation);
+  const SegmentViews views = options.views(classifier.side);
   const fs::path folder = options.output_dir;
   make_result_folder(folder, {"figures", "labels"});
   std::set<std::string> names;
   for (const std::string& image : images) {
     if (stop_requested()) throw StopRequested();
     const Image photo = read_image(image, static_cast<int>(classifier.channels));
-    const LabelMap labels = segment_photo(classifier, view(photo), options.views());
+    const LabelMap labels = segment_photo(classifier, view(photo), views);
     const std::string name = picture_name(image, names);
     const std::vector<std::uint8_t> png = encode_label_png(labels);
     write_file(folder / "labels" / (name + ".png"),
@@ -457,7 +462,9 @@ void SegmentOptions::check() const {
   need(!whole || scales.empty(), "whole test images have one scale; leave out scales or whole");
 }
 
-SegmentViews SegmentOptions::views() const {
+SegmentViews SegmentOptions::views(std::int64_t window) const {
+  need(stride <= window, str("stride must not be greater than the test window, which is of ",
+                             window, " pixels, but is ", stride));
   SegmentViews views{.whole = whole, .stride = stride, .batch_size = windows, .flip = test_flip};
   if (!scales.empty()) views.scales = numbers_of<double>(scales, "scales");
   return views;
@@ -507,7 +514,7 @@ ordered_json segment(SegmentOptions options, const std::vector<std::string>& ima
                  {"skipped_steps", run.skipped_steps},
                  {"rollbacks", run.clock.rollbacks}});
   return report_test(folder.root, result, task.last_test(), *test, task.classifier(),
-                     options.views());
+                     options.views(task.classifier().side));
 }
 
 }  // namespace sgmae

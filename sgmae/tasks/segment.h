@@ -62,7 +62,8 @@ struct SegmentOptions : EncoderOptions, OptimOptions, RunOptions, ComputeOptions
   SegmentOptions();
   void declare(Options& options);
   void check() const;
-  SegmentViews views() const;
+  // Of photos, by windows of that side. Throws Error(usage) where these would leave gaps.
+  SegmentViews views(std::int64_t window) const;
 };
 
 // The model that a run with these options trains, for images of so many channels. Throws Error:

@@ -52,7 +52,7 @@ TEST_F(Analyze, WritesMetricsAndTheFiguresItNames) {
   const auto json = nlohmann::json::parse(read_text(folder.path("made/metrics.json")));
   EXPECT_EQ(json["models"].size(), 2u);
   EXPECT_EQ(json["images"], 3);
-  EXPECT_EQ(json["data"]["fit"], "squash");  // images have the model's size
+  EXPECT_EQ(json["data"]["fit"], "auto");
   EXPECT_EQ(json["figures"].size(), 7u);
   for (const auto& figure : json["figures"])
     EXPECT_GT(

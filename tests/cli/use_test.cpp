@@ -228,6 +228,13 @@ TEST_F(UsesOfEncoders, DuplicatesAreEqualFilesOrLookAlike) {
     EXPECT_EQ(near["equal_groups"], 1);
     EXPECT_NE(bytes("d.html").find("the same file"), std::string::npos);
   }
+  // One photo and nothing else: without what its copies share only noise would be left.
+  folder_.write("copies/a.png", png);
+  folder_.write("copies/b.png", png + "behind the end");
+  folder_.write("copies/c.png", png + "and further on");
+  const json copies = result_of("duplicates copies --checkpoint m.safetensors");
+  ASSERT_EQ(copies["groups"].size(), 1u);
+  EXPECT_EQ(copies["groups"][0].size(), 3u);
   refused("duplicates photos --threshold 1.5", 2, "threshold");
   refused("duplicates f.npy --checkpoint m.safetensors", 2, "leave out --checkpoint");
   refused("duplicates", 2, "no images are named");

@@ -28,6 +28,13 @@ TEST(Labels, ByNameInSortedOrder) {
   EXPECT_EQ(labels.labels, (Ids{2, -1, 0, 1, 2}));
 }
 
+TEST(Labels, NamesThatStandTwiceAreToldApart) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(told_apart({"a", "b", "b"}), (Names{"a", "b", "b (2)"}));
+  EXPECT_EQ(told_apart({"b", "b", "b (1)"}), (Names{"b", "b (1)", "b (1) (2)"}));
+  EXPECT_EQ(told_apart({"b", "a"}), (Names{"b", "a"}));
+}
+
 TEST(Labels, FoldersThatAreAllNumbersStandForThemselves) {
   EXPECT_EQ(number_folders({"3", "", "0"}, "x").labels, (Ids{3, -1, 0}));
   Names folders;

@@ -706,6 +706,23 @@ TEST(LoadImage, CentreCropEqualsTorchvision) {
   }
 }
 
+// Each image by its own size, whatever the others' are.
+TEST(LoadImage, AnImageOfTheSizeItselfStaysAsItIs) {
+  const std::string folder = SGMAE_TEST_DATA "/image/";
+  const Normalisation plain{{0, 0, 0}, {1, 1, 1}};
+  const std::string photo =
+      folder + nlohmann::json::parse(read_text(folder + "golden.json"))["centre_crop"][0]["source"]
+                   .get<std::string>();
+  const ImageSize own = decode_image(read_file(photo), 3).size();
+  const auto pixels = [&](int height, int width, Fit fit) {
+    return load_image(photo, height, width, 3, plain, fit).pixels;
+  };
+  EXPECT_TRUE(pixels(own.height, own.width, Fit::automatic)
+                  .equal(pixels(own.height, own.width, Fit::squash)));
+  EXPECT_TRUE(pixels(32, 32, Fit::automatic).equal(pixels(32, 32, Fit::centre_crop)));
+  EXPECT_FALSE(pixels(32, 32, Fit::automatic).equal(pixels(32, 32, Fit::squash)));
+}
+
 TEST(LoadImage, NamesTheFile) {
   Folder folder;
   folder.write("bad.jpg", "text");

@@ -95,10 +95,7 @@ TEST(FindObjects, AreInPixelsOfTheImageWithMasksOfItsSize) {
   EXPECT_GT(right, 64) << "not in pixels of the canvas";
 }
 
-TEST(TestDetector, SeesEveryImageOnceAndSaysNothingOfClassesWithoutObjects) {
-  const TemporaryFolder folder;
-  shapes::write(folder.root(), "train", 5);
-  const auto data = open_annotated(folder.root().string());
+LoaderOptions whole_canvas() {
   LoaderOptions loader;
   loader.height = loader.width = 64;
   loader.num_workers = 0;
@@ -106,7 +103,14 @@ TEST(TestDetector, SeesEveryImageOnceAndSaysNothingOfClassesWithoutObjects) {
   loader.fit = Fit::inside;
   loader = whole_images(loader);
   loader.fit = Fit::inside;
-  const DetectionTest test = test_detector(tiny_model(3), *data, loader);
+  return loader;
+}
+
+TEST(TestDetector, SeesEveryImageOnceAndSaysNothingOfClassesWithoutObjects) {
+  const TemporaryFolder folder;
+  shapes::write(folder.root(), "train", 5);
+  const auto data = open_annotated(folder.root().string());
+  const DetectionTest test = test_detector(tiny_model(3), *data, whole_canvas());
   EXPECT_EQ(test.images, 5);
   ASSERT_EQ(test.verdicts.size(), 5u);
   for (std::int64_t i = 0; i < 5; ++i)
@@ -116,6 +120,42 @@ TEST(TestDetector, SeesEveryImageOnceAndSaysNothingOfClassesWithoutObjects) {
   EXPECT_EQ(json["per_class"]["2"]["objects"], 0);
   EXPECT_EQ(json["precision"]["box"]["0.5"].size(), 101u);
   EXPECT_EQ(score_entries(test).contains("mask_ap"), true);
+}
+
+// What the detector finds, as the truth: with outlines of every second object it still finds all
+// that it can be asked for.
+TEST(TestDetector, ObjectsWithoutOutlineCountInBoxesAlone) {
+  const TemporaryFolder folder;
+  shapes::write(folder.root(), "train", 5);
+  const MaskRcnn model = tiny_model(2);
+  const auto file = folder.root() / "annotations" / "instances_train.json";
+  std::string found =
+      test_detector(model, *open_annotated(folder.root().string()), whole_canvas()).found;
+  found.resize(found.size() - 2);
+  auto document = nlohmann::json::parse(read_file(file));
+  document["annotations"] = nlohmann::json::array();
+  std::int64_t outlines = 0, boxes = 0;
+  for (nlohmann::json entry : nlohmann::json::parse("[" + found + "]")) {
+    const Runs mask = runs_of_text(entry["segmentation"]["counts"].get<std::string>(),
+                                   {shapes::width, shapes::height});
+    if (area_of(mask) == 0) continue;
+    entry["id"] = outlines + boxes + 1;
+    entry["area"] = area_of(mask);
+    if (boxes < outlines) {
+      entry.erase("segmentation");
+      ++boxes;
+    } else {
+      ++outlines;
+    }
+    document["annotations"].push_back(entry);
+  }
+  ASSERT_GT(boxes, 5);
+  write_file(file, document.dump());
+  const auto data = open_annotated(folder.root().string());
+  const auto result = to_json(test_detector(model, *data, whole_canvas()), data->class_names());
+  EXPECT_EQ(result["objects_without_outline"], boxes);
+  EXPECT_EQ(result["box_ar100"], 1);
+  EXPECT_EQ(result["mask_ar100"], 1);
 }
 
 }  // namespace

@@ -118,14 +118,6 @@ TEST_F(LabelledDataTest, TestsAsTheTrainingPartNumbersWhereTheClassifierHasNoNam
             std::string::npos);
 }
 
-TEST_F(LabelledDataTest, AnUnreadableFirstImageDoesNotChooseTheFit) {
-  VitConfig config;
-  config.height = 10, config.width = 12;
-  const LabelledSources sources = open_labelled(data_);
-  folder_.write("train/ant/1.png", "");
-  EXPECT_EQ(choose_fit(EvalFit::automatic, *sources.train, config), Fit::squash);
-}
-
 TEST_F(LabelledDataTest, EvaluationLooksAtWholeImagesInOrder) {
   VitConfig config;
   config.height = config.width = 16;
@@ -134,13 +126,11 @@ TEST_F(LabelledDataTest, EvaluationLooksAtWholeImagesInOrder) {
   const auto options = [&] {
     return evaluation_loader(data_, *sources.train, config, default_normalisation(3), 2);
   };
-  EXPECT_EQ(options().fit, Fit::centre_crop);  // images are 12 x 10
+  EXPECT_EQ(options().fit, Fit::automatic);
   EXPECT_FALSE(options().shuffle);
   EXPECT_FALSE(options().drop_last);
   EXPECT_EQ(options().unreadable, Unreadable::leave_out);
-  config.height = 10, config.width = 12;
-  EXPECT_EQ(options().fit, Fit::squash);
-  data_.fit = EvalFit::centre_crop;
+  data_.fit = Fit::centre_crop;
   EXPECT_EQ(options().fit, Fit::centre_crop);
   EXPECT_THROW(evaluation_loader(data_, *sources.train, config, {}, 0), Error);
 }

@@ -80,6 +80,15 @@ TEST(NearestRows, LeavesOutByRowAndWhatIsNotFinite) {
     EXPECT_TRUE(neighbour.row != 2 && neighbour.row != 3 && neighbour.row != 5);
 }
 
+// However many rows have no direction, and although theirs is nearer than all others.
+TEST(NearestRows, WhatIsNotFiniteTakesNobodysPlace) {
+  at::Tensor features = noise({20, 8}, 4).abs();
+  const at::Tensor query = features.narrow(0, 0, 1).neg();
+  features.narrow(0, 10, 10).fill_(std::numeric_limits<float>::quiet_NaN());
+  const auto found = NearestRows(features).find(query, 4).front();
+  expect_rows(found, by_all_pairs(features, query[0], 4));
+}
+
 TEST(NearestRows, GroupsLieAroundTheirFirst) {
   // Unit vectors at these degrees.
   const std::vector<double> degrees{0, 100, 8, 200, 16, 107, 24, 290};

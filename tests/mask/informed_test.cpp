@@ -146,6 +146,19 @@ TEST(InformedOrder, DrawsSimilarHintsInProportionToRelevance) {
   EXPECT_NEAR(count[3], 7000, 230);
 }
 
+// Whichever side is hidden.
+TEST(InformedOrder, DrawsSimilarHintsOfTheBackgroundByRelevanceToo) {
+  const std::vector<float> s = {0.9f, 0.1f, 0.2f, 0.7f, 0.0f};
+  std::vector<int> count(5, 0);
+  for (std::uint64_t image = 0; image < 10000; ++image)
+    ++count[ordered(s, 2, 1, HintStrategy::similarity, GuideTarget::background, image)[1]];
+  EXPECT_EQ(count[0], 0);  // kept, never drawn
+  EXPECT_LE(count[4], 2);
+  EXPECT_NEAR(count[1], 1000, 150);
+  EXPECT_NEAR(count[2], 2000, 200);
+  EXPECT_NEAR(count[3], 7000, 230);
+}
+
 TEST(InformedOrder, FavoursNoPositionAmongEqualScores) {
   const std::vector<float> s(16, 0.5f);
   std::vector<int> count(16, 0);

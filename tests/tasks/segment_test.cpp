@@ -210,6 +210,7 @@ TEST_F(Segment, WhatCannotBeUsedIsASentence) {
   EXPECT_EQ(code_of([](SegmentOptions& o) { o.jitter_min = 3; }), ExitCode::usage);
   EXPECT_EQ(code_of([](SegmentOptions& o) { o.input_size = 30; }), ExitCode::usage);
   EXPECT_EQ(code_of([](SegmentOptions& o) { o.batch_size = 1; }), ExitCode::usage);
+  EXPECT_EQ(code_of([](SegmentOptions& o) { o.stride = o.input_size + 1; }), ExitCode::usage);
   EXPECT_EQ(code_of([](SegmentOptions& o) { o.head = SegmentMethod::knn; }), ExitCode::usage);
   EXPECT_EQ(code_of([](SegmentOptions& o) { o.data.data_path += "/none"; }), ExitCode::data);
   EXPECT_EQ(code_of([&](SegmentOptions& o) {
