@@ -30,19 +30,9 @@ nlohmann::ordered_json run_study(const StudyArguments& arguments,
   check(files.size() == 1, ExitCode::usage, "name one study file: sgmae study STUDY.toml");
   StudyFile study = parse_study(read_text(files[0]), files[0]);
   if (!arguments.output_dir.empty()) study.output_dir = arguments.output_dir;
-  // Training reads what the tests read.
-  if (!arguments.data.data_path.empty())
-    study.options.emplace_back("data_path", arguments.data.data_path);
-  if (!arguments.data.data_root.empty())
-    study.options.emplace_back("data_root", arguments.data.data_root);
   if (arguments.threads >= 0)
     study.options.emplace_back("threads", std::to_string(arguments.threads));
-  LabelledData data = arguments.data;
-  for (const auto& [name, value] : study.options) {
-    if (name == "data_path" && data.data_path.empty()) data.data_path = value;
-    if (name == "data_root" && data.data_root.empty()) data.data_root = value;
-  }
-  return run_study(study, recipe_text(study.recipe), data);
+  return run_study(study, recipe_text(study.recipe), arguments.data);
 }
 
 }  // namespace

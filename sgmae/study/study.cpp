@@ -16,6 +16,7 @@
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/logistic.h"
 #include "sgmae/parallel/process_group.h"
+#include "sgmae/study/study_data.h"
 #include "sgmae/study/table.h"
 #include "sgmae/tasks/finetune.h"
 #include "sgmae/train/checkpoint.h"
@@ -383,8 +384,9 @@ std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& rec
   return cells;
 }
 
-ordered_json run_study(const StudyFile& study, const std::string& recipe_text,
-                       const LabelledData& data, const StudyHooks& hooks) {
+ordered_json run_study(StudyFile study, const std::string& recipe_text, LabelledData data,
+                       const StudyHooks& hooks) {
+  share_data(study, recipe_text, data);
   return StudyRun(study, recipe_text, data, hooks).run();
 }
 

@@ -56,9 +56,10 @@ struct StudyHooks {
   std::function<void(const StudyCell&, std::int64_t epoch)> after_test;
 };
 
-// Does what is left to do, and returns what table.json holds. Throws what pretrain() throws; after
-// an interruption the same call goes on.
-nlohmann::ordered_json run_study(const StudyFile& study, const std::string& recipe_text,
-                                 const LabelledData& data, const StudyHooks& hooks = {});
+// Does what is left to do, and returns what table.json holds. Trainings and tests read `data`, and
+// what it leaves open as the study says (study_data.h). Throws what pretrain() throws; after an
+// interruption the same call goes on.
+nlohmann::ordered_json run_study(StudyFile study, const std::string& recipe_text, LabelledData data,
+                                 const StudyHooks& hooks = {});
 
 }  // namespace sgmae

@@ -359,6 +359,16 @@ TEST_F(Program, TestsAnEncoderByNeighboursAndByALinearLayer) {
   EXPECT_FALSE(fs::exists(root_ / "none"));
   expect("study", 2, "STUDY.toml");
   expect("study nowhere.toml", 2, "nowhere.toml");
+  write_file(root_ / "study.toml", R"([study]
+recipe = "caltech101_64_mae"
+output_dir = "study"
+seeds = [0]
+reference = "left"
+[[variant]]
+name = "left"
+image_key = "left.png"
+)");
+  expect("study study.toml --data_path data", 2, "left reads images in another way than the tests");
 }
 
 // 1e-5: both sides sum in fp32, in different orders.

@@ -225,6 +225,17 @@ TEST_F(Study, FineTunesTheLastCheckpointWhereAsked) {
             std::string::npos);
 }
 
+TEST_F(Study, TrainsOnWhatItTests) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.variants.resize(2);
+  data_.data_format.values = DataFormat::eight_bit;
+  std::map<std::string, int> done;
+  run(file, done);
+  EXPECT_NE(read_text(folder_.path("s/cells/mae-s1/config.toml")).find("values = \"8bit\""),
+            std::string::npos);
+}
+
 // Of MoCo v3 there is an encoder to be tested, and nothing of it is shared.
 TEST_F(Study, ComparesWithMocoV3) {
   StudyFile file = study("s");
