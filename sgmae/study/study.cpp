@@ -15,6 +15,7 @@
 #include "sgmae/eval/features.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/logistic.h"
+#include "sgmae/mask/relevance_map.h"
 #include "sgmae/parallel/process_group.h"
 #include "sgmae/study/study_data.h"
 #include "sgmae/study/table.h"
@@ -32,9 +33,22 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t test_batch = 256;
 
-// What has no effect on a run before guidance begins, beside what never has one.
-bool without_effect_on_prefix(const OptionInfo& option) {
-  return option.changeable || (option.section == "mask" && option.name != "mask_ratio");
+// What has no effect on a run before guidance begins.
+bool is_of_guidance(const OptionInfo& option) {
+  return option.section == "mask" && option.name != "mask_ratio";
+}
+
+// A trunk may have been trained elsewhere, and in another way as far as a run may go on so.
+bool may_differ_in_folder(const OptionInfo& option) {
+  return option.changeable || is_of_guidance(option);
+}
+
+// Of variants, others that may change on resuming count too: with another precision or number of
+// threads not a bit is the same.
+bool may_differ_in_plan(const OptionInfo& option) {
+  static const std::set<std::string> of_telling{"output_dir", "log_dir",          "knn_every",
+                                                "save_every", "keep_checkpoints", "log_every"};
+  return is_of_guidance(option) || of_telling.count(option.name) > 0;
 }
 
 fs::path prefix_folder(const StudyCell& trunk, std::int64_t epochs) {
@@ -102,6 +116,14 @@ void keep_prefix(const StudyCell& trunk, std::int64_t epochs) {
   keep(state_beside(model), prefix_folder(trunk, epochs));
 }
 
+// Whether a checkpoint between two epochs knows of other masks than random ones: from an epoch
+// before, or as maps for the next.
+bool is_guided(const ModelView& view) {
+  const auto start = json_value<std::int64_t>(view.info.guide, "start");
+  if (!start) return false;
+  return *start < view.info.epoch || fs::exists(view.folder.maps() / maps_name(view.info.epoch));
+}
+
 bool has_prefix(const StudyCell& trunk, std::int64_t epochs) {
   const fs::path model = prefix_checkpoint(trunk, epochs);
   return fs::exists(model) && fs::exists(state_beside(model));
@@ -125,7 +147,7 @@ void check_prefix(const StudyCell& trunk, const StudyCell& cell) {
   Options stored = declared(there);
   const RunFolder folder{trunk.options.output_dir};
   const std::string other =
-      config_difference(folder.config(), stored, declared(here), without_effect_on_prefix);
+      config_difference(folder.config(), stored, declared(here), may_differ_in_folder);
   check(other.empty(), ExitCode::usage, cell.variant, " cannot go on from ", folder.root.string(),
         ": ", other, "; change the study file or move the folder away");
   check(random_epochs(there) >= cell.branch_epoch, ExitCode::usage, cell.variant,
@@ -206,8 +228,7 @@ class StudyRun {
       if (hooks_.after_step) hooks_.after_step(cell, progress);
     };
     hooks.after_save = [&](const ModelView& view, const fs::path&) {
-      const bool guided = view.info.guide.is_object() && view.info.guide.contains("start");
-      if (view.info.step == 0 && branches.count(view.info.epoch) > 0 && !guided)
+      if (view.info.step == 0 && branches.count(view.info.epoch) > 0 && !is_guided(view))
         keep_prefix(cell, view.info.epoch);
     };
     pretrain(options, hooks);
@@ -351,7 +372,7 @@ std::int64_t random_epochs(const PretrainOptions& options) {
 
 std::string prefix_difference(const PretrainOptions& there, const PretrainOptions& here) {
   PretrainOptions a = there, b = here;
-  return options_difference(declared(a), declared(b), without_effect_on_prefix);
+  return options_difference(declared(a), declared(b), may_differ_in_plan);
 }
 
 std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& recipe_text) {

@@ -45,8 +45,8 @@ std::vector<StudyCell> plan_study(const StudyFile& study, const std::string& rec
 // guidance where it is given, 0 where it is found during the run.
 std::int64_t random_epochs(const PretrainOptions& options);
 
-// The first option, guidance and what may change on resuming aside, in which two runs differ, as
-// "epochs is 100 there, 200 here"; "" when they are the same run until guidance begins.
+// The first option, guidance and what tells of a run or where it lies aside, in which two variants
+// differ, as "epochs is 100 there, 200 here"; "" when they are the same run until guidance begins.
 std::string prefix_difference(const PretrainOptions& there, const PretrainOptions& here);
 
 struct StudyHooks {

@@ -119,6 +119,20 @@ TEST_F(Study, SharesNothingBetweenRunsThatDiffer) {
   PretrainOptions a, b;
   a.seed = 1;
   EXPECT_EQ(prefix_difference(a, b), "seed is 1 there, 0 here");
+
+  // What may change on resuming changes bits all the same, unless it only tells of the run.
+  for (const auto& [name, value] : {std::pair{"precision", "bf16"},
+                                    {"threads", "2"},
+                                    {"accum_iter", "2"},
+                                    {"save_every", "1"}}) {
+    StudyFile file = study("s");
+    file.variants.resize(2);
+    file.variants[1].options.emplace_back(name, value);
+    for (const StudyCell& cell : plan_study(file, recipe))
+      EXPECT_EQ(cell.trunk.has_value(),
+                cell.variant == "early" && name == std::string("save_every"))
+          << name;
+  }
 }
 
 TEST_F(Study, BranchesAreWhatTheyWouldBeAlone) {
@@ -141,6 +155,36 @@ TEST_F(Study, BranchesAreWhatTheyWouldBeAlone) {
   EXPECT_GT(table["train_seconds"]["early"], 0.0);
   EXPECT_EQ(nlohmann::json::parse(read_text(folder_.path("s/table.json"))), nlohmann::json(table));
   EXPECT_NE(read_text(folder_.path("s/table.md")).find("## After 4 epochs"), std::string::npos);
+}
+
+// Masks of these strategies are random before they start, whichever of them is the trunk.
+TEST_F(Study, BranchesOffTrunksOfAnyStrategy) {
+  const auto starting = [](const std::string& strategy, const char* epoch) {
+    const std::string start = strategy == "self_guided" ? "guide_start" : strategy + "_start";
+    return StudyVariant{strategy, {{"mask_strategy", strategy}, {start, epoch}}};
+  };
+  for (const char* trunk : {"amt", "semmae", "attmask", "self_guided"}) {
+    StudyFile file = study(str("of_", trunk)), alone = study(str("alone_", trunk));
+    file.seeds = {1};
+    file.evaluate_epochs = {4};
+    file.reference = trunk;
+    file.variants = {starting(trunk, "3")};
+    for (const char* branch : {"amt", "semmae", "attmask", "self_guided"})
+      if (branch != std::string(trunk)) file.variants.push_back(starting(branch, "2"));
+    file.variants.back() = starting(file.variants.back().name, "3");
+    std::map<std::string, int> done;
+    run(file, done);
+    alone.variants = file.variants;
+    alone.seeds = file.seeds;
+    for (const StudyCell& cell : plan_study(alone, recipe)) {
+      EXPECT_EQ(done[cell.variant + "-s1"], cell.trunk ? 6 * (4 - cell.branch_epoch) : 24)
+          << cell.variant << " off " << trunk;
+      pretrain(cell.options);
+      const std::string run = "/cells/" + cell.variant + "-s1";
+      EXPECT_TRUE(model(str("of_", trunk, run), 3) == model(str("alone_", trunk, run), 3))
+          << cell.variant << " off " << trunk;
+    }
+  }
 }
 
 TEST_F(Study, GoesOnAfterAKillAndRepeatsNothing) {
