@@ -129,6 +129,14 @@ bool has_prefix(const StudyCell& trunk, std::int64_t epochs) {
   return fs::exists(model) && fs::exists(state_beside(model));
 }
 
+// Whether the run has gone on beyond `epoch`, so that its checkpoint is there already or never will
+// be.
+bool is_past(const StudyCell& cell, std::int64_t epoch) {
+  const auto names = list_checkpoints(RunFolder{cell.options.output_dir}.checkpoints(),
+                                      /*resumable=*/!is_trained(cell));
+  return !names.empty() && names.back().epoch >= epoch;
+}
+
 // Refuses a folder that holds another run than the cell, before any work is done.
 void check_folder(const StudyCell& cell) {
   const RunFolder folder{cell.options.output_dir};
@@ -167,7 +175,10 @@ class StudyRun {
     finetune_options(study_);  // refused before the work, not after
     for (const StudyCell& cell : cells_) cell.options.check();
     processes().leader([&] {
-      for (const StudyCell& cell : cells_) check_folder(cell);
+      for (const StudyCell& cell : cells_) {
+        check_folder(cell);
+        for (const std::int64_t epoch : epochs_of(cell)) check_found(tested(cell, epoch), epoch);
+      }
     });
   }
 
@@ -175,8 +186,10 @@ class StudyRun {
     for (const StudyCell& cell : cells_) {
       train(cell);
       use_threads(cell.options.threads);
-      for (const std::int64_t epoch : epochs_of(cell)) test(cell, epoch);
-      if (study_.finetune) finetune_last(cell);
+      for (const std::int64_t epoch : epochs_of(cell))
+        if (&tested(cell, epoch) == &cell) test(cell, epoch);
+      const std::int64_t last = epochs_of(cell).back();
+      if (is_fine_tuned(cell, last) && &tested(cell, last) == &cell) finetune_from(cell, last);
     }
     ordered_json table;
     processes().leader([&] { table = write_table(); });
@@ -188,6 +201,26 @@ class StudyRun {
   std::vector<std::int64_t> epochs_of(const StudyCell& cell) const {
     if (study_.evaluate_epochs.empty()) return {cell.options.epochs};
     return study_.evaluate_epochs;
+  }
+
+  // Whose checkpoint of that epoch is tested: the trunk's, while it is the same run.
+  const StudyCell& tested(const StudyCell& cell, std::int64_t epoch) const {
+    return cell.trunk && epoch < cell.branch_epoch ? cells_[*cell.trunk] : cell;
+  }
+
+  bool is_fine_tuned(const StudyCell& cell, std::int64_t epoch) const {
+    return study_.finetune && epoch == epochs_of(cell).back();
+  }
+
+  // Of an epoch that is to be tested: where something is left to be found, the checkpoint must not be
+  // lost.
+  void check_found(const StudyCell& cell, std::int64_t epoch) const {
+    const fs::path file = evaluation_file(cell, epoch), checkpoint = model_file(cell, epoch);
+    const bool tuned = !is_fine_tuned(cell, epoch) || fs::exists(finetune_file(cell, epoch));
+    if (fs::exists(file) && tuned) return;
+    check(fs::exists(checkpoint) || !is_past(cell, epoch), ExitCode::checkpoint,
+          checkpoint.string(), " does not exist and cannot be tested; remove epoch ", epoch,
+          " from evaluate_epochs, or move the run folder away to train it again");
   }
 
   // The epochs after which other cells branch off.
@@ -238,13 +271,7 @@ class StudyRun {
     const fs::path file = evaluation_file(cell, epoch);
     if (found_by_leader([&] { return fs::exists(file); })) return;
     const auto begun = std::chrono::steady_clock::now();
-    const fs::path checkpoint = model_file(cell, epoch);
-    processes().leader([&] {
-      check(fs::exists(checkpoint), ExitCode::checkpoint, checkpoint.string(),
-            " does not exist and cannot be tested; remove epoch ", epoch,
-            " from evaluate_epochs, or move the run folder away to train it again");
-    });
-    OpenedModel opened = open_model(checkpoint);
+    OpenedModel opened = open_model(model_file(cell, epoch));
     place(opened, cell.options);
     const auto encode = [&](const Source& source) {
       const Encoder& encoder = opened.encoder();
@@ -290,9 +317,8 @@ class StudyRun {
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
 
-  // The last tested checkpoint. The run has a folder of its own and goes on when interrupted.
-  void finetune_last(const StudyCell& cell) {
-    const std::int64_t epoch = epochs_of(cell).back();
+  // The run has a folder of its own and goes on when interrupted.
+  void finetune_from(const StudyCell& cell, std::int64_t epoch) {
     const fs::path file = finetune_file(cell, epoch);
     if (found_by_leader([&] { return fs::exists(file); })) return;
     info("study: fine-tuning ", cell.variant, ", seed ", cell.seed);
@@ -341,8 +367,10 @@ class StudyRun {
     for (const StudyCell& cell : cells_)
       for (const std::int64_t epoch : epochs_of(cell)) {
         CellResult result{cell.variant, cell.seed, epoch, {}, 0};
-        add_metrics(evaluation_file(cell, epoch), result.metrics);
-        add_metrics(finetune_file(cell, epoch), result.metrics);
+        const StudyCell& found = tested(cell, epoch);
+        if (&found != &cell && !is_trained(cell)) continue;
+        add_metrics(evaluation_file(found, epoch), result.metrics);
+        add_metrics(finetune_file(found, epoch), result.metrics);
         if (result.metrics.empty()) continue;
         result.train_seconds = training_seconds(cell);
         results.push_back(std::move(result));

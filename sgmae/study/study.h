@@ -8,7 +8,8 @@
 //
 // Variants that differ only in how masks are guided are the same run until guidance begins. Of
 // these the one that begins last (plain MAE never does) is trained from the start, and the others
-// go on from its checkpoint: bit for bit what they would have come to on their own.
+// go on from its checkpoint: bit for bit what they would have come to on their own. What was found
+// of an epoch that they share is found in the trunk's folder.
 //
 // A study that is called again goes on where it stopped: trained runs are not trained again, tested
 // checkpoints not tested again. A finished run folder of the same options may be put in place of a

@@ -187,6 +187,29 @@ TEST_F(Study, BranchesOffTrunksOfAnyStrategy) {
   }
 }
 
+// Of an epoch before the branch point the branch has no checkpoint, and needs none.
+TEST_F(Study, TestsTheTrunkForEpochsThatAreShared) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.evaluate_epochs = {1, 2};
+  file.finetune = OptionTexts{{"epochs", "1"}, {"batch_size", "10"}};
+  std::map<std::string, int> done;
+  const auto table = run(file, done);
+  const std::map<std::string, int> expected{
+      {"mae-s1", 24}, {"late-s1", 6}, {"early-s1", 12}, {"mae-s1 tests", 2}, {"early-s1 tests", 1}};
+  EXPECT_EQ(done, expected);
+  EXPECT_FALSE(fs::exists(folder_.path("s/cells/late-s1/finetune")));
+  EXPECT_TRUE(fs::exists(folder_.path("s/cells/early-s1/finetune")));
+  std::map<std::string, std::map<std::string, double>> scores;
+  for (const auto& cell : table["cells"])
+    scores[str(cell["variant"].get<std::string>(), cell["epoch"].get<int>())] =
+        cell["metrics"].get<std::map<std::string, double>>();
+  EXPECT_EQ(scores["mae1"].size(), 6u);
+  EXPECT_EQ(scores["mae2"].size(), 8u);
+  for (const char* same : {"late1", "early1"}) EXPECT_EQ(scores[same], scores["mae1"]) << same;
+  EXPECT_EQ(scores["late2"], scores["mae2"]);
+}
+
 TEST_F(Study, GoesOnAfterAKillAndRepeatsNothing) {
   StudyFile file = study("whole");
   file.seeds = {1};
@@ -315,11 +338,14 @@ TEST_F(Study, RefusesFoldersOfOtherRunsAndMissingCheckpoints) {
             std::string::npos);
   EXPECT_TRUE(done.empty());
 
+  // Of the second seed, saved after epoch 4 alone: said before the first is trained.
   fs::remove_all(folder_.path("s"));
-  options.epochs = 4;  // saved after epoch 4 alone
+  file.seeds = {2, 1};
+  options.epochs = 4;
   pretrain(options);
   EXPECT_NE(error_of(ExitCode::checkpoint, [&] { run(file, done); }).find("evaluate_epochs"),
             std::string::npos);
+  EXPECT_TRUE(done.empty());
 
   file.evaluate_epochs = {5};
   EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("trains for 4"),
