@@ -30,8 +30,10 @@ nlohmann::ordered_json run_study(const StudyArguments& arguments,
   check(files.size() == 1, ExitCode::usage, "name one study file: sgmae study STUDY.toml");
   StudyFile study = parse_study(read_text(files[0]), files[0]);
   if (!arguments.output_dir.empty()) study.output_dir = arguments.output_dir;
-  if (arguments.threads >= 0)
+  if (arguments.threads >= 0) {
     study.options.emplace_back("threads", std::to_string(arguments.threads));
+    if (study.finetune) study.finetune->emplace_back("threads", std::to_string(arguments.threads));
+  }
   return run_study(study, recipe_text(study.recipe), arguments.data);
 }
 

@@ -20,6 +20,7 @@
 #include "sgmae/study/study_data.h"
 #include "sgmae/study/table.h"
 #include "sgmae/tasks/finetune.h"
+#include "sgmae/tasks/settle.h"
 #include "sgmae/train/checkpoint.h"
 #include "sgmae/train/compute.h"
 #include "sgmae/train/run_folder.h"
@@ -27,7 +28,6 @@
 namespace sgmae {
 namespace {
 
-using nlohmann::json;
 using nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
@@ -75,6 +75,18 @@ fs::path finetune_file(const StudyCell& cell, std::int64_t epoch) {
   return fs::path(cell.options.output_dir) / "evaluation" / str("finetune-", epoch, ".json");
 }
 
+// The run of fine-tuning. Older versions had one folder for all epochs, which is still found where
+// it began from this one.
+fs::path finetune_folder(const StudyCell& cell, std::int64_t epoch) {
+  const fs::path older = fs::path(cell.options.output_dir) / "finetune";
+  if (const fs::path config = RunFolder{older}.config(); fs::exists(config)) {
+    FinetuneOptions there;
+    declared(there).load_toml(read_text(config), config.string());
+    if (fs::path(there.checkpoint).filename() == model_file(cell, epoch).filename()) return older;
+  }
+  return fs::path(cell.options.output_dir) / str("finetune-", epoch);
+}
+
 // What process 0 finds in the folder of the study, which it alone writes.
 bool found_by_leader(const std::function<bool()>& find) {
   bool found = false;
@@ -82,15 +94,48 @@ bool found_by_leader(const std::function<bool()>& find) {
   return processes().of_leader(found ? "yes" : "") == "yes";
 }
 
+// What `read` takes from the result of a test.
+template <class Read>
+auto from_result(const fs::path& file, const Read& read) {
+  try {
+    return read(ordered_json::parse(read_text(file, ExitCode::data)));
+  } catch (const nlohmann::json::exception&) {
+    fail(ExitCode::data, file.string(), ": damaged; delete it to have the test done again");
+  }
+}
+
 // Adds the metrics of a test to the others; nothing where it has not been done yet.
 void add_metrics(const fs::path& file, std::map<std::string, double>& metrics) {
   if (!fs::exists(file)) return;
-  try {
-    const json entry = json::parse(read_text(file, ExitCode::data));
-    metrics.merge(entry.at("metrics").get<std::map<std::string, double>>());
-  } catch (const json::exception&) {
-    fail(ExitCode::data, file.string(), ": damaged; delete it to have the test done again");
-  }
+  metrics.merge(from_result(file, [](const ordered_json& entry) {
+    return entry.at("metrics").get<std::map<std::string, double>>();
+  }));
+}
+
+// What a result depends on, by name, as TOML.
+template <class O>
+ordered_json named(O options) {
+  ordered_json values = ordered_json::object();
+  for (const Options known = declared(options); const OptionInfo& option : known.all())
+    if (!option.changeable) values[option.name] = option.print();
+  return values;
+}
+
+// The options that a result was made with; null where an older version made it, which did not say.
+ordered_json options_of_result(const fs::path& file) {
+  return from_result(
+      file, [](const ordered_json& entry) { return entry.value("options", ordered_json()); });
+}
+
+// Refuses a result of other options than `wanted`. `files` are to be deleted for another one.
+void check_result(const fs::path& file, const ordered_json& wanted, const std::string& files) {
+  const ordered_json there = options_of_result(file);
+  for (const auto& [name, value] : wanted.items())
+    if (const auto other = there.find(name); other != there.end() && *other != value)
+      fail(ExitCode::usage, file.string(), " was found with other options: ", name, " is ",
+           json_value<std::string>(*other).value_or("unknown"), " there, ",
+           value.get<std::string>(), " here; change that back, or delete ", files,
+           " to have it done again");
 }
 
 bool is_trained(const StudyCell& cell) {
@@ -172,7 +217,7 @@ class StudyRun {
         hooks_(hooks),
         cells_(plan_study(study, recipe_text)),
         sources_(open_labelled(data)) {
-    finetune_options(study_);  // refused before the work, not after
+    finetune_options(study_, {});  // refused before the work, not after
     for (const StudyCell& cell : cells_) cell.options.check();
     processes().leader([&] {
       for (const StudyCell& cell : cells_) {
@@ -212,15 +257,43 @@ class StudyRun {
     return study_.finetune && epoch == epochs_of(cell).back();
   }
 
-  // Of an epoch that is to be tested: where something is left to be found, the checkpoint must not be
-  // lost.
+  // Of an epoch that is to be tested: what was found there before must be of the present options,
+  // and where something is left to be found, the checkpoint must not be lost.
   void check_found(const StudyCell& cell, std::int64_t epoch) const {
     const fs::path file = evaluation_file(cell, epoch), checkpoint = model_file(cell, epoch);
+    if (fs::exists(file)) check_result(file, test_options(), "it");
+    if (study_.finetune) check_finetuning(cell, epoch);
     const bool tuned = !is_fine_tuned(cell, epoch) || fs::exists(finetune_file(cell, epoch));
     if (fs::exists(file) && tuned) return;
     check(fs::exists(checkpoint) || !is_past(cell, epoch), ExitCode::checkpoint,
           checkpoint.string(), " does not exist and cannot be tested; remove epoch ", epoch,
           " from evaluate_epochs, or move the run folder away to train it again");
+  }
+
+  void check_finetuning(const StudyCell& cell, std::int64_t epoch) const {
+    FinetuneOptions there, here = finetuning(cell, epoch);
+    const fs::path file = finetune_file(cell, epoch);
+    const RunFolder run{here.output_dir};
+    const bool begun = fs::exists(run.config());
+    if (fs::exists(file)) {
+      check(begun || !options_of_result(file).is_null(), ExitCode::data, file.string(),
+            " was written by an older version, maybe of another epoch; delete it to have the "
+            "fine-tuning done again");
+      check_result(file, named(here), str("it and ", run.root.string()));
+    }
+    if (!begun || !(is_fine_tuned(cell, epoch) || fs::exists(file))) return;
+    Options stored = declared(there);
+    const std::string other =
+        config_difference(run.config(), stored, declared(here), may_change_on_resume);
+    check(other.empty(), ExitCode::usage, run.root.string(),
+          " was fine-tuned with other options: ", other,
+          "; change [finetune] back, or delete it and ", file.string(), " to have it done again");
+  }
+
+  ordered_json test_options() const {
+    ordered_json options = named(data_);
+    options["digest of the images"] = data_hash(*sources_.train) + data_hash(*sources_.test);
+    return options;
   }
 
   // The epochs after which other cells branch off.
@@ -304,6 +377,7 @@ class StudyRun {
                                     {"unreadable_train_images", train.unreadable},
                                     {"test_images", test.label.size()},
                                     {"unreadable_test_images", test.unreadable},
+                                    {"options", test_options()},
                                     {"metrics", metrics},
                                     {"seconds", seconds.count()}}
                                .dump(1) +
@@ -317,20 +391,26 @@ class StudyRun {
     if (hooks_.after_test) hooks_.after_test(cell, epoch);
   }
 
+  FinetuneOptions finetuning(const StudyCell& cell, std::int64_t epoch) const {
+    FinetuneOptions options = finetune_options(study_, cell.options);
+    options.checkpoint = model_file(cell, epoch).string();
+    options.data = data_;
+    options.output_dir = "";
+    options.seed = cell.seed;
+    settle(options, finetune_folder(cell, epoch).string());
+    return options;
+  }
+
   // The run has a folder of its own and goes on when interrupted.
   void finetune_from(const StudyCell& cell, std::int64_t epoch) {
     const fs::path file = finetune_file(cell, epoch);
     if (found_by_leader([&] { return fs::exists(file); })) return;
     info("study: fine-tuning ", cell.variant, ", seed ", cell.seed);
-    FinetuneOptions options = finetune_options(study_);
-    options.checkpoint = model_file(cell, epoch).string();
-    options.data = data_;
-    options.output_dir = (fs::path(cell.options.output_dir) / "finetune").string();
-    options.seed = cell.seed;
-    options.threads = cell.options.threads;
+    const FinetuneOptions options = finetuning(cell, epoch);
     const ordered_json result = finetune(options);
     processes().leader([&] {
       write_file(file, ordered_json{{"epoch", epoch},
+                                    {"options", named(options)},
                                     {"metrics",
                                      {{"finetune", result.at("acc1")},
                                       {"finetune_class_mean", result.at("class_mean")}}}}
@@ -370,7 +450,7 @@ class StudyRun {
         const StudyCell& found = tested(cell, epoch);
         if (&found != &cell && !is_trained(cell)) continue;
         add_metrics(evaluation_file(found, epoch), result.metrics);
-        add_metrics(finetune_file(found, epoch), result.metrics);
+        if (study_.finetune) add_metrics(finetune_file(found, epoch), result.metrics);
         if (result.metrics.empty()) continue;
         result.train_seconds = training_seconds(cell);
         results.push_back(std::move(result));

@@ -3,7 +3,7 @@
 //   output_dir/cells/VARIANT-sSEED/               an ordinary run folder, and in it
 //     prefixT/epoch-….{,state.}safetensors   where others branch off after T epochs
 //     evaluation/epoch-E.json                     what the tests of one checkpoint found
-//     evaluation/finetune-E.json, finetune/       the same after fine-tuning, and that run's folder
+//     evaluation/finetune-E.json, finetune-E/     the same after fine-tuning, and that run's folder
 //   output_dir/table.md, table.json               made anew after every test
 //
 // Variants that differ only in how masks are guided are the same run until guidance begins. Of
@@ -12,9 +12,9 @@
 // of an epoch that they share is found in the trunk's folder.
 //
 // A study that is called again goes on where it stopped: trained runs are not trained again, tested
-// checkpoints not tested again. A finished run folder of the same options may be put in place of a
-// cell, and a checkpoint with its state into its prefixT. Several processes share every training
-// and test, one after the other.
+// checkpoints not tested again; results of other options than the present ones are refused. A
+// finished run folder of the same options may be put in place of a cell, and a checkpoint with its
+// state into its prefixT. Several processes share every training and test, one after the other.
 #pragma once
 
 #include <cstdint>

@@ -151,8 +151,9 @@ PretrainOptions cell_options(const StudyFile& study, const StudyVariant& variant
   return settled(options);
 }
 
-FinetuneOptions finetune_options(const StudyFile& study) {
+FinetuneOptions finetune_options(const StudyFile& study, const ComputeOptions& compute) {
   FinetuneOptions options;
+  static_cast<ComputeOptions&>(options) = compute;
   Options declared;
   options.declare(declared);
   if (study.finetune)

@@ -62,8 +62,9 @@ StudyFile parse_study(const std::string& text, const std::string& where);
 PretrainOptions cell_options(const StudyFile& study, const StudyVariant& variant,
                              std::uint64_t seed, const std::string& recipe_text);
 
-// The fine-tuning options of the study; what to begin from, data, folder and seed are the cell's.
-// Throws Error(usage) for options that do not exist or do not fit.
-FinetuneOptions finetune_options(const StudyFile& study);
+// The fine-tuning options of the study; what to begin from, data, folder and seed are the cell's,
+// and so is where and how it is computed, unless [finetune] says otherwise. Throws Error(usage) for
+// options that do not exist or do not fit.
+FinetuneOptions finetune_options(const StudyFile& study, const ComputeOptions& compute);
 
 }  // namespace sgmae

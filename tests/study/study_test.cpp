@@ -198,8 +198,8 @@ TEST_F(Study, TestsTheTrunkForEpochsThatAreShared) {
   const std::map<std::string, int> expected{
       {"mae-s1", 24}, {"late-s1", 6}, {"early-s1", 12}, {"mae-s1 tests", 2}, {"early-s1 tests", 1}};
   EXPECT_EQ(done, expected);
-  EXPECT_FALSE(fs::exists(folder_.path("s/cells/late-s1/finetune")));
-  EXPECT_TRUE(fs::exists(folder_.path("s/cells/early-s1/finetune")));
+  EXPECT_FALSE(fs::exists(folder_.path("s/cells/late-s1/finetune-2")));
+  EXPECT_TRUE(fs::exists(folder_.path("s/cells/early-s1/finetune-2")));
   std::map<std::string, std::map<std::string, double>> scores;
   for (const auto& cell : table["cells"])
     scores[str(cell["variant"].get<std::string>(), cell["epoch"].get<int>())] =
@@ -284,12 +284,101 @@ TEST_F(Study, FineTunesTheLastCheckpointWhereAsked) {
       ++rows;
     }
   EXPECT_EQ(rows, 2);
-  const std::string log = read_text(folder_.path("s/cells/early-s1/finetune/log.txt"));
+  const std::string log = read_text(folder_.path("s/cells/early-s1/finetune-4/log.txt"));
   EXPECT_EQ(run(file, again), table);
-  EXPECT_EQ(read_text(folder_.path("s/cells/early-s1/finetune/log.txt")), log);
+  EXPECT_EQ(read_text(folder_.path("s/cells/early-s1/finetune-4/log.txt")), log);
   file.finetune = OptionTexts{{"epoch", "1"}};
   EXPECT_NE(error_of(ExitCode::usage, [&] { run(file, done); }).find("did you mean 'epochs'"),
             std::string::npos);
+}
+
+TEST_F(Study, FineTunesWhereAndHowItTrains) {
+  StudyFile file = study("s");
+  file.options.insert(file.options.end(), {{"precision", "bf16"}, {"device", "cuda:1"}});
+  const PretrainOptions training = cell_options(file, file.variants[0], 1, recipe);
+  FinetuneOptions options = finetune_options(file, training);
+  EXPECT_EQ(options.device, "cuda:1");
+  EXPECT_EQ(options.precision, PrecisionChoice::bf16);
+  EXPECT_EQ(options.threads, 1);
+  file.finetune = OptionTexts{{"precision", "fp32"}};
+  options = finetune_options(file, training);
+  EXPECT_EQ(options.device, "cuda:1");
+  EXPECT_EQ(options.precision, PrecisionChoice::fp32);
+
+  file.options.pop_back();
+  file.seeds = {1};
+  file.variants.resize(2);
+  file.evaluate_epochs = {4};
+  file.finetune = OptionTexts{{"epochs", "1"}, {"batch_size", "10"}};
+  std::map<std::string, int> done;
+  run(file, done);
+  EXPECT_NE(
+      read_text(folder_.path("s/cells/mae-s1/finetune-4/config.toml")).find("precision = \"bf16\""),
+      std::string::npos);
+}
+
+// Each epoch is fine-tuned in its own folder; older versions had one for all.
+TEST_F(Study, FineTunesTheEpochThatIsAsked) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.variants = {{"mae", {}}};
+  file.finetune = OptionTexts{{"epochs", "1"}, {"batch_size", "10"}};
+  std::map<std::string, int> done;
+  run(file, done);
+  const fs::path cell = folder_.path("s/cells/mae-s1");
+  const auto config = [&](const char* folder) { return read_text(cell / folder / "config.toml"); };
+  EXPECT_NE(config("finetune-4").find("epoch-0004.safetensors"), std::string::npos);
+
+  // As it was left then.
+  fs::rename(cell / "finetune-4", cell / "finetune");
+  const auto forget_options = [&](const char* name) {
+    auto entry = nlohmann::ordered_json::parse(read_text(cell / "evaluation" / name));
+    entry.erase("options");
+    write_file(cell / "evaluation" / name, entry.dump());
+  };
+  forget_options("finetune-4.json");
+  run(file, done);
+  EXPECT_FALSE(fs::exists(cell / "finetune-4"));
+
+  file.evaluate_epochs = {3};
+  run(file, done);
+  EXPECT_NE(config("finetune-3").find("epoch-0003.safetensors"), std::string::npos);
+  // A result of which nothing is known.
+  fs::remove_all(cell / "finetune-3");
+  run(file, done);
+  forget_options("finetune-3.json");
+  EXPECT_NE(error_of(ExitCode::data, [&] { run(file, done); }).find("older version"),
+            std::string::npos);
+}
+
+TEST_F(Study, RefusesResultsOfOtherOptions) {
+  StudyFile file = study("s");
+  file.seeds = {1};
+  file.variants = {{"mae", {}}};
+  file.finetune = OptionTexts{{"epochs", "1"}, {"batch_size", "10"}};
+  std::map<std::string, int> done;
+  const auto table = run(file, done);
+  const auto refusal = [&] { return error_of(ExitCode::usage, [&] { run(file, done); }); };
+  const auto expect_refused = [&](const std::string& difference, const std::string& cure) {
+    const std::string said = refusal();
+    EXPECT_NE(said.find(difference), std::string::npos) << said;
+    EXPECT_NE(said.find(cure), std::string::npos) << said;
+  };
+  data_.fit = EvalFit::squash;
+  expect_refused("fit is \"auto\" there, \"squash\" here", "delete it");
+  data_.fit = EvalFit::automatic;
+  data_.train_split = "test";
+  expect_refused("there, \"test\" here", "delete it");
+  data_.train_split = "train";
+
+  file.finetune = OptionTexts{{"epochs", "2"}, {"batch_size", "10"}};
+  expect_refused("epochs is 1 there, 2 here", "finetune-4 to have it done again");
+  const fs::path cell = folder_.path("s/cells/mae-s1");
+  fs::remove(cell / "evaluation/finetune-4.json");
+  expect_refused("epochs is 1 there, 2 here", "finetune-4.json to have it done again");
+  fs::remove_all(cell / "finetune-4");
+  run(file, done);
+  EXPECT_NE(read_text(cell / "finetune-4/log.txt").find("\"epoch\":2"), std::string::npos);
 }
 
 TEST_F(Study, TrainsOnWhatItTests) {
