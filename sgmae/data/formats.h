@@ -33,14 +33,14 @@ std::optional<std::filesystem::path> find_idx(const std::filesystem::path& folde
 
 // tar_source.cpp: WebDataset shards, ILSVRC's tar of tars, any tar of images.
 Shards find_shards(const std::string& path, const std::string& split);
-std::unique_ptr<Source> open_tars(const std::vector<std::filesystem::path>& shards,
-                                  const std::string& split, const DataFormat& format);
+std::unique_ptr<Source> open_tars(const Shards& shards, const std::string& split,
+                                  const DataFormat& format);
 
 // table_source.cpp: Parquet and Arrow files of the Hugging Face hub.
 bool is_table(const std::string& path_or_pattern);
 Shards find_tables(const std::string& path, const std::string& split);
-std::unique_ptr<Source> open_tables(const std::vector<std::filesystem::path>& shards,
-                                    const std::string& data_root, const DataFormat& format);
+std::unique_ptr<Source> open_tables(const Shards& shards, const std::string& data_root,
+                                    const DataFormat& format);
 
 // cifar.cpp: CIFAR-10 and CIFAR-100, binary or Python files, unpacked or in their .tar.gz.
 bool is_cifar_archive(const std::filesystem::path& path);  // of these .tar.gz, and no other

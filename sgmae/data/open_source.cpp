@@ -151,7 +151,7 @@ std::unique_ptr<Source> open_tars_of(const std::string& path, const std::string&
   check(!shards.paths.empty(), ExitCode::data, "there is no .tar file for '", split, "' at ", path,
         "; its name must contain the word ", split);
   say_which(shards, path, split, ".tar");
-  return open_tars(shards.paths, split, format);
+  return open_tars(shards, split, format);
 }
 
 std::unique_ptr<Source> open_tables_of(const std::string& path, const std::string& split,
@@ -160,7 +160,7 @@ std::unique_ptr<Source> open_tables_of(const std::string& path, const std::strin
   check(!shards.paths.empty(), ExitCode::data, "there is no .parquet or .arrow file for '", split,
         "' at ", path, "; its name or its folder must contain the word ", split);
   say_which(shards, path, split, ".parquet or .arrow");
-  return open_tables(shards.paths, data_root, format);
+  return open_tables(shards, data_root, format);
 }
 
 // What `find` finds in the folder `path`, or else `path` itself.

@@ -3,12 +3,17 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "sgmae/base/error.h"
+#include "sgmae/base/file.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/labels.h"
+#include "sgmae/data/left_out.h"
 #include "sgmae/data/split.h"
 
 namespace sgmae {
@@ -53,6 +58,61 @@ std::vector<std::string> expand(const std::string& pattern) {
   return expanded;
 }
 
+// The files of a data set that `datasets` saved, in its order; nullopt where none was saved here.
+// Beside them may lie those of an earlier save, and what map() and filter() left.
+std::optional<std::vector<std::string>> saved_files(const fs::path& folder) {
+  const fs::path file = folder / "state.json";
+  if (!is_file(file)) return {};
+  const auto state =
+      nlohmann::json::parse(read_text(file, ExitCode::data), nullptr, /*allow_exceptions=*/false);
+  check(!state.is_discarded(), ExitCode::data, file.string(),
+        " is damaged; copy it again, or remove it to read all .arrow files beside it");
+  if (!state.is_object() || !state.contains("_data_files")) return {};
+  std::vector<std::string> names;
+  for (const auto& entry : state["_data_files"]) {
+    check(entry.is_object() && entry.contains("filename") && entry["filename"].is_string(),
+          ExitCode::data, file.string(), " has an entry of _data_files without a filename");
+    names.push_back(entry["filename"]);
+    check(is_file(folder / names.back()), ExitCode::data, "there is no ",
+          (folder / names.back()).string(), ", which ", file.string(),
+          " names; copy it too, or save the data set again");
+  }
+  return names;
+}
+
+void list_beside(Shards& shards, const fs::path& folder, const std::vector<std::string>& names) {
+  const std::set<fs::path> chosen(shards.paths.begin(), shards.paths.end());
+  for (const std::string& name : names)
+    if (!chosen.contains(folder / name)) shards.beside.push_back(name);
+}
+
+bool is_cache_of_datasets(const std::string& name) {
+  return name.starts_with("cache-") && extension_of(name) == "arrow";
+}
+
+// What x-00001-of-00004.parquet says of itself.
+struct Numbered {
+  std::string series;  // what it has in common with the others
+  std::int64_t number = 0, total = 0;
+};
+
+std::optional<Numbered> numbered(const std::string& name) {
+  constexpr auto digits = "0123456789";
+  constexpr std::size_t most_digits = 6;
+  const std::string word = "-of-";
+  const std::size_t of = name.rfind(word);
+  if (of == std::string::npos || of == 0) return {};
+  const std::size_t begin = name.find_last_not_of(digits, of - 1) + 1;  // npos + 1 is 0
+  const std::size_t after = of + word.size();
+  const std::size_t end = std::min(name.find_first_not_of(digits, after), name.size());
+  const std::string number = name.substr(begin, of - begin),
+                    total = name.substr(after, end - after);
+  for (const std::string& digits_of : {number, total})
+    if (digits_of.empty() || digits_of.size() > most_digits) return {};
+  return Numbered{name.substr(0, begin) + word + total + extension_of(name), *as_number(number),
+                  *as_number(total)};
+}
+
 }  // namespace
 
 Shards shards_in(const fs::path& folder, const std::string& split,
@@ -63,22 +123,33 @@ Shards shards_in(const fs::path& folder, const std::string& split,
     if (!is_a_folder && std::find(types.begin(), types.end(), extension_of(name)) != types.end() &&
         !name.ends_with("img_train_t3.tar"))
       names.push_back(name);
-  const auto saying = [&](const std::vector<std::string>& words) {
-    Shards shards;
-    for (const std::string& word : words) {
-      if (shards.named) break;
-      for (const std::string& name : names)
-        if (says(name, word)) shards.paths.push_back(folder / name);
-      shards.named = !shards.paths.empty();
-    }
+  Shards shards;
+  const bool arrow = std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return extension_of(name) == "arrow";
+  });
+  if (const auto saved = arrow ? saved_files(folder) : std::nullopt) {
+    shards.complete = true;
+    if (split == "train")
+      for (const std::string& name : *saved) shards.paths.push_back(folder / name);
+    list_beside(shards, folder, names);
     return shards;
+  }
+  const std::vector<std::string> all = names;
+  std::erase_if(names, is_cache_of_datasets);
+  const auto saying = [&](const std::vector<std::string>& words) {
+    Shards found;
+    for (const std::string& word : words) {
+      if (found.named) break;
+      for (const std::string& name : names)
+        if (says(name, word)) found.paths.push_back(folder / name);
+      found.named = !found.paths.empty();
+    }
+    return found;
   };
-  Shards shards = saying(names_of_split(split));
+  shards = saying(names_of_split(split));
   if (!shards.named && split == "train" && !saying(names_of_split("val")).named)
     for (const std::string& name : names) shards.paths.push_back(folder / name);
-  const std::set<fs::path> chosen(shards.paths.begin(), shards.paths.end());
-  for (const std::string& name : names)
-    if (!chosen.contains(folder / name)) shards.beside.push_back(name);
+  list_beside(shards, folder, all);
   return shards;
 }
 
@@ -95,8 +166,34 @@ Shards shards_of_split(const std::string& path, const std::string& split,
   }
   if (split != "train") return shards_in(fs::path(path).parent_path(), split, types);
   Shards shards;
+  shards.complete = true;
   for (const std::string& shard : expand(path)) shards.paths.emplace_back(shard);
   return shards;
+}
+
+std::vector<LeftOut> missing_shards(const Shards& shards) {
+  std::vector<LeftOut> left_out;
+  if (shards.complete) return left_out;
+  std::map<fs::path, std::set<std::string>> chosen;  // names by folder
+  for (const fs::path& path : shards.paths)
+    chosen[path.parent_path()].insert(path.filename().string());
+  for (const auto& [folder, names] : chosen) {
+    std::map<std::string, std::set<std::int64_t>> there;  // numbers by series
+    for (const auto& [name, is_a_folder] : list_folder(folder))
+      if (const auto shard = numbered(name); shard && !is_a_folder)
+        there[shard->series].insert(shard->number);
+    for (const std::string& name : names) {
+      const auto shard = numbered(name);
+      const auto numbers = shard ? there.extract(shard->series) : decltype(there)::node_type();
+      if (numbers.empty()) continue;  // counted by an earlier one
+      const auto here = static_cast<std::int64_t>(numbers.mapped().size());
+      if (here < shard->total)
+        add_left_out(left_out, "shards that are not there", LeftOut::Weight::lost,
+                     str("of ", shard->total, " like ", (folder / name).string(), " only ", here),
+                     shard->total - here);
+    }
+  }
+  return left_out;
 }
 
 FileStamp stamp_of(const fs::path& shard) {

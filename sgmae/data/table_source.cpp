@@ -538,12 +538,13 @@ Shards find_tables(const std::string& path, const std::string& split) {
   return shards;
 }
 
-std::unique_ptr<Source> open_tables(const std::vector<fs::path>& paths,
-                                    const std::string& data_root, const DataFormat& format) {
+std::unique_ptr<Source> open_tables(const Shards& found, const std::string& data_root,
+                                    const DataFormat& format) {
+  const std::vector<fs::path>& paths = found.paths;
   SGMAE_ASSERT(!paths.empty());
   std::vector<Shard> shards = walk_shards(paths, format, table_walk(format));
 
-  std::vector<LeftOut> left_out;
+  std::vector<LeftOut> left_out = missing_shards(found);
   std::int64_t images = 0;
   fs::path root = data_root;
   bool whole_pages = false;

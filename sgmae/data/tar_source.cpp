@@ -207,7 +207,7 @@ Labels labels_from_list(const std::vector<std::string>& names, const fs::path& l
   const bool numbers = !labels.class_names.empty() && as_number(labels.class_names.back());
   if (const Shards training = shards_in(folder, "train", {"tar"});
       numbers && !training.paths.empty()) {
-    const auto classes = open_tars(training.paths, "train", format)->class_names();
+    const auto classes = open_tars(training, "train", format)->class_names();
     if (classes.size() >= labels.class_names.size()) labels.class_names = classes;
   }
   return labels;
@@ -220,12 +220,13 @@ Shards find_shards(const std::string& path, const std::string& split) {
   return shards_of_split(path, split, {"tar"});
 }
 
-std::unique_ptr<Source> open_tars(const std::vector<fs::path>& paths, const std::string& split,
+std::unique_ptr<Source> open_tars(const Shards& found, const std::string& split,
                                   const DataFormat& format) {
+  const std::vector<fs::path>& paths = found.paths;
   SGMAE_ASSERT(!paths.empty());
   std::vector<Shard> shards = walk_shards(paths, format, tar_walk(format));
   std::vector<std::string> names, words, places;
-  std::vector<LeftOut> left_out;
+  std::vector<LeftOut> left_out = missing_shards(found);
   bool labelled = false;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     for (Sample& sample : shards[i].samples) {

@@ -110,6 +110,57 @@ TEST_F(TableSource, ShardsAndPartsByTheirNames) {
   EXPECT_NE(data_error("mixed").find("differently"), std::string::npos);
 }
 
+// As save_to_disk, map() and filter() leave a folder.
+TEST_F(TableSource, SavedFilesAreThoseOfStateJson) {
+  const auto state = [](const Names& names) {
+    json files = json::array();
+    for (const std::string& name : names) files.push_back({{"filename", name}});
+    return json{{"_data_files", files}}.dump();
+  };
+  const std::string one = "train/data-00000-of-00001.arrow";
+  for (const std::string& name :
+       {one, std::string("train/cache-5fed00aff52f4019.arrow"),
+        std::string("train/cache-7_00000_of_00002.arrow"), std::string("test/data.arrow")})
+    copy("saved.arrow", "saved/" + name);
+  copy("saved.arrow", "saved/train/data-00001-of-00002.arrow");
+  EXPECT_EQ(open("saved")->size(), 18) << "without caches";
+  for (const Names& names : {Names{"data-00000-of-00001.arrow"},
+                             Names{"data-00001-of-00002.arrow", "cache-5fed00aff52f4019.arrow"}}) {
+    folder_.write("saved/train/state.json", state(names));
+    const auto source = open("saved");
+    ASSERT_EQ(source->size(), 9 * static_cast<std::int64_t>(names.size()));
+    EXPECT_EQ(source->name(0), folder_.path("saved/train/" + names[0] + "#0")) << "in its order";
+    EXPECT_EQ(source->left_out().size(), 0u);
+    EXPECT_EQ(open("saved/train")->size(), source->size());
+    EXPECT_EQ(open("saved", "val")->size(), 9);
+  }
+  folder_.write("saved/train/state.json", state({"gone.arrow"}));
+  EXPECT_NE(data_error("saved").find("train/gone.arrow, which"), std::string::npos);
+  EXPECT_EQ(open("saved/" + one)->size(), 9) << "asked for by name";
+  folder_.write("saved/train/state.json", "{\"_data_fi");
+  EXPECT_NE(data_error("saved").find("state.json is damaged"), std::string::npos);
+}
+
+TEST_F(TableSource, ShardsThatAreMissingAreLost) {
+  for (const char* name : {"train-00000-of-00004.parquet", "train-00003-of-00004-a09b74.parquet",
+                           "test-00000-of-00001.parquet"})
+    copy("hub.parquet", str("set/data/", name));
+  const auto lost = [&](const std::string& path, const std::string& split = "train") {
+    const auto source = open(path, split);
+    return source->left_out().empty() ? 0 : source->left_out()[0].count;
+  };
+  EXPECT_EQ(lost("set"), 2);
+  EXPECT_EQ(lost("set", "val"), 0);
+  EXPECT_EQ(lost("set/data/train-00000-of-00004.parquet"), 0) << "asked for alone";
+  EXPECT_EQ(open("set")->left_out()[0].weight, LeftOut::Weight::lost);
+  folder_.write("set/README.md",
+                "---\nconfigs:\n- config_name: x\n  data_files: data/train-00000*\n---\n");
+  EXPECT_EQ(lost("set"), 2);
+  copy("hub.parquet", "set/data/train-00001-of-00004.parquet");
+  copy("hub.parquet", "set/data/train-00002-of-00004.parquet");
+  EXPECT_EQ(lost("set"), 0) << "the card takes one of four that are there";
+}
+
 TEST_F(TableSource, SplitsByTheCard) {
   copy("hub.parquet", "set/x/part-0.parquet");
   copy("hub.parquet", "set/x/part-1.parquet");
