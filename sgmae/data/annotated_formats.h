@@ -76,7 +76,7 @@ std::unique_ptr<AnnotatedImages> open_annotated_voc(const std::filesystem::path&
 
 // annotated_yolo.cpp
 bool find_yolo(const std::filesystem::path& folder, const std::string& split);
-std::unique_ptr<AnnotatedImages> open_annotated_yolo(const std::filesystem::path& folder_or_yaml,
+std::unique_ptr<AnnotatedImages> open_annotated_yolo(const std::filesystem::path& folder_or_file,
                                                      const std::string& split,
                                                      const std::string& data_root);
 

@@ -44,7 +44,7 @@ AnnotationFormat recognise(const fs::path& path, const std::string& split) {
   if (!is_folder(path)) {
     const std::string type = extension_of(path.string());
     if (type == "json") return AnnotationFormat::coco;
-    if (type == "yaml" || type == "yml") return AnnotationFormat::yolo;
+    if (type == "yaml" || type == "yml" || type == "data") return AnnotationFormat::yolo;
     fail(ExitCode::data, path.string(), " holds no annotations that are read; ", layouts);
   }
   if (find_coco(path, split)) return AnnotationFormat::coco;
@@ -192,7 +192,7 @@ bool holds_annotations(const std::string& path, const std::string& split) {
   if (is_folder(path)) return recognise(path, split) != AnnotationFormat::automatic;
   if (!is_file(path)) return false;
   const std::string type = extension_of(path);
-  return type == "json" ? marks_objects(path) : type == "yaml" || type == "yml";
+  return type == "json" ? marks_objects(path) : type == "yaml" || type == "yml" || type == "data";
 }
 
 std::unique_ptr<AnnotatedImages> open_annotated(const std::string& path, const std::string& split,

@@ -40,7 +40,7 @@ std::optional<fs::path> find_yaml(const fs::path& folder) {
 
 // Files of class names where there is no data.yaml.
 std::optional<fs::path> find_names(const fs::path& folder) {
-  for (const fs::path& place : {folder, folder / "labels"}) {
+  for (const fs::path& place : {folder, folder / "labels", folder / "data"}) {
     for (const char* name : {"classes.txt", "obj.names", "classes.names"})
       if (is_file(place / name)) return place / name;
     if (is_folder(place))
@@ -61,14 +61,22 @@ void add_images(const fs::path& folder, std::vector<fs::path>& images, int depth
   }
 }
 
+// Darknet's paths are relative to where it is started, and its files in data/ there; CVAT writes
+// them so without such a folder.
+std::string without_data(const std::string& path) {
+  const std::string folder = "data/";
+  return path.starts_with(folder) ? path.substr(folder.size()) : path;
+}
+
 // The images that a list names, a path a line.
 void add_listed(const fs::path& list, std::vector<fs::path>& images) {
   std::istringstream lines(read_text(list, ExitCode::data));
   for (std::string line; std::getline(lines, line);)
     if (line = trimmed(line); !line.empty()) {
-      const fs::path path = list.parent_path() / line;
-      // Darknet's lists are relative to where it is started.
-      images.push_back(is_file(path) || !is_file(line) ? path.lexically_normal() : fs::path(line));
+      const fs::path folder = list.parent_path();
+      const std::vector<fs::path> places{folder / line, folder / without_data(line), line};
+      const auto found = std::find_if(places.begin(), places.end(), is_file);
+      images.push_back((found == places.end() ? places[0] : *found).lexically_normal());
     }
 }
 
@@ -77,13 +85,12 @@ fs::path label_file(const fs::path& image) {
   return !sister.empty() && is_file(sister) ? sister : fs::path(image).replace_extension(".txt");
 }
 
-// A part that data.yaml names, where that is.
-std::optional<fs::path> place_of(const fs::path& yaml, const YoloData& data,
-                                 const std::string& part) {
-  const fs::path base = yaml.parent_path();
-  std::vector<fs::path> places{base / data.path / part, base / part};
+// A file or folder that a description names, where that is.
+std::optional<fs::path> place_of(const fs::path& base, const YoloData& data,
+                                 const std::string& name) {
+  std::vector<fs::path> places{base / data.path / name, base / name, base / without_data(name)};
   // Roboflow writes ../train/images for what lies beside the file.
-  if (part.starts_with("../")) places.push_back(base / part.substr(3));
+  if (name.starts_with("../")) places.push_back(base / name.substr(3));
   std::error_code ignored;
   for (const fs::path& place : places)
     if (fs::exists(place, ignored)) return place.lexically_normal();
@@ -96,33 +103,102 @@ const std::vector<std::string>* part_named(const YoloData& data, const std::stri
   return nullptr;
 }
 
-// Where the images of a part are without a data.yaml that says so.
-std::optional<fs::path> folder_of_images(const fs::path& folder, const std::string& split) {
-  const auto images = folder_called(folder, "images");
-  if (images)
+std::optional<fs::path> folder_called_as(const fs::path& folder, const std::string& split) {
+  if (const auto images = folder_called(folder, "images"))
     if (const auto part = folder_of_split(*images, split)) return part;
   if (const auto part = folder_of_split(folder, split))
     return folder_called(*part, "images").value_or(*part);
-  if (split != "train") return {};
-  return images ? images : folder;
+  return {};
 }
 
+// What is known of a data set before its images are looked at.
 struct Description {
   fs::path folder;  // of the data set
-  std::optional<fs::path> yaml;
+  fs::path file;    // which says of it what `data` holds; "": names of lists, or nothing
   YoloData data;
+
+  fs::path base() const { return file.empty() ? folder : file.parent_path(); }
 };
 
+// Where the images of a part are that nothing names: all are for training, unless there are parts.
+std::optional<fs::path> folder_of_images(const Description& description, const std::string& split) {
+  const fs::path& folder = description.folder;
+  if (const auto part = folder_called_as(folder, split)) return part;
+  if (split != "train" || !description.data.parts.empty() || folder_called_as(folder, "val"))
+    return {};
+  return folder_called(folder, "images").value_or(folder);
+}
+
+bool lists_images(const fs::path& list) {
+  std::istringstream lines(read_text(list, ExitCode::data));
+  std::string line;
+  while (std::getline(lines, line) && trimmed(line).empty()) {
+  }
+  return has_image_extension(trimmed(line));
+}
+
+// The .data file of a folder.
+std::optional<fs::path> find_darknet_data(const fs::path& folder) {
+  std::optional<fs::path> found;
+  if (is_folder(folder))
+    for (const auto& [name, is_a_folder] : list_folder(folder))
+      if (!is_a_folder && extension_of(name) == "data" && (!found || name == "obj.data"))
+        found = folder / name;
+  return found;
+}
+
+// The parts by Darknet's lists, of which a .data file or their names say what they are for.
+void add_lists(Description& found) {
+  for (const fs::path& folder : {found.folder, found.folder / "data"}) {
+    if (const auto file = find_darknet_data(folder); file && found.data.parts.empty()) {
+      YoloData lists = parse_darknet_data(read_text(*file, ExitCode::data));
+      if (!lists.parts.empty()) found.file = *file;
+      found.data.parts = std::move(lists.parts);
+      found.data.names_file = std::move(lists.names_file);
+    }
+    for (const char* part : {"train", "val", "test"})
+      if (const auto list = file_of_split(folder, part, ".txt"); list && lists_images(*list))
+        found.data.parts.try_emplace(part, 1, fs::absolute(*list).string());
+  }
+}
+
+// What the file says that the user named, or one in the folder.
+void read_description(const fs::path& path, const std::string& type, Description& found) {
+  if (type == "data") {
+    found.data = parse_darknet_data(read_text(path, ExitCode::data));
+    found.file = path;
+    return;
+  }
+  const bool named = type == "yaml" || type == "yml";
+  const auto yaml = named ? std::optional(path) : find_yaml(found.folder);
+  if (!yaml) return;
+  YoloData data = parse_yolo_data(read_text(*yaml, ExitCode::data), yaml->string());
+  const fs::path stem = yaml->stem();
+  // Settings of other programs are in .yaml too.
+  if (!named && data.class_names.empty() && stem != "data" && stem != "dataset") return;
+  found.file = *yaml;
+  found.data = std::move(data);
+}
+
 Description describe(const fs::path& path) {
-  Description found;
-  found.folder = is_folder(path) ? path : path.parent_path();
-  found.yaml = is_folder(path) ? find_yaml(path) : std::optional(path);
-  if (found.yaml)
-    found.data = parse_yolo_data(read_text(*found.yaml, ExitCode::data), found.yaml->string());
-  if (found.data.class_names.empty())
-    if (const auto names = find_names(found.folder))
-      found.data.class_names =
-          parse_class_names(read_text(*names, ExitCode::data), names->string());
+  const bool in_folder = is_folder(path);
+  const std::string type = in_folder ? "" : extension_of(path.string());
+  check(in_folder || type == "yaml" || type == "yml" || type == "data" || type == "txt",
+        ExitCode::data, path.string(),
+        " does not describe a YOLO data set; give its folder, a data.yaml, a .data file or a .txt "
+        "that lists images");
+  Description found{in_folder ? path : path.parent_path(), {}, {}};
+  read_description(path, type, found);
+  YoloData& data = found.data;
+  if (type == "txt") data.parts = {{"train", {fs::absolute(path).string()}}};
+  if (data.parts.empty() || type == "txt" || type == "data") add_lists(found);
+  if (data.class_names.empty()) {
+    auto names =
+        data.names_file.empty() ? std::nullopt : place_of(found.base(), data, data.names_file);
+    if (!names) names = find_names(found.folder);
+    if (names)
+      data.class_names = parse_class_names(read_text(*names, ExitCode::data), names->string());
+  }
   return found;
 }
 
@@ -133,47 +209,42 @@ std::vector<fs::path> images_of(const Description& description, const std::strin
     add_images(data_root, images);
     return images;
   }
-  std::string missing;
-  if (const auto* parts = part_named(description.data, split))
+  if (const auto* parts = part_named(description.data, split)) {
     for (const std::string& part : *parts) {
-      const auto place = place_of(*description.yaml, description.data, part);
-      if (!place)
-        missing = part;
-      else if (is_folder(*place))
+      const auto place = place_of(description.base(), description.data, part);
+      check(place.has_value(), ExitCode::data, "there is no ", part, ", which ",
+            description.file.string(), " names for '", split,
+            "'; correct that entry, or remove it");
+      if (is_folder(*place))
         add_images(*place, images);
       else
         add_listed(*place, images);
     }
-  if (images.empty()) {
-    const auto folder = folder_of_images(description.folder, split);
-    check(
-        folder.has_value(), ExitCode::data, "there is no part '", split, "' in ",
-        description.folder.string(), "; expected images/", split, "/ and labels/", split, "/",
-        missing.empty() ? "" : str(", or ", missing, " as ", description.yaml->string(), " says"));
-    add_images(*folder, images);
+    return images;
   }
+  const auto folder = folder_of_images(description, split);
+  check(folder.has_value(), ExitCode::data, "there is no part '", split, "' in ",
+        description.folder.string(), "; expected images/", split, "/ and labels/", split,
+        "/, or a list ", split, ".txt");
+  add_images(*folder, images);
   return images;
 }
 
 }  // namespace
 
 bool find_yolo(const fs::path& folder, const std::string& split) {
-  if (const auto yaml = find_yaml(folder)) {
-    const YoloData data = parse_yolo_data(read_text(*yaml, ExitCode::data), yaml->string());
-    if (!data.class_names.empty() && part_named(data, split)) return true;
-  }
-  const auto images = folder_of_images(folder, split);
-  if (!images) return false;
+  const Description description = describe(folder);
+  const bool named = part_named(description.data, split) != nullptr;
+  if (named && !description.file.empty() && !description.data.class_names.empty()) return true;
+  if (!named && !folder_of_images(description, split)) return false;
   // Some image that has a text of its name; the first ones may have no objects. Beside the image
   // that may as well be its caption.
-  std::vector<fs::path> all;
-  add_images(*images, all);
-  for (const fs::path& image : all) {
+  for (const fs::path& image : images_of(description, split, "")) {
     const fs::path file = label_file(image);
     if (!is_file(file)) continue;
     if (file.parent_path() != image.parent_path()) return true;
     try {
-      parse_yolo(read_text(file, ExitCode::data), "");
+      parse_yolo(read_text(file, ExitCode::data), "", description.data.keypoint_numbers);
       return true;
     } catch (const Error&) {
       return false;
@@ -202,7 +273,8 @@ std::unique_ptr<AnnotatedImages> open_annotated_yolo(const fs::path& path, const
       for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
         fs::path file = label_file(listed[images.listed[i]].path);
         if (!is_file(file)) continue;
-        lines[i] = parse_yolo(read_text(file, ExitCode::data), file.string());
+        lines[i] = parse_yolo(read_text(file, ExitCode::data), file.string(),
+                              description.data.keypoint_numbers);
         files[i] = std::move(file);
       }
     };
@@ -228,6 +300,8 @@ std::unique_ptr<AnnotatedImages> open_annotated_yolo(const fs::path& path, const
             ", but there are only ", class_names.size(), " class names, from 0 on");
       for (std::size_t next = class_names.size(); next <= number; ++next)
         class_names.push_back(str(next));
+      if (line.keypoints)
+        add_left_out(left_out, "objects whose keypoints are not used", Weight::by_rule, place());
       if (size == ImageSize{}) continue;
       Instance instance;
       instance.category = line.category;

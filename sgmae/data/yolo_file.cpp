@@ -17,6 +17,9 @@ namespace {
 constexpr auto not_an_object =
     ": not a YOLO object; a line is `class cx cy width height` or `class x y x y x y …`, with "
     "fractions of the image";
+constexpr auto not_a_pose =
+    ": not a YOLO object with keypoints; behind `class cx cy width height` come as many numbers as "
+    "kpt_shape says, or none";
 
 bool is_fraction(double x) {
   return x >= 0 && x <= 1;
@@ -37,20 +40,25 @@ std::vector<double> numbers_of(std::string_view line) {
   return numbers;
 }
 
-std::optional<YoloObject> object_of(const std::vector<double>& numbers) {
+std::optional<YoloObject> object_of(const std::vector<double>& numbers,
+                                    std::size_t keypoint_numbers) {
   constexpr double most_classes = 1e6;
   if (numbers.size() < 5 || numbers[0] < 0 || numbers[0] >= most_classes ||
       numbers[0] != std::floor(numbers[0]))
     return {};
   YoloObject object;
   object.category = static_cast<std::int64_t>(numbers[0]);
-  if (numbers.size() <= 6) {  // the sixth is a confidence
+  constexpr std::size_t box = 5, box_and_confidence = 6;
+  object.keypoints =
+      keypoint_numbers > 0 && (numbers.size() == box + keypoint_numbers ||
+                               numbers.size() == box_and_confidence + keypoint_numbers);
+  if (numbers.size() <= box_and_confidence || object.keypoints) {
     object.numbers.assign(numbers.begin() + 1, numbers.begin() + 5);
     if (!is_fraction(numbers[1]) || !is_fraction(numbers[2]) || numbers[3] < 0 || numbers[4] < 0)
       return {};
     return object;
   }
-  if (numbers.size() % 2 == 0) return {};
+  if (numbers.size() % 2 == 0 || keypoint_numbers > 0) return {};
   object.numbers.assign(numbers.begin() + 1, numbers.end());
   // Programs that draw outlines overstep the image by their rounding.
   if (!std::all_of(object.numbers.begin(), object.numbers.end(),
@@ -185,9 +193,21 @@ std::vector<std::string> names_of(const std::vector<Item>& items, const std::str
   return names;
 }
 
+// kpt_shape: how many keypoints an object has, and of how many numbers each.
+std::size_t numbers_of_keypoints(const std::vector<Item>& items, const std::string& where) {
+  if (items.empty()) return 0;
+  constexpr std::int64_t most = 10'000;
+  std::vector<std::int64_t> shape;
+  for (const Item& item : items) shape.push_back(as_number(item.value).value_or(0));
+  check(shape.size() == 2 && std::min(shape[0], shape[1]) > 0 && shape[0] < most && shape[1] < most,
+        ExitCode::data, where, ": kpt_shape is not two numbers such as [17, 3]");
+  return static_cast<std::size_t>(shape[0] * shape[1]);
+}
+
 }  // namespace
 
-std::vector<YoloObject> parse_yolo(const std::string& text, const std::string& where) {
+std::vector<YoloObject> parse_yolo(const std::string& text, const std::string& where,
+                                   std::size_t keypoint_numbers) {
   std::vector<YoloObject> objects;
   std::int64_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -196,8 +216,9 @@ std::vector<YoloObject> parse_yolo(const std::string& text, const std::string& w
     ++number;
     at = end + 1;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    auto object = object_of(numbers_of(line));
-    check(object.has_value(), ExitCode::data, where, ":", number, not_an_object);
+    auto object = object_of(numbers_of(line), keypoint_numbers);
+    check(object.has_value(), ExitCode::data, where, ":", number,
+          keypoint_numbers > 0 ? not_a_pose : not_an_object);
     object->line = number;
     objects.push_back(std::move(*object));
   }
@@ -238,6 +259,23 @@ YoloData parse_yolo_data(const std::string& text, const std::string& where) {
     for (const Item& item : values[part])
       if (item.key.empty() && !item.value.empty()) data.parts[part].push_back(item.value);
   data.class_names = names_of(values["names"], where);
+  data.keypoint_numbers = numbers_of_keypoints(values["kpt_shape"], where);
+  return data;
+}
+
+YoloData parse_darknet_data(const std::string& text) {
+  YoloData data;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t equals = line.find('=');
+    if (equals == std::string::npos) continue;
+    const std::string key = trimmed(line.substr(0, equals)),
+                      value = trimmed(line.substr(equals + 1));
+    if (value.empty()) continue;
+    if (key == "train") data.parts["train"] = {value};
+    if (key == "valid") data.parts["val"] = {value};
+    if (key == "names") data.names_file = value;
+  }
   return data;
 }
 

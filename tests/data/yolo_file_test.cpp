@@ -40,6 +40,43 @@ TEST(ParseYolo, BadLinesAreNamed) {
   }
 }
 
+// As Ultralytics has poses: boxes, behind which keypoints may follow.
+TEST(ParseYolo, Keypoints) {
+  const auto objects = parse_yolo(
+      "2 0.5 0.5 0.2 0.4 0.1 0.1 2 0.9 0.9 0\n0 0.5 0.5 1 1\n"
+      "0 0.5 0.5 1 1 0 0 0 0 0 0 0.8",
+      "a.txt", 6);
+  ASSERT_EQ(objects.size(), 3u);
+  EXPECT_EQ(objects[0].numbers, (std::vector<double>{0.5, 0.5, 0.2, 0.4}));
+  EXPECT_TRUE(objects[0].keypoints);
+  EXPECT_FALSE(objects[1].keypoints);
+  EXPECT_TRUE(objects[2].is_box());
+  const auto error =
+      error_of(ExitCode::data, [] { parse_yolo("0 0 0 0.5 0 0.5 1 0 1\n", "a.txt", 6); });
+  EXPECT_NE(error.find("a.txt:1: not a YOLO object with keypoints"), std::string::npos) << error;
+
+  EXPECT_EQ(parse_yolo_data("kpt_shape: [17, 3] # x, y, seen\n", "data.yaml").keypoint_numbers,
+            51u);
+  EXPECT_EQ(parse_yolo_data("kpt_shape:\n- 12\n- 2\n", "data.yaml").keypoint_numbers, 24u);
+  EXPECT_EQ(parse_yolo_data("names: [a]\n", "data.yaml").keypoint_numbers, 0u);
+  for (const char* shape : {"[17]", "17", "[17, x]", "[0, 3]"})
+    EXPECT_NE(error_of(ExitCode::data,
+                       [&] { parse_yolo_data(str("kpt_shape: ", shape, "\n"), "data.yaml"); })
+                  .find("data.yaml: kpt_shape"),
+              std::string::npos)
+        << shape;
+}
+
+TEST(ParseDarknetData, ListsAndNames) {
+  const YoloData data = parse_darknet_data(
+      "classes= 2\r\ntrain  = data/train.txt\nvalid=data/test.txt\nnames =data/obj.names\n"
+      "backup = \nrest\n");
+  EXPECT_EQ(data.parts.at("train"), Names{"data/train.txt"});
+  EXPECT_EQ(data.parts.at("val"), Names{"data/test.txt"});
+  EXPECT_EQ(data.names_file, "data/obj.names");
+  EXPECT_TRUE(parse_darknet_data("train =\n").parts.empty());
+}
+
 TEST(ParseYoloData, AsToolsWriteIt) {
   const YoloData ultralytics = parse_yolo_data(
       "# Ultralytics\npath: ../datasets/coco # root\ntrain: images/train2017 # 118k\n"
