@@ -25,18 +25,47 @@ namespace {
 namespace fs = std::filesystem;
 using Weight = LeftOut::Weight;
 
-std::vector<std::string> xml_files(const fs::path& folder) {
+bool is_xml(const std::string& name) {
+  return extension_of(name) == "xml";
+}
+
+// Sub-folders that sort images, not such as are a part.
+bool may_be_nested(const std::string& name) {
+  return !named_as_split({name}, "train") && !named_as_split({name}, "val");
+}
+
+void add_files(const fs::path& root, const fs::path& inside, bool nested, const auto& keep,
+               std::vector<std::string>& files, int depth = 0) {
+  constexpr int deepest = 16;  // links may lead in circles
+  for (const auto& [name, is_a_folder] : list_folder(root / inside)) {
+    if (is_a_folder && nested && depth < deepest && may_be_nested(name))
+      add_files(root, inside / name, nested, keep, files, depth + 1);
+    else if (!is_a_folder && keep(name))
+      files.push_back((inside / name).string());
+  }
+}
+
+// Those of a folder for which `keep` is true, and of its sub-folders where they are `nested`.
+std::vector<std::string> files_in(const fs::path& folder, bool nested, const auto& keep) {
   std::vector<std::string> files;
-  if (is_folder(folder))
-    for (const auto& [name, is_a_folder] : list_folder(folder))
-      if (!is_a_folder && extension_of(name) == "xml") files.push_back(name);
+  if (is_folder(folder)) add_files(folder, "", nested, keep, files);
   return files;
 }
 
 bool holds_xml(const fs::path& folder) {
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    if (extension_of(it->path().string()) == "xml") return true;
+    if (is_xml(it->path().string())) return true;
+  return false;
+}
+
+bool holds_xml_below(const fs::path& folder, int depth = 0) {
+  constexpr int deepest = 16;
+  if (holds_xml(folder)) return true;
+  for (const auto& [name, is_a_folder] : list_folder(folder))
+    if (is_a_folder && depth < deepest && may_be_nested(name) &&
+        holds_xml_below(folder / name, depth + 1))
+      return true;
   return false;
 }
 
@@ -44,6 +73,7 @@ bool holds_xml(const fs::path& folder) {
 struct Layout {
   fs::path annotations, images;
   std::optional<fs::path> list;  // of the part's images; else all
+  bool nested = false;           // there may be sub-folders in these folders
 };
 
 std::optional<fs::path> image_folder(const fs::path& folder) {
@@ -53,9 +83,12 @@ std::optional<fs::path> image_folder(const fs::path& folder) {
 
 std::optional<Layout> layout_of(const fs::path& folder, const std::string& split) {
   if (const auto annotations = folder_called(folder, "annotations")) {
+    const bool own_folder = image_folder(folder).has_value();
     const fs::path images = image_folder(folder).value_or(folder);
-    if (holds_xml(*annotations)) {
-      Layout layout{*annotations, images, {}};
+    const auto part = folder_of_split(*annotations, split);
+    const bool parted = part && holds_xml(*part) && !holds_xml(*annotations);
+    if (!parted && holds_xml_below(*annotations)) {
+      Layout layout{*annotations, images, {}, own_folder};
       const auto sets = folder_called(folder, "imagesets");
       if (sets) {
         layout.list = file_of_split(*sets / "Main", split, ".txt");
@@ -64,9 +97,7 @@ std::optional<Layout> layout_of(const fs::path& folder, const std::string& split
       if (layout.list || split == "train") return layout;
       return {};
     }
-    const auto part = folder_of_split(*annotations, split);
-    if (part && holds_xml(*part))
-      return Layout{*part, folder_of_split(images, split).value_or(images), {}};
+    if (parted) return Layout{*part, folder_of_split(images, split).value_or(images), {}};
   }
   if (const auto part = folder_of_split(folder, split)) {
     if (holds_xml(*part)) return Layout{*part, *part, {}};
@@ -78,13 +109,13 @@ std::optional<Layout> layout_of(const fs::path& folder, const std::string& split
 
 // One XML file, read.
 struct Annotation {
-  std::string name;  // of the file
+  std::string name;  // of the file, as seen from the folder
   VocFile voc;
 };
 
-std::vector<Annotation> read_all(const fs::path& folder) {
+std::vector<Annotation> read_all(const fs::path& folder, bool nested) {
   std::vector<Annotation> all;
-  for (std::string& name : xml_files(folder)) all.push_back({std::move(name), {}});
+  for (std::string& name : files_in(folder, nested, is_xml)) all.push_back({std::move(name), {}});
   constexpr std::int64_t share = 16, threads = 8;
   in_parallel(static_cast<std::int64_t>(all.size()), share, threads, [&] {
     return [&](std::int64_t begin, std::int64_t end) {
@@ -97,37 +128,64 @@ std::vector<Annotation> read_all(const fs::path& folder) {
   return all;
 }
 
-// The image files of a folder by name, and by name without ending.
+// "s1/a" of "s1/a.xml".
+std::string stem_of(const std::string& name) {
+  return fs::path(name).replace_extension().string();
+}
+
+// The image files of a folder as seen from there: by name, without folders too where only one is
+// called so, and by name without ending.
 struct ImageFiles {
+  static constexpr std::size_t several = -1;
   std::vector<std::string> names;
   std::map<std::string, std::size_t> by_name, by_stem;
 
-  explicit ImageFiles(const fs::path& folder) {
-    for (auto& [name, is_a_folder] : list_folder(folder)) {
-      if (is_a_folder || !has_image_extension(name)) continue;
-      by_name.emplace(name, names.size());
-      by_stem.emplace(fs::path(name).stem().string(), names.size());
-      names.push_back(std::move(name));
+  ImageFiles(const fs::path& folder, bool nested)
+      : names(
+            files_in(folder, nested, [](const auto& name) { return has_image_extension(name); })) {
+    std::map<std::string, std::size_t> by_last;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      by_name.emplace(names[i], i);
+      by_stem.emplace(stem_of(names[i]), i);
+      const auto [known, is_new] = by_last.emplace(fs::path(names[i]).filename().string(), i);
+      if (!is_new) known->second = several;
     }
+    for (const auto& [name, i] : by_last)
+      if (i != several) by_name.emplace(name, i);
   }
 
   std::optional<std::size_t> of(const Annotation& annotation) const {
-    if (const auto found = by_stem.find(fs::path(annotation.name).stem().string());
-        found != by_stem.end())
+    if (const auto found = by_stem.find(stem_of(annotation.name)); found != by_stem.end())
       return found->second;
-    const auto found = by_name.find(fs::path(annotation.voc.filename).filename().string());
-    return found == by_name.end() ? std::nullopt : std::optional(found->second);
+    const fs::path filename = annotation.voc.filename;
+    for (const fs::path& name : {filename, filename.filename()})
+      if (const auto found = by_name.find(name.string()); found != by_name.end())
+        return found->second;
+    return {};
   }
 };
 
-// The names of a list of ImageSets/Main, whose lines may have a second word.
-std::vector<std::string> read_names(const fs::path& list) {
+std::string unquoted(const std::string& text) {
+  const bool quoted = text.size() > 2 && text.front() == '"' && text.back() == '"';
+  return quoted ? text.substr(1, text.size() - 2) : text;
+}
+
+// The name in a line of ImageSets/Main. It may hold blanks; the lists of one class have -1, 0 or 1
+// behind it, which ends such a name too.
+std::string name_in(const std::string& line, const auto& is_known) {
+  const std::string whole = unquoted(line);
+  const std::size_t blank = line.find_last_of(" \t");
+  if (blank == std::string::npos || is_known(whole)) return whole;
+  const std::string last = line.substr(blank + 1);
+  const bool says_class = last == "-1" || last == "0" || last == "1";
+  return says_class ? unquoted(trimmed(line.substr(0, blank))) : whole;
+}
+
+std::vector<std::string> read_names(const fs::path& list, const auto& is_known) {
   std::istringstream lines(read_text(list, ExitCode::data));
   std::vector<std::string> names;
-  for (std::string line; std::getline(lines, line);) {
-    line = trimmed(line);
-    if (!line.empty()) names.push_back(line.substr(0, line.find_first_of(" \t")));
-  }
+  for (std::string line; std::getline(lines, line);)
+    if (line = trimmed(line); !line.empty()) names.push_back(name_in(line, is_known));
   check(!names.empty(), ExitCode::data, list.string(), " lists no image");
   return names;
 }
@@ -139,7 +197,8 @@ bool find_voc(const fs::path& folder, const std::string& split) {
   if (!layout || layout->annotations != layout->images) return layout.has_value();
   // Beside images lies XML of all kinds.
   try {
-    const fs::path first = layout->annotations / xml_files(layout->annotations).front();
+    const fs::path first =
+        layout->annotations / files_in(layout->annotations, false, is_xml).front();
     parse_voc(read_text(first, ExitCode::data), "");
     return true;
   } catch (const Error&) {
@@ -155,8 +214,8 @@ std::unique_ptr<AnnotatedImages> open_annotated_voc(const fs::path& folder,
         "' of Pascal VOC's XML in ", folder.string(), "; expected ImageSets/Main/", split,
         ".txt beside Annotations/, or a folder ", split, "/");
   const fs::path image_root = data_root.empty() ? layout->images : fs::path(data_root);
-  const std::vector<Annotation> annotations = read_all(layout->annotations);
-  const ImageFiles files(image_root);
+  const std::vector<Annotation> annotations = read_all(layout->annotations, layout->nested);
+  const ImageFiles files(image_root, layout->nested);
   std::vector<LeftOut> left_out;
 
   // Of all parts, so that they number them alike.
@@ -169,7 +228,7 @@ std::unique_ptr<AnnotatedImages> open_annotated_voc(const fs::path& folder,
             ":", object.line, ": an <object> has no <name>");
       names.insert(object.name);
     }
-    of_stem[fs::path(annotation.name).stem().string()] = &annotation;
+    of_stem[stem_of(annotation.name)] = &annotation;
     if (const auto file = files.of(annotation))
       of_file.emplace(*file, &annotation);
     else if (!layout->list)
@@ -186,7 +245,10 @@ std::unique_ptr<AnnotatedImages> open_annotated_voc(const fs::path& folder,
                    Weight::by_rule, path.filename().string());
   };
   if (layout->list) {
-    for (const std::string& name : read_names(*layout->list)) {
+    const auto is_known = [&](const std::string& name) {
+      return of_stem.contains(name) || files.by_stem.contains(name);
+    };
+    for (const std::string& name : read_names(*layout->list, is_known)) {
       const auto annotation = of_stem.find(name);
       const auto file = files.by_stem.find(name);
       add(image_root / (file == files.by_stem.end() ? name + ".jpg" : files.names[file->second]),

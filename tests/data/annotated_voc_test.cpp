@@ -55,6 +55,36 @@ TEST(AnnotatedVoc, ListsOfImageSets) {
   EXPECT_EQ(described(*val, 0), "ant 0 0 2 2");
 }
 
+// As CVAT and others write them.
+TEST(AnnotatedVoc, NamesWithBlanksAndSubFolders) {
+  const Folder folder;
+  for (const char* name : {"my image 1", "my image 2", "b", "s1/a", "s2/a", "test/t"}) {
+    folder.image(str("JPEGImages/", name, ".png"));
+    folder.write(str("Annotations/", name, ".xml"), xml({{"x", 1, 1, 2, 2}}));
+  }
+  const Names expected{"JPEGImages/my image 1.png", "JPEGImages/my image 2.png", "JPEGImages/b.png",
+                       "JPEGImages/s2/a.png"};
+  for (const char* list : {"my image 1\nmy image 2\nb\ns2/a\n",
+                           "\"my image 1\"\r\n\"my image 2\" -1\r\n\"b\"\r\ns2/a 0\r\n",
+                           "my image 1 1\nmy image 2  1\nb -1\ns2/a\t1\n"}) {
+    folder.write("ImageSets/Main/train.txt", list);
+    const auto data = open_annotated(folder.path());
+    EXPECT_EQ(names_in(data->images(), folder), expected) << list;
+    EXPECT_EQ(described(*data, 3), "x 0 0 2 2");
+    EXPECT_TRUE(data->left_out().empty());
+  }
+  // Without lists, all but a part for evaluation.
+  std::filesystem::remove_all(folder.path("ImageSets"));
+  folder.image("JPEGImages/deep/c.png");
+  folder.write("Annotations/c.xml", xml({{"y", 1, 1, 2, 2}}, 12, 10, "c.png"));
+  folder.write("Annotations/s1/lost.xml", xml({}));
+  const auto data = open_annotated(folder.path());
+  EXPECT_EQ(data->images().size(), 6);
+  EXPECT_EQ(data->class_names(), (Names{"x", "y"}));
+  EXPECT_EQ(example(*data, "annotations whose image is not there"), "s1/lost.xml");
+  EXPECT_EQ(count(*data, "images without an .xml, which count as without objects"), 0);
+}
+
 TEST(AnnotatedVoc, WithoutLists) {
   const Folder folder;
   folder.image("images/a.png");
