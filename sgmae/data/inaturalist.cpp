@@ -11,6 +11,7 @@
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
+#include "sgmae/base/log.h"
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/labels.h"
@@ -100,6 +101,14 @@ std::vector<fs::path> candidates(const fs::path& folder, const std::string& spli
   return found;
 }
 
+// Those of 2021 have names that any JSON may have: train.json, train_mini.json, val.json.
+std::optional<fs::path> find_without_year(const fs::path& folder, const std::string& split) {
+  for (const std::string& word : names_of_split(split))
+    for (const char* ending : {".json", "_mini.json"})
+      if (fs::path file = folder / (word + ending); is_file(file)) return file;
+  return {};
+}
+
 }  // namespace
 
 std::optional<fs::path> find_inaturalist(const fs::path& folder, const std::string& split) {
@@ -112,10 +121,12 @@ std::unique_ptr<Source> open_inaturalist(const fs::path& path, const std::string
   fs::path file = path;
   if (is_folder(path) || split != "train") {
     const fs::path folder = is_folder(path) ? path : path.parent_path();
-    const auto found = find_inaturalist(folder, split);
+    auto found = find_inaturalist(folder, split);
+    if (!found) found = find_without_year(folder, split);
     check(found.has_value(), ExitCode::data, "there is no JSON file for '", split, "' in ",
-          folder.string(), "; expected a name like ", split, "2019.json");
+          folder.string(), "; expected a name like ", split, "2019.json or ", split, ".json");
     file = *found;
+    info("data: reading the images of ", file.string());
   }
   const Document document = parse(file);
   const auto needed = [&](const auto& value, const char* what) {

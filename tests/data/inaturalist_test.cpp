@@ -32,6 +32,30 @@ TEST(INaturalist, ImagesCategoriesAndSplits) {
       Names{"root/v.png"});
 }
 
+// The names of 2021, which do not speak for themselves.
+TEST(INaturalist, NamesWithoutAYear) {
+  Folder folder;
+  for (const std::string name : {"train", "train_mini", "val"}) {
+    folder.image(name + "/0_Animalia/x.png");
+    folder.write(name + ".json",
+                 R"({"images": [{"id": 1, "file_name": ")" + name +
+                     R"(/0_Animalia/x.png"}], "categories": [{"id": 0, "name": "Yew"}],
+        "annotations": [{"image_id": 1, "category_id": 0}]})");
+  }
+  const auto image = [&](const std::string& path, const std::string& split) {
+    const auto source = open_source(folder.path(path), split, "", DataFormat::inaturalist);
+    EXPECT_EQ(source->class_names(), Names{"Yew"});
+    return names_in(*source, folder).at(0);
+  };
+  EXPECT_EQ(image("", "train"), "train/0_Animalia/x.png");
+  EXPECT_EQ(image("train_mini.json", "train"), "train_mini/0_Animalia/x.png");
+  EXPECT_EQ(image("train_mini.json", "val"), "val/0_Animalia/x.png");
+  std::filesystem::remove(folder.path("train.json"));
+  EXPECT_EQ(image("", "train"), "train_mini/0_Animalia/x.png");
+  EXPECT_EQ(open_source(folder.path())->class_names(), Names{"0_Animalia"})
+      << "without being asked";
+}
+
 // Ids as other exporters write them; -1 is no category.
 TEST(INaturalist, IdsAndWhatIsLeftOut) {
   Folder folder;
