@@ -20,8 +20,9 @@ std::unique_ptr<Source> open_folder(const std::filesystem::path& folder);
 
 // list.cpp: a text file with one image a line.
 ListFile read_list(const std::filesystem::path& list, const DataFormat& format);
-std::unique_ptr<Source> open_list(const std::filesystem::path& list, const std::string& data_root,
-                                  const DataFormat& format);
+// Where the list tells parts apart, the lines of `split`, else all.
+std::unique_ptr<Source> open_list(const std::filesystem::path& list, const std::string& split,
+                                  const std::string& data_root, const DataFormat& format);
 // Whether images of it lie where open_list() looks without a `data_root`.
 bool list_finds_images(const std::filesystem::path& list, const DataFormat& format);
 

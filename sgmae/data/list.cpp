@@ -1,5 +1,6 @@
 // Images named in a list file.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "sgmae/data/files.h"
 #include "sgmae/data/formats.h"
 #include "sgmae/data/list_file.h"
+#include "sgmae/data/split.h"
 
 namespace sgmae {
 namespace {
@@ -52,6 +54,20 @@ Root root_of(const fs::path& list, const std::vector<std::string>& paths,
   return {};
 }
 
+// Leaves the lines of a split, where the list tells parts apart.
+void keep_split(ListFile& list, const std::string& split, const std::string& where) {
+  if (!list.parts) return;
+  std::set<std::string> words;
+  for (const ListLine& line : list.lines) words.insert(line.part);
+  const auto part = named_as_split({words.begin(), words.end()}, split);
+  check(part.has_value(), ExitCode::data, where, " has no line for '", split, "', only for '",
+        *words.begin(), "' and '", *words.rbegin(), "'; make a list of the images that you want");
+  const std::size_t all = list.lines.size();
+  std::erase_if(list.lines, [&](const ListLine& line) { return line.part != *part; });
+  info("data: reading those ", list.lines.size(), " of ", all, " lines of ", where,
+       " that say that they are for '", *part, "'");
+}
+
 }  // namespace
 
 ListFile read_list(const fs::path& list, const DataFormat& format) {
@@ -68,12 +84,13 @@ bool list_finds_images(const fs::path& list, const DataFormat& format) {
   }
 }
 
-std::unique_ptr<Source> open_list(const fs::path& list, const std::string& data_root,
-                                  const DataFormat& format) {
+std::unique_ptr<Source> open_list(const fs::path& list, const std::string& split,
+                                  const std::string& data_root, const DataFormat& format) {
   ListFile read = read_list(list, format);
   check(!read.lines.empty(), ExitCode::data, list.string(),
         " lists no image; expected one path a line");
   if (!read.remark.empty()) warn(list.string(), ": ", read.remark);
+  keep_split(read, split, list.string());
   const std::vector<std::string> tried = some_paths(read.lines);
   Root root = root_of(list, tried, data_root);
   if (root.folder.empty()) {

@@ -4,12 +4,14 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/data/file_type.h"
 #include "sgmae/data/labels.h"
+#include "sgmae/data/split.h"
 
 namespace sgmae {
 namespace {
@@ -26,6 +28,8 @@ constexpr std::array<const char*, 16> label_columns{
     "label",      "labels",   "class",       "target",      "category",  "cls",
     "class_id",   "label_id", "classid",     "category_id", "class_idx", "class_index",
     "class_name", "y",        "class_label", "label_idx"};
+
+constexpr std::array<const char*, 2> part_columns{"split", "subset"};
 
 // The last column is the rest of the line for a blank, which is no separator inside of names.
 constexpr char blank = ' ';
@@ -190,6 +194,19 @@ std::optional<Columns> header_in(const Fields& first, const Fields& second,
   return columns;
 }
 
+// Whether what the lines say in the column `name` are parts, of which there are several.
+void heed_parts(ListFile& list, const std::string& name) {
+  std::set<std::string> words, others;
+  for (const ListLine& line : list.lines) words.insert(line.part);
+  for (const std::string& word : words)
+    if (!named_as_split({word}, "train") && !named_as_split({word}, "val")) others.insert(word);
+  list.parts = words.size() > 1 && others.empty();
+  if (words.size() < others.size() + 2 || others.empty()) return;
+  list.remark +=
+      str(list.remark.empty() ? "" : "; ", "its column ", name, " names parts, but says '",
+          *others.begin(), "' too, so that all lines are read; make a list of each part");
+}
+
 // Whether the lines look as if `separator` parts them.
 bool parts(const std::vector<Record>& records, char separator) {
   constexpr std::size_t looked_at = 200;
@@ -300,11 +317,14 @@ ListFile parse_list(const std::string& text, const std::string& where, const std
                   "column with --label_key";
   }
 
+  constexpr std::size_t none = std::string::npos;
+  const std::size_t part = columns.header ? column_among(first, part_columns).value_or(none) : none;
   for (std::size_t i = columns.header ? 1 : 0; i < records.size(); ++i) {
     Fields fields = fields_of(i);
-    ListLine line{.path = "", .label = "", .number = records[i].number};
+    ListLine line{.path = "", .label = "", .part = "", .number = records[i].number};
     check(columns.path < fields.size() && !fields[columns.path].empty(), ExitCode::data, where,
           ", line ", line.number, " names no image: '", records[i].text.substr(0, 80), "'");
+    if (part < fields.size()) line.part = lower_case(fields[part]);
     line.path = std::move(fields[columns.path]);
     if (columns.label && *columns.label < fields.size()) {
       line.label = std::move(fields[*columns.label]);
@@ -321,6 +341,12 @@ ListFile parse_list(const std::string& text, const std::string& where, const std
     list.lines.push_back(std::move(line));
   }
   list.labelled |= columns.header && columns.label.has_value();
+  if (part < first.size() && part != columns.path && (label_key.empty() || part != columns.label))
+    heed_parts(list, first[part]);
+  if (list.parts && part == columns.label) {  // which it was taken for as the other of two
+    list.labelled = false;
+    for (ListLine& line : list.lines) line.label.clear();
+  }
   return list;
 }
 

@@ -16,12 +16,14 @@ namespace sgmae {
 
 struct ListLine {
   std::string path, label;  // label: as written, "" where there is none
+  std::string part;         // in lower case, what a column `split` or `subset` says
   std::int64_t number = 0;  // of the line, from 1
 };
 
 struct ListFile {
   std::vector<ListLine> lines;
   bool labelled = false;  // there is a column of labels, perhaps an empty one
+  bool parts = false;     // its lines say for which of several parts of the data they are
   std::string remark;     // what the user should know, or ""
 };
 

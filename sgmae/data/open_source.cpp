@@ -75,11 +75,11 @@ DataFormat::Kind recognise(const std::string& path, const std::string& split,
 
 std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& split,
                                      const std::string& data_root, const DataFormat& format) {
-  if (!is_folder(path) && split == "train") {
+  if (!is_folder(path) && (split == "train" || read_list(path, format).parts)) {
     check(!has_image_extension(path.string()) && !has_array_extension(path.string()),
           ExitCode::data, path.string(),
           " is a single image; give the folder that holds the images");
-    return open_list(path, data_root, format);
+    return open_list(path, split, data_root, format);
   }
   const fs::path folder = is_folder(path) ? path : path.parent_path();
   std::optional<fs::path> list;
@@ -89,7 +89,7 @@ std::unique_ptr<Source> open_list_of(const fs::path& path, const std::string& sp
   check(list && *list != path, ExitCode::data, "there is no list for '", split, "' ",
         is_folder(path) ? "in " : "beside ", path.string(), "; expected ", split, ".txt");
   info("data: reading the images of ", list->string());
-  return open_list(*list, data_root, format);
+  return open_list(*list, split, data_root, format);
 }
 
 std::unique_ptr<Source> open_idx_of(const fs::path& path, const std::string& split) {

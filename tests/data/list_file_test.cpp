@@ -98,6 +98,27 @@ TEST(ParseList, Columns) {
             std::string::npos);
 }
 
+TEST(ParseList, Parts) {
+  const ListFile list =
+      parse_list("path,label,Split\na.jpg,x,Train\nb.jpg,y,validation\nc.jpg,x,test\n", "x");
+  EXPECT_TRUE(list.parts);
+  EXPECT_EQ(list.lines[0].part, "train");
+  EXPECT_EQ(list.lines[1].part, "validation");
+  EXPECT_EQ(list.lines[1].label, "y");
+  EXPECT_TRUE(parse_list("path\tsubset\na.jpg\ttrain\nb.jpg\ttest\n", "x").parts);
+  // One part alone, and words that are none; the column is then what it was without.
+  for (const char* text :
+       {"path,label,split\na.jpg,x,test\nb.jpg,x,test\n",
+        "path,label,split\na.jpg,x,0\nb.jpg,x,1\n", "path,label,set\na.jpg,x,train\nb.jpg,x,test\n",
+        "a.jpg train\nb.jpg test\n"})
+    EXPECT_FALSE(parse_list(text, "x").parts) << text;
+  EXPECT_FALSE(parse_list("path,split\na.jpg,train\nb.jpg,test\n", "x", "", "split").parts);
+  const ListFile more =
+      parse_list("path,label,split\na.jpg,x,train\nb.jpg,x,test\nc.jpg,x,extra\n", "x");
+  EXPECT_FALSE(more.parts);
+  EXPECT_NE(more.remark.find("'extra'"), std::string::npos) << more.remark;
+}
+
 // Whatever the bytes: lines, or an Error.
 TEST(ParseList, AnyBytes) {
   const std::string alphabet =

@@ -68,6 +68,26 @@ TEST(OpenSource, ListsAsTheyAreExported) {
   EXPECT_EQ(open_source(folder.path())->class_names(), (Names{"cat", "dog"}));
 }
 
+TEST(OpenSource, ListThatTellsParts) {
+  Folder folder;
+  for (const char* name : {"x/a", "y/b", "y/c"}) folder.image(str("images/", name, ".png"));
+  for (const char* labels : {"", "label,"}) {
+    const std::string one = *labels ? "1," : "", two = *labels ? "2," : "";
+    folder.write("all.csv", str("path,", labels, "split\nx/a.png,", one, "train\ny/b.png,", two,
+                                "test\ny/c.png,", two, "train\n"));
+    const auto train = open_source(folder.path("all.csv"));
+    EXPECT_EQ(names_in(*train, folder), (Names{"images/x/a.png", "images/y/c.png"}));
+    EXPECT_EQ(train->labels(), *labels ? (Ids{1, 2}) : (Ids{0, 1}));
+    for (const char* split : {"val", "test"})
+      EXPECT_EQ(names_in(*open_source(folder.path("all.csv"), split), folder),
+                Names{"images/y/b.png"});
+  }
+  folder.write("all.csv", "path,split\nx/a.png,val\ny/b.png,test\n");
+  EXPECT_NE(error_of(ExitCode::data, [&] { open_source(folder.path("all.csv")); })
+                .find("no line for 'train', only for 'test' and 'val'"),
+            std::string::npos);
+}
+
 TEST(OpenSource, ListWithRoot) {
   Folder folder;
   folder.image("elsewhere/x/1.png");
