@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       if (name.size() > size) std::abort();
   });
   try_to(ExitCode::data, [&] { parse_class_names(text, "file"); });
+  parse_darknet_data(text);
+  try_to(ExitCode::data, [&] { parse_yolo(text, "file", 4); });
   return try_to(ExitCode::data, [&] {
     for (const YoloObject& object : parse_yolo(text, "file")) {
       const PixelBox box = box_of(object, {640, 480});

@@ -77,13 +77,13 @@ class AnnotatedImages {
 
 enum class AnnotationFormat { automatic, coco, yolo, voc };
 
-// Opens what lies at `path`: a folder in one of the layouts of docs/data.md, a .json of COCO's
-// manner, or a data.yaml of YOLO's. `split` is as in open_source(); a .json itself is "train", and
-// other splits are looked for beside it. `data_root`: where the images are, if not where the layout
-// has them. Every image file is asked for its size: images that are missing, or that are not of the
-// size that their annotations say, are left out and counted. Says in one line what was opened and
-// in one what was left out. Throws Error(data), naming file and entry, for what is damaged or not
-// there.
+// Opens what lies at `path`: a folder in one of the layouts of docs/data.md, a .json like COCO's,
+// or a data.yaml, .data or list of YOLO's. `split` is as in open_source(); a .json itself is
+// "train", and other splits are looked for beside it. `data_root`: where the images are, if not
+// where the layout has them. Every image file is asked for its size: images that are missing, or
+// that are not of the size that their annotations say, are left out and counted. Says in one line
+// what was opened and in one what was left out. Throws Error(data), naming file and entry, for what
+// is damaged or not there.
 std::unique_ptr<AnnotatedImages> open_annotated(
     const std::string& path, const std::string& split = "train", const std::string& data_root = "",
     AnnotationFormat format = AnnotationFormat::automatic);

@@ -213,8 +213,7 @@ std::vector<fs::path> images_of(const Description& description, const std::strin
     for (const std::string& part : *parts) {
       const auto place = place_of(description.base(), description.data, part);
       check(place.has_value(), ExitCode::data, "there is no ", part, ", which ",
-            description.file.string(), " names for '", split,
-            "'; correct that entry, or remove it");
+            description.file.string(), " names for '", split, "'; correct that entry");
       if (is_folder(*place))
         add_images(*place, images);
       else
