@@ -212,7 +212,8 @@ class DetectTask : public TrainTask {
         train_(train),
         test_(test),
         model_(config_of(options, start, object_classes(train)), options.seed),
-        normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))) {
+        normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))),
+        start_hash_(start.hash()) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
     learner_ =
@@ -271,9 +272,11 @@ class DetectTask : public TrainTask {
     save_detector(path, model_, normalisation_, clock.epoch, classes_of(train_));
   }
   TaskState state() const override {
-    return {{{"loss_parts", parts_.state()}}, values_of(model_.parameters())};
+    return {{{"loss_parts", parts_.state()}, {"start", start_hash_}},
+            values_of(model_.parameters())};
   }
   void restore(const json& state, const TensorFile& file) override {
+    check_same_start(state, start_hash_, options_.checkpoint);
     load_values(file, model_.parameters());
     parts_.restore(state.at("loss_parts"), device());
   }
@@ -295,6 +298,7 @@ class DetectTask : public TrainTask {
   const AnnotatedImages &train_, &test_;
   MaskRcnn model_;
   Normalisation normalisation_;
+  std::string start_hash_;  // weights_hash
   Learner learner_;
   EpochMeans parts_{{"train_loss_objectness", "train_loss_proposal_box",
                      "train_loss_classification", "train_loss_box", "train_loss_mask"}};

@@ -1,9 +1,13 @@
 #include "sgmae/tasks/fine_tuning.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "sgmae/base/json.h"
 #include "sgmae/tasks/classifier.h"
+#include "sgmae/train/checkpoint.h"
+
 namespace sgmae {
 
 void EncoderOptions::declare(Options& o) {
@@ -37,6 +41,25 @@ void check_fixed(const std::filesystem::path& file, const EncoderOptions& given,
   check_fixed(file, "dim", given.dim, untouched.dim, own.size.dim);
   check_fixed(file, "depth", given.depth, untouched.depth, own.size.depth);
   check_fixed(file, "patch_size", given.patch_size, untouched.patch_size, own.patch_size);
+}
+
+std::string weights_hash(NamedTensors weights) {
+  std::sort(weights.begin(), weights.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Parameter> parameters;
+  for (const auto& [name, value] : weights)
+    parameters.push_back({.name = name, .value = value.to(at::kFloat), .grad = {}});
+  return model_hash(parameters);
+}
+
+void check_same_start(const nlohmann::json& state, const std::string& start,
+                      const std::string& checkpoint) {
+  const auto before = json_value<std::string>(state, "start");
+  if (!before || *before == start) return;
+  fail(ExitCode::usage, "the training that is to go on began from ",
+       before->empty() ? "scratch" : "other weights", ", but --checkpoint is ",
+       checkpoint.empty() ? "left out" : checkpoint,
+       "; give what it began from, or choose another --output_dir to begin anew");
 }
 
 Learner fine_tuning_learner(std::vector<Parameter>& parameters,

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +45,15 @@ void check_fixed(const std::filesystem::path& file, const char* name, Value give
 void check_fixed(const std::filesystem::path& file, const EncoderOptions& given,
                  const VitConfig& own);
 
+// 16 hex digits over names and values, whatever their order and type: tells which weights a
+// training began from.
+std::string weights_hash(NamedTensors weights);
+
+// Throws Error(usage) where a task's state is of a training that began from other weights than
+// those of `checkpoint`, whose hash is `start`; both are "" from scratch. Older states do not say.
+void check_same_start(const nlohmann::json& state, const std::string& start,
+                      const std::string& checkpoint);
+
 // What there is to begin from: a whole model, with its head, or an encoder; neither without a
 // checkpoint.
 template <class File>
@@ -64,6 +74,11 @@ struct Start {
     return whole     ? whole->normalisation
            : encoder ? encoder->normalisation
                      : default_normalisation(channels);
+  }
+  std::string hash() const {
+    return whole     ? weights_hash(whole->tensors)
+           : encoder ? weights_hash(encoder->tensors)
+                     : std::string();
   }
 };
 

@@ -64,7 +64,9 @@ class FinetuneTask : public ClassifierTask {
         model_.parameters(),
         layer_decay_rules(model_.parameters(), model_.config().size.depth, options.layer_decay),
         options, options, device(), [this] { model_.parameters_changed(); });
-    if (start) load_pretrained(*start, model_);
+    if (!start) return;
+    load_pretrained(*start, model_);
+    start_hash_ = weights_hash(start->tensors);
   }
 
   std::vector<Learner*> learners() override { return {&learner_}; }
@@ -101,8 +103,11 @@ class FinetuneTask : public ClassifierTask {
   void save_model(const fs::path& path, const TrainClock& clock) const override {
     save_classifier(path, model_, normalisation_, clock.epoch, sources_.class_names);
   }
-  TaskState state() const override { return {{}, values_of(model_.parameters())}; }
-  void restore(const json&, const TensorFile& file) override {
+  TaskState state() const override {
+    return {{{"start", start_hash_}}, values_of(model_.parameters())};
+  }
+  void restore(const json& state, const TensorFile& file) override {
+    check_same_start(state, start_hash_, options_.checkpoint);
     load_values(file, model_.parameters());
   }
 
@@ -135,6 +140,7 @@ class FinetuneTask : public ClassifierTask {
   MixOptions mix_;
   Vit model_;
   Normalisation normalisation_;
+  std::string start_hash_;  // weights_hash
   Learner learner_;
 };
 

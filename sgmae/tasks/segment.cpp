@@ -167,7 +167,8 @@ class SegmentTask : public TrainTask {
         model_(config_of(options, start, train.classes(), train.images().native_channels()),
                options.seed),
         normalisation_(start.normalisation(static_cast<int>(model_.config().backbone.channels))),
-        views_(options.views(model_.config().backbone.height)) {
+        views_(options.views(model_.config().backbone.height)),
+        start_hash_(start.hash()) {
     place(model_, options);
     model_.checkpoint_activations(options.checkpoint_activations);
     learner_ = fine_tuning_learner(
@@ -221,9 +222,10 @@ class SegmentTask : public TrainTask {
   TaskState state() const override {
     NamedTensors tensors = values_of(model_.parameters());
     for (auto& named : model_.statistics()) tensors.push_back(named);
-    return {{{"loss_parts", parts_.state()}}, std::move(tensors)};
+    return {{{"loss_parts", parts_.state()}, {"start", start_hash_}}, std::move(tensors)};
   }
   void restore(const json& state, const TensorFile& file) override {
+    check_same_start(state, start_hash_, options_.checkpoint);
     load_values(file, model_.parameters());
     for (const auto& [name, value] : model_.statistics())
       copy_value(options_.output_dir, name, find_or_fail(file.tensors, name, options_.output_dir),
@@ -248,6 +250,7 @@ class SegmentTask : public TrainTask {
   Segmenter model_;
   Normalisation normalisation_;
   SegmentViews views_;
+  std::string start_hash_;  // weights_hash
   Learner learner_;
   EpochMeans parts_{{"train_loss_decode", "train_loss_auxiliary", "train_accuracy"}};
   std::optional<SegmentationTest> last_test_;

@@ -145,7 +145,7 @@ TEST_F(Detect, AResumedRunEqualsTheUnbrokenOne) {
 }
 
 // An autoencoder of the encoder's sizes, on other images, with a class token.
-fs::path save_autoencoder(const fs::path& folder) {
+fs::path save_autoencoder(const fs::path& folder, std::uint64_t seed = 3) {
   MaeConfig config;
   config.height = config.width = 24;
   config.patch_size = 8;
@@ -154,7 +154,7 @@ fs::path save_autoencoder(const fs::path& folder) {
   ModelInfo info;
   info.mean = {0.5f, 0.4f, 0.3f}, info.std = {0.25f, 0.2f, 0.3f};
   const fs::path path = folder / "mae.safetensors";
-  save_mae(path, Mae(config, 3), info);
+  save_mae(path, Mae(config, seed), info);
   return path;
 }
 
@@ -164,7 +164,11 @@ TEST_F(Detect, BeginsFromAPretrainedEncoderOrFromADetectorOfOtherClasses) {
   o.model.clear();
   o.dim = o.depth = o.open.heads = 0;
   o.epochs = 1;
-  detect(o);
+  const auto result = detect(o);
+  EXPECT_EQ(detect(o), result);
+  save_autoencoder(root_, 4);
+  EXPECT_NE(error_of(ExitCode::usage, [&] { detect(o); }).find("began from other weights"),
+            std::string::npos);
   const DetectorFile file = read_detector(root_ / "from_mae");
   EXPECT_EQ(file.normalisation.mean, (std::vector<float>{0.5f, 0.4f, 0.3f}));
   EXPECT_EQ(file.classes.names, (std::vector<std::string>{"box", "wedge"}));

@@ -7,6 +7,7 @@
 
 #include "sgmae/optim/layer_decay.h"
 #include "sgmae/train/options.h"
+#include "tests/support/errors.h"
 
 namespace sgmae {
 namespace {
@@ -32,6 +33,33 @@ TEST(FineTuningLearner, StepsByLayerAndSchedule) {
   // Up to fp32's rounding of the bias corrections.
   EXPECT_NEAR(parameters[0].value[0].item<double>(), -0.5 * 0.25, 1e-5);
   EXPECT_NEAR(parameters[1].value[0].item<double>(), -0.5, 1e-5);
+}
+
+TEST(WeightsHash, IsOfNamesAndValuesAlone) {
+  const at::Tensor ones = at::ones({2, 3}), zeros = at::zeros({4});
+  const std::string hash = weights_hash({{"a", ones}, {"b", zeros}});
+  EXPECT_EQ(weights_hash({{"b", zeros}, {"a", ones.to(at::kHalf)}}), hash);
+  EXPECT_NE(weights_hash({{"a", ones}, {"c", zeros}}), hash);
+  EXPECT_NE(weights_hash({{"a", ones}, {"b", at::ones({4})}}), hash);
+}
+
+TEST(SameStart, IsWhatTheStateSays) {
+  check_same_start({{"start", "12"}}, "12", "mae");
+  check_same_start({{"start", ""}}, "", "");
+  check_same_start(nlohmann::json::object(), "12", "mae");  // an older state
+  check_same_start(nullptr, "12", "mae");
+  const auto refusal = [](const char* before, const char* now, const char* checkpoint) {
+    return error_of(ExitCode::usage, [&] {
+      check_same_start({{"start", before}}, now, checkpoint);
+    });
+  };
+  EXPECT_EQ(refusal("12", "34", "mae"),
+            "the training that is to go on began from other weights, but --checkpoint is mae; give "
+            "what it began from, or choose another --output_dir to begin anew");
+  EXPECT_NE(refusal("", "34", "mae").find("from scratch, but --checkpoint is mae"),
+            std::string::npos);
+  EXPECT_NE(refusal("12", "", "").find("from other weights, but --checkpoint is left out"),
+            std::string::npos);
 }
 
 }  // namespace

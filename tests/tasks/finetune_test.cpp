@@ -57,7 +57,7 @@ class Finetune : public ::testing::Test {
   }
 
   // An autoencoder of the same encoder, untrained.
-  fs::path save_autoencoder() const {
+  fs::path save_autoencoder(std::uint64_t seed = 3) const {
     MaeConfig config;
     config.height = config.width = 16;
     config.channels = 1;
@@ -67,7 +67,7 @@ class Finetune : public ::testing::Test {
     ModelInfo info;
     info.mean = {0.5f}, info.std = {0.25f};
     const fs::path path = root_ / "mae.safetensors";
-    save_mae(path, Mae(config, 3), info);
+    save_mae(path, Mae(config, seed), info);
     return path;
   }
 
@@ -259,6 +259,28 @@ TEST_F(Finetune, AFinishedRunIsOnlyTestedAgain) {
   const auto first = finetune(o);
   EXPECT_EQ(finetune(o), first);
   EXPECT_EQ(log_lines(root_ / "run").size(), 2u);
+}
+
+// Stopped or finished, it goes on from the same weights wherever these lie, and from no others.
+TEST_F(Finetune, AnotherCheckpointIsAnotherRun) {
+  FinetuneOptions o = from_checkpoint("run");
+  const auto refused = [&] {
+    save_autoencoder(4);
+    const std::string message = error_of(ExitCode::usage, [&] { finetune(o); });
+    EXPECT_NE(message.find("began from other weights, but --checkpoint is " + o.checkpoint),
+              std::string::npos)
+        << message;
+    save_autoencoder();
+  };
+  exit_code([&] { finetune(o, at_step(1, 2, [] { std::raise(SIGINT); })); });
+  refused();
+  const auto result = finetune(o);
+  refused();
+  EXPECT_EQ(json::parse(read_text(root_ / "run/result.json"))["checkpoint"], o.checkpoint);
+  fs::create_directories(root_ / "moved/checkpoints");
+  fs::rename(o.checkpoint, root_ / "moved/checkpoints/epoch-0001.safetensors");
+  o.checkpoint = (root_ / "moved").string();
+  EXPECT_EQ(finetune(o)["acc1"], result["acc1"]);
 }
 
 TEST_F(Finetune, EvalEveryLeavesEpochsUntestedButTheLast) {

@@ -55,7 +55,7 @@ class Segment : public ::testing::Test {
   }
 
   // An autoencoder of that encoder's sizes, for images of another size.
-  std::string autoencoder() const {
+  std::string autoencoder(std::uint64_t seed = 3) const {
     MaeConfig config;
     config.height = config.width = 24;
     config.patch_size = 8;
@@ -64,7 +64,7 @@ class Segment : public ::testing::Test {
     ModelInfo info;
     info.mean = {0.5f, 0.4f, 0.3f}, info.std = {0.25f, 0.2f, 0.3f};
     const fs::path path = root_ / "mae.safetensors";
-    save_mae(path, Mae(config, 3), info);
+    save_mae(path, Mae(config, seed), info);
     return path.string();
   }
 
@@ -160,6 +160,19 @@ TEST_F(Segment, BeginsFromAPretrainedEncoder) {
   EXPECT_EQ(file.normalisation.mean, (std::vector<float>{0.5f, 0.4f, 0.3f}));
   EXPECT_EQ(file.config.backbone.height, 32);
   EXPECT_EQ(file.config.taps, (std::vector<std::int64_t>{0, 1, 2, 3}));
+}
+
+TEST_F(Segment, AnotherCheckpointIsAnotherRun) {
+  SegmentOptions o = begun("run");
+  o.epochs = 1;
+  const auto result = segment(o);
+  EXPECT_EQ(segment(o), result);
+  autoencoder(4);
+  EXPECT_NE(error_of(ExitCode::usage, [&] { segment(o); }).find("began from other weights"),
+            std::string::npos);
+  o.checkpoint = (root_ / "run").string();  // a whole model
+  EXPECT_NE(error_of(ExitCode::usage, [&] { segment(o); }).find("began from other weights"),
+            std::string::npos);
 }
 
 // The probe of dense features: what it begins from stays as it is.
