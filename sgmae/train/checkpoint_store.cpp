@@ -20,6 +20,11 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr const char* go_back = "delete this checkpoint to resume from the one before it";
+// Of other runs nothing is to be deleted.
+constexpr const char* name_another = "name another one with --resume";
+constexpr const char* name_the_state =
+    "to go on with a run name its folder, or checkpoint-last.state.safetensors in it; to begin "
+    "from a model give it as --checkpoint";
 
 // The tensors of `file` that are called `prefix`NAME, as NAME.
 TensorFile without_prefix(const TensorFile& file, const std::string& prefix) {
@@ -50,6 +55,16 @@ json state_json(const Metadata& metadata) {
     return state;
   }
   return nullptr;
+}
+
+// Inside an epoch the number of steps says which images are left, if steps are as large as they
+// were. Older versions did not write how many an epoch has.
+void check_steps(const json& clock, std::int64_t steps_per_epoch, const fs::path& state_path) {
+  const std::int64_t there = clock.value("steps_per_epoch", steps_per_epoch);
+  check(there == steps_per_epoch || clock.at("step") == 0, ExitCode::usage, state_path.string(),
+        ": an epoch had ", there, " steps, of which ", clock.at("step").dump(),
+        " are done, and now has ", steps_per_epoch,
+        "; give the batch_size and accum_iter of that run, or a checkpoint between two epochs");
 }
 
 std::int64_t steps_until(const CheckpointName& place, const TrainClock& clock) {
@@ -238,12 +253,13 @@ void CheckpointStore::restore_weights(const fs::path& model, const CheckpointNam
 
 void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock& clock,
                               StepGuard& guard) const {
+  const bool own = newest() == path;
   fs::path state_path = path;
   if (layout_ == CheckpointLayout::numbered) {
     const auto name = parse_checkpoint_name(path.filename().string());
     check(name.has_value(), ExitCode::checkpoint, path.string(),
           ": not a checkpoint of a training run; name one, such as epoch-0020.safetensors");
-    require_intact(path, go_back);
+    require_intact(path, own ? go_back : name_another);
     state_path = path.parent_path() / name->state();
     if (!fs::exists(state_path)) {
       restore_weights(path, *name, task, clock, guard);
@@ -254,13 +270,15 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
   const bool one_before =
       layout_ == CheckpointLayout::numbered ||
       (path.filename() == last_state && fs::exists(path.parent_path() / sound_state));
-  const std::string cure = one_before ? go_back : "delete it to restart the run";
+  const std::string cure = !own         ? name_another
+                           : one_before ? go_back
+                                        : "delete it to restart the run";
   require_intact(state_path, cure);
   const TensorFile file = read_safetensors(state_path);
   try {
     const json state = state_json(file.metadata);
     check(!state.is_null(), ExitCode::checkpoint, state_path.string(), ": not a training state; ",
-          cure);
+          own || layout_ == CheckpointLayout::numbered ? cure : name_the_state);
     check(state.at("kind") == kind_, ExitCode::checkpoint, state_path.string(),
           ": belongs to a run of sgmae ", state.at("kind").get<std::string>(), ", not of sgmae ",
           kind_);
@@ -274,6 +292,7 @@ void CheckpointStore::restore(const fs::path& path, TrainTask& task, TrainClock&
             " training images as before, but names, order or sizes of the files differ (digest ",
             *data, ", now ", data_hash(task.training_images()),
             "); give --data_path of the same data, or choose another --output_dir to start over");
+    check_steps(state.at("clock"), clock.steps_per_epoch, state_path);
     clock = TrainClock::from_json(state.at("clock"), clock.steps_per_epoch);
     guard.restore(state.at("guard"));
     task.restore(state.at("task"), file);

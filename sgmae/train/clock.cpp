@@ -23,6 +23,7 @@ void TrainClock::next_epoch() {
 nlohmann::json TrainClock::to_json() const {
   return {{"epoch", epoch},
           {"step", step},
+          {"steps_per_epoch", steps_per_epoch},
           {"total_steps", total_steps},
           {"rollbacks", rollbacks},
           {"loss_sum", sums.loss},

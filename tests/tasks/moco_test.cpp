@@ -144,6 +144,18 @@ TEST_F(MocoRun, GoesOnFromWeightsAlone) {
   }
 }
 
+TEST_F(MocoRun, TheStateOfAnotherModelIsLeftAlone) {
+  pretrain(options("run"));
+  PretrainOptions on = options("on");
+  on.resume = (root_ / "run").string();
+  on.epochs = 20;
+  on.moco.mlp_dim = 2 * on.moco.mlp_dim;
+  const std::string message = error_of(ExitCode::checkpoint, [&] { pretrain(on); });
+  EXPECT_NE(message.find("the training state has no tensor 'projector."), std::string::npos)
+      << message;
+  EXPECT_EQ(message.find("delete"), std::string::npos) << message;
+}
+
 TEST_F(MocoRun, NeighboursAreTested) {
   fs::create_directories(root_ / "striped");
   striped::write_part(root_ / "striped", "train", 64, true);

@@ -230,6 +230,55 @@ TEST_F(CheckpointStoreTest, OtherImagesAreNoticed) {
   EXPECT_NE(message.find("--data_path"), std::string::npos) << message;
 }
 
+// Where an epoch has other steps, the number of those done does not say which images are left.
+TEST_F(CheckpointStoreTest, InsideAnEpochStepsMustBeTheSame) {
+  for (const CheckpointLayout layout :
+       {CheckpointLayout::numbered, CheckpointLayout::best_and_last}) {
+    ToyTask t = task();
+    TrainClock inside{.steps_per_epoch = 6, .epoch = 1, .step = 4}, other{.steps_per_epoch = 3};
+    const fs::path middle = store(layout).save(t, inside, guard_, false);
+    const std::string message =
+        error_of(ExitCode::usage, [&] { store(layout).restore(middle, t, other, guard_); });
+    EXPECT_NE(message.find("an epoch had 6 steps, of which 4 are done, and now has 3"),
+              std::string::npos)
+        << message;
+    TrainClock same{.steps_per_epoch = 6}, between{.steps_per_epoch = 6, .epoch = 2};
+    store(layout).restore(middle, t, same, guard_);
+    EXPECT_EQ(same.step, 4);
+    store(layout).restore(store(layout).save(t, between, guard_, false), t, other, guard_);
+    EXPECT_EQ(other.progress(), 2);
+    EXPECT_EQ(other.steps_per_epoch, 3);
+  }
+}
+
+// A user's models and other runs' states are never to be deleted.
+TEST_F(CheckpointStoreTest, WhatIsNamedAndNoStateIsLeftAlone) {
+  const CheckpointStore last = store(CheckpointLayout::best_and_last);
+  ToyTask t = task();
+  last.save(t, clock_, guard_, /*last=*/true);
+  fs::create_directories(folder_.path("other"));
+  const CheckpointStore other(RunFolder{folder_.path("other")}, "toy",
+                              CheckpointLayout::best_and_last, 1);
+  const auto refusal = [&](const CheckpointStore& here, const fs::path& path) {
+    const std::string message =
+        error_of(ExitCode::checkpoint, [&] { here.restore(path, t, clock_, guard_); });
+    EXPECT_EQ(message.find("delete"), std::string::npos) << message;
+    return message;
+  };
+  const fs::path model = folder_.path("run/checkpoint-last.safetensors"),
+                 state = folder_.path("run/checkpoint-last.state.safetensors");
+  for (const CheckpointStore& here : {last, other}) {
+    const std::string message = refusal(here, model);
+    EXPECT_NE(message.find(model.string() + ": not a training state; to go on with a run name its "
+                                            "folder, or checkpoint-last.state.safetensors"),
+              std::string::npos)
+        << message;
+  }
+  write_state(state, "trainer", {{"clock", 3}});
+  EXPECT_NE(refusal(other, state).find("damaged; name another one with --resume"),
+            std::string::npos);
+}
+
 TEST_F(CheckpointStoreTest, WhatIsNamedMayBeAFileOrARun) {
   const CheckpointStore last = store(CheckpointLayout::best_and_last);
   ToyTask t = task();
