@@ -503,7 +503,7 @@ ordered_json detect(DetectOptions options, const std::vector<std::string>& image
   const EngineResult run = Engine(task,
                                   {.optim = options,
                                    .run = options,
-                                   .config = toml_of(options),
+                                   .config = config_of(options),
                                    .kind = detection.command,
                                    .layout = CheckpointLayout::best_and_last},
                                   folder, hooks)

@@ -503,7 +503,7 @@ ordered_json segment(SegmentOptions options, const std::vector<std::string>& ima
   const EngineResult run = Engine(task,
                                   {.optim = options,
                                    .run = options,
-                                   .config = toml_of(options),
+                                   .config = config_of(options),
                                    .kind = segmentation.command,
                                    .layout = CheckpointLayout::best_and_last},
                                   folder, hooks)

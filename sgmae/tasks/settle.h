@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sgmae/parallel/process_group.h"
+#include "sgmae/train/options.h"
 
 namespace sgmae {
 
@@ -15,6 +16,14 @@ void settle(O& options, const std::string& folder) {
   options.warmup_epochs = options.warmup();
   options.accum_iter = options.launch.keep_batch(options.accum_iter, processes().size());
   if (options.output_dir.empty()) options.output_dir = folder;
+}
+
+// config.toml, without `resume`, which is of one call: a run of the file as a recipe would go on
+// from there.
+template <class O>
+std::string config_of(O options) {
+  options.resume = O().resume;
+  return toml_of(options);
 }
 
 }  // namespace sgmae

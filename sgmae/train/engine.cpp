@@ -262,7 +262,11 @@ std::int64_t Engine::parameter_count() const {
 void Engine::restore(const fs::path& path) {
   store_.restore(path, task_, clock_, guard_);
   processes().wait_for_all();  // before anybody changes what another one reads
-  if (path == result_.checkpoint && clock_.epoch >= optim_.epochs) {
+  const bool own = path == result_.checkpoint;
+  check(own || clock_.epoch < optim_.epochs, ExitCode::usage, path.string(), " is trained for ",
+        counted(clock_.epoch, "epoch"), ", and epochs is ", optim_.epochs,
+        "; give a larger --epochs, or an earlier checkpoint");
+  if (own && clock_.epoch >= optim_.epochs) {
     events_.reset();  // what ended is not recorded again
     info(folder_.root.string(), ": finished already, ", counted(clock_.epoch, "epoch"),
          "; a larger --epochs trains on");

@@ -314,6 +314,15 @@ TEST_F(EngineTest, BeginsFromAnotherRunWhereToldTo) {
   train(b, second, CheckpointLayout::best_and_last);
   EXPECT_EQ(b.places.size(), 6u) << "one epoch is left";
   second = options("third");
+  second.resume = first.output_dir;
+  second.epochs = 2;
+  ToyTask shorter(*source_, second);
+  const std::string message =
+      error_of(ExitCode::usage, [&] { train(shorter, second, CheckpointLayout::best_and_last); });
+  EXPECT_NE(message.find("is trained for 2 epochs, and epochs is 2; give a larger --epochs"),
+            std::string::npos)
+      << message;
+  EXPECT_FALSE(fs::exists(folder_.path("third/config.toml"))) << "a refused start leaves no run";
   second.resume = folder_.path("absent");
   ToyTask c(*source_, second);
   error_of(ExitCode::checkpoint, [&] { train(c, second); });
