@@ -1,9 +1,12 @@
 #include "sgmae/tasks/pretraining.h"
 
+#include <algorithm>
+
 #include "sgmae/base/log.h"
 #include "sgmae/data/normalisation_file.h"
 #include "sgmae/eval/knn_task.h"
 #include "sgmae/eval/labelled_data.h"
+#include "sgmae/tasks/settle.h"
 
 namespace sgmae {
 namespace {
@@ -33,6 +36,24 @@ Normalisation training_normalisation(const PretrainOptions& o, int channels, con
   if (init && init->vit.channels == channels && init->info.stored.has_value() == stored)
     return init->info.normalisation();
   return own_normalisation(source, channels, o.num_workers);
+}
+
+bool all_labelled(const Source& source) {
+  return std::none_of(source.labels().begin(), source.labels().end(),
+                      [](std::int64_t label) { return label < 0; });
+}
+
+// What NeighbourTest would find missing in the middle of the run.
+void check_neighbour_test(const PretrainOptions& o, const Source& train) {
+  std::unique_ptr<Source> test;
+  try {
+    test = open_source(o.data_path, "test", o.data_root, o.data_format);
+  } catch (const Error& error) {
+    fail(error.code(), error.what(), "; put it there, or leave out --knn_every, which tests on it");
+  }
+  check(all_labelled(train) && all_labelled(*test), ExitCode::data, "some images of ", o.data_path,
+        " have no label, by which --knn_every tests; sort them into one folder per class, give "
+        "labels in a list file, or leave --knn_every out");
 }
 
 }  // namespace
@@ -80,11 +101,12 @@ RunFolder open_run_folder(const PretrainOptions& options) {
 PretrainResult run_pretraining(TrainTask& task, const PretrainOptions& options,
                                const EngineHooks& hooks) {
   whole_steps(task.training_images().size(), options);  // what is refused before leaves no trace
+  if (options.eval_every > 0) check_neighbour_test(options, task.training_images());
   const RunFolder folder = open_run_folder(options);
   const EngineResult result = Engine(task,
                                      {.optim = options,
                                       .run = options,
-                                      .config = toml_of(options),
+                                      .config = config_of(options),
                                       .kind = pretraining.command,
                                       .layout = CheckpointLayout::numbered,
                                       .start_epoch = options.start_epoch},

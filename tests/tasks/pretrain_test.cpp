@@ -449,6 +449,24 @@ TEST_F(PretrainTest, TestsNeighboursBeforeAndAfter) {
   EXPECT_EQ(epochs, (std::vector<std::int64_t>{0, 2, 3})) << "before training, in epochs 2 and 3";
 }
 
+TEST_F(PretrainTest, NeighboursWithoutATestPartAreRefusedBeforeTheRun) {
+  PretrainOptions o = options("run");
+  o.eval_every = 3;
+  const auto refusal = [&] {
+    const std::string message = error_of(ExitCode::data, [&] { pretrain(o); });
+    EXPECT_FALSE(fs::exists(root_ / "run")) << "a refused start leaves no trace";
+    return message;
+  };
+  const std::string message = refusal();
+  EXPECT_NE(message.find("in it; put it there, or leave out --knn_every"), std::string::npos)
+      << message;
+  striped::write_part(root_ / "data", "t10k", 30, true);
+  EXPECT_NE(refusal().find("have no label, by which --knn_every tests"), std::string::npos);
+  o.eval_every = 0;
+  o.epochs = 1;
+  pretrain(o);
+}
+
 TEST_F(PretrainTest, RefusesBadStarts) {
   PretrainOptions o = options("run");
   o.batch_size = 100;
