@@ -32,6 +32,16 @@ void check_trained(const SelfGuidedOptions& options, const MaskContext& context)
            "); give 1 or more epochs, or another --guide_object such as eigenvector"));
 }
 
+// A run that begins from a guided checkpoint stays guided.
+void tell_late_start(const SelfGuidedOptions& options, const MaskContext& context,
+                     std::int64_t begun) {
+  if (options.guide_start.empty()) return;
+  const GuideStart wanted = options.start(context.epochs);
+  if (!wanted.automatic && begun < wanted.epoch)
+    warn_once(str("guide_start ", wanted.epoch, " has no effect: guidance of the checkpoint began ",
+                  "after epoch ", begun));
+}
+
 GuideOptions guide_options(const SelfGuidedOptions& options, const MaskContext& context) {
   check_trained(options, context);
   GuideOptions guide = options.guide;
@@ -288,10 +298,16 @@ void SelfGuided::restore(const json& state, const TensorFile& file) {
   reason_ = state.value("reason", "");
   pass_ = state.value("pass", json());
   start_ = state.contains("start") ? std::optional<std::int64_t>(state["start"]) : std::nullopt;
+  if (start_) tell_late_start(options_, context_, *start_);
   const at::Tensor* mean = file.find(position_mean_name);
   position_mean_ = mean ? *mean : at::Tensor();
   planner_ = fresh_planner();  // one that has not started
-  if (!maps_.restore(state)) {
+  // What masks from the present model go on with is of no use to stored ones, nor the other way.
+  const bool another_source = start_ && state.contains("online_bias") != is_online();
+  if (another_source)
+    warn("the checkpoint was guided by mask_source ", is_online() ? "stored" : "online",
+         "; recomputing guidance for ", is_online() ? "online" : "stored");
+  if (!maps_.restore(another_source ? json::object() : state) || another_source) {
     position_mean_ = at::Tensor();
     pass_ = {};
     return;

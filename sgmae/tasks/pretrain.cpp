@@ -38,22 +38,22 @@ DataFormat format_of(const PretrainOptions& o) {
                                  : o.data_format.read_as(read_normalisation(o.normalisation));
 }
 
-// From a checkpoint of another folder.
-bool goes_on_elsewhere(const PretrainOptions& o) {
-  return o.resume != "auto" && o.resume != "none";
+// From another run's checkpoint, or with a run that was found fit when it began.
+bool goes_on(const PretrainOptions& o) {
+  return (o.resume != "auto" && o.resume != "none") || fs::exists(RunFolder{o.output_dir}.config());
 }
 
-// Which masks the run trains with, and from when.
-std::string masks_sentence(const PretrainOptions& o) {
+// Which masks the run trains with, and from when: they may have `begun` already.
+std::string masks_sentence(const PretrainOptions& o, std::optional<std::int64_t> begun) {
   const std::string& name = o.mask.strategy;
   if (name == "random")
     return "random, as MAE's; --mask_strategy self_guided has the model choose what to hide";
-  const std::int64_t random = o.mask.chosen().random_epochs(o.epochs);
+  const bool guided = name == "self_guided";
+  const std::int64_t random = guided && begun ? *begun : o.mask.chosen().random_epochs(o.epochs);
   if (random >= o.epochs) return str(name, ", but the run ends before they begin: all are random");
   if (random > 0)
     return str("random for ", random, " of ", counted(o.epochs, "epoch"), ", then ", name);
-  const bool waits =
-      name == "self_guided" && o.mask.of<SelfGuidedOptions>().start(o.epochs).automatic;
+  const bool waits = guided && !begun && o.mask.of<SelfGuidedOptions>().start(o.epochs).automatic;
   return waits ? "random until the exploitation rate says that the decoder uses mask tokens, then "
                  "self_guided"
                : str(name, ", from the start");
@@ -97,7 +97,7 @@ class PretrainTask : public TrainTask {
                                              .seed = options_.seed,
                                              .optim = options_,
                                              .compute = options_,
-                                             .trained = init_ || goes_on_elsewhere(options_),
+                                             .trained = init_ || goes_on(options_),
                                              .trained_decoder = has_trained_decoder(),
                                              .probe = probe_ ? &*probe_ : nullptr});
   }
@@ -181,7 +181,9 @@ class PretrainTask : public TrainTask {
   // Runs of older versions kept both in one place.
   void restore(const json& state, const TensorFile& file) override {
     const bool older = state.contains("guidance");
-    if (probe_) probe_->restore(older ? state["guidance"].at("history") : state.at("exploitation"));
+    if (probe_)  // a run without one has no measurements
+      probe_->restore(older ? state["guidance"].at("history")
+                            : state.value("exploitation", json::array()));
     const std::string here = options_.mask.strategy, there = state.value("mask_strategy", here);
     const auto refuse = [&](const char* why) {
       fail(ExitCode::checkpoint, "the checkpoint was trained with mask_strategy ", there,
@@ -218,7 +220,7 @@ class PretrainTask : public TrainTask {
             {"data", str(source_->size(), " images")},
             {"training", compute_name(model_.encoder())},
             {"precision", name_of(model_.encoder().precision())},
-            {"masks", masks_sentence(options_)},
+            {"masks", masks_sentence(options_, strategy_->guide_start())},
             {"mask_parameters", own_values()}};
   }
   double flop_per_image() const override {
@@ -240,7 +242,7 @@ class PretrainTask : public TrainTask {
   }
 
  private:
-  bool has_trained_decoder() const { return goes_on_elsewhere(options_) || begun_.decoder; }
+  bool has_trained_decoder() const { return goes_on(options_) || begun_.decoder; }
   // Trained by the strategy's own learners.
   std::int64_t own_values() const {
     std::int64_t count = 0;

@@ -204,6 +204,29 @@ TEST_F(SelfGuidedTest, OtherFeaturesThanTheCheckpointsAreLookedAtAnew) {
   EXPECT_FALSE(at::equal(other.position_mean(), s.position_mean()));
 }
 
+TEST_F(SelfGuidedTest, GuidanceOfAnotherSourceIsMadeAnew) {
+  using enum MaskSource;
+  for (const auto& [there, here] : {std::pair{stored, online}, {online, stored}}) {
+    tiny::guided(options_).mask_source = there;
+    SelfGuided first = strategy();
+    first.before_epoch(2);
+    const TaskState state = first.state();
+    fs::remove(folder_.maps() / "relevance-2.safetensors");  // of another run
+    tiny::guided(options_).mask_source = here;
+    SelfGuided other = strategy(), again = strategy();
+    restore(other, state);
+    EXPECT_EQ(other.guide_start(), 2);
+    EXPECT_EQ(other.maps_epoch(), std::nullopt);
+    restore(again, other.state());  // rolled back to where it began
+    for (SelfGuided* each : {&other, &again}) {
+      EXPECT_TRUE(each->before_epoch(3).save_now);
+      EXPECT_EQ(each->maps_epoch(), 3);
+      EXPECT_EQ(fs::exists(folder_.maps() / "relevance-3.safetensors"), here == stored);
+    }
+    fs::remove(folder_.maps() / "relevance-3.safetensors");
+  }
+}
+
 TEST_F(SelfGuidedTest, StateGoesThroughTextExactly) {
   tiny::guided(options_).guide.center = GuideCenter::position;
   SelfGuided s = strategy(), copy = strategy();

@@ -359,9 +359,64 @@ TEST_F(PretrainTest, BeginsFromACheckpointOfAnotherRun) {
   pretrain(moved);
   const LoadedMae a = load_mae(root_ / "unbroken"), b = load_mae(root_ / "moved");
   EXPECT_EQ(model_hash(a.model), model_hash(b.model));
+  EXPECT_NE(read_text(root_ / "moved/config.toml").find("resume = \"auto\""), std::string::npos)
+      << "a recipe made of it begins anew";
   moved = options("elsewhere");
   moved.resume = (root_ / "absent.safetensors").string();
   EXPECT_EQ(exit_code([&] { pretrain(moved); }), ExitCode::checkpoint);
+}
+
+// Begun from a trained model, a run that is guided at once stays allowed by its folder alone.
+TEST_F(PretrainTest, ARunBegunFromACheckpointGoesOnWithoutNamingIt) {
+  PretrainOptions first = options("first");
+  first.epochs = 1;
+  pretrain(first);
+  PretrainOptions o = options("run");
+  tiny::guided(o).guide_start = "0";
+  o.resume = first.output_dir;
+  exit_code([&] { pretrain(o, at_step(2, 2, [] { std::raise(SIGINT); })); });
+  o.resume = "auto";
+  EXPECT_EQ(pretrain(o).guide_start, 1);
+}
+
+std::string masks_of(const PretrainOptions& o) {
+  return json::parse(read_text(fs::path(o.output_dir) / "run.json")).at("masks");
+}
+
+// What was measured and made under other options is measured and made anew.
+TEST_F(PretrainTest, BeginsFromACheckpointOfOtherMasks) {
+  PretrainOptions stored = options("stored"), online = options("online");
+  stored.probe_images = 0;
+  tiny::guided(online).mask_source = MaskSource::online;
+  for (const PretrainOptions& o : {stored, online})
+    exit_code([&] { pretrain(o, at_step(3, 2, [] { std::raise(SIGINT); })); });
+  PretrainOptions to_online = online, to_stored = stored;
+  to_online.resume = stored.output_dir;
+  to_online.output_dir = (root_ / "to_online").string();
+  to_stored.resume = online.output_dir;
+  to_stored.output_dir = (root_ / "to_stored").string();
+  EXPECT_EQ(pretrain(to_online).guide_start, 2);
+  EXPECT_EQ(pretrain(to_stored).guide_start, 2);
+  EXPECT_EQ(maps_in(root_ / "to_stored"), (std::set<std::string>{"relevance-3.safetensors"}));
+  EXPECT_TRUE(log_lines(root_ / "to_online").back().contains("mask_R_M")) << "its probe is new";
+  for (const char* run : {"to_online", "to_stored"})
+    EXPECT_TRUE(log_lines(root_ / run).back().contains("mask_position_bias")) << run;
+}
+
+TEST_F(PretrainTest, MasksAreToldAsTheyBegan) {
+  const PretrainOptions first = options("first");
+  exit_code([&] { pretrain(first, at_step(3, 2, [] { std::raise(SIGINT); })); });
+  EXPECT_EQ(masks_of(first), "random for 2 of 4 epochs, then self_guided");
+  PretrainOptions late = options("late");
+  tiny::guided(late).guide_start = "6";
+  late.epochs = 8;
+  late.resume = first.output_dir;
+  EXPECT_EQ(pretrain(late).guide_start, 2);
+  EXPECT_EQ(masks_of(late), "random for 2 of 8 epochs, then self_guided");
+  EXPECT_NE(
+      read_text(root_ / "late/train.log")
+          .find("guide_start 6 has no effect: guidance of the checkpoint began after epoch 2"),
+      std::string::npos);
 }
 
 // Spoils the weights of the model under training: tensors are handles, so a view of it is enough.
