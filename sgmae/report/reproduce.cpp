@@ -53,8 +53,8 @@ std::string reproducing_command(const RunRecord& run) {
     }
     if (setting.value == "true" || setting.value == "false") {
       command += std::string(setting.value == "true" ? " --" : " --no_") + setting.name;
-    } else {
-      command += " --" + setting.name + " " + shell_word(setting.value);
+    } else {  // joined, since a flag alone means true and takes no word that follows
+      command += " --" + setting.name + "=" + shell_word(setting.value);
     }
   }
   return command;

@@ -10,6 +10,7 @@
 #include "sgmae/base/version.h"
 #include "sgmae/image/draw.h"
 #include "sgmae/image/encode.h"
+#include "sgmae/report/reproduce.h"
 #include "sgmae/train/checkpoint.h"
 #include "tests/support/program.h"
 #include "tests/support/temporary_folder.h"
@@ -57,6 +58,26 @@ TEST_F(Help, ExamplesAreUnderstoodByTheCommandTheyName) {
         EXPECT_TRUE(std::string(example.arguments).starts_with(entry.name)) << example.arguments;
       }
     }
+  }
+}
+
+// What a report says would make a run again makes its config.toml again.
+TEST_F(Help, TheLineOfAReportIsUnderstood) {
+  for (const char* name : {"pretrain", "finetune", "linprobe", "detect", "segment"}) {
+    Command began = command_named(name).make(), again = command_named(name).make();
+    for (const auto& [key, value] :
+         {std::pair{"data_path", "my images"}, {"output_dir", "--runs"}, {"pin_mem", "false"}})
+      began.options.set(key, value, "test");
+    const std::string config = began.options.to_toml();
+    write_file(root_ / name / "config.toml", config);
+    const std::string line = reproducing_command(read_run(root_ / name));
+    wordexp_t words{};
+    ASSERT_EQ(wordexp(line.c_str(), &words, 0), 0) << line;
+    const std::vector<std::string> given(words.we_wordv, words.we_wordv + words.we_wordc);
+    wordfree(&words);
+    EXPECT_EQ(given.at(1), name);
+    EXPECT_NO_THROW(parse_arguments(again, {given.begin() + 2, given.end()})) << line;
+    EXPECT_EQ(again.options.to_toml(), config) << line;
   }
 }
 

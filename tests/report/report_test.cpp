@@ -47,7 +47,7 @@ TEST_F(ReportPage, TellsWhatTheFolderHolds) {
   EXPECT_TRUE(contains(html, "a &lt;b&gt; &amp; &#39;c&#39;"));
   EXPECT_TRUE(contains(html, "masks after epoch 0 of 4</h3>"));
   EXPECT_TRUE(contains(html, "T = 2</text>"));
-  EXPECT_TRUE(contains(html, "sgmae pretrain --model mae_vit_tiny_patch4"));
+  EXPECT_TRUE(contains(html, "sgmae pretrain --model=mae_vit_tiny_patch4"));
   EXPECT_TRUE(contains(html, "skipped: loss nan"));
 }
 

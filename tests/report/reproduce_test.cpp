@@ -1,4 +1,4 @@
-// Oracles: a shell, for quoting; the options read back, for the command.
+// Oracle: a shell, for quoting. That commands understand their lines is in tests/cli/help_test.cpp.
 #include "sgmae/report/reproduce.h"
 
 #include <gtest/gtest.h>
@@ -31,23 +31,23 @@ TEST(ReproducingCommand, NamesWhatDiffersFromTheDefaults) {
                   {"mask", "mask_strategy", "random"},
                   {"run", "of_another_version", "5"}};
   EXPECT_EQ(reproducing_command(run),
-            "sgmae pretrain --model mae_vit_tiny_patch4 --norm_pix_loss --data_path 'my images' "
-            "--no_pin_mem --blr 0.002 --of_another_version 5");
+            "sgmae pretrain --model=mae_vit_tiny_patch4 --norm_pix_loss --data_path='my images' "
+            "--no_pin_mem --blr=0.002 --of_another_version=5");
   run.settings = {{"mask", "mask_strategy", "new"}, {"optim", "epochs", "many"}};
-  EXPECT_EQ(reproducing_command(run), "sgmae pretrain --mask_strategy new --epochs many");
+  EXPECT_EQ(reproducing_command(run), "sgmae pretrain --mask_strategy=new --epochs=many");
 }
 
 TEST(ReproducingCommand, NamesEveryOptionOfOtherCommands) {
   RunRecord run;
   run.settings = {
       {"model", "finetune", ""}, {"model", "global_pool", "true"}, {"head", "layer_decay", "0.75"}};
-  EXPECT_EQ(reproducing_command(run), "sgmae finetune --global_pool --layer_decay 0.75");
+  EXPECT_EQ(reproducing_command(run), "sgmae finetune --global_pool --layer_decay=0.75");
   run.settings.back() = {"probe", "cached_features", "false"};
   EXPECT_EQ(reproducing_command(run), "sgmae linprobe --global_pool --no_cached_features");
   run.settings.push_back({"model", "anchor_scale", "8"});
   run.settings.push_back({"optim", "layer_decay", "1"});
   EXPECT_EQ(reproducing_command(run),
-            "sgmae detect --global_pool --no_cached_features --anchor_scale 8 --layer_decay 1");
+            "sgmae detect --global_pool --no_cached_features --anchor_scale=8 --layer_decay=1");
   run.settings = {{"a", "b", "c"}};
   EXPECT_EQ(reproducing_command(run), "");
 }
