@@ -69,6 +69,7 @@ TEST_F(Help, TheLineOfAReportIsUnderstood) {
          {std::pair{"data_path", "my images"}, {"output_dir", "--runs"}, {"pin_mem", "false"}})
       began.options.set(key, value, "test");
     const std::string config = began.options.to_toml();
+    fs::create_directories(root_ / name);
     write_file(root_ / name / "config.toml", config);
     const std::string line = reproducing_command(read_run(root_ / name));
     wordexp_t words{};
