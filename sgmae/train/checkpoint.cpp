@@ -51,8 +51,7 @@ void load_values(const TensorFile& state, std::vector<Parameter>& parameters) {
     check(stored && stored->sizes() == parameter.value.sizes(), ExitCode::checkpoint,
           "the training state has no tensor '", parameter.name,
           "' of the model's shape; go on with the options with which it was trained, or choose "
-          "another "
-          "--output_dir to begin anew");
+          "another --output_dir to begin anew");
     parameter.value.copy_(*stored);
   }
 }
