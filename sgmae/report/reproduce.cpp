@@ -37,7 +37,12 @@ std::string reproducing_command(const RunRecord& run) {
   Options defaults;
   if (name == "pretrain") options.declare(defaults);
   std::string command = "sgmae " + name;
-  for (const Setting& setting : run.settings) {
+  std::vector<Setting> settings = run.settings;
+  if (!run.messages.begun_from.empty()) {  // config.toml does not keep it
+    std::erase_if(settings, [](const Setting& setting) { return setting.name == "resume"; });
+    settings.push_back({"run", "resume", run.messages.begun_from});
+  }
+  for (const Setting& setting : settings) {
     const auto known =
         std::find_if(defaults.all().begin(), defaults.all().end(),
                      [&](const OptionInfo& option) { return option.name == setting.name; });

@@ -311,7 +311,8 @@ RunMessages parse_events(const std::string& text) {
       }
       if (m.began.empty() && i + 1 < entries.size() &&
           json_value<std::string>(entries[i + 1], "event") == "began") {
-        m.tell("began from " + word("from"));
+        m.begun_from = word("from");
+        m.tell("began from " + m.begun_from);
         continue;
       }
       ++m.continued;

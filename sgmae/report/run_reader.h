@@ -43,6 +43,7 @@ struct RunMessages {
   std::optional<std::int64_t> images_per_epoch;
   std::optional<double> untrained_knn;  // accuracy before the first step
   std::string began, finished;          // as "2026-11-28T13:09:23Z"; "" where it is not said
+  std::string begun_from;               // another run's checkpoint; "" for none
   // Calling a finished run again is no restart, nor does it finish again.
   std::int64_t continued = 0, rollbacks = 0, skipped = 0;
   std::vector<std::string> events;  // warnings, restarts, guidance; the first most_events

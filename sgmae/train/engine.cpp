@@ -309,8 +309,8 @@ bool Engine::train_epoch(EpochConsole& console) {
     info(sentence);
     happened("masks", {{"text", sentence}});
   }
-  if (start.save_now) save();
   if (clock_.step == 0 && start.losses_do_not_compare) guard_.forget();
+  if (start.save_now) save();
   if (!loader_) {
     LoaderOptions loader = task_.training_loader();
     loader.seed = order_seed(run_.seed, clock_.rollbacks);

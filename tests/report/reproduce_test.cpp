@@ -37,6 +37,15 @@ TEST(ReproducingCommand, NamesWhatDiffersFromTheDefaults) {
   EXPECT_EQ(reproducing_command(run), "sgmae pretrain --mask_strategy=new --epochs=many");
 }
 
+TEST(ReproducingCommand, BeginsWhereTheRunBegan) {
+  RunRecord run;
+  run.settings = {{"optim", "layer_decay", "0.75"}, {"run", "resume", "auto"}};
+  run.messages.begun_from = "other run/checkpoint-last.state.safetensors";
+  EXPECT_EQ(reproducing_command(run),
+            "sgmae finetune --layer_decay=0.75 "
+            "--resume='other run/checkpoint-last.state.safetensors'");
+}
+
 TEST(ReproducingCommand, NamesEveryOptionOfOtherCommands) {
   RunRecord run;
   run.settings = {

@@ -170,6 +170,7 @@ TEST_F(RunReader, AStartFromAnotherRunIsNoRestart) {
                                      "\n");
   EXPECT_EQ(m.continued, 0);
   EXPECT_EQ(m.events, (std::vector<std::string>{"began from there"}));
+  EXPECT_EQ(m.begun_from, "there");
 }
 
 TEST_F(RunReader, WithoutALogThereIsStillTheRest) {

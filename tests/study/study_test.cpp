@@ -364,9 +364,9 @@ TEST_F(Study, RefusesResultsOfOtherOptions) {
     EXPECT_NE(said.find(difference), std::string::npos) << said;
     EXPECT_NE(said.find(cure), std::string::npos) << said;
   };
-  data_.fit = EvalFit::squash;
+  data_.fit = Fit::squash;
   expect_refused("fit is \"auto\" there, \"squash\" here", "delete it");
-  data_.fit = EvalFit::automatic;
+  data_.fit = Fit::automatic;
   data_.train_split = "test";
   expect_refused("there, \"test\" here", "delete it");
   data_.train_split = "train";

@@ -95,6 +95,27 @@ TEST_F(EngineTest, TellsATaskWhereItIsAndLeavesARunFolder) {
             (std::vector<std::string>{"began", "evaluated", "evaluated", "finished"}));
 }
 
+// The checkpoint that is written then says so too, for who goes on from it.
+TEST_F(EngineTest, LossesOfAnotherTaskAreForgotten) {
+  struct Turning : ToyTask {
+    using ToyTask::ToyTask;
+    EpochStart before_epoch(std::int64_t epoch) override {
+      return {.save_now = epoch == 1, .losses_do_not_compare = epoch == 1};
+    }
+    at::Tensor forward_backward(Batch& batch, const StepPlace& place) override {
+      check(place.epoch == 0, ExitCode::data, "the disk is gone");
+      return ToyTask::forward_backward(batch, place);
+    }
+  };
+  const ToyOptions o = options("run");
+  Turning task(*source_, o);
+  EXPECT_THROW(train(task, o), Error);
+  const TensorFile state =
+      read_safetensors(folder_.path("run/checkpoints/epoch-0001.state.safetensors"));
+  const auto trainer = nlohmann::json::parse(state.metadata.at("trainer"));
+  EXPECT_EQ(trainer.at("guard").at("loss").size(), 0u);
+}
+
 TEST_F(EngineTest, AFinishedRunCalledAgainRecordsNothingAndSaysSo) {
   const ToyOptions o = options("run");
   ToyTask task(*source_, o);
