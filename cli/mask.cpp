@@ -58,7 +58,9 @@ nlohmann::ordered_json run_mask(MaskOptions options, const std::vector<std::stri
   check(!options.checkpoint.empty(), ExitCode::usage,
         "checkpoint is missing; name a run folder or a model file: --checkpoint PATH");
   options.compute.check();
-  check(files.empty() == !options.input.empty(), ExitCode::usage,
+  check(!files.empty() || !options.input.empty(), ExitCode::usage,
+        "no images are named; write sgmae mask photo.jpg …, or --input FILE.safetensors");
+  check(files.empty() || options.input.empty(), ExitCode::usage,
         "give image files or --input FILE.safetensors, not both");
   use_threads(options.compute.threads);
   OpenedModel loaded = open_model(options.checkpoint, options.open);

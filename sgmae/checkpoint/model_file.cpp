@@ -449,7 +449,7 @@ void Reader::read(const CheckpointContent& content) {
                          described_);
   describe_from_folder(json_member(content.extra, "config"),
                        json_member(content.extra, "preprocessor_config"), described_);
-  normed_mean_ = described_.pooled_patches;
+  normed_mean_ = described_.pooling == "avg";
   if (ours.is_object()) {
     const auto written_as = family_named(json_value<std::string>(ours, "family").value_or("sgmae"));
     if (written_as) file_.family = *written_as;
@@ -466,11 +466,19 @@ void Reader::read(const CheckpointContent& content) {
       native.map->family != Family::mmpretrain)
     file_.assumptions.push_back("LayerNorm epsilon 1e-6 (--layer_norm_eps)");
 
-  const bool pooling_told =
-      ours.is_object() || json_member(content.extra, "config").contains("global_pool");
-  if (native.map->family == Family::timm && file_.find("head.weight") &&
-      !file_.find("fc_norm.weight") && !pooling_told)
-    file_.assumptions.push_back("the head looks at the class token");
+  const bool pooling_told = ours.is_object() || described_.pooling.has_value();
+  if (native.map->family == Family::timm && file_.find("head.weight")) {
+    const bool normed_later = file_.find("fc_norm.weight") != nullptr;
+    if (!pooling_told)
+      file_.assumptions.push_back(normed_later ? "the head looks at the mean of the patches"
+                                               : "the head looks at the class token");
+    if (described_.pooling && *described_.pooling != "avg")
+      check(*described_.pooling == "token" && !normed_later, ExitCode::checkpoint,
+            "config.json says global_pool '", *described_.pooling,
+            normed_later ? "' with a norm behind it" : "'",
+            "; sgmae's heads look at the class token or at the mean of the patches, and it cannot "
+            "run this classifier");
+  }
 
   file_.norm_pix_loss = described_.norm_pix_loss;
   const bool decoder = file_.find("mask_token") != nullptr;

@@ -162,7 +162,11 @@ void describe_timm(const json& config, DescribedModel& described) {
         "'; sgmae has no other activation than exact GELU and cannot run this model");
   if (name) describe_name(*name, described);
   described.heads = json_value<std::int64_t>(args, "num_heads");
-  described.pooled_patches = json_value<std::string>(config, "global_pool") == "avg";
+  described.pooling = json_value<std::string>(args, "global_pool");
+  if (!described.pooling) described.pooling = json_value<std::string>(config, "global_pool");
+  check(!json_value<bool>(args, "pool_include_prefix").value_or(false), ExitCode::checkpoint,
+        "config.json says pool_include_prefix true; sgmae pools patches alone and cannot run this "
+        "model");
 
   // Older files have these at the top.
   const json& inner = json_member(config, "pretrained_cfg");
@@ -187,8 +191,22 @@ void describe_timm(const json& config, DescribedModel& described) {
 
 }  // namespace
 
+// Of a model that is put together of several, the one that sees; null where that is not said.
+const json* vision_part(const json& config) {
+  if (config.contains("hidden_size")) return nullptr;
+  const json* found = nullptr;
+  for (const char* key : {"vision_config", "encoder", "backbone_config"})
+    if (const json& part = json_member(config, key); part.is_object()) {
+      if (found) return nullptr;
+      found = &part;
+    }
+  return found;
+}
+
 void describe_from_folder(const json& config, const json& preprocessor, DescribedModel& described) {
   if (!config.is_object()) return;
+  if (const json* const part = vision_part(config))
+    return describe_from_folder(*part, preprocessor, described);
   if (config.contains("architecture") || config.contains("pretrained_cfg")) {
     describe_timm(config, described);
   } else {

@@ -28,9 +28,9 @@ struct DescribedModel {
   std::optional<VitSize> named_decoder;
   bool class_token = true, position_embedding = true, final_norm = true;
   std::vector<BlockAttention> attention;
-  std::vector<float> mean, std;  // of pixels in 0 .. 1, one for each channel or one for all
-  double pixel_scale = 1;        // pixels in 0 .. 1 are multiplied by this before
-  bool pooled_patches = false;   // the head looks at the mean of the patches after the final norm
+  std::vector<float> mean, std;        // of pixels in 0 .. 1, one for each channel or one for all
+  double pixel_scale = 1;              // pixels in 0 .. 1 are multiplied by this before
+  std::optional<std::string> pooling;  // timm's global_pool: what the head looks at
   // What tensors must agree with, where it is told: "hidden_size" …, and the number.
   std::vector<std::pair<std::string, std::int64_t>> sizes;
   std::optional<std::int64_t> input_height, input_width;  // images as the file's program makes them

@@ -271,10 +271,12 @@ const std::string& their_name(const NameMap& map, std::string_view native) {
   return found->theirs[0];
 }
 
-// Of several models in one file, those whose prefix says this come last: slow copies and, for
-// DINO, the student, since the teacher is the model that is evaluated.
+// Of several models in one file, those whose prefix says this come last: slow copies, as MoCo and
+// BYOL call theirs too, and, for DINO, the student, since the teacher is the model that is
+// evaluated.
 int preference(const std::string& prefix) {
-  for (const char* word : {"ema", "momentum", "student"})
+  for (const char* word :
+       {"ema", "momentum", "student", "encoder_k", "key_encoder", "target_network"})
     if (prefix.find(word) != std::string::npos) return 1;
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/data/canvas_objects.h"
 #include "sgmae/eval/detector_file.h"
@@ -200,6 +201,7 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
                      .confusion = DetectionConfusion(classes),
                      .found = {}};
   const std::vector<std::int64_t> category_ids = classes_of(data).ids;
+  SGMAE_ASSERT(static_cast<std::int64_t>(category_ids.size()) == classes);
   const std::vector<std::int64_t> ranks = ranks_by_id(data);
   Matches boxes, masks;
   const SharedPass pass = shared_pass("test", data.images(), loader, [&](const Batch& batch) {

@@ -474,6 +474,15 @@ class Machine {
           need_given(found.has_value());
           type = *found;
         }
+        if (role == Role::tensor && given.size() >= 7)  // marks of a view that is never written out
+          if (const auto* marks = given[6]->as<PickleDict>())
+            for (const char* mark : {"neg", "conj"}) {
+              const PickleValue* const set = marks->find(mark);
+              if (set && set->as<bool>() && *set->as<bool>())
+                refuse(std::string("a tensor with torch's mark `") + mark +
+                       "`, whose values are not those stored; save what its resolve_" + mark +
+                       "() gives");
+            }
         return make(PickleTensor{storage, type, *given[1]->as<std::int64_t>(), given[2], given[3]});
       }
       case Role::parameter:  // (tensor, requires_grad, hooks[, state])
@@ -605,6 +614,9 @@ class Machine {
   // ("storage", torch.FloatStorage, key, location, number of elements[, view]).
   PickleValue* storage(const PickleValue* id) {
     const auto* parts = id->as<PickleSequence>();
+    // Before torch 1.6 also ("module", class, name of its source file, source).
+    if (parts && parts->items.size() == 4 && text_or_bytes(parts->items[0]) == "module")
+      if (PickleValue* module = unknown(parts->items[1])) return module;
     const auto fits = [&] {
       if (!parts || parts->items.size() < 5) return false;
       const auto& items = parts->items;

@@ -476,7 +476,9 @@ SegmentViews SegmentOptions::views(std::int64_t window) const {
 ordered_json segment(SegmentOptions options, const std::vector<std::string>& images,
                      const EngineHooks& hooks) {
   options.check();
-  settle(options, evaluation_folder(options.output_dir, options.checkpoint, "segment"));
+  settle(options,
+         evaluation_folder(options.output_dir, options.checkpoint,
+                           options.head == SegmentMethod::knn ? "segment_knn" : "segment"));
   check(options.predict == !images.empty(), ExitCode::usage,
         options.predict ? "name images whose pixels to label"
                         : "images are named for --predict alone; data sets with --data_path");

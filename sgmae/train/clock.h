@@ -14,7 +14,8 @@ struct StepSums {
   std::int64_t steps = 0;
 
   void add(double step_loss, double step_lr, double step_norm);
-  double mean(double sum) const { return steps > 0 ? sum / static_cast<double>(steps) : 0; }
+  // NaN of none.
+  double mean(double sum) const { return sum / static_cast<double>(steps); }
 };
 
 struct TrainClock {

@@ -272,6 +272,7 @@ void Engine::restore(const fs::path& path) {
          "; a larger --epochs trains on");
     return;
   }
+  if (!own) clock_.best = TrainClock().best, clock_.best_epoch = 0;  // whose model is not here
   info("resumed from ", path.string(), ": ", where());
   happened("resumed", {{"from", path.string()}});
 }
@@ -520,11 +521,13 @@ void Engine::finish_epoch(const EpochConsole& console) {
     clock_.best = found->value;
     clock_.best_epoch = finished;
   }
+  // Without a step that was taken there is nothing new to go back to.
+  const bool changed = sums.steps > 0 || finished == optim_.epochs;
   clock_.next_epoch();
   log_epoch(entries);
   if (found) result_.last = found;
   if (best) store_.save_best(task_, clock_);
-  if (due(run_.save_every) || hooks_.save_after.count(finished) > 0) save();
+  if (changed && (due(run_.save_every) || hooks_.save_after.count(finished) > 0)) save();
 }
 
 // Two processes may have met the same one, in different epochs.

@@ -16,10 +16,11 @@ class EpochMeans {
   explicit EpochMeans(std::vector<std::string> names) : names_(std::move(names)) {}
 
   // Of one batch: 0-dim tensors of one device, which is not waited for, in the order of the names.
-  // Another epoch begins anew.
+  // One with a part that is not finite, whose step will be skipped, does not count. Another epoch
+  // begins anew.
   void add(std::int64_t epoch, const std::vector<at::Tensor>& parts);
 
-  // {name: mean over the batches}. Collective.
+  // {name: mean over the batches; NaN of none}. Collective.
   nlohmann::ordered_json means() const;
 
   // For a training state, and back from it. Collective; process 0 goes on with the sums of all.
@@ -35,8 +36,8 @@ class EpochMeans {
   Sums of_all() const;
 
   std::vector<std::string> names_;
-  std::int64_t epoch_ = -1, batches_ = 0;
-  at::Tensor sums_;
+  std::int64_t epoch_ = -1;
+  at::Tensor sums_;  // of each part, and how many batches
 };
 
 }  // namespace sgmae

@@ -51,6 +51,38 @@ TEST(ModelJson, ReadsTimmsConfig) {
   EXPECT_FALSE(d.height);
 }
 
+TEST(ModelJson, TimmsArgumentsSayWhatTheHeadLooksAt) {
+  DescribedModel d;
+  const auto describe = [&](const json& args) {
+    describe_from_folder(
+        {{"architecture", "vit_small_patch16_224"}, {"global_pool", "token"}, {"model_args", args}},
+        nullptr, d);
+  };
+  describe({{"global_pool", "max"}});
+  EXPECT_EQ(d.pooling, "max");
+  EXPECT_THROW(describe({{"pool_include_prefix", true}}), Error);
+}
+
+// Of a model that writes what it sees, or that holds a text encoder as well.
+TEST(ModelJson, ReadsThePartThatSees) {
+  const json vit{{"model_type", "vit"},
+                 {"hidden_size", 128},
+                 {"num_attention_heads", 4},
+                 {"hidden_act", "gelu"},
+                 {"image_size", 48}};
+  for (const char* key : {"encoder", "vision_config"}) {
+    DescribedModel d;
+    describe_from_folder({{"model_type", "both"}, {key, vit}, {"decoder", {{"vocab_size", 9}}}},
+                         nullptr, d);
+    EXPECT_EQ(d.heads, 4);
+    EXPECT_EQ(d.height, 48);
+    EXPECT_EQ(d.layer_norm_eps, 1e-12);
+    json relu = vit;
+    relu["hidden_act"] = "relu";
+    EXPECT_THROW(describe_from_folder({{key, relu}}, nullptr, d), Error);
+  }
+}
+
 TEST(ModelJson, ReadsMaesTrainingFiles) {
   DescribedModel d;
   describe_from_training(
@@ -182,7 +214,7 @@ TEST(ModelJson, RemarksOnImagesMadeOtherwise) {
   EXPECT_EQ(timm.named_heads, 6);
   EXPECT_EQ(timm.training_height, 224);
   EXPECT_EQ(timm.training_width, 240);
-  EXPECT_TRUE(timm.pooled_patches);
+  EXPECT_EQ(timm.pooling, "avg");
   EXPECT_EQ(timm.mean, std::vector<float>{0.5});
   describe_from_folder({{"architecture", "vit"},
                         {"mean", {0.5}},

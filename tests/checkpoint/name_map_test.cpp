@@ -107,6 +107,18 @@ TEST(NameMap, MocoV3GivesItsBaseEncoder) {
   EXPECT_TRUE(native.tensors[0].second.equal(base[0].second));
 }
 
+// safetensors has names in order, and MoCo's and BYOL's copies come before the others there.
+TEST(NameMap, TheCopyThatFollowsIsNotTaken) {
+  const NamedTensors base = values_of(Vit(encoder_config(tiny_mae()), 2).parameters());
+  for (const auto& [copy, trained] : {std::pair{"encoder_k.", "encoder_q."},
+                                      {"key_encoder.", "online_encoder."},
+                                      {"target_network.", "online_network."}}) {
+    NamedTensors file = with_prefix(copy, encoder_tensors());
+    for (const auto& tensor : with_prefix(trained, base)) file.push_back(tensor);
+    EXPECT_EQ(to_native(file).prefix, trained);
+  }
+}
+
 TEST(NameMap, HpmsLossPredictorIsLeftOut) {
   NamedTensors file = mae_tensors();
   const std::size_t size = file.size();

@@ -149,6 +149,26 @@ TEST(PickleTest, TensorsReferToTheirStorage) {
   EXPECT_EQ(pickle_integers(*tensor->stride), (std::vector<std::int64_t>{3, 1}));
 }
 
+// A view that torch negates when it is read is not what its storage holds.
+TEST(PickleTest, TensorsWithMarksAreRefused) {
+  const auto marked = [](const std::string& mark, const std::string& set) {
+    std::string text = "\x80\x02" + kTensor + ".";
+    const std::size_t end = text.rfind("tR");
+    return text.insert(end, "}X\3\0\0\0"s + mark + set + "s");
+  };
+  expect_refused(marked("neg", "\x88"), "torch's mark `neg`");
+  EXPECT_TRUE(read(marked("neg", "\x89")).root->as<PickleTensor>());
+}
+
+// Before torch 1.6 a module was a persistent id: its class, and the source of that.
+TEST(PickleTest, ModulesOfOldFilesAreOpaque) {
+  EXPECT_EQ(shown(*read("\x80\x02(X\6\0\0\0modulectorch.nn.modules.loss\nMSELoss\n"
+                        "X\1\0\0\0"
+                        "fX\1\0\0\0stQ."s)
+                       .root),
+            "<torch.nn.modules.loss.MSELoss>");
+}
+
 // Every way to make an object, of a class that is not known: nothing but its name is kept.
 TEST(PickleTest, ObjectsOfUnknownClassesAreOpaque) {
   const std::string thing = "ca.b\nThing\n", unknown = "<a.b.Thing>";

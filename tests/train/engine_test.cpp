@@ -254,6 +254,19 @@ TEST_F(EngineTest, ASpoiledCheckpointIsSetAside) {
   }
 }
 
+// Epochs without a step that was taken leave nothing to go back to, or a run that has diverged
+// would go on from one to the next.
+TEST_F(EngineTest, EpochsWithoutAStepAreNotSaved) {
+  ToyOptions o = options("run");  // six steps an epoch
+  o.epochs = 9;
+  o.save_every = 1;
+  ToyTask task(*source_, o);
+  task.spoil = [](const StepPlace& place) { return place.epoch > 0; };
+  error_of(ExitCode::diverged, [&] { train(task, o); });
+  for (const auto& file : fs::directory_iterator(folder_.path("run/checkpoints")))
+    EXPECT_LT(file.path().filename().string(), "epoch-0002") << "written after epoch 1";
+}
+
 // The last step of an epoch may spoil the weights unseen.
 TEST_F(EngineTest, SpoiledWeightsAreNotSaved) {
   const ToyOptions o = options("run");
@@ -334,6 +347,8 @@ TEST_F(EngineTest, BeginsFromAnotherRunWhereToldTo) {
   ToyTask b(*source_, second);
   train(b, second, CheckpointLayout::best_and_last);
   EXPECT_EQ(b.places.size(), 6u) << "one epoch is left";
+  EXPECT_TRUE(fs::exists(folder_.path("second/checkpoint-best.safetensors")))
+      << "the best so far is the other run's";
   second = options("third");
   second.resume = first.output_dir;
   second.epochs = 2;
