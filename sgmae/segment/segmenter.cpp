@@ -47,8 +47,7 @@ std::size_t most_parameters(const SegmenterConfig& c) {
 // One stream for the images of all processes, so that a batch has the same in one or several.
 at::Tensor kept_channels(std::int64_t batch, std::int64_t channels, double dropout,
                          const SegmentDraw& draw) {
-  const std::uint64_t together = draw.batch / static_cast<std::uint64_t>(processes().size());
-  Rng rng(draw.seed, draw.epoch, together, Purpose::dropout);
+  Rng rng(draw.seed, draw.epoch, draw.batch, Purpose::dropout);
   for (std::int64_t i = processes().rank() * batch * channels; i > 0; --i) rng.uniform();
   at::Tensor kept = at::empty({batch, channels, 1, 1});
   float* const values = kept.data_ptr<float>();

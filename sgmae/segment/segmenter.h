@@ -17,7 +17,7 @@
 
 namespace sgmae {
 
-// What the draws of a batch's dropout are keyed by, beside the seed.
+// What the draws of a batch's dropout are keyed by; `batch` is the one of all processes together.
 struct SegmentDraw {
   std::uint64_t seed = 0, epoch = 0, batch = 0;
 };

@@ -200,8 +200,8 @@ class SegmentTask : public TrainTask {
         batch.pixels, batch.labels,
         draw_drop_path(place.seed, epoch, batch.index, model_.config().backbone.size.depth,
                        model_.config().frozen_encoder ? 0 : options_.drop_path, device()),
-        {place.seed, epoch, static_cast<std::uint64_t>(place.batch)}, place.loss_scale,
-        place.ready);
+        {place.seed, epoch, static_cast<std::uint64_t>(place.batch / processes().size())},
+        place.loss_scale, place.ready);
     parts_.add(place.epoch, {losses.decode, losses.auxiliary, losses.accuracy.mul(100)});
     return losses.total;
   }
