@@ -59,9 +59,14 @@ double measured_cost_of_bf16() {
 
 InstructionSet detect() {
 #ifdef __x86_64__
-  // The levels that kernels are compiled for, whose every feature the compiler may use.
-  if (!__builtin_cpu_supports("x86-64-v3")) return InstructionSet::baseline;
-  if (!__builtin_cpu_supports("x86-64-v4")) return InstructionSet::avx2;
+  // Of x86-64-v3 and -v4, for which kernels are compiled, what both of our compilers can ask for.
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+      !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+    return InstructionSet::baseline;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+      !__builtin_cpu_supports("avx512vl"))
+    return InstructionSet::avx2;
   if (!__builtin_cpu_supports("avx512bf16")) return InstructionSet::avx512;
   return has_tile_unit() ? InstructionSet::amx : InstructionSet::avx512_bf16;
 #else
