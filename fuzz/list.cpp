@@ -1,5 +1,5 @@
 // List files (data/list_file.h).
-// sources: sgmae/data/list_file.cpp
+// sources: sgmae/data/list_file.cpp sgmae/data/split.cpp
 #include <algorithm>
 #include <string>
 
