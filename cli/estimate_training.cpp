@@ -65,9 +65,10 @@ struct TrainingEstimateOptions : O {
 };
 
 // What a run with these options is said to be, and what it takes; `of_images` says of which.
-template <class O>
-ordered_json tell(const O& o, const RunPlace& place, const std::string& model, std::int64_t images,
-                  const TrainingEstimate& e, const std::string& of_images) {
+template <class O, class Config>
+ordered_json tell(const O& o, const RunPlace& place, std::int64_t num_workers, const Config& config,
+                  const std::string& model, std::int64_t images, const std::string& of_images) {
+  const TrainingEstimate e = estimate_training(config, training_run(o, num_workers, place));
   const bool on_cpu = place.device.is_cpu();
   const std::int64_t step = o.batch_size * o.accum_iter * place.processes;
   need(step <= images, str("there are only ", images, " images, fewer than a step of ", step,
@@ -130,11 +131,10 @@ ordered_json estimate(const TrainingEstimateOptions<DetectOptions>& o) {
   }
   if (o.spread.classes > 0) classes.count = o.spread.classes;
   const MaskRcnnConfig model = detector_config(o, classes);
-  return tell(o, o.place(),
+  return tell(o, o.place(), o.data.num_workers, model,
               str(model.masks ? "Mask R-CNN" : "Faster R-CNN", ", canvas ", sizes(model.backbone),
                   ", ", model.classes, " classes"),
-              images, estimate_training(model, training_run(o, o.data.num_workers, o.place())),
-              filled);
+              images, filled);
 }
 
 ordered_json estimate(const TrainingEstimateOptions<SegmentOptions>& o) {
@@ -150,11 +150,10 @@ ordered_json estimate(const TrainingEstimateOptions<SegmentOptions>& o) {
     if (images == 0) images = data->images().size();
   }
   const SegmenterConfig model = segmenter_config(o, classes, channels);
-  return tell(o, o.place(),
+  return tell(o, o.place(), o.data.num_workers, model,
               str(model.head == SegmentHead::uper ? "UperNet" : "a linear layer", ", crops ",
                   sizes(model.backbone), ", ", model.classes, " classes"),
-              images, estimate_training(model, training_run(o, o.data.num_workers, o.place())),
-              filled);
+              images, filled);
 }
 
 ordered_json estimate(const TrainingEstimateOptions<FinetuneOptions>& o) {
@@ -171,8 +170,8 @@ ordered_json estimate(const TrainingEstimateOptions<FinetuneOptions>& o) {
   const std::optional<Pretrained> start =
       o.checkpoint.empty() ? std::nullopt : std::optional(read_pretrained(o.checkpoint, o.open));
   const VitConfig model = classifier_config(o, start, channels, classes);
-  return tell(o, o.place(), str("a classifier, ", sizes(model), ", ", classes, " classes"), images,
-              estimate_training(model, training_run(o, o.data.num_workers, o.place())), "");
+  return tell(o, o.place(), o.data.num_workers, model,
+              str("a classifier, ", sizes(model), ", ", classes, " classes"), images, "");
 }
 
 template <class O>
@@ -189,8 +188,7 @@ Command command_of(const std::shared_ptr<TrainingEstimateOptions<O>>& options) {
 ordered_json estimate_moco(const PretrainOptions& o, const RunPlace& place, std::int64_t channels,
                            std::int64_t images) {
   const MocoConfig model = moco_config(o, channels);
-  return tell(o, place, str("MoCo v3, ", sizes(model.encoder)), images,
-              estimate_training(model, training_run(o, o.num_workers, place)),
+  return tell(o, place, o.num_workers, model, str("MoCo v3, ", sizes(model.encoder)), images,
               "  Of both views, and of the key network.\n");
 }
 

@@ -34,22 +34,11 @@ bool may_be_nested(const std::string& name) {
   return !named_as_split({name}, "train") && !named_as_split({name}, "val");
 }
 
-void add_files(const fs::path& root, const fs::path& inside, bool nested, const auto& keep,
-               std::vector<std::string>& files, int depth = 0) {
-  constexpr int deepest = 16;  // links may lead in circles
-  for (const auto& [name, is_a_folder] : list_folder(root / inside)) {
-    if (is_a_folder && nested && depth < deepest && may_be_nested(name))
-      add_files(root, inside / name, nested, keep, files, depth + 1);
-    else if (!is_a_folder && keep(name))
-      files.push_back((inside / name).string());
-  }
-}
-
 // Those of a folder for which `keep` is true, and of its sub-folders where they are `nested`.
 std::vector<std::string> files_in(const fs::path& folder, bool nested, const auto& keep) {
-  std::vector<std::string> files;
-  if (is_folder(folder)) add_files(folder, "", nested, keep, files);
-  return files;
+  if (!is_folder(folder)) return {};
+  return files_below(folder, keep,
+                     [&](const std::string& name) { return nested && may_be_nested(name); });
 }
 
 bool holds_xml(const fs::path& folder) {
@@ -60,10 +49,9 @@ bool holds_xml(const fs::path& folder) {
 }
 
 bool holds_xml_below(const fs::path& folder, int depth = 0) {
-  constexpr int deepest = 16;
   if (holds_xml(folder)) return true;
   for (const auto& [name, is_a_folder] : list_folder(folder))
-    if (is_a_folder && depth < deepest && may_be_nested(name) &&
+    if (is_a_folder && depth < deepest_folder && may_be_nested(name) &&
         holds_xml_below(folder / name, depth + 1))
       return true;
   return false;

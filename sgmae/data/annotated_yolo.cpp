@@ -51,14 +51,10 @@ std::optional<fs::path> find_names(const fs::path& folder) {
 }
 
 // All image files below a folder, each folder's in order.
-void add_images(const fs::path& folder, std::vector<fs::path>& images, int depth = 0) {
-  constexpr int deepest = 16;  // links may lead in circles
-  for (const auto& [name, is_a_folder] : list_folder(folder)) {
-    if (is_a_folder && depth < deepest)
-      add_images(folder / name, images, depth + 1);
-    else if (!is_a_folder && has_image_extension(name))
-      images.push_back(folder / name);
-  }
+void add_images(const fs::path& folder, std::vector<fs::path>& images) {
+  const auto all = [](const std::string&) { return true; };
+  for (const std::string& name : files_below(folder, has_image_extension, all))
+    images.push_back(folder / name);
 }
 
 // Darknet's paths are relative to where it is started, and its files in data/ there; CVAT writes

@@ -94,6 +94,22 @@ std::size_t common_folder(const Source& source) {
   return length;
 }
 
+std::vector<std::string> files_below(const fs::path& folder,
+                                     const std::function<bool(const std::string&)>& keep,
+                                     const std::function<bool(const std::string&)>& enter) {
+  std::vector<std::string> files;
+  const auto walk = [&](const auto& self, const fs::path& inside, int depth) -> void {
+    for (const auto& [name, is_a_folder] : list_folder(folder / inside)) {
+      if (is_a_folder && depth < deepest_folder && enter(name))
+        self(self, inside / name, depth + 1);
+      else if (!is_a_folder && keep(name))
+        files.push_back((inside / name).string());
+    }
+  };
+  walk(walk, "", 0);
+  return files;
+}
+
 FileSource::FileSource(fs::path root, std::vector<std::string> paths, Labels labels,
                        std::vector<LeftOut> left_out)
     : root_(std::move(root)), paths_(std::move(paths)) {

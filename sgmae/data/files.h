@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,13 @@ struct Listing {
 };
 Listing look_into(const std::filesystem::path& folder);
 std::vector<FolderEntry> list_folder(const std::filesystem::path& folder);  // the entries alone
+
+// The files below a folder for which `keep` is true, as paths from there, each folder's in order.
+// Of sub-folders those are looked into for which `enter` is true.
+std::vector<std::string> files_below(const std::filesystem::path& folder,
+                                     const std::function<bool(const std::string&)>& keep,
+                                     const std::function<bool(const std::string&)>& enter);
+inline constexpr int deepest_folder = 16;  // links may lead in circles
 
 // Image files; paths are relative to `root`.
 class FileSource : public Source {

@@ -189,6 +189,13 @@ ImageVerdict judge(std::int64_t image, const std::vector<Instance>& truth,
   return verdict;
 }
 
+std::int64_t DetectionTest::without_outline() const {
+  std::int64_t count = 0;
+  if (masks)
+    for (const ImageVerdict& verdict : verdicts) count += verdict.only_boxed;
+  return count;
+}
+
 DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
                             const LoaderOptions& loader) {
   const std::int64_t classes = model.config().classes;
@@ -227,8 +234,6 @@ DetectionTest test_detector(const MaskRcnn& model, const AnnotatedImages& data,
   test.boxes = accumulate(gathered(boxes), static_cast<std::size_t>(classes));
   if (with_masks) test.masks = accumulate(gathered(masks), static_cast<std::size_t>(classes));
   test.verdicts = gathered(test.verdicts);
-  if (with_masks)
-    for (const ImageVerdict& verdict : test.verdicts) test.without_outline += verdict.only_boxed;
   std::sort(test.verdicts.begin(), test.verdicts.end(),
             [](const ImageVerdict& a, const ImageVerdict& b) { return a.image < b.image; });
   const std::vector<std::int64_t> own = std::exchange(
@@ -282,7 +287,7 @@ ordered_json score_entries(const DetectionTest& test) {
 
 ordered_json to_json(const DetectionTest& test, const std::vector<std::string>& class_names) {
   ordered_json result = score_entries(test);
-  if (test.masks) result["objects_without_outline"] = test.without_outline;
+  if (test.masks) result["objects_without_outline"] = test.without_outline();
   ordered_json per_class = ordered_json::object();
   for (std::size_t k = 0; k < test.boxes.categories; ++k) {
     const auto truth = static_cast<std::int64_t>(k);

@@ -56,10 +56,11 @@ struct DetectionTest {
   CocoScores boxes;
   std::optional<CocoScores> masks;  // where both model and data have them
   std::int64_t images = 0, unreadable = 0;
-  std::int64_t without_outline = 0;    // objects that count in boxes alone, where there are masks
   std::vector<ImageVerdict> verdicts;  // by image
   DetectionConfusion confusion;
   std::string found;  // in process 0: entries of COCO's list of results, without its brackets
+
+  std::int64_t without_outline() const;  // objects that count in boxes alone, where there are masks
 };
 
 // Tests on all images of `data`, which the processes share. `loader`: Fit::inside, for the model's

@@ -121,8 +121,7 @@ void EmbedTask::declare(Options& o) {
   o.add("split", split, "part of data_path: train, val or test");
   o.add("unreadable", unreadable, {{"nan", OnUnreadable::nan}, {"fail", OnUnreadable::fail}},
         "what an unreadable image gets: nan, a row of NaN; fail, exit code 3 and no file");
-  o.add("fit", data.fit,
-        {{"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}},
+  o.add("fit", data.fit, fit_names,
         "how images are brought to the model's size; auto: a data set as in knn, files squashed");
   o.add("batch_size", batch_size, "images per forward pass");
   o.add("num_workers", data.num_workers, "threads that decode images");

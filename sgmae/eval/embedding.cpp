@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <unordered_map>
-#include <utility>
 
 #include "sgmae/base/error.h"
 #include "sgmae/base/file.h"
 #include "sgmae/base/json.h"
 #include "sgmae/data/table_file.h"
+#include "sgmae/eval/labelled_data.h"
 #include "sgmae/io/npy.h"
 #include "sgmae/io/safetensors.h"
 #include "sgmae/train/checkpoint.h"
@@ -38,17 +38,14 @@ fs::path beside(const fs::path& npy) {
 
 constexpr const char* cure = "; make it by sgmae embed";
 
-constexpr std::pair<const char*, Fit> fits[] = {
-    {"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}};
-
 Fit fit_of(const std::string& name) {
-  for (const auto& [known, fit] : fits)
+  for (const auto& [known, fit] : fit_names)
     if (name == known) return fit;
   fail(ExitCode::data, "fit is '", name, "', which is none of auto, centre_crop and squash");
 }
 
 const char* name_of(Fit fit) {
-  for (const auto& [name, known] : fits)
+  for (const auto& [name, known] : fit_names)
     if (fit == known) return name;
   SGMAE_ASSERT(false);
   return "";

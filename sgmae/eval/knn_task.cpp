@@ -155,8 +155,8 @@ KnnScore score_knn(const Features& train, const Features& test, std::int64_t cla
     if (plain.k <= train.cls.size(0))
       votes.push_back(plain);
     else if (processes().leads())
-      warn_once("plain_k", str("plain_k ", plain.k, " is left out: there are only ",
-                               train.cls.size(0), " training images that can be read"));
+      warn_once(str("plain_k ", plain.k, " is left out: there are only ", train.cls.size(0),
+                    " training images that can be read"));
   }
   KnnScore score;
   score.train_images = static_cast<std::int64_t>(train.label.size());

@@ -89,8 +89,7 @@ void LabelledData::declare(Options& o) {
   o.add("test_split", test_split, "split to test on");
   o.add("train_list", train_list, "list file in place of data_path and train_split");
   o.add("test_list", test_list, "list file in place of data_path and test_split");
-  o.add("fit", fit,
-        {{"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}},
+  o.add("fit", fit, fit_names,
         "how test images are brought to the model's size; auto: unchanged where they "
         "already have it, else centre_crop");
 }

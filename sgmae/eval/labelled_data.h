@@ -14,6 +14,10 @@
 
 namespace sgmae {
 
+// How whole images are brought to a model's size, as options and embeddings spell it.
+inline const Options::Names<Fit> fit_names{
+    {"auto", Fit::automatic}, {"centre_crop", Fit::centre_crop}, {"squash", Fit::squash}};
+
 struct LabelledData : DataOptions {
   std::string train_split = "train", test_split = "test";
   std::string train_list, test_list;  // list files in place of data_path and splits

@@ -181,9 +181,9 @@ std::string headline(const DetectionTest& test) {
   };
   std::string text = str("box AP ", per_cent(test.boxes));
   if (test.masks) text += str(", mask AP ", per_cent(*test.masks));
-  if (test.without_outline > 0)
-    text += str(", in which ", counted(test.without_outline, "object"), " without outline ",
-                test.without_outline == 1 ? "does" : "do", " not count");
+  if (const std::int64_t boxed = test.without_outline(); boxed > 0)
+    text += str(", in which ", counted(boxed, "object"), " without outline ",
+                boxed == 1 ? "does" : "do", " not count");
   return text;
 }
 
@@ -503,7 +503,7 @@ ordered_json detect(DetectOptions options, const std::vector<std::string>& image
   const EngineResult run = Engine(task,
                                   {.optim = options,
                                    .run = options,
-                                   .config = config_of(options),
+                                   .config = config_toml(options),
                                    .kind = detection.command,
                                    .layout = CheckpointLayout::best_and_last},
                                   folder, hooks)

@@ -276,7 +276,7 @@ ordered_json finetune(FinetuneOptions options, const FinetuneHooks& hooks) {
     engine_hooks.after_step = [&](const StepDone& step) {
       hooks.after_step(step.epoch, step.step, task.model());
     };
-  return train_classifier(task, options, config_of(options), fine_tuning,
+  return train_classifier(task, options, config_toml(options), fine_tuning,
                           open_run_folder(options, fine_tuning), engine_hooks, summary(options));
 }
 

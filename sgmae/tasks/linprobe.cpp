@@ -160,7 +160,7 @@ ordered_json solve(const LinprobeOptions& options, const OpenedModel& encoder,
   result.unreadable = test.unreadable;
 
   const LogFile log(folder.messages());
-  describe_run(folder, config_of(options), options.seed,
+  describe_run(folder, config_toml(options), options.seed,
                {{"threads", at::get_num_threads()},
                 {"device", encoder.encoder().device().str()},
                 {"precision", name_of(encoder.encoder().precision())}});
@@ -292,7 +292,7 @@ ordered_json linprobe(LinprobeOptions options, const LinprobeHooks& hooks) {
     engine_hooks.after_step = [&](const StepDone& step) {
       hooks.after_step(step.epoch, step.step, task.head());
     };
-  return train_classifier(task, options, config_of(options), probing,
+  return train_classifier(task, options, config_toml(options), probing,
                           open_run_folder(options, probing), engine_hooks,
                           summary(encoder, options));
 }

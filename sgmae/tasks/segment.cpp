@@ -505,7 +505,7 @@ ordered_json segment(SegmentOptions options, const std::vector<std::string>& ima
   const EngineResult run = Engine(task,
                                   {.optim = options,
                                    .run = options,
-                                   .config = config_of(options),
+                                   .config = config_toml(options),
                                    .kind = segmentation.command,
                                    .layout = CheckpointLayout::best_and_last},
                                   folder, hooks)

@@ -21,7 +21,7 @@ void settle(O& options, const std::string& folder) {
 // config.toml, without `resume`, which is of one call: a run of the file as a recipe would go on
 // from there.
 template <class O>
-std::string config_of(O options) {
+std::string config_toml(O options) {
   options.resume = O().resume;
   return toml_of(options);
 }

@@ -65,50 +65,42 @@ DetectionExample example(const MaskRcnnConfig& c) {
   return e;
 }
 
-double bytes_of_a_step(const MaskRcnnConfig& c, const TrainingRun& run) {
-  MaskRcnn model(c, 1);
+// Of a model of this size that takes `step`.
+template <class Model, class Config, class Step>
+double bytes_of(const Config& c, const TrainingRun& run, const Step& step) {
+  Model model(c, 1);
   model.set_precision(run.precision);
   model.checkpoint_activations(run.checkpoint_activations);
+  step(model);  // memory for packing stays
+  return peak_bytes([&] { step(model); });
+}
+
+double bytes_of_a_step(const MaskRcnnConfig& c, const TrainingRun& run) {
   std::vector<DetectionExample> batch;
   for (std::int64_t i = 0; i < run.batch_size; ++i) batch.push_back(example(c));
-  model.forward_backward(batch, 1);  // memory for packing stays
-  return peak_bytes([&] { model.forward_backward(batch, 1); });
+  return bytes_of<MaskRcnn>(c, run, [&](MaskRcnn& model) { model.forward_backward(batch, 1); });
 }
 
 double bytes_of_a_step(const SegmenterConfig& c, const TrainingRun& run) {
-  Segmenter model(c, 1);
-  model.set_precision(run.precision);
-  model.checkpoint_activations(run.checkpoint_activations);
   const std::int64_t side = c.backbone.height;
   const at::Tensor pixels = at::randn({run.batch_size, 3, side, side});
   const at::Tensor labels = at::randint(0, c.classes, {run.batch_size, side, side}, at::kByte);
-  const auto step = [&] { model.forward_backward(pixels, labels, {}, {}, 1); };
-  step();
-  return peak_bytes(step);
+  return bytes_of<Segmenter>(
+      c, run, [&](Segmenter& model) { model.forward_backward(pixels, labels, {}, {}, 1); });
 }
 
 double bytes_of_a_step(const VitConfig& c, const TrainingRun& run) {
-  Vit model(c, 1);
-  model.set_precision(run.precision);
-  model.checkpoint_activations(run.checkpoint_activations);
   const at::Tensor pixels = at::randn({run.batch_size, 3, c.height, c.width});
-  const auto step = [&] {
+  return bytes_of<Vit>(c, run, [&](Vit& model) {
     VitTrace trace;
     model.backward(model.forward(pixels, trace), trace);
-  };
-  step();
-  return peak_bytes(step);
+  });
 }
 
 double bytes_of_a_step(const MocoConfig& c, const TrainingRun& run) {
-  Moco model(c, 1);
-  model.set_precision(run.precision);
-  model.checkpoint_activations(run.checkpoint_activations);
   const at::Tensor first = at::randn({run.batch_size, 3, c.encoder.height, c.encoder.width});
   const at::Tensor second = at::randn_like(first);
-  const auto step = [&] { model.forward_backward(first, second, 1); };
-  step();
-  return peak_bytes(step);
+  return bytes_of<Moco>(c, run, [&](Moco& model) { model.forward_backward(first, second, 1); });
 }
 
 template <class Model>
